@@ -1,0 +1,309 @@
+"""The figures of the book: one identity, safe for colour-blind readers.
+
+Colours are those of Okabe and Ito (2008). Figures have a white ground; the
+book's style sheet inverts their lightness in dark mode, and the sequential
+map runs from paper white to deep blue, so that it also prints in grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
+
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "red": "#A63603",
+    "grey": "#6B6B6B",
+}
+SEQUENTIAL = LinearSegmentedColormap.from_list(
+    "paper-to-blue", ["#FFFFFF", "#CFE3F2", "#6FAED6", "#0072B2", "#00304D"]
+)
+_MARKERS = "osD^vP"
+_LINES = ["-", "--", "-.", ":"]
+
+
+def use_style() -> None:
+    """Set Matplotlib's defaults to the book's, for every later figure."""
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",
+            "axes.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": "#444444",
+            "axes.labelcolor": "#222222",
+            "axes.titlesize": 11,
+            "axes.titleweight": "semibold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "axes.prop_cycle": mpl.cycler(color=list(COLOURS.values())),
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "xtick.color": "#444444",
+            "ytick.color": "#444444",
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "lines.linewidth": 2,
+            "lines.markersize": 5,
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "image.cmap": "viridis",
+        }
+    )
+
+
+def attention_map(
+    weights: np.ndarray,
+    source: Sequence[str],
+    target: Sequence[str],
+    truth: np.ndarray | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw attention weights as a heat map with its tokens.
+
+    Args:
+        weights: shape (T, S), one row a query, each entry from 0 to 1.
+        source: the S tokens attended to, along the top.
+        target: the T tokens produced, down the side.
+        truth: optional, shape (T, S), boolean; its true cells are outlined.
+        title: what the figure answers.
+        ax: the axes to draw into; new ones by default.
+
+    Raises:
+        ValueError: if a shape does not match the number of tokens.
+    """
+    weights = _matrix("weights", weights, len(target), len(source))
+    if ax is None:
+        width = min(1.6 + 0.42 * len(source), 9)
+        height = min(1.5 + 0.34 * len(target), 7)
+        _, ax = plt.subplots(figsize=(width, height))
+    ax.imshow(weights, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    if truth is not None:
+        truth = _matrix("truth", truth, len(target), len(source))
+        for row, column in np.argwhere(truth):
+            ax.add_patch(
+                Rectangle(
+                    (column - 0.46, row - 0.46),
+                    0.92,
+                    0.92,
+                    fill=False,
+                    edgecolor=COLOURS["orange"],
+                    linewidth=1.8,
+                )
+            )
+    long_words = max(map(len, source), default=0) > 2
+    ax.set_xticks(range(len(source)), source)
+    ax.tick_params(length=0)
+    ax.xaxis.tick_top()
+    if long_words:
+        plt.setp(
+            ax.get_xticklabels(),
+            rotation=45,
+            ha="left",
+            rotation_mode="anchor",
+        )
+    ax.set_yticks(range(len(target)), target)
+    ax.set_xlabel("source token (key)")
+    ax.set_ylabel("output (query)")
+    ax.spines[:].set_visible(False)
+    if title:
+        ax.set_title(title, pad=10)
+    return ax
+
+
+def alignment_against_truth(
+    weights: np.ndarray,
+    truth: np.ndarray,
+    source: Sequence[str],
+    target: Sequence[str],
+    title: str | None = None,
+) -> np.ndarray:
+    """Draw the learnt weights and, beside them, the alignment they should be.
+
+    Args:
+        weights: shape (T, S).
+        truth: shape (T, S), boolean.
+        source: the S source tokens.
+        target: the T output tokens.
+        title: what the figure answers.
+
+    Returns:
+        The two Axes: learnt, true.
+    """
+    width = min(2.4 + 0.62 * len(source), 11)
+    height = min(1.7 + 0.34 * len(target), 6)
+    figure, axes = plt.subplots(1, 2, figsize=(width, height), sharey=True)
+    attention_map(weights, source, target, truth, "learnt", axes[0])
+    share = np.asarray(truth, dtype=float)
+    share = share / np.maximum(share.sum(axis=1, keepdims=True), 1)
+    attention_map(share, source, target, None, "true", axes[1])
+    axes[1].set_ylabel("")
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight=600)
+    return axes
+
+
+def accuracy_by_length(
+    curves: Mapping[str, np.ndarray],
+    lengths: Sequence[int],
+    trained_to: int | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw accuracy against length: the mean, and the range over the seeds.
+
+    Args:
+        curves: name to accuracies of shape (seeds, lengths), from 0 to 1.
+        lengths: the lengths, in pairs of digits.
+        trained_to: the greatest length trained on; beyond it is shaded.
+        title: what the figure answers.
+        ax: the axes to draw into; new ones by default.
+
+    Raises:
+        ValueError: if a curve has not one column a length.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    for index, (name, accuracy) in enumerate(curves.items()):
+        accuracy = np.atleast_2d(np.asarray(accuracy, dtype=float))
+        if accuracy.shape[1] != len(lengths):
+            raise ValueError(
+                f"accuracy_by_length: the curve {name!r} has shape "
+                f"{accuracy.shape}; expected (seeds, {len(lengths)}), one "
+                "column for each length"
+            )
+        colour = list(COLOURS.values())[index % len(COLOURS)]
+        ax.plot(
+            lengths,
+            accuracy.mean(axis=0),
+            _LINES[index % len(_LINES)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            color=colour,
+            label=f"{name} ({len(accuracy)} seeds)",
+        )
+        ax.fill_between(
+            lengths,
+            accuracy.min(axis=0),
+            accuracy.max(axis=0),
+            color=colour,
+            alpha=0.18,
+            linewidth=0,
+        )
+    if trained_to is not None and trained_to < max(lengths):
+        ax.axvspan(
+            trained_to + 0.5, max(lengths) + 0.5, color="#999999", alpha=0.15
+        )
+        ax.annotate(
+            "longer than\ntrained on",
+            (max(lengths) + 0.4, 0.98),
+            ha="right",
+            va="top",
+            fontsize=8,
+            color=COLOURS["grey"],
+        )
+    ax.set_ylim(-0.03, 1.05)
+    ax.set_xlim(min(lengths) - 0.5, max(lengths) + 0.5)
+    ax.set_xticks(list(lengths))
+    ax.set_xlabel("length (pairs of digits)")
+    ax.set_ylabel("exact match")
+    ax.legend(loc="lower left")
+    if title:
+        ax.set_title(title)
+    return ax
+
+
+def leaderboard(
+    rows: Sequence[Mapping[str, object]], title: str | None = None
+) -> np.ndarray:
+    """Draw the leaderboard: one row a model, one panel a measure.
+
+    Args:
+        rows: each with "model" and, for every measure, the list of its
+            values over the seeds ("exact match", "exact match, longer",
+            "alignment", "seconds"); a missing measure is left blank.
+        title: what the figure answers.
+
+    Returns:
+        The Axes, one a measure.
+
+    Raises:
+        ValueError: if there is no row.
+    """
+    if not rows:
+        raise ValueError(
+            "leaderboard: expected at least one row, got none; run the "
+            "command in experiments/ that makes the table"
+        )
+    measures = ["exact match", "exact match, longer", "alignment", "seconds"]
+    figure, axes = plt.subplots(
+        1,
+        len(measures),
+        figsize=(8.6, 1.3 + 0.5 * len(rows)),
+        sharey=True,
+    )
+    names = [str(row["model"]) for row in rows]
+    for ax, measure in zip(axes, measures, strict=True):
+        for place, row in enumerate(rows):
+            values = np.asarray(row.get(measure, []), dtype=float)
+            values = values[np.isfinite(values)]
+            if not len(values):
+                ax.text(
+                    0.02,
+                    place,
+                    "has none",
+                    va="center",
+                    fontsize=8,
+                    color=COLOURS["grey"],
+                    transform=ax.get_yaxis_transform(),
+                )
+                continue
+            ax.barh(
+                place,
+                values.mean(),
+                height=0.55,
+                color=COLOURS["blue"],
+                alpha=0.35,
+            )
+            ax.plot(
+                values,
+                np.full(len(values), place),
+                "o",
+                color=COLOURS["blue"],
+                markersize=4,
+            )
+        ax.set_title(measure, fontsize=9)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        if measure != "seconds":
+            ax.set_xlim(0, 1.02)
+            ax.set_xticks([0, 0.5, 1])
+        else:
+            ax.set_xlim(left=0)
+    axes[0].set_yticks(range(len(rows)), names)
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight=600)
+    return axes
+
+
+def _matrix(name: str, value, rows: int, columns: int) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape != (rows, columns):
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected ({rows}, {columns}): "
+            f"one row for each of the {rows} outputs, one column for each of "
+            f"the {columns} source tokens"
+        )
+    return array
