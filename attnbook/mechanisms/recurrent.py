@@ -57,7 +57,63 @@ class Encoder(nn.Module):
         return Memory(states, final, mask)
 
 
-class FixedVectorTranslator(nn.Module):
+class StepwiseDecoder(nn.Module):
+    """Runs a translator's `step` along the output, one token at a time.
+
+    A subclass offers `start_from(source, source_mask)`, which returns a
+    `Memory` and the first state (B, D), and `step(token, state, memory)`,
+    which returns logits (B, V), the next state, and weights (B, S) or None.
+    """
+
+    def forward(
+        self, source: Tensor, source_mask: Tensor, target_in: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Predict each next token, given the true ones before it.
+
+        Args:
+            source: (B, S) token ids.
+            source_mask: (B, S), True where there is a token.
+            target_in: (B, T) token ids, beginning with BOS.
+
+        Returns:
+            logits (B, T, V) and weights (B, T, S), or None without attention.
+        """
+        memory, state = self.start_from(source, source_mask)
+        steps = []
+        for token in target_in.unbind(1):
+            logits, state, weights = self.step(token, state, memory)
+            steps.append((logits, weights))
+        return stack(steps)
+
+    @torch.no_grad()
+    def generate(
+        self, source: Tensor, source_mask: Tensor, length: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decode greedily, `length` tokens; after EOS only EOS follows.
+
+        Returns:
+            tokens (B, length) and weights (B, length, S), or None.
+
+        Raises:
+            ValueError: if length is less than 1.
+        """
+        if length < 1:
+            raise ValueError(
+                f"length is {length}; expected at least 1 token to generate"
+            )
+        memory, state = self.start_from(source, source_mask)
+        token = source.new_full((len(source),), BOS)  # (B,)
+        done = torch.zeros_like(token, dtype=torch.bool)
+        steps = []
+        for _ in range(length):
+            logits, state, weights = self.step(token, state, memory)
+            token = logits.argmax(-1).masked_fill(done, EOS)  # (B,)
+            done = done | (token == EOS)
+            steps.append((token, weights))
+        return stack(steps)
+
+
+class FixedVectorTranslator(StepwiseDecoder):
     """Encoder–decoder that squeezes the source into one vector.
 
     Cho et al. (2014), section 2.2, with a bidirectional encoder, so that it
@@ -79,9 +135,12 @@ class FixedVectorTranslator(nn.Module):
         self.cell = nn.GRUCell(size + 2 * size, size)
         self.readout = nn.Linear(size + 2 * size, target_vocabulary)
 
-    def remember(self, source: Tensor, source_mask: Tensor) -> Memory:
-        """Encode the source once."""
-        return self.encoder(source, source_mask)
+    def start_from(
+        self, source: Tensor, source_mask: Tensor
+    ) -> tuple[Memory, Tensor]:
+        """Encode the source once; the first state comes from its end."""
+        memory = self.encoder(source, source_mask)
+        return memory, torch.tanh(self.start(memory.final))  # (B, D)
 
     def look(
         self, state: Tensor, memory: Memory
@@ -89,7 +148,9 @@ class FixedVectorTranslator(nn.Module):
         """The context for one step, (B, 2D): here the same at every step."""
         return memory.final, None
 
-    def step(self, token: Tensor, state: Tensor, memory: Memory):
+    def step(
+        self, token: Tensor, state: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One decoding step from the last token, (B,), and state, (B, D).
 
         Returns:
@@ -100,55 +161,6 @@ class FixedVectorTranslator(nn.Module):
         state = self.cell(entered, state)  # (B, D)
         logits = self.readout(torch.cat([state, context], dim=-1))  # (B, V)
         return logits, state, weights
-
-    def forward(
-        self, source: Tensor, source_mask: Tensor, target_in: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Predict each next token, given the true ones before it.
-
-        Args:
-            source: (B, S) token ids.
-            source_mask: (B, S), True where there is a token.
-            target_in: (B, T) token ids, beginning with BOS.
-
-        Returns:
-            logits (B, T, V) and weights (B, T, S), or None without attention.
-        """
-        memory = self.remember(source, source_mask)
-        state = torch.tanh(self.start(memory.final))  # (B, D)
-        steps = []
-        for token in target_in.unbind(1):
-            logits, state, weights = self.step(token, state, memory)
-            steps.append((logits, weights))
-        return _stack(steps)
-
-    @torch.no_grad()
-    def generate(
-        self, source: Tensor, source_mask: Tensor, length: int
-    ) -> tuple[Tensor, Tensor | None]:
-        """Decode greedily, `length` tokens; after EOS only EOS follows.
-
-        Returns:
-            tokens (B, length) and weights (B, length, S), or None.
-
-        Raises:
-            ValueError: if length is less than 1.
-        """
-        if length < 1:
-            raise ValueError(
-                f"length is {length}; expected at least 1 token to generate"
-            )
-        memory = self.remember(source, source_mask)
-        state = torch.tanh(self.start(memory.final))  # (B, D)
-        token = source.new_full((len(source),), BOS)  # (B,)
-        done = torch.zeros_like(token, dtype=torch.bool)
-        steps = []
-        for _ in range(length):
-            logits, state, weights = self.step(token, state, memory)
-            token = logits.argmax(-1).masked_fill(done, EOS)
-            done = done | (token == EOS)
-            steps.append((token, weights))
-        return _stack(steps)
 
 
 class AdditiveTranslator(FixedVectorTranslator):
@@ -164,11 +176,13 @@ class AdditiveTranslator(FixedVectorTranslator):
         super().__init__(source_vocabulary, target_vocabulary, size)
         self.attention = AdditiveAttention(size, 2 * size, size)
 
-    def remember(self, source: Tensor, source_mask: Tensor) -> Memory:
+    def start_from(
+        self, source: Tensor, source_mask: Tensor
+    ) -> tuple[Memory, Tensor]:
         """Encode the source, and project its states, once."""
-        memory = super().remember(source, source_mask)
+        memory, state = super().start_from(source, source_mask)
         projected = self.attention.project(memory.states)  # (B, S, d_a)
-        return memory._replace(projected=projected)
+        return memory._replace(projected=projected), state
 
     def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """The context for one step, (B, 2D), chosen by the state."""
@@ -181,7 +195,8 @@ class AdditiveTranslator(FixedVectorTranslator):
         )
 
 
-def _stack(steps) -> tuple[Tensor, Tensor | None]:
+def stack(steps) -> tuple[Tensor, Tensor | None]:
+    """Turn a list of T pairs into two tensors with T as dimension 1."""
     first, weights = zip(*steps, strict=True)
     stacked = torch.stack(first, dim=1)  # (B, T, ...)
     if weights[0] is None:

@@ -86,7 +86,7 @@ def test_only_attention_returns_weights_and_they_ignore_padding():
 def test_the_fixed_vector_is_the_same_at_every_step():
     model = made(FixedVectorTranslator)
     source, mask, _ = batch()
-    memory = model.remember(source, mask)
+    memory, _ = model.start_from(source, mask)
     one, _ = model.look(torch.zeros(2, 6).double(), memory)
     other, _ = model.look(torch.ones(2, 6).double(), memory)
     assert one is other
@@ -96,7 +96,7 @@ def test_the_fixed_vector_is_the_same_at_every_step():
 def test_the_context_of_attention_depends_on_the_state():
     model = made(AdditiveTranslator)
     source, mask, _ = batch()
-    memory = model.remember(source, mask)
+    memory, _ = model.start_from(source, mask)
     one, _ = model.look(torch.zeros(2, 6).double(), memory)
     other, _ = model.look(torch.ones(2, 6).double(), memory)
     assert not torch.allclose(one, other)
