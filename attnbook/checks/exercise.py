@@ -1,0 +1,1161 @@
+"""What an exercise is, and how an answer to it is judged.
+
+An :class:`Exercise` holds a reference, the cases to try, and the known
+mistakes *as code*. ``exercise.check(answer)`` runs the answer on every case.
+Where it fails, the message says what is wrong and, if the answer behaves as
+one of the known mistakes does, names that mistake and says where to look
+again.
+
+Values are NumPy arrays, torch tensors, numbers, strings, booleans, ``None``,
+and tuples, lists and dicts of these. torch is never imported here: a value
+can only be a tensor when somebody else has imported it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dis
+import importlib
+import inspect
+import random
+import sys
+import sysconfig
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "Case",
+    "Diagnosis",
+    "Exercise",
+    "Mistake",
+    "Property",
+    "WrongAnswer",
+    "assert_sound",
+    "points_so_far",
+]
+
+_LONGEST_MESSAGE = 8  # lines
+_LONGEST_QUOTE = 200  # characters of the learner's own exception
+
+
+class WrongAnswer(AssertionError):  # noqa: N818, it is read as a sentence
+    """Raised by a check; its text is what the learner reads."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the message alone in a notebook, not the check's frames."""
+        return str(self).splitlines()
+
+
+class _TakenAwayError(Exception):
+    """Raised when an answer calls what the exercise forbids."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake: code that makes it, and what to tell who made it.
+
+    ``sentence`` says what is wrong, ``look`` where to look again.
+    """
+
+    name: str
+    sentence: str
+    answer: Callable
+    look: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs to try. Each call gets its own deep copy of them."""
+
+    name: str
+    arguments: tuple
+    keywords: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that must hold of the answer, whatever its numbers.
+
+    ``holds(answer)`` returns whether it does; ``sentence`` says what must
+    hold ("Each row of weights sums to 1."). ``look`` may say where to look
+    again.
+    """
+
+    sentence: str
+    holds: Callable[[Callable], bool]
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with an answer.
+
+    ``kind`` is one of "not callable", "stub", "forbidden", "exception",
+    "type", "shape", "nan", "input changed", "property", "value" and
+    "gradient". ``mistake`` is the name of the known mistake it looks like,
+    or None.
+    """
+
+    kind: str
+    message: str
+    mistake: str | None = None
+
+
+@dataclass
+class _Outcome:
+    """What came of one call: data only, so that it can be compared."""
+
+    output: Any = None
+    changed: tuple[str, ...] = ()
+    gradients: list | None = None
+    error: Exception | None = None
+    stage: str = "call"  # or "gradients": where the error was raised
+
+
+@dataclass(frozen=True)
+class _Difference:
+    rank: int
+    kind: str
+    lines: tuple[str, ...]
+
+
+_RANKS = {"type": 0, "shape": 1, "nan": 2, "value": 3}
+
+
+class Exercise:
+    """One exercise: what is asked, what is right, what often goes wrong.
+
+    Parameters
+    ----------
+    grade_id
+        The grade_id of the notebook's graded cell, ``00-top-k-lookup``.
+    title, points
+        As the scoreboard shows them.
+    reference
+        A right answer. Where it is a class, a class is expected.
+    cases
+        The inputs to try, simplest first: the first one that fails is the
+        one the learner reads about.
+    mistakes
+        Known mistakes as code.
+    right_answers
+        Other right answers, written differently. Tests accept each.
+    properties
+        :class:`Property` objects or ``(sentence, holds)`` pairs, tried
+        after all cases.
+    forbidden
+        Dotted names that raise while the answer runs, such as
+        ``"torch.nn.functional.softmax"`` or ``"torch.Tensor.softmax"``;
+        and ``"loop"``: no Python loop or comprehension in the answer.
+    tolerance
+        Values agree where ``|got - expected| <= tolerance * (1 +
+        |expected|)``.
+    gradients
+        Compare gradients too: of a fixed random projection of the outputs
+        with respect to each floating-point tensor among the inputs.
+    outputs
+        Names of the outputs where the answer returns a tuple,
+        ``("output", "weights")``.
+    axes
+        Letters of the axes of an output, by its name (a single output is
+        called "output"): ``{"weights": "B T S"}``.
+    run
+        ``run(answer, *arguments, **keywords)`` returns the output to
+        judge; the default calls the answer. Use it for classes: build,
+        load weights, call. It may raise WrongAnswer with a sentence of
+        its own.
+    """
+
+    def __init__(
+        self,
+        grade_id: str,
+        title: str,
+        points: int,
+        reference: Callable,
+        cases: Iterable[Case],
+        mistakes: Iterable[Mistake] = (),
+        right_answers: Iterable[Callable] = (),
+        properties: Iterable[Property | tuple[str, Callable]] = (),
+        forbidden: Iterable[str] = (),
+        tolerance: float = 1e-5,
+        gradients: bool = False,
+        outputs: Sequence[str] = (),
+        axes: Mapping[str, str] | None = None,
+        run: Callable | None = None,
+    ) -> None:
+        self.grade_id = grade_id
+        self.title = title
+        self.points = points
+        self.reference = reference
+        self.cases = tuple(cases)
+        self.mistakes = tuple(mistakes)
+        self.right_answers = tuple(right_answers)
+        self.properties = tuple(
+            p if isinstance(p, Property) else Property(*p) for p in properties
+        )
+        self.forbidden = tuple(forbidden)
+        self.tolerance = tolerance
+        self.gradients = gradients
+        self.outputs = tuple(outputs)
+        self.axes = dict(axes or {})
+        self.run = run
+        if not self.cases:
+            raise ValueError(
+                f"{grade_id}: an exercise needs at least one case, got none"
+            )
+        names = [mistake.name for mistake in self.mistakes]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"{grade_id}: the mistakes need names of their own, "
+                f"got {names}"
+            )
+        _SCOREBOARD[grade_id] = self
+        self.earned: int | None = None
+
+    def check(self, answer: Callable) -> None:
+        """Judge an answer, record its points and print one line.
+
+        Raises
+        ------
+        WrongAnswer
+            When the answer is not right; its text is the message.
+        """
+        self.earned = 0
+        try:
+            # A graded cell that writes to stderr gets no points in
+            # nbgrader, so the learner's own warnings go to stdout.
+            with contextlib.redirect_stderr(sys.stdout):
+                diagnosis = self.diagnose(answer)
+        except WrongAnswer as error:
+            raise error.with_traceback(None) from None
+        if diagnosis is not None:
+            raise WrongAnswer(diagnosis.message)
+        self.earned = self.points
+        print(f"✓ {self.title}: {self.points} of {_points(self.points)}")
+
+    def diagnose(self, answer: Callable) -> Diagnosis | None:
+        """Say what is wrong with an answer, None if nothing is.
+
+        Records and prints nothing.
+        """
+        unfit = self._unfit(answer)
+        if unfit is not None:
+            return unfit
+        outcomes = []
+        for case in self.cases:
+            expected = self._quietly(self.reference, case)
+            outcome = self._evaluate(answer, case, watched=True)
+            outcomes.append(outcome)
+            trouble = self._trouble(expected, outcome, case)
+            if trouble is not None:
+                return self._with_mistake(answer, outcomes, case, trouble)
+        for number, property_ in enumerate(self.properties):
+            outcome = self._observe(answer, property_, watched=True)
+            outcomes.append(outcome)
+            if outcome.error is not None or not outcome.output:
+                trouble = self._property_trouble(outcome, property_)
+                return self._with_mistake(answer, outcomes, number, trouble)
+        return None
+
+    # -- running ---------------------------------------------------------
+
+    def _call(self, answer: Callable, case: Case, arguments, keywords) -> Any:
+        if self.run is not None:
+            return self.run(answer, *arguments, **keywords)
+        return answer(*arguments, **keywords)
+
+    def _evaluate(
+        self, answer: Callable, case: Case, watched: bool = False
+    ) -> _Outcome:
+        """Run an answer on a case: the one place that calls it."""
+        arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
+        outcome = _Outcome()
+        forbidden = self.forbidden if watched else ()
+        try:
+            with _same_chance(), _taken_away(forbidden):
+                outcome.output = self._call(answer, case, arguments, keywords)
+            outcome.output = copy.deepcopy(_detached(outcome.output))
+        except WrongAnswer as error:
+            outcome.error = error
+            return outcome
+        except Exception as error:
+            outcome.error = error
+            return outcome
+        outcome.changed = self._changed(case, arguments, keywords)
+        if not self.gradients or outcome.changed:
+            return outcome
+        try:
+            with _same_chance(), _taken_away(forbidden):
+                outcome.gradients = self._gradients(answer, case)
+        except Exception as error:
+            outcome.error, outcome.stage = error, "gradients"
+        return outcome
+
+    def _quietly(self, answer: Callable, case: Case) -> _Outcome:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._evaluate(answer, case)
+
+    def _observe(
+        self, answer: Callable, property_: Property, watched: bool = False
+    ) -> _Outcome:
+        forbidden = self.forbidden if watched else ()
+        try:
+            with _same_chance(), _taken_away(forbidden):
+                return _Outcome(output=bool(property_.holds(answer)))
+        except Exception as error:
+            return _Outcome(error=error)
+
+    def _gradients(self, answer: Callable, case: Case) -> list:
+        torch = sys.modules["torch"]
+        arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
+        leaves: list = []
+        arguments = _with_gradients(arguments, leaves)
+        keywords = _with_gradients(keywords, leaves)
+        output = self._call(answer, case, arguments, keywords)
+        generator = torch.Generator().manual_seed(0)
+        total = None
+        for tensor in _floating_tensors(output):
+            direction = torch.randn(
+                tensor.shape, generator=generator, dtype=torch.float64
+            )
+            part = (tensor * direction.to(tensor)).sum()
+            total = part if total is None else total + part
+        if total is None or not total.requires_grad:
+            return [None] * len(leaves)
+        found = torch.autograd.grad(total, leaves, allow_unused=True)
+        return [
+            np.zeros(tuple(leaf.shape))
+            if gradient is None
+            else _as_array(gradient)
+            for leaf, gradient in zip(leaves, found, strict=True)
+        ]
+
+    def _changed(self, case: Case, arguments, keywords) -> tuple[str, ...]:
+        names = self._argument_names(case)
+        before = [*case.arguments, *case.keywords.values()]
+        after = [*arguments, *(keywords[name] for name in case.keywords)]
+        return tuple(
+            name
+            for name, old, new in zip(names, before, after, strict=True)
+            if _is_data(old) and _differences(old, new, "", 0.0)
+        )
+
+    def _argument_names(self, case: Case) -> list[str]:
+        function = self.run or self.reference
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        if self.run is not None:
+            parameters = parameters[1:]
+        names = []
+        for position in range(len(case.arguments)):
+            plain = position < len(parameters) and parameters[
+                position
+            ].kind in (
+                inspect.Parameter.POSITIONAL_ONLY,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            )
+            names.append(
+                parameters[position].name
+                if plain
+                else f"argument {position + 1}"
+            )
+        return [*names, *case.keywords]
+
+    # -- judging ---------------------------------------------------------
+
+    def _unfit(self, answer: Callable) -> Diagnosis | None:
+        if not callable(answer):
+            what = "a class" if self._wants_class else "a function"
+            got = _kind_of(answer)
+            hint = (
+                "Pass the name alone, without calling it."
+                if answer is not None
+                else "Is the cell that defines it run?"
+            )
+            return self._diagnosis(
+                "not callable", [f"Expected {what}, got {got}.", hint]
+            )
+        if self._wants_class and not isinstance(answer, type):
+            got = (
+                "a function"
+                if inspect.isroutine(answer)
+                else "an object made from a class"
+            )
+            return self._diagnosis(
+                "not callable",
+                [
+                    f"Expected a class, got {got}.",
+                    "Pass the class itself, without calling it.",
+                ],
+            )
+        if "loop" in self.forbidden and _loops(answer):
+            return self._diagnosis(
+                "forbidden",
+                [
+                    f"`{_name_of(answer)}` has a Python loop, and this "
+                    "exercise asks for none.",
+                    "Let the arrays do the work: one operation over a "
+                    "whole axis.",
+                ],
+            )
+        return None
+
+    @property
+    def _wants_class(self) -> bool:
+        return isinstance(self.reference, type)
+
+    def _trouble(
+        self, expected: _Outcome, outcome: _Outcome, case: Case
+    ) -> tuple[str, list[str]] | None:
+        """Return the kind of failure and its lines, None if right."""
+        where = f"Case “{case.name}”: "
+        if outcome.error is not None:
+            return self._raised(outcome, where, case)
+        if expected.error is not None:
+            raise RuntimeError(
+                f"{self.grade_id}: the reference fails on the case "
+                f"“{case.name}”"
+            ) from expected.error
+        differences = self._compare(expected.output, outcome.output)
+        if differences and differences[0].rank < _RANKS["value"]:
+            first = differences[0]
+            return first.kind, [where + first.lines[0], *first.lines[1:]]
+        if outcome.changed != expected.changed and outcome.changed:
+            changed = " and ".join(f"`{name}`" for name in outcome.changed)
+            return "input changed", [
+                f"{where}your code changed its input {changed} in place.",
+                "The caller still needs it: make a new array or work on a "
+                "copy.",
+            ]
+        if differences:
+            first = differences[0]
+            return first.kind, [where + first.lines[0], *first.lines[1:]]
+        if self.gradients:
+            return self._gradient_trouble(expected, outcome, where, case)
+        return None
+
+    def _raised(
+        self, outcome: _Outcome, where: str, case: Case
+    ) -> tuple[str, list[str]]:
+        error = outcome.error
+        if isinstance(error, WrongAnswer):
+            return "property", [where + str(error)]
+        if isinstance(error, NotImplementedError):
+            return "stub", [
+                "Not written yet: it still raises NotImplementedError.",
+                "Put your code in place of that line and run both cells "
+                "again.",
+            ]
+        if isinstance(error, _TakenAwayError):
+            return "forbidden", [
+                f"{where}your code calls `{error}`, which is taken away "
+                "in this exercise.",
+                "Write that step yourself.",
+            ]
+        during = (
+            " on inputs that require gradients"
+            if outcome.stage == "gradients"
+            else ""
+        )
+        lines = [
+            f"{where}your code raised {type(error).__name__}{during}"
+            f"{_quoted(error)}"
+        ]
+        place = _place(error)
+        if place:
+            lines.append(f"It was raised at {place}")
+        lines.append(f"The inputs: {self._inputs(case)}.")
+        return "exception", lines
+
+    def _inputs(self, case: Case) -> str:
+        names = self._argument_names(case)
+        values = [*case.arguments, *case.keywords.values()]
+        return ", ".join(
+            f"`{name}` {_brief(value)}"
+            for name, value in zip(names, values, strict=True)
+        )
+
+    def _compare(self, expected: Any, got: Any) -> list[_Difference]:
+        """Return the differences between two outputs, the gravest first."""
+        named = isinstance(expected, tuple) and len(self.outputs) == len(
+            expected
+        )
+        if (
+            named
+            and isinstance(got, (tuple, list))
+            and len(got) == len(expected)
+        ):
+            found = []
+            for name, one, other in zip(
+                self.outputs, expected, got, strict=True
+            ):
+                found += _differences(
+                    one, other, name, self.tolerance, self.axes
+                )
+        elif named:
+            names = ", ".join(self.outputs)
+            found = [
+                _Difference(
+                    _RANKS["type"],
+                    "type",
+                    (f"expected a tuple ({names}), got {_kind_of(got)}.",),
+                )
+            ]
+        else:
+            found = _differences(
+                expected, got, "output", self.tolerance, self.axes
+            )
+        return sorted(found, key=lambda difference: difference.rank)
+
+    def _gradient_trouble(
+        self, expected: _Outcome, outcome: _Outcome, where: str, case: Case
+    ) -> tuple[str, list[str]] | None:
+        names = self._gradient_names(case)
+        for name, one, other in zip(
+            names, expected.gradients, outcome.gradients, strict=True
+        ):
+            if one is None and other is None:
+                continue
+            if other is None:
+                return "gradient", [
+                    f"{where}the values are right, but no gradient flows "
+                    f"back to `{name}`.",
+                    "Is there a `.detach()`, a `.item()`, a `torch.tensor("
+                    "…)` or a trip through NumPy on the way?",
+                ]
+            if one is None:
+                continue
+            found = _differences(one, other, name, self.tolerance * 10)
+            if found:
+                return "gradient", [
+                    f"{where}the values are right, but the gradient with "
+                    f"respect to `{name}` is not.",
+                    f"Its entry {found[0].lines[-1]}",
+                ]
+        return None
+
+    def _gradient_names(self, case: Case) -> list[str]:
+        names = []
+        values = [*case.arguments, *case.keywords.values()]
+        for name, value in zip(
+            self._argument_names(case), values, strict=True
+        ):
+            names += [name] * len(list(_floating_tensors(value)))
+        return names
+
+    def _property_trouble(
+        self, outcome: _Outcome, property_: Property
+    ) -> tuple[str, list[str]]:
+        error = outcome.error
+        if isinstance(error, WrongAnswer):
+            return "property", str(error).splitlines()
+        lines = [f"This should hold and does not: {property_.sentence}"]
+        if error is not None:
+            lines.append(
+                f"Your code raised {type(error).__name__}{_quoted(error)}"
+            )
+        if property_.look:
+            lines.append(f"Look again: {property_.look}")
+        return "property", lines
+
+    # -- naming the mistake ----------------------------------------------
+
+    def _with_mistake(
+        self,
+        answer: Callable,
+        outcomes: list[_Outcome],
+        where: Case | int,
+        trouble: tuple[str, list[str]],
+    ) -> Diagnosis:
+        kind, lines = trouble
+        if kind in ("stub", "forbidden"):
+            return self._diagnosis(kind, lines)
+        mistake = self._matching_mistake(answer, outcomes)
+        if mistake is None:
+            return self._diagnosis(kind, lines)
+        lines = [
+            *lines[:3],
+            f"This looks like a known mistake: {mistake.name}.",
+            mistake.sentence,
+            f"Look again: {mistake.look}",
+        ]
+        return self._diagnosis(kind, lines, mistake.name)
+
+    def _matching_mistake(
+        self, answer: Callable, outcomes: list[_Outcome]
+    ) -> Mistake | None:
+        """Find the mistake that does what the answer does where it fails.
+
+        Among those, the one that agrees with it on most of the cases and
+        properties; the first listed where they are level.
+        """
+        trials: list[Case | Property] = [*self.cases, *self.properties]
+        failed = len(outcomes) - 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = list(outcomes)
+            expected = [self._try(self.reference, trial) for trial in trials]
+            best, most = None, 0
+            for mistake in self.mistakes:
+                at_fault = self._try(mistake.answer, trials[failed])
+                if not self._same(at_fault, outcomes[failed]):
+                    continue
+                if self._same(at_fault, expected[failed]):
+                    continue
+                if len(theirs) < len(trials):
+                    with contextlib.redirect_stdout(None):
+                        theirs += [
+                            self._try(answer, trial, watched=True)
+                            for trial in trials[len(theirs) :]
+                        ]
+                level = sum(
+                    self._same(self._try(mistake.answer, trial), outcome)
+                    for trial, outcome in zip(trials, theirs, strict=True)
+                )
+                if level > most:
+                    best, most = mistake, level
+        return best
+
+    def _try(
+        self, answer: Callable, trial: Case | Property, watched: bool = False
+    ) -> _Outcome:
+        if isinstance(trial, Property):
+            return self._observe(answer, trial, watched)
+        return self._evaluate(answer, trial, watched)
+
+    def _same(self, one: _Outcome, other: _Outcome) -> bool:
+        if one.error is not None or other.error is not None:
+            return (
+                type(one.error) is type(other.error)
+                and one.stage == other.stage
+            )
+        if one.changed != other.changed:
+            return False
+        if self._compare(one.output, other.output):
+            return False
+        if (one.gradients is None) != (other.gradients is None):
+            return False
+        return one.gradients is None or not _differences(
+            one.gradients, other.gradients, "", self.tolerance * 10
+        )
+
+    def _diagnosis(
+        self, kind: str, lines: Sequence[str], mistake: str | None = None
+    ) -> Diagnosis:
+        text = [f"✗ {self.title}"]
+        for line in lines:
+            text += [f"  {part}" for part in line.splitlines()]
+        return Diagnosis(kind, "\n".join(text[:_LONGEST_MESSAGE]), mistake)
+
+
+# -- the scoreboard --------------------------------------------------------
+
+_SCOREBOARD: dict[str, Exercise] = {}
+
+
+def points_so_far(
+    exercises: Mapping[str, Exercise] | Iterable[Exercise] | None = None,
+) -> None:
+    """Print the points of each exercise and their total.
+
+    Parameters
+    ----------
+    exercises
+        Those to list; by default all that have been defined in this
+        process.
+    """
+    if exercises is None:
+        exercises = _SCOREBOARD
+    if isinstance(exercises, Mapping):
+        exercises = exercises.values()
+    exercises = list(exercises)
+    width = max([len(e.title) for e in exercises] + [len("Points so far")])
+    print(f"{'Points so far':<{width}}")
+    print("─" * (width + 9))
+    for exercise in exercises:
+        earned = "–" if exercise.earned is None else str(exercise.earned)
+        mark = {None: "not run yet", 0: "✗"}.get(exercise.earned, "✓")
+        print(
+            f"{exercise.title:<{width}}  {earned:>3} / "
+            f"{exercise.points:<2}  {mark}"
+        )
+    total = sum(exercise.earned or 0 for exercise in exercises)
+    possible = sum(exercise.points for exercise in exercises)
+    print("─" * (width + 9))
+    print(f"{'Total':<{width}}  {total:>3} / {possible}")
+
+
+# -- for the tests of exercises --------------------------------------------
+
+
+def assert_sound(exercise: Exercise) -> None:
+    """Assert that an exercise keeps its promises.
+
+    The reference and each other right answer are accepted; each known
+    mistake is rejected and named, by its own name; every message has at
+    most eight lines.
+    """
+    for right in (exercise.reference, *exercise.right_answers):
+        diagnosis = exercise.diagnose(right)
+        assert diagnosis is None, (
+            f"{exercise.grade_id} rejects the right answer "
+            f"{_name_of(right)}:\n{diagnosis.message}"
+        )
+    for mistake in exercise.mistakes:
+        diagnosis = exercise.diagnose(mistake.answer)
+        assert diagnosis is not None, (
+            f"{exercise.grade_id} accepts the mistake “{mistake.name}”"
+        )
+        assert diagnosis.mistake == mistake.name, (
+            f"{exercise.grade_id} takes the mistake “{mistake.name}” for "
+            f"{diagnosis.mistake!r}:\n{diagnosis.message}"
+        )
+        for part in (mistake.name, mistake.sentence, mistake.look):
+            assert part in diagnosis.message, (
+                f"{exercise.grade_id}, “{mistake.name}”: the message "
+                f"leaves out {part!r}:\n{diagnosis.message}"
+            )
+        assert len(diagnosis.message.splitlines()) <= _LONGEST_MESSAGE
+
+
+# -- comparing values ------------------------------------------------------
+
+
+def _differences(
+    expected: Any,
+    got: Any,
+    path: str,
+    tolerance: float,
+    axes: Mapping[str, str] | None = None,
+) -> list[_Difference]:
+    """Compare by value, level by level, and describe what differs."""
+
+    def different(kind: str, *lines: str) -> list[_Difference]:
+        return [_Difference(_RANKS[kind], kind, lines)]
+
+    def mistyped(*more: str) -> list[_Difference]:
+        return different(
+            "type",
+            f"{path} should be {_kind_of(expected)}, yours is "
+            f"{_kind_of(got)}.",
+            *more,
+        )
+
+    if got is None and expected is not None:
+        return mistyped("Does your code end with `return …`?")
+    if isinstance(expected, (tuple, list)):
+        if not isinstance(got, (tuple, list)):
+            return mistyped()
+        if len(got) != len(expected):
+            return different(
+                "shape",
+                f"{path} should have {_entries(len(expected))}, yours has "
+                f"{len(got)}.",
+            )
+        return [
+            difference
+            for index, (one, other) in enumerate(
+                zip(expected, got, strict=True)
+            )
+            for difference in _differences(
+                one, other, f"{path}[{index}]", tolerance, axes
+            )
+        ]
+    if isinstance(expected, Mapping):
+        if not isinstance(got, Mapping):
+            return mistyped()
+        if set(got) != set(expected):
+            return different(
+                "shape",
+                f"{path} should have the keys "
+                f"{sorted(map(str, expected))}, yours has "
+                f"{sorted(map(str, got))}.",
+            )
+        return [
+            difference
+            for key, one in expected.items()
+            for difference in _differences(
+                one, got[key], f"{path}[{key!r}]", tolerance, axes
+            )
+        ]
+    if _is_array(expected) or _is_number(expected):
+        return _array_differences(
+            expected, got, path, tolerance, axes or {}, mistyped, different
+        )
+    if type(expected) is not type(got):
+        return mistyped()
+    if expected != got:
+        return different(
+            "value",
+            f"{path} should be {expected!r}, yours is {got!r}.",
+        )
+    return []
+
+
+def _array_differences(
+    expected, got, path, tolerance, axes, mistyped, different
+) -> list[_Difference]:
+    scalar = not _is_array(expected) or (
+        _as_array(expected).ndim == 0 and not _is_tensor(expected)
+    )
+    if scalar:
+        if not _is_array(got) and not _is_number(got):
+            return mistyped()
+    elif _is_tensor(expected) != _is_tensor(got) or not _is_array(got):
+        return mistyped()
+    one, other = _as_array(expected), _as_array(got)
+    if one.dtype == bool and other.dtype != bool:
+        return different(
+            "type",
+            f"{path} should hold booleans (True, False), yours holds "
+            f"{_numbers(other)}.",
+        )
+    if one.dtype != bool and other.dtype == bool:
+        return different(
+            "type",
+            f"{path} should hold {_numbers(one)}, yours holds booleans "
+            "(True, False).",
+        )
+    if other.dtype.kind not in "biufc":
+        return mistyped()
+    if one.shape != other.shape:
+        letters = axes.get(path, "").split()
+        meaning = (
+            ", that is "
+            + ", ".join(
+                f"{letter} = {size}"
+                for letter, size in zip(letters, one.shape, strict=True)
+            )
+            if len(letters) == one.ndim and letters
+            else ""
+        )
+        return different(
+            "shape",
+            f"{path} has the wrong shape: expected {_shape(one.shape)}"
+            f"{meaning}, got {_shape(other.shape)}.",
+            *_shape_hint(one, other),
+        )
+    if one.dtype == bool:
+        wrong = one != other
+    else:
+        missing = np.isnan(other) & ~np.isnan(one)
+        if missing.any():
+            index = _first(missing)
+            return different(
+                "nan",
+                f"{path} holds NaN, “not a number”, in "
+                f"{int(missing.sum())} of its {_entries(one.size)}; the "
+                f"first is {_entry(path, index)}.",
+                "NaN comes from 0/0, ∞ − ∞, or the softmax of a row of −∞.",
+            )
+        with np.errstate(all="ignore"):
+            near = np.abs(other - one) <= tolerance * (1 + np.abs(one))
+        near |= one == other
+        near |= np.isnan(one) & np.isnan(other)
+        wrong = ~near
+    if not wrong.any():
+        return []
+    index = _first(wrong)
+    digits = _digits(one[index], other[index])
+    many = (
+        f" {int(wrong.sum())} of {_entries(one.size)} differ."
+        if one.ndim
+        else ""
+    )
+    return different(
+        "value",
+        f"{_entry(path, index)} should be {digits[0]}, yours is "
+        f"{digits[1]}.{many}",
+    )
+
+
+def _shape_hint(one: np.ndarray, other: np.ndarray) -> list[str]:
+    if one.size == other.size and one.squeeze().shape == other.squeeze().shape:
+        return ["Only an axis of length 1 is too many or missing."]
+    if one.ndim == other.ndim and sorted(one.shape) == sorted(other.shape):
+        return ["The axes are in another order than asked for."]
+    if one.ndim != other.ndim:
+        return [f"It has {_axes(other.ndim)}; {one.ndim} expected."]
+    return []
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    if shape == ():
+        return "() (a single number)"
+    if len(shape) == 1:
+        return f"{shape} (a vector of {shape[0]})"
+    if len(shape) == 2:
+        return f"{shape} ({shape[0]} × {shape[1]})"
+    return str(shape)
+
+
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
+
+
+def _first(wrong: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(wrong)[0])
+
+
+def _entry(path: str, index: tuple[int, ...]) -> str:
+    return f"{path}[{', '.join(map(str, index))}]" if index else path
+
+
+def _digits(expected, got) -> tuple[str, str]:
+    """Write two numbers with as many digits as it takes to differ."""
+    for count in (4, 6, 9, 17):
+        pair = tuple(
+            str(x) if x.dtype.kind in "biu" else f"{x:.{count}g}"
+            for x in (expected, got)
+        )
+        if pair[0] != pair[1]:
+            break
+    return pair
+
+
+def _numbers(array: np.ndarray) -> str:
+    return "whole numbers" if array.dtype.kind in "iu" else "numbers"
+
+
+# -- kinds of value --------------------------------------------------------
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or _is_tensor(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, complex, np.generic))
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_data(item) for item in value)
+    if isinstance(value, Mapping):
+        return all(_is_data(item) for item in value.values())
+    return (
+        value is None
+        or _is_array(value)
+        or _is_number(value)
+        or isinstance(value, str)
+    )
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if _is_tensor(value):
+        value = value.detach().cpu()
+        if value.is_floating_point():
+            value = value.double()
+        return value.numpy()
+    return np.asarray(value)
+
+
+def _detached(value: Any) -> Any:
+    """Cut tensors off from their graph, so that they can be copied."""
+    if _is_tensor(value):
+        return value.detach()
+    if type(value) in (tuple, list):
+        return type(value)(_detached(item) for item in value)
+    if isinstance(value, tuple):
+        return tuple(_detached(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _detached(item) for key, item in value.items()}
+    return value
+
+
+def _with_gradients(value: Any, leaves: list) -> Any:
+    if _is_tensor(value) and value.is_floating_point():
+        leaves.append(value.detach().clone().requires_grad_())
+        return leaves[-1]
+    if isinstance(value, (tuple, list)):
+        return type(value)(_with_gradients(item, leaves) for item in value)
+    if isinstance(value, dict):
+        return {k: _with_gradients(v, leaves) for k, v in value.items()}
+    return value
+
+
+def _floating_tensors(value: Any) -> Iterator:
+    if _is_tensor(value):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _floating_tensors(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _floating_tensors(item)
+
+
+def _kind_of(value: Any) -> str:
+    """Name the kind of a value in words."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return "a class"
+    if _is_tensor(value):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape}"
+    if isinstance(value, (bool, np.bool_)):
+        return f"the boolean {bool(value)}"
+    if _is_number(value):
+        return f"the number {value:.4g}"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, (tuple, list)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return f"a {kind} of {_entries(len(value))}"
+    if isinstance(value, Mapping):
+        return "a dict"
+    if inspect.isroutine(value):
+        return "a function"
+    name = type(value).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return f"{article} {name} object"
+
+
+def _brief(value: Any) -> str:
+    if _is_array(value):
+        return str(tuple(value.shape))
+    if isinstance(value, (tuple, list, Mapping)):
+        return _kind_of(value)
+    if callable(value):
+        return "(a function)"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _name_of(answer: Callable) -> str:
+    return getattr(answer, "__name__", type(answer).__name__)
+
+
+# -- the learner's exceptions ----------------------------------------------
+
+
+def _quoted(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if not text:
+        return "."
+    if len(text) > _LONGEST_QUOTE:
+        text = text[: _LONGEST_QUOTE - 1] + "…"
+    return f": {text}"
+
+
+def _place(error: Exception) -> str:
+    """Return the last line of the learner's own code in a traceback."""
+    library = tuple(
+        sysconfig.get_paths()[name] for name in ("stdlib", "purelib")
+    )
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == __file__ or frame.filename.startswith(library):
+            continue
+        code = f": `{frame.line}`" if frame.line else ""
+        return f"line {frame.lineno} of `{frame.name}`{code}"
+    return ""
+
+
+# -- the conditions of a call ----------------------------------------------
+
+
+@contextlib.contextmanager
+def _same_chance() -> Iterator[None]:
+    """Give every call the same random numbers, and put the state back."""
+    torch = sys.modules.get("torch")
+    states = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(0)
+    np.random.seed(0)
+    if torch:
+        torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        if torch:
+            torch.set_rng_state(torch_state)
+
+
+@contextlib.contextmanager
+def _taken_away(names: Sequence[str]) -> Iterator[None]:
+    """Make the functions of these dotted names raise for a while."""
+    used: list[str] = []
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            if name == "loop":
+                continue
+            owner, attribute = _resolve(name)
+            original = getattr(owner, attribute)
+            setattr(owner, attribute, _refusal(name, used))
+            stack.callback(setattr, owner, attribute, original)
+        yield
+    if used:
+        raise _TakenAwayError(used[0])
+
+
+def _refusal(name: str, used: list[str]) -> Callable:
+    def refuse(*arguments, **keywords):
+        used.append(name)
+        raise _TakenAwayError(name)
+
+    return refuse
+
+
+def _resolve(name: str) -> tuple[Any, str]:
+    *path, attribute = name.split(".")
+    owner = importlib.import_module(path[0])
+    for part in path[1:]:
+        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
+            importlib.import_module(f"{owner.__name__}.{part}")
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
+def _loops(answer: Callable) -> bool:
+    """Say whether a function, or a method of a class, has a loop."""
+    if isinstance(answer, type):
+        return any(
+            _loops(member)
+            for member in vars(answer).values()
+            if inspect.isfunction(member)
+        )
+    code = getattr(answer, "__code__", None)
+    stack = [code] if code is not None else []
+    while stack:
+        code = stack.pop()
+        for instruction in dis.get_instructions(code):
+            operation = instruction.opname
+            if operation == "FOR_ITER" or (
+                "JUMP_BACKWARD" in operation
+                and "NO_INTERRUPT" not in operation
+            ):
+                return True
+        stack += [
+            constant
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        ]
+    return False
