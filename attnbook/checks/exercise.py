@@ -171,6 +171,9 @@ class Exercise:
         judge; the default calls the answer. Use it for classes: build,
         load weights, call. It may raise WrongAnswer with a sentence of
         its own.
+    reveal
+        Whether the message may tell the right value. False where the
+        answer is a prediction, which can be tried again.
     """
 
     def __init__(
@@ -189,6 +192,7 @@ class Exercise:
         outputs: Sequence[str] = (),
         axes: Mapping[str, str] | None = None,
         run: Callable | None = None,
+        reveal: bool = True,
     ) -> None:
         self.grade_id = grade_id
         self.title = title
@@ -206,6 +210,7 @@ class Exercise:
         self.outputs = tuple(outputs)
         self.axes = dict(axes or {})
         self.run = run
+        self.reveal = reveal
         if not self.cases:
             raise ValueError(
                 f"{grade_id}: an exercise needs at least one case, got none"
@@ -437,6 +442,9 @@ class Exercise:
                 "The caller still needs it: make a new array or work on a "
                 "copy.",
             ]
+        if differences and not self.reveal:
+            got = _kind_of(outcome.output)
+            return differences[0].kind, [f"{where}{got} is not right."]
         if differences:
             first = differences[0]
             return first.kind, [where + first.lines[0], *first.lines[1:]]
