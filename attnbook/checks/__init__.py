@@ -1,23 +1,10 @@
-"""Checks of the exercises, one module a chapter."""
+"""Checks of the exercises: one module a chapter, over one framework.
 
-from attnbook.checks.exercise import (
-    Case,
-    Diagnosis,
-    Exercise,
-    Mistake,
-    Property,
-    WrongAnswer,
-    assert_sound,
-    points_so_far,
-)
+`attnbook.checks.exercise` says what an exercise is and how an answer is
+judged; `attnbook.checks.soft_lookup` and its like hold the cases, the
+references and the known mistakes of one chapter.
+"""
 
-__all__ = [
-    "Case",
-    "Diagnosis",
-    "Exercise",
-    "Mistake",
-    "Property",
-    "WrongAnswer",
-    "assert_sound",
-    "points_so_far",
-]
+from attnbook.checks.exercise import WrongAnswer
+
+__all__ = ["WrongAnswer"]
