@@ -1,0 +1,79 @@
+"""The benchmarks count and print what they say they do."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import pytest
+
+from benchmarks.measurement import Measurement, median_of, number, table
+from benchmarks.notebook_seconds import as_markdown, newest_cache
+from benchmarks.page_weight import gzipped_bytes
+from benchmarks.served_book import served
+
+
+def test_a_measurement_is_the_median_with_its_range_and_ratio():
+    one = median_of("seconds", "a chapter", [3.0, 1.0, 2.0], "s", 0.5)
+    assert (one.value, one.lowest, one.highest) == (2.0, 1.0, 3.0)
+    assert one.ratio == 4.0
+    assert one.repeats == 3
+
+
+def test_no_values_are_an_error_that_says_of_what():
+    with pytest.raises(ValueError, match="seconds of a chapter"):
+        median_of("seconds", "a chapter", [], "s")
+
+
+def test_the_table_names_each_group_once_and_lines_up():
+    lines = table(
+        [
+            Measurement("weight", "one page", 1234.5, "kB"),
+            Measurement("weight", "another", 7.25, "kB"),
+        ]
+    ).splitlines()
+    assert [line.strip() for line in lines].count("weight") == 1
+    assert lines[2].index("kB") == lines[3].index("kB")
+
+
+def test_a_number_has_at_least_three_figures():
+    assert number(1234.5, "kB") == "1,234 kB"
+    assert number(12.34) == "12.3"
+    assert number(0.5, "s") == "0.50 s"
+    assert number(None) == "–"
+
+
+def test_what_is_packed_already_is_not_packed_again():
+    assert gzipped_bytes(b"a" * 10_000) < 100
+    assert gzipped_bytes(b"x") == 1
+
+
+def test_the_served_book_is_gzipped_and_ends_with_the_block(tmp_path):
+    (tmp_path / "index.html").write_text("a" * 1000, encoding="utf-8")
+    with served(tmp_path) as address:
+        with urllib.request.urlopen(f"{address}/index.html") as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert len(response.read()) < 100
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{address}/missing.html")
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{address}/index.html")
+
+
+def test_a_book_that_is_not_built_says_how_to_build_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make book"), served(tmp_path):
+        pass
+
+
+def test_the_summary_of_a_run_lists_the_slowest_notebook_first():
+    lines = as_markdown({"a/fast": 1.0, "a/slow": 9.0}).splitlines()
+    assert lines[2:] == [
+        "| a/slow | 9.0 |",
+        "| a/fast | 1.0 |",
+        "| all | 10.0 |",
+    ]
+
+
+def test_without_an_executed_notebook_the_summary_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no notebook"):
+        newest_cache(tmp_path)
