@@ -27,7 +27,7 @@ MODELS: dict[str, Callable[[int, int], nn.Module]] = {
     "fixed vector": FixedVectorTranslator,
     "additive attention": AdditiveTranslator,
 }
-STEPS = 800
+STEPS = 600
 TRAINED_TO = 8
 LENGTHS = range(1, 13)
 
