@@ -7,6 +7,7 @@ map runs from paper white to deep blue, so that it also prints in grey.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -296,6 +297,74 @@ def leaderboard(
     if title:
         figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight=600)
     return axes
+
+
+def wirings(
+    source: Sequence[str], target: Sequence[str], weights: np.ndarray
+) -> np.ndarray:
+    """Draw the two encoder–decoders of chapter 01 side by side.
+
+    Args:
+        source: the S source tokens.
+        target: the T output tokens.
+        weights: shape (T, S); the width of the lines of attention.
+
+    Returns:
+        The two Axes: one fixed vector, attention.
+    """
+    weights = _matrix("weights", weights, len(target), len(source))
+    _, axes = plt.subplots(1, 2, figsize=(8.4, 3.0), sharey=True)
+    places = np.arange(len(source), dtype=float)
+    outputs = np.linspace(0.5, len(source) - 1.5, len(target))
+    for ax, title in zip(
+        axes, ["one fixed vector", "attention: look again"], strict=True
+    ):
+        _row(ax, places, 0, source, COLOURS["blue"])
+        _row(ax, outputs, 2, target, COLOURS["orange"])
+        ax.set_title(title)
+        ax.set_xlim(-0.6, len(source) - 0.4)
+        ax.set_ylim(-0.75, 2.6)
+        ax.axis("off")
+    axes[0].plot(places[-1], 1, "s", color=COLOURS["green"], markersize=16)
+    axes[0].annotate(
+        "c",
+        (places[-1], 1),
+        color="white",
+        ha="center",
+        va="center",
+        weight="bold",
+    )
+    _arrow(axes[0], (places[-1], 0.15), (places[-1], 0.85), COLOURS["grey"])
+    for output in outputs:
+        _arrow(axes[0], (places[-1], 1.15), (output, 1.82), COLOURS["green"])
+    for output, row in zip(outputs, weights, strict=True):
+        for place, weight in zip(places, row, strict=True):
+            axes[1].plot(
+                [place, output],
+                [0.17, 1.82],
+                color=COLOURS["green"],
+                linewidth=0.4 + 5 * weight,
+                alpha=0.25 + 0.75 * weight,
+                solid_capstyle="round",
+            )
+    return axes
+
+
+def _row(ax: Axes, places, height, tokens, colour) -> None:
+    ax.plot(places, np.full(len(places), height), "o", color=colour, ms=13)
+    side = -0.38 if height == 0 else 0.38
+    for place, token in zip(places, tokens, strict=True):
+        ax.text(place, height + side, token, ha="center", va="center")
+    for left, right in itertools.pairwise(places):
+        _arrow(
+            ax, (left + 0.17, height), (right - 0.17, height), COLOURS["grey"]
+        )
+
+
+def _arrow(ax: Axes, start, end, colour) -> None:
+    ax.annotate(
+        "", end, start, arrowprops={"arrowstyle": "->", "color": colour}
+    )
 
 
 def _matrix(name: str, value, rows: int, columns: int) -> np.ndarray:

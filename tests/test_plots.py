@@ -87,3 +87,10 @@ def test_the_sequential_map_darkens_steadily_so_that_it_prints_in_grey():
     lightness = [colorsys.rgb_to_hls(*colour)[1] for colour in colours]
     assert np.all(np.diff(lightness) < 0)
     assert lightness[0] == 1
+
+
+def test_in_the_wirings_a_line_is_as_wide_as_its_weight():
+    fixed, attention = plots.wirings("abc", "43", WEIGHTS)
+    widths = [line.get_linewidth() for line in attention.lines[2:]]
+    np.testing.assert_allclose(widths, 0.4 + 5 * WEIGHTS.ravel())
+    assert "c" in [text.get_text() for text in fixed.texts]
