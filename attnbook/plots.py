@@ -47,7 +47,7 @@ def use_style() -> None:
             "axes.edgecolor": "#444444",
             "axes.labelcolor": "#222222",
             "axes.titlesize": 11,
-            "axes.titleweight": "semibold",
+            "axes.titleweight": "bold",
             "axes.titlelocation": "left",
             "axes.labelsize": 10,
             "axes.prop_cycle": mpl.cycler(color=list(COLOURS.values())),
@@ -154,7 +154,7 @@ def alignment_against_truth(
     attention_map(share, source, target, None, "true", axes[1])
     axes[1].set_ylabel("")
     if title:
-        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight=600)
+        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight="bold")
     return axes
 
 
@@ -295,7 +295,7 @@ def leaderboard(
             ax.set_xlim(left=0)
     axes[0].set_yticks(range(len(rows)), names)
     if title:
-        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight=600)
+        figure.suptitle(title, x=0.02, ha="left", fontsize=11, weight="bold")
     return axes
 
 
@@ -319,24 +319,21 @@ def wirings(
     for ax, title in zip(
         axes, ["one fixed vector", "attention: look again"], strict=True
     ):
-        _row(ax, places, 0, source, COLOURS["blue"])
-        _row(ax, outputs, 2, target, COLOURS["orange"])
+        _row(ax, places, 0, source, COLOURS["blue"], "<->")
+        _row(ax, outputs, 2, target, COLOURS["orange"], "->")
         ax.set_title(title)
         ax.set_xlim(-0.6, len(source) - 0.4)
         ax.set_ylim(-0.75, 2.6)
         ax.axis("off")
-    axes[0].plot(places[-1], 1, "s", color=COLOURS["green"], markersize=16)
-    axes[0].annotate(
-        "c",
-        (places[-1], 1),
-        color="white",
-        ha="center",
-        va="center",
-        weight="bold",
+    middle = places.mean()
+    axes[0].plot(middle, 1, "s", color=COLOURS["green"], markersize=16)
+    axes[0].text(
+        middle, 1, "c", color="white", ha="center", va="center", weight="bold"
     )
-    _arrow(axes[0], (places[-1], 0.15), (places[-1], 0.85), COLOURS["grey"])
+    for end in (places[0], places[-1]):
+        _arrow(axes[0], (end, 0.15), (middle, 0.87), COLOURS["grey"])
     for output in outputs:
-        _arrow(axes[0], (places[-1], 1.15), (output, 1.82), COLOURS["green"])
+        _arrow(axes[0], (middle, 1.13), (output, 1.82), COLOURS["green"])
     for output, row in zip(outputs, weights, strict=True):
         for place, weight in zip(places, row, strict=True):
             axes[1].plot(
@@ -350,20 +347,24 @@ def wirings(
     return axes
 
 
-def _row(ax: Axes, places, height, tokens, colour) -> None:
+def _row(ax: Axes, places, height, tokens, colour, style) -> None:
     ax.plot(places, np.full(len(places), height), "o", color=colour, ms=13)
     side = -0.38 if height == 0 else 0.38
     for place, token in zip(places, tokens, strict=True):
         ax.text(place, height + side, token, ha="center", va="center")
     for left, right in itertools.pairwise(places):
         _arrow(
-            ax, (left + 0.17, height), (right - 0.17, height), COLOURS["grey"]
+            ax,
+            (left + 0.17, height),
+            (right - 0.17, height),
+            COLOURS["grey"],
+            style,
         )
 
 
-def _arrow(ax: Axes, start, end, colour) -> None:
+def _arrow(ax: Axes, start, end, colour, style="->") -> None:
     ax.annotate(
-        "", end, start, arrowprops={"arrowstyle": "->", "color": colour}
+        "", end, start, arrowprops={"arrowstyle": style, "color": colour}
     )
 
 
