@@ -43,8 +43,8 @@ class Task:
         self.lengths = lengths
         self.splits = tuple(name for name in SPLITS if name in lengths)
         blank = [BLANK.text] if level == "character" else []
-        found = {t for item in spellings for t in item.at(level)[0]}
-        self.source_vocabulary = Vocabulary(sorted(found.union(blank)))
+        tokens = [t for item in spellings for t in item.at(level)[0]]
+        self.source_vocabulary = Vocabulary(tokens + blank)
         self.target_vocabulary = Vocabulary("0123456789")
         self._table = ChunkTable(
             spellings, level, self.source_vocabulary, self.target_vocabulary
@@ -83,7 +83,8 @@ class Task:
     def examples(self, count, split, length=None, seed=0):
         """Draw Examples at random, with replacement; see `sample`.
 
-        Returns a list of `count` Examples, the same for the same seed.
+        Returns a list of `count` Examples: those of the Batch that `sample`
+        draws with np.random.default_rng(seed).
         """
         self._check_draw(count, "count", split, length)
         rng = np.random.default_rng(seed)
@@ -172,7 +173,7 @@ class TelephoneNumbers(Task):
         if length is None:
             lengths = rng.integers(choices[0], choices[-1] + 1, count)
         else:
-            lengths = np.full(count, length)
+            lengths = np.full(count, int(length))
         pairs = np.zeros((count, lengths.max()), np.int64)
         left = np.arange(count)
         while len(left):
@@ -254,7 +255,7 @@ class NumbersInWords(Task):
         return str(self._numbers[chunks[0]])
 
     def _spelling(self, digits):
-        if digits not in self._known:
+        if not isinstance(digits, str) or digits not in self._known:
             raise ValueError(
                 f"{digits!r} is no number of this task: expected a string "
                 f"of digits without leading zeros, {self._range}"
@@ -302,9 +303,9 @@ def telephone_numbers(
     not in rising order.
     """
     check_level(level)
-    trained = _span("pairs", pairs)
+    trained = _ascending("pairs", pairs)
     if longer is not None:
-        longer = _span("longer", longer)
+        longer = _ascending("longer", longer)
         if longer[0] <= trained[-1]:
             raise ValueError(
                 f"longer must begin above the {trained[-1]} pairs trained "
@@ -319,7 +320,7 @@ def _digit_rows(numbers):
     return np.array([list(str(n).ljust(longest, "0")) for n in numbers], int)
 
 
-def _span(name, ends):
+def _ascending(name, ends):
     """Return (fewest, most) as a range, or raise."""
     pair = isinstance(ends, tuple | list) and len(ends) == 2
     whole = pair and all(isinstance(end, Integral) for end in ends)
