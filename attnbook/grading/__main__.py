@@ -1,0 +1,142 @@
+"""The command: grade a notebook, or make the released notebooks.
+
+::
+
+    python -m attnbook.grading exercises/00-soft-lookup.ipynb
+    python -m attnbook.grading release [--check]
+
+It ends with 0 when it graded, whatever the points; with 2 when the file
+cannot be graded; ``release --check`` with 1 when something differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attnbook.grading import report as reports
+from attnbook.grading.grade import TIMEOUT, grade, unusable
+from attnbook.grading.notebook import UnusableError
+from attnbook.grading.release import compare_all, write_all
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if arguments[:1] == ["release"]:
+        return _release(arguments[1:])
+    return _grade(arguments)
+
+
+def _grade(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m attnbook.grading",
+        description="Grade one exercise notebook and print its points.",
+        epilog="`python -m attnbook.grading release` makes exercises/ from "
+        "solutions/; `release --check` only compares.",
+    )
+    parser.add_argument("notebook", type=Path, help="the notebook to grade")
+    for form in ("json", "junit", "html"):
+        parser.add_argument(
+            f"--{form}",
+            type=Path,
+            metavar="FILE",
+            help=f"also write the grade as {form.upper()}",
+        )
+    parser.add_argument(
+        "--release",
+        type=Path,
+        metavar="DIR",
+        help="folder of the released notebooks (default: exercises/)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TIMEOUT,
+        metavar="S",
+        help=f"seconds that each cell may take (default: {TIMEOUT:g})",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        report = grade(options.notebook, options.release, options.timeout)
+    except UnusableError as error:
+        report = unusable(options.notebook, str(error))
+    print(reports.as_text(report), end="")
+    written = _write(
+        [
+            (options.json, reports.as_json),
+            (options.junit, reports.as_junit),
+            (options.html, reports.as_html),
+        ],
+        report,
+    )
+    return 2 if report.reason or not written else 0
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(
+            f"expected a positive number of seconds, got {text}"
+        )
+    return seconds
+
+
+def _write(
+    forms: Sequence[tuple[Path | None, Callable]], report: reports.Report
+) -> bool:
+    written = True
+    for path, form in forms:
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(form(report), "utf-8")
+        except OSError as error:
+            print(f"{path} was not written: {error.strerror}", file=sys.stderr)
+            written = False
+    return written
+
+
+def _release(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m attnbook.grading release",
+        description="Make exercises/ from solutions/ by nbgrader's own "
+        "preprocessors.",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; end with 1 and say what differs",
+    )
+    parser.add_argument("--solutions", type=Path, default=Path("solutions"))
+    parser.add_argument("--exercises", type=Path, default=Path("exercises"))
+    options = parser.parse_args(arguments)
+    try:
+        if not options.check:
+            changed = write_all(options.solutions, options.exercises)
+            for path in changed:
+                print(f"Wrote {path}")
+            if not changed:
+                print("Nothing to do: the exercises are up to date.")
+            return 0
+        differences = compare_all(options.solutions, options.exercises)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for difference in differences:
+        print(difference)
+    if differences:
+        print("Run `python -m attnbook.grading release`.")
+        return 1
+    print("The exercises agree with their solutions.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Notebooks as learners hand them in: read whatever can be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class UnusableError(Exception):
+    """The file cannot be graded; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell without outputs; ``number`` counts from 1 as one reads."""
+
+    number: int
+    kind: str  # "code", "markdown" or "raw"
+    source: str
+    identity: str  # the cell's id, "" where it has none
+    nbgrader: dict  # nbgrader's metadata, {} where it has none
+
+    @property
+    def grade_id(self) -> str:
+        """The cell's grade_id, "" where it has none."""
+        grade_id = self.nbgrader.get("grade_id", "")
+        return grade_id if isinstance(grade_id, str) else ""
+
+    @property
+    def is_solution(self) -> bool:
+        """Whether the learner writes here."""
+        return bool(self.nbgrader.get("solution"))
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether points stand on this cell."""
+        return bool(self.nbgrader.get("grade"))
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the cell is taken from the release as it is there."""
+        return not self.is_solution and (
+            self.is_graded or bool(self.nbgrader.get("locked"))
+        )
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether the cell is locked and carries no points."""
+        return self.is_locked and not self.is_graded
+
+    @property
+    def points(self) -> float:
+        """The points that the cell carries."""
+        points = self.nbgrader.get("points", 0)
+        return points if isinstance(points, (int, float)) else 0
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """The cells of a notebook, and the exercise it says that it is."""
+
+    path: Path
+    cells: tuple[Cell, ...]
+    exercise: str = ""
+    damaged: int = 0  # cells that could not be read
+
+
+def read(path: Path) -> Notebook:
+    """Read a notebook file of format 4.
+
+    Raises
+    ------
+    UnusableError
+        When it is not there, not a file, not JSON or no such notebook.
+    """
+    if not path.exists():
+        raise UnusableError(f"There is no file {path}. Is the path right?")
+    if path.is_dir():
+        raise UnusableError(
+            f"{path} is a folder. Give the path of one notebook in it."
+        )
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UnusableError(
+            f"{path} cannot be read: {error.strerror}."
+        ) from None
+    except UnicodeDecodeError:
+        raise UnusableError(
+            f"{path} is not a notebook: it is not text in UTF-8."
+        ) from None
+    if not text.strip():
+        raise UnusableError(
+            f"{path} is empty. Save the notebook in Jupyter, then grade it."
+        )
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnusableError(
+            f"{path} is not a notebook: it is not JSON. Export or save it "
+            "as .ipynb."
+        ) from None
+    return parse(content, path)
+
+
+def parse(content: object, path: Path) -> Notebook:
+    """Take the parsed JSON of a notebook apart.
+
+    Raises
+    ------
+    UnusableError
+        When it is not a notebook of format 4.
+    """
+    if not isinstance(content, dict) or "nbformat" not in content:
+        raise UnusableError(
+            f"{path} is JSON but not a notebook: it has no “nbformat”."
+        )
+    if content["nbformat"] != 4:
+        raise UnusableError(
+            f"{path} has notebook format {_short(content['nbformat'])}, and "
+            "format 4 is needed. Open and save it in a current Jupyter."
+        )
+    if not isinstance(content.get("cells"), list):
+        raise UnusableError(
+            f"{path} is not a notebook: it has no list of cells."
+        )
+    cells, damaged = [], 0
+    for number, raw in enumerate(content["cells"], start=1):
+        cell = _cell(raw, number)
+        if cell is None:
+            damaged += 1
+        else:
+            cells.append(cell)
+    metadata = _mapping(content.get("metadata"))
+    exercise = _mapping(metadata.get("attnbook")).get("exercise", "")
+    return Notebook(
+        path=path,
+        cells=tuple(cells),
+        exercise=exercise if isinstance(exercise, str) else "",
+        damaged=damaged,
+    )
+
+
+def _cell(raw: object, number: int) -> Cell | None:
+    if not isinstance(raw, dict):
+        return None
+    source = raw.get("source", "")
+    if isinstance(source, list) and all(isinstance(x, str) for x in source):
+        source = "".join(source)
+    kind = raw.get("cell_type")
+    if not isinstance(source, str) or kind not in ("code", "markdown", "raw"):
+        return None
+    # A lone surrogate can stand in JSON and nowhere else.
+    source = source.encode("utf-8", "replace").decode("utf-8")
+    identity = raw.get("id", "")
+    return Cell(
+        number=number,
+        kind=kind,
+        source=source,
+        identity=identity if isinstance(identity, str) else "",
+        nbgrader=_mapping(_mapping(raw.get("metadata")).get("nbgrader")),
+    )
+
+
+def _mapping(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 20 else text[:19] + "…"
