@@ -31,7 +31,7 @@ def softmax(scores, temperature=1.0, axis=-1):
         ValueError: the temperature is not a finite number above 0, or
             there is no score along the axis.
 
-    Boltzmann's distribution; named softmax by Bridle (1990), equation 1.
+    The distribution of Boltzmann (1868); named softmax by Bridle (1990).
     """
     _check_positive("temperature", temperature)
     _check_scores(scores, axis)
