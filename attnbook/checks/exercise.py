@@ -15,20 +15,36 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dis
-import importlib
 import inspect
-import random
 import sys
 import sysconfig
 import traceback
-import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from attnbook.checks.comparison import (
+    RANKS,
+    Difference,
+    as_array,
+    brief,
+    detached,
+    differences,
+    floating_tensors,
+    is_data,
+    kind_of,
+    with_gradients,
+)
+from attnbook.checks.conditions import (
+    TakenAwayError,
+    has_loop,
+    same_chance,
+    taken_away,
+)
 
 __all__ = [
     "Case",
@@ -51,10 +67,6 @@ class WrongAnswer(AssertionError):  # noqa: N818, it is read as a sentence
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook, not the check's frames."""
         return str(self).splitlines()
-
-
-class _TakenAwayError(Exception):
-    """Raised when an answer calls what the exercise forbids."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +129,6 @@ class _Outcome:
     gradients: list | None = None
     error: Exception | None = None
     stage: str = "call"  # or "gradients": where the error was raised
-
-
-@dataclass(frozen=True)
-class _Difference:
-    rank: int
-    kind: str
-    lines: tuple[str, ...]
-
-
-_RANKS = {"type": 0, "shape": 1, "nan": 2, "value": 3}
 
 
 class Exercise:
@@ -284,9 +286,9 @@ class Exercise:
         outcome = _Outcome()
         forbidden = self.forbidden if watched else ()
         try:
-            with _same_chance(), _taken_away(forbidden):
+            with same_chance(), taken_away(forbidden):
                 outcome.output = self._call(answer, case, arguments, keywords)
-            outcome.output = copy.deepcopy(_detached(outcome.output))
+            outcome.output = copy.deepcopy(detached(outcome.output))
         except WrongAnswer as error:
             outcome.error = error
             return outcome
@@ -297,7 +299,7 @@ class Exercise:
         if not self.gradients or outcome.changed:
             return outcome
         try:
-            with _same_chance(), _taken_away(forbidden):
+            with same_chance(), taken_away(forbidden):
                 outcome.gradients = self._gradients(answer, case)
         except Exception as error:
             outcome.error, outcome.stage = error, "gradients"
@@ -313,7 +315,7 @@ class Exercise:
     ) -> _Outcome:
         forbidden = self.forbidden if watched else ()
         try:
-            with _same_chance(), _taken_away(forbidden):
+            with same_chance(), taken_away(forbidden):
                 return _Outcome(output=bool(property_.holds(answer)))
         except Exception as error:
             return _Outcome(error=error)
@@ -322,12 +324,12 @@ class Exercise:
         torch = sys.modules["torch"]
         arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
         leaves: list = []
-        arguments = _with_gradients(arguments, leaves)
-        keywords = _with_gradients(keywords, leaves)
+        arguments = with_gradients(arguments, leaves)
+        keywords = with_gradients(keywords, leaves)
         output = self._call(answer, case, arguments, keywords)
         generator = torch.Generator().manual_seed(0)
         total = None
-        for tensor in _floating_tensors(output):
+        for tensor in floating_tensors(output):
             direction = torch.randn(
                 tensor.shape, generator=generator, dtype=torch.float64
             )
@@ -339,7 +341,7 @@ class Exercise:
         return [
             np.zeros(tuple(leaf.shape))
             if gradient is None
-            else _as_array(gradient)
+            else as_array(gradient)
             for leaf, gradient in zip(leaves, found, strict=True)
         ]
 
@@ -350,7 +352,7 @@ class Exercise:
         return tuple(
             name
             for name, old, new in zip(names, before, after, strict=True)
-            if _is_data(old) and _differences(old, new, "", 0.0)
+            if is_data(old) and differences(old, new, "", 0.0)
         )
 
     def _argument_names(self, case: Case) -> list[str]:
@@ -381,7 +383,7 @@ class Exercise:
     def _unfit(self, answer: Callable) -> Diagnosis | None:
         if not callable(answer):
             what = "a class" if self._wants_class else "a function"
-            got = _kind_of(answer)
+            got = kind_of(answer)
             hint = (
                 "Pass the name alone, without calling it."
                 if answer is not None
@@ -403,7 +405,7 @@ class Exercise:
                     "Pass the class itself, without calling it.",
                 ],
             )
-        if "loop" in self.forbidden and _loops(answer):
+        if "loop" in self.forbidden and has_loop(answer):
             return self._diagnosis(
                 "forbidden",
                 [
@@ -424,30 +426,34 @@ class Exercise:
     ) -> tuple[str, list[str]] | None:
         """Return the kind of failure and its lines, None if right."""
         where = f"Case “{case.name}”: "
-        if outcome.error is not None:
+        if outcome.error is not None and outcome.stage == "call":
             return self._raised(outcome, where, case)
         if expected.error is not None:
             raise RuntimeError(
                 f"{self.grade_id}: the reference fails on the case "
                 f"“{case.name}”"
             ) from expected.error
-        differences = self._compare(expected.output, outcome.output)
-        if differences and differences[0].rank < _RANKS["value"]:
-            first = differences[0]
-            return first.kind, [where + first.lines[0], *first.lines[1:]]
-        if outcome.changed != expected.changed and outcome.changed:
+        found = self._compare(expected.output, outcome.output)
+        first = found[0] if found else None
+        told = None
+        if first is not None:
+            told = first.kind, [where + first.lines[0], *first.lines[1:]]
+        if first is not None and first.rank < RANKS["value"]:
+            return told
+        if outcome.changed:
             changed = " and ".join(f"`{name}`" for name in outcome.changed)
             return "input changed", [
                 f"{where}your code changed its input {changed} in place.",
                 "The caller still needs it: make a new array or work on a "
                 "copy.",
             ]
-        if differences and not self.reveal:
-            got = _kind_of(outcome.output)
-            return differences[0].kind, [f"{where}{got} is not right."]
-        if differences:
-            first = differences[0]
-            return first.kind, [where + first.lines[0], *first.lines[1:]]
+        if first is not None and not self.reveal:
+            got = kind_of(outcome.output)
+            return first.kind, [f"{where}{got} is not right."]
+        if first is not None:
+            return told
+        if outcome.error is not None:
+            return self._raised(outcome, where, case)
         if self.gradients:
             return self._gradient_trouble(expected, outcome, where, case)
         return None
@@ -464,7 +470,7 @@ class Exercise:
                 "Put your code in place of that line and run both cells "
                 "again.",
             ]
-        if isinstance(error, _TakenAwayError):
+        if isinstance(error, TakenAwayError):
             return "forbidden", [
                 f"{where}your code calls `{error}`, which is taken away "
                 "in this exercise.",
@@ -489,11 +495,11 @@ class Exercise:
         names = self._argument_names(case)
         values = [*case.arguments, *case.keywords.values()]
         return ", ".join(
-            f"`{name}` {_brief(value)}"
+            f"`{name}` {brief(value)}"
             for name, value in zip(names, values, strict=True)
         )
 
-    def _compare(self, expected: Any, got: Any) -> list[_Difference]:
+    def _compare(self, expected: Any, got: Any) -> list[Difference]:
         """Return the differences between two outputs, the gravest first."""
         named = isinstance(expected, tuple) and len(self.outputs) == len(
             expected
@@ -507,20 +513,20 @@ class Exercise:
             for name, one, other in zip(
                 self.outputs, expected, got, strict=True
             ):
-                found += _differences(
+                found += differences(
                     one, other, name, self.tolerance, self.axes
                 )
         elif named:
             names = ", ".join(self.outputs)
             found = [
-                _Difference(
-                    _RANKS["type"],
+                Difference(
+                    RANKS["type"],
                     "type",
-                    (f"expected a tuple ({names}), got {_kind_of(got)}.",),
+                    (f"expected a tuple ({names}), got {kind_of(got)}.",),
                 )
             ]
         else:
-            found = _differences(
+            found = differences(
                 expected, got, "output", self.tolerance, self.axes
             )
         return sorted(found, key=lambda difference: difference.rank)
@@ -543,7 +549,7 @@ class Exercise:
                 ]
             if one is None:
                 continue
-            found = _differences(one, other, name, self.tolerance * 10)
+            found = differences(one, other, name, self.tolerance * 10)
             if found:
                 return "gradient", [
                     f"{where}the values are right, but the gradient with "
@@ -558,7 +564,7 @@ class Exercise:
         for name, value in zip(
             self._argument_names(case), values, strict=True
         ):
-            names += [name] * len(list(_floating_tensors(value)))
+            names += [name] * len(list(floating_tensors(value)))
         return names
 
     def _property_trouble(
@@ -653,7 +659,7 @@ class Exercise:
             return False
         if (one.gradients is None) != (other.gradients is None):
             return False
-        return one.gradients is None or not _differences(
+        return one.gradients is None or not differences(
             one.gradients, other.gradients, "", self.tolerance * 10
         )
 
@@ -703,6 +709,40 @@ def points_so_far(
     print(f"{'Total':<{width}}  {total:>3} / {possible}")
 
 
+# -- the learner's exceptions ----------------------------------------------
+
+
+def _quoted(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if not text:
+        return "."
+    if len(text) > _LONGEST_QUOTE:
+        text = text[: _LONGEST_QUOTE - 1] + "…"
+    return f": {text}"
+
+
+def _place(error: Exception) -> str:
+    """Return the last line of the learner's own code in a traceback."""
+    library = (
+        *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
+        str(Path(__file__).parents[1]),
+    )
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(library):
+            continue
+        code = f": `{frame.line}`" if frame.line else ""
+        return f"line {frame.lineno} of `{frame.name}`{code}"
+    return ""
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
+
+
+def _name_of(answer: Callable) -> str:
+    return getattr(answer, "__name__", type(answer).__name__)
+
+
 # -- for the tests of exercises --------------------------------------------
 
 
@@ -734,436 +774,3 @@ def assert_sound(exercise: Exercise) -> None:
                 f"leaves out {part!r}:\n{diagnosis.message}"
             )
         assert len(diagnosis.message.splitlines()) <= _LONGEST_MESSAGE
-
-
-# -- comparing values ------------------------------------------------------
-
-
-def _differences(
-    expected: Any,
-    got: Any,
-    path: str,
-    tolerance: float,
-    axes: Mapping[str, str] | None = None,
-) -> list[_Difference]:
-    """Compare by value, level by level, and describe what differs."""
-
-    def different(kind: str, *lines: str) -> list[_Difference]:
-        return [_Difference(_RANKS[kind], kind, lines)]
-
-    def mistyped(*more: str) -> list[_Difference]:
-        return different(
-            "type",
-            f"{path} should be {_kind_of(expected)}, yours is "
-            f"{_kind_of(got)}.",
-            *more,
-        )
-
-    if got is None and expected is not None:
-        return mistyped("Does your code end with `return …`?")
-    if isinstance(expected, (tuple, list)):
-        if not isinstance(got, (tuple, list)):
-            return mistyped()
-        if len(got) != len(expected):
-            return different(
-                "shape",
-                f"{path} should have {_entries(len(expected))}, yours has "
-                f"{len(got)}.",
-            )
-        return [
-            difference
-            for index, (one, other) in enumerate(
-                zip(expected, got, strict=True)
-            )
-            for difference in _differences(
-                one, other, f"{path}[{index}]", tolerance, axes
-            )
-        ]
-    if isinstance(expected, Mapping):
-        if not isinstance(got, Mapping):
-            return mistyped()
-        if set(got) != set(expected):
-            return different(
-                "shape",
-                f"{path} should have the keys "
-                f"{sorted(map(str, expected))}, yours has "
-                f"{sorted(map(str, got))}.",
-            )
-        return [
-            difference
-            for key, one in expected.items()
-            for difference in _differences(
-                one, got[key], f"{path}[{key!r}]", tolerance, axes
-            )
-        ]
-    if _is_array(expected) or _is_number(expected):
-        return _array_differences(
-            expected, got, path, tolerance, axes or {}, mistyped, different
-        )
-    if type(expected) is not type(got):
-        return mistyped()
-    if expected != got:
-        return different(
-            "value",
-            f"{path} should be {expected!r}, yours is {got!r}.",
-        )
-    return []
-
-
-def _array_differences(
-    expected, got, path, tolerance, axes, mistyped, different
-) -> list[_Difference]:
-    scalar = not _is_array(expected) or (
-        _as_array(expected).ndim == 0 and not _is_tensor(expected)
-    )
-    if scalar:
-        if not _is_array(got) and not _is_number(got):
-            return mistyped()
-    elif _is_tensor(expected) != _is_tensor(got) or not _is_array(got):
-        return mistyped()
-    one, other = _as_array(expected), _as_array(got)
-    if one.dtype == bool and other.dtype != bool:
-        return different(
-            "type",
-            f"{path} should hold booleans (True, False), yours holds "
-            f"{_numbers(other)}.",
-        )
-    if one.dtype != bool and other.dtype == bool:
-        return different(
-            "type",
-            f"{path} should hold {_numbers(one)}, yours holds booleans "
-            "(True, False).",
-        )
-    if other.dtype.kind not in "biufc":
-        return mistyped()
-    if one.shape != other.shape:
-        letters = axes.get(path, "").split()
-        meaning = (
-            ", that is "
-            + ", ".join(
-                f"{letter} = {size}"
-                for letter, size in zip(letters, one.shape, strict=True)
-            )
-            if len(letters) == one.ndim and letters
-            else ""
-        )
-        return different(
-            "shape",
-            f"{path} has the wrong shape: expected {_shape(one.shape)}"
-            f"{meaning}, got {_shape(other.shape)}.",
-            *_shape_hint(one, other),
-        )
-    if one.dtype == bool:
-        wrong = one != other
-    else:
-        missing = np.isnan(other) & ~np.isnan(one)
-        if missing.any():
-            index = _first(missing)
-            return different(
-                "nan",
-                f"{path} holds NaN, “not a number”, in "
-                f"{int(missing.sum())} of its {_entries(one.size)}; the "
-                f"first is {_entry(path, index)}.",
-                "NaN comes from 0/0, ∞ − ∞, or the softmax of a row of −∞.",
-            )
-        with np.errstate(all="ignore"):
-            near = np.abs(other - one) <= tolerance * (1 + np.abs(one))
-        near |= one == other
-        near |= np.isnan(one) & np.isnan(other)
-        wrong = ~near
-    if not wrong.any():
-        return []
-    index = _first(wrong)
-    digits = _digits(one[index], other[index])
-    many = (
-        f" {int(wrong.sum())} of {_entries(one.size)} differ."
-        if one.ndim
-        else ""
-    )
-    return different(
-        "value",
-        f"{_entry(path, index)} should be {digits[0]}, yours is "
-        f"{digits[1]}.{many}",
-    )
-
-
-def _shape_hint(one: np.ndarray, other: np.ndarray) -> list[str]:
-    if one.size == other.size and one.squeeze().shape == other.squeeze().shape:
-        return ["Only an axis of length 1 is too many or missing."]
-    if one.ndim == other.ndim and sorted(one.shape) == sorted(other.shape):
-        return ["The axes are in another order than asked for."]
-    if one.ndim != other.ndim:
-        return [f"It has {_axes(other.ndim)}; {one.ndim} expected."]
-    return []
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    if shape == ():
-        return "() (a single number)"
-    if len(shape) == 1:
-        return f"{shape} (a vector of {shape[0]})"
-    if len(shape) == 2:
-        return f"{shape} ({shape[0]} × {shape[1]})"
-    return str(shape)
-
-
-def _axes(count: int) -> str:
-    return "1 axis" if count == 1 else f"{count} axes"
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
-
-
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count} points"
-
-
-def _first(wrong: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(wrong)[0])
-
-
-def _entry(path: str, index: tuple[int, ...]) -> str:
-    return f"{path}[{', '.join(map(str, index))}]" if index else path
-
-
-def _digits(expected, got) -> tuple[str, str]:
-    """Write two numbers with as many digits as it takes to differ."""
-    for count in (4, 6, 9, 17):
-        pair = tuple(
-            str(x) if x.dtype.kind in "biu" else f"{x:.{count}g}"
-            for x in (expected, got)
-        )
-        if pair[0] != pair[1]:
-            break
-    return pair
-
-
-def _numbers(array: np.ndarray) -> str:
-    return "whole numbers" if array.dtype.kind in "iu" else "numbers"
-
-
-# -- kinds of value --------------------------------------------------------
-
-
-def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or _is_tensor(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, complex, np.generic))
-
-
-def _is_data(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(_is_data(item) for item in value)
-    if isinstance(value, Mapping):
-        return all(_is_data(item) for item in value.values())
-    return (
-        value is None
-        or _is_array(value)
-        or _is_number(value)
-        or isinstance(value, str)
-    )
-
-
-def _as_array(value: Any) -> np.ndarray:
-    if _is_tensor(value):
-        value = value.detach().cpu()
-        if value.is_floating_point():
-            value = value.double()
-        return value.numpy()
-    return np.asarray(value)
-
-
-def _detached(value: Any) -> Any:
-    """Cut tensors off from their graph, so that they can be copied."""
-    if _is_tensor(value):
-        return value.detach()
-    if type(value) in (tuple, list):
-        return type(value)(_detached(item) for item in value)
-    if isinstance(value, tuple):
-        return tuple(_detached(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _detached(item) for key, item in value.items()}
-    return value
-
-
-def _with_gradients(value: Any, leaves: list) -> Any:
-    if _is_tensor(value) and value.is_floating_point():
-        leaves.append(value.detach().clone().requires_grad_())
-        return leaves[-1]
-    if isinstance(value, (tuple, list)):
-        return type(value)(_with_gradients(item, leaves) for item in value)
-    if isinstance(value, dict):
-        return {k: _with_gradients(v, leaves) for k, v in value.items()}
-    return value
-
-
-def _floating_tensors(value: Any) -> Iterator:
-    if _is_tensor(value):
-        if value.is_floating_point():
-            yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _floating_tensors(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _floating_tensors(item)
-
-
-def _kind_of(value: Any) -> str:
-    """Name the kind of a value in words."""
-    if value is None:
-        return "None"
-    if isinstance(value, type):
-        return "a class"
-    if _is_tensor(value):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, np.ndarray):
-        return f"a NumPy array of shape {value.shape}"
-    if isinstance(value, (bool, np.bool_)):
-        return f"the boolean {bool(value)}"
-    if _is_number(value):
-        return f"the number {value:.4g}"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, (tuple, list)):
-        kind = "tuple" if isinstance(value, tuple) else "list"
-        return f"a {kind} of {_entries(len(value))}"
-    if isinstance(value, Mapping):
-        return "a dict"
-    if inspect.isroutine(value):
-        return "a function"
-    name = type(value).__name__
-    article = "an" if name[:1].lower() in "aeiou" else "a"
-    return f"{article} {name} object"
-
-
-def _brief(value: Any) -> str:
-    if _is_array(value):
-        return str(tuple(value.shape))
-    if isinstance(value, (tuple, list, Mapping)):
-        return _kind_of(value)
-    if callable(value):
-        return "(a function)"
-    text = repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _name_of(answer: Callable) -> str:
-    return getattr(answer, "__name__", type(answer).__name__)
-
-
-# -- the learner's exceptions ----------------------------------------------
-
-
-def _quoted(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if not text:
-        return "."
-    if len(text) > _LONGEST_QUOTE:
-        text = text[: _LONGEST_QUOTE - 1] + "…"
-    return f": {text}"
-
-
-def _place(error: Exception) -> str:
-    """Return the last line of the learner's own code in a traceback."""
-    library = tuple(
-        sysconfig.get_paths()[name] for name in ("stdlib", "purelib")
-    )
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename == __file__ or frame.filename.startswith(library):
-            continue
-        code = f": `{frame.line}`" if frame.line else ""
-        return f"line {frame.lineno} of `{frame.name}`{code}"
-    return ""
-
-
-# -- the conditions of a call ----------------------------------------------
-
-
-@contextlib.contextmanager
-def _same_chance() -> Iterator[None]:
-    """Give every call the same random numbers, and put the state back."""
-    torch = sys.modules.get("torch")
-    states = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
-    random.seed(0)
-    np.random.seed(0)
-    if torch:
-        torch.manual_seed(0)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        if torch:
-            torch.set_rng_state(torch_state)
-
-
-@contextlib.contextmanager
-def _taken_away(names: Sequence[str]) -> Iterator[None]:
-    """Make the functions of these dotted names raise for a while."""
-    used: list[str] = []
-    with contextlib.ExitStack() as stack:
-        for name in names:
-            if name == "loop":
-                continue
-            owner, attribute = _resolve(name)
-            original = getattr(owner, attribute)
-            setattr(owner, attribute, _refusal(name, used))
-            stack.callback(setattr, owner, attribute, original)
-        yield
-    if used:
-        raise _TakenAwayError(used[0])
-
-
-def _refusal(name: str, used: list[str]) -> Callable:
-    def refuse(*arguments, **keywords):
-        used.append(name)
-        raise _TakenAwayError(name)
-
-    return refuse
-
-
-def _resolve(name: str) -> tuple[Any, str]:
-    *path, attribute = name.split(".")
-    owner = importlib.import_module(path[0])
-    for part in path[1:]:
-        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
-            importlib.import_module(f"{owner.__name__}.{part}")
-        owner = getattr(owner, part)
-    return owner, attribute
-
-
-def _loops(answer: Callable) -> bool:
-    """Say whether a function, or a method of a class, has a loop."""
-    if isinstance(answer, type):
-        return any(
-            _loops(member)
-            for member in vars(answer).values()
-            if inspect.isfunction(member)
-        )
-    code = getattr(answer, "__code__", None)
-    stack = [code] if code is not None else []
-    while stack:
-        code = stack.pop()
-        for instruction in dis.get_instructions(code):
-            operation = instruction.opname
-            if operation == "FOR_ITER" or (
-                "JUMP_BACKWARD" in operation
-                and "NO_INTERRUPT" not in operation
-            ):
-                return True
-        stack += [
-            constant
-            for constant in code.co_consts
-            if isinstance(constant, types.CodeType)
-        ]
-    return False

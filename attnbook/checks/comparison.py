@@ -1,0 +1,338 @@
+"""Compares values, and says in words how they differ.
+
+Values are NumPy arrays, torch tensors, numbers, strings, booleans, ``None``,
+and tuples, lists and dicts of these. torch is never imported here: a value
+can only be a tensor when somebody else has imported it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Difference:
+    rank: int
+    kind: str
+    lines: tuple[str, ...]
+
+
+RANKS = {"type": 0, "shape": 1, "nan": 2, "value": 3}
+
+
+def differences(
+    expected: Any,
+    got: Any,
+    path: str,
+    tolerance: float,
+    axes: Mapping[str, str] | None = None,
+) -> list[Difference]:
+    """Compare by value, level by level, and describe what differs."""
+
+    def different(kind: str, *lines: str) -> list[Difference]:
+        return [Difference(RANKS[kind], kind, lines)]
+
+    def mistyped(*more: str) -> list[Difference]:
+        return different(
+            "type",
+            f"{path} should be {kind_of(expected)}, yours is {kind_of(got)}.",
+            *more,
+        )
+
+    if got is None and expected is not None:
+        return mistyped("Does your code end with `return …`?")
+    if isinstance(expected, (tuple, list)):
+        if not isinstance(got, (tuple, list)):
+            return mistyped()
+        if len(got) != len(expected):
+            return different(
+                "shape",
+                f"{path} should have {entries(len(expected))}, yours has "
+                f"{len(got)}.",
+            )
+        return [
+            difference
+            for index, (one, other) in enumerate(
+                zip(expected, got, strict=True)
+            )
+            for difference in differences(
+                one, other, f"{path}[{index}]", tolerance, axes
+            )
+        ]
+    if isinstance(expected, Mapping):
+        if not isinstance(got, Mapping):
+            return mistyped()
+        if set(got) != set(expected):
+            return different(
+                "shape",
+                f"{path} should have the keys "
+                f"{sorted(map(str, expected))}, yours has "
+                f"{sorted(map(str, got))}.",
+            )
+        return [
+            difference
+            for key, one in expected.items()
+            for difference in differences(
+                one, got[key], f"{path}[{key!r}]", tolerance, axes
+            )
+        ]
+    if is_array(expected) or is_number(expected):
+        return _array_differences(
+            expected, got, path, tolerance, axes or {}, mistyped, different
+        )
+    if type(expected) is not type(got):
+        return mistyped()
+    if expected != got:
+        return different(
+            "value",
+            f"{path} should be {expected!r}, yours is {got!r}.",
+        )
+    return []
+
+
+def _array_differences(
+    expected, got, path, tolerance, axes, mistyped, different
+) -> list[Difference]:
+    scalar = not is_array(expected) or (
+        as_array(expected).ndim == 0 and not is_tensor(expected)
+    )
+    if scalar:
+        if not is_array(got) and not is_number(got):
+            return mistyped()
+    elif is_tensor(expected) != is_tensor(got) or not is_array(got):
+        return mistyped()
+    one, other = as_array(expected), as_array(got)
+    if one.dtype == bool and other.dtype != bool:
+        return different(
+            "type",
+            f"{path} should hold booleans (True, False), yours holds "
+            f"{_numbers(other)}.",
+        )
+    if one.dtype != bool and other.dtype == bool:
+        return different(
+            "type",
+            f"{path} should hold {_numbers(one)}, yours holds booleans "
+            "(True, False).",
+        )
+    if other.dtype.kind not in "biufc":
+        return mistyped()
+    if one.shape != other.shape:
+        letters = axes.get(path, "").split()
+        meaning = (
+            ", that is "
+            + ", ".join(
+                f"{letter} = {size}"
+                for letter, size in zip(letters, one.shape, strict=True)
+            )
+            if len(letters) == one.ndim and letters
+            else ""
+        )
+        return different(
+            "shape",
+            f"{path} has the wrong shape: expected {_shape(one.shape)}"
+            f"{meaning}, got {_shape(other.shape)}.",
+            *_shape_hint(one, other),
+        )
+    if one.dtype == bool:
+        wrong = one != other
+    else:
+        missing = np.isnan(other) & ~np.isnan(one)
+        if missing.any():
+            index = _first(missing)
+            return different(
+                "nan",
+                f"{path} holds NaN, “not a number”, in "
+                f"{int(missing.sum())} of its {entries(one.size)}; the "
+                f"first is {_entry(path, index)}.",
+                "NaN comes from 0/0, ∞ − ∞, or the softmax of a row of −∞.",
+            )
+        with np.errstate(all="ignore"):
+            near = np.abs(other - one) <= tolerance * (1 + np.abs(one))
+        near |= one == other
+        near |= np.isnan(one) & np.isnan(other)
+        wrong = ~near
+    if not wrong.any():
+        return []
+    index = _first(wrong)
+    digits = _digits(one[index], other[index])
+    many = (
+        f" {int(wrong.sum())} of {entries(one.size)} differ."
+        if one.ndim
+        else ""
+    )
+    return different(
+        "value",
+        f"{_entry(path, index)} should be {digits[0]}, yours is "
+        f"{digits[1]}.{many}",
+    )
+
+
+def _shape_hint(one: np.ndarray, other: np.ndarray) -> list[str]:
+    if one.size == other.size and one.squeeze().shape == other.squeeze().shape:
+        return ["Only an axis of length 1 is too many or missing."]
+    if one.ndim == other.ndim and sorted(one.shape) == sorted(other.shape):
+        return ["The axes are in another order than asked for."]
+    if one.ndim != other.ndim:
+        return [f"It has {_axes(other.ndim)}; {one.ndim} expected."]
+    return []
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    if shape == ():
+        return "() (a single number)"
+    if len(shape) == 1:
+        return f"{shape} (a vector of {shape[0]})"
+    if len(shape) == 2:
+        return f"{shape} ({shape[0]} × {shape[1]})"
+    return str(shape)
+
+
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _first(wrong: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(wrong)[0])
+
+
+def _entry(path: str, index: tuple[int, ...]) -> str:
+    return f"{path}[{', '.join(map(str, index))}]" if index else path
+
+
+def _digits(expected, got) -> tuple[str, str]:
+    """Write two numbers with as many digits as it takes to differ."""
+    for count in (4, 6, 9, 17):
+        pair = tuple(
+            str(x) if x.dtype.kind in "biu" else f"{x:.{count}g}"
+            for x in (expected, got)
+        )
+        if pair[0] != pair[1]:
+            break
+    return pair
+
+
+def _numbers(array: np.ndarray) -> str:
+    return "whole numbers" if array.dtype.kind in "iu" else "numbers"
+
+
+# -- kinds of value --------------------------------------------------------
+
+
+def is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or is_tensor(value)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, complex, np.generic))
+
+
+def is_data(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(is_data(item) for item in value)
+    if isinstance(value, Mapping):
+        return all(is_data(item) for item in value.values())
+    return (
+        value is None
+        or is_array(value)
+        or is_number(value)
+        or isinstance(value, str)
+    )
+
+
+def as_array(value: Any) -> np.ndarray:
+    if is_tensor(value):
+        value = value.detach().cpu()
+        if value.is_floating_point():
+            value = value.double()
+        return value.numpy()
+    return np.asarray(value)
+
+
+def detached(value: Any) -> Any:
+    """Cut tensors off from their graph, so that they can be copied."""
+    if is_tensor(value):
+        return value.detach()
+    if type(value) in (tuple, list):
+        return type(value)(detached(item) for item in value)
+    if isinstance(value, tuple):
+        return tuple(detached(item) for item in value)
+    if isinstance(value, dict):
+        return {key: detached(item) for key, item in value.items()}
+    return value
+
+
+def with_gradients(value: Any, leaves: list) -> Any:
+    if is_tensor(value) and value.is_floating_point():
+        leaves.append(value.detach().clone().requires_grad_())
+        return leaves[-1]
+    if isinstance(value, (tuple, list)):
+        return type(value)(with_gradients(item, leaves) for item in value)
+    if isinstance(value, dict):
+        return {k: with_gradients(v, leaves) for k, v in value.items()}
+    return value
+
+
+def floating_tensors(value: Any) -> Iterator:
+    if is_tensor(value):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from floating_tensors(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from floating_tensors(item)
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value in words."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return "a class"
+    if is_tensor(value):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape}"
+    if isinstance(value, (bool, np.bool_)):
+        return f"the boolean {bool(value)}"
+    if is_number(value):
+        return f"the number {value:.4g}"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, (tuple, list)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return f"a {kind} of {entries(len(value))}"
+    if isinstance(value, Mapping):
+        return "a dict"
+    if inspect.isroutine(value):
+        return "a function"
+    name = type(value).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return f"{article} {name} object"
+
+
+def brief(value: Any) -> str:
+    if is_array(value):
+        return str(tuple(value.shape))
+    if isinstance(value, (tuple, list, Mapping)):
+        return kind_of(value)
+    if callable(value):
+        return "(a function)"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"

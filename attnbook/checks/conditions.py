@@ -1,0 +1,100 @@
+"""The conditions of a call: what an answer may not use or disturb."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import importlib
+import inspect
+import random
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class TakenAwayError(Exception):
+    """Raised when an answer calls what the exercise forbids."""
+
+
+@contextlib.contextmanager
+def same_chance() -> Iterator[None]:
+    """Give every call the same random numbers, and put the state back."""
+    torch = sys.modules.get("torch")
+    states = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(0)
+    np.random.seed(0)
+    if torch:
+        torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        if torch:
+            torch.set_rng_state(torch_state)
+
+
+@contextlib.contextmanager
+def taken_away(names: Sequence[str]) -> Iterator[None]:
+    """Make the functions of these dotted names raise for a while."""
+    used: list[str] = []
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            if name == "loop":
+                continue
+            owner, attribute = _resolve(name)
+            original = getattr(owner, attribute)
+            setattr(owner, attribute, _refusal(name, used))
+            stack.callback(setattr, owner, attribute, original)
+        yield
+    if used:
+        raise TakenAwayError(used[0])
+
+
+def _refusal(name: str, used: list[str]) -> Callable:
+    def refuse(*arguments, **keywords):
+        used.append(name)
+        raise TakenAwayError(name)
+
+    return refuse
+
+
+def _resolve(name: str) -> tuple[Any, str]:
+    *path, attribute = name.split(".")
+    owner = importlib.import_module(path[0])
+    for part in path[1:]:
+        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
+            importlib.import_module(f"{owner.__name__}.{part}")
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
+def has_loop(answer: Callable) -> bool:
+    """Say whether a function, or a method of a class, has a loop."""
+    if isinstance(answer, type):
+        return any(
+            has_loop(member)
+            for member in vars(answer).values()
+            if inspect.isfunction(member)
+        )
+    code = getattr(answer, "__code__", None)
+    stack = [code] if code is not None else []
+    while stack:
+        code = stack.pop()
+        for instruction in dis.get_instructions(code):
+            operation = instruction.opname
+            if operation == "FOR_ITER" or (
+                "JUMP_BACKWARD" in operation
+                and "NO_INTERRUPT" not in operation
+            ):
+                return True
+        stack += [
+            constant
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        ]
+    return False
