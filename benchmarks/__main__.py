@@ -100,8 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
                 options.repeats,
                 calibration,
             )
-    except FileNotFoundError as missing:
-        print(f"cannot measure: {missing}", file=sys.stderr)
+    except (FileNotFoundError, RuntimeError) as obstacle:
+        print(f"cannot measure: {obstacle}", file=sys.stderr)
         return 1
     print(table(measured))
     print(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from benchmarks.measurement import Measurement, median_of, seconds_taken
 
@@ -16,13 +17,18 @@ WHAT = "seconds to run a chapter"
 def run_notebook(path: Path, timeout: int = 600) -> None:
     """Execute every cell in a new kernel, in the notebook's own folder.
 
-    Raises nbclient's CellExecutionError where a cell fails.
+    Raises RuntimeError where a cell fails or runs too long.
     """
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(
+    client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", resources=resources
-    ).execute()
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError) as failure:
+        reason = str(failure).strip().splitlines()[-1]
+        raise RuntimeError(f"{path.name} does not run: {reason}") from failure
 
 
 def measure(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from benchmarks.chapter_seconds import run_notebook
 from benchmarks.measurement import Measurement, median_of, number, table
 from benchmarks.notebook_seconds import as_markdown, newest_cache
 from benchmarks.page_weight import gzipped_bytes
@@ -77,3 +80,12 @@ def test_the_summary_of_a_run_lists_the_slowest_notebook_first():
 def test_without_an_executed_notebook_the_summary_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="no notebook"):
         newest_cache(tmp_path)
+
+
+def test_a_notebook_that_fails_is_named_with_its_reason(tmp_path):
+    broken = tmp_path / "broken.ipynb"
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("1 / 0")]), broken, version=4
+    )
+    with pytest.raises(RuntimeError, match=r"broken.ipynb.*division by zero"):
+        run_notebook(broken)
