@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attnbook import data
@@ -70,7 +70,6 @@ def test_collating_gives_the_same_batch_as_sampling(task):
         assert same(batch, task.collate(task.examples(40, split, seed=5)))
 
 
-@settings(deadline=None)
 @given(
     which=st.integers(0, len(TASKS) - 1),
     size=st.integers(1, 9),

@@ -8,12 +8,10 @@ from number_words import meanings_of, value
 
 from attnbook import data
 
-ALL = range(10_000)
 PHONES = st.lists(st.integers(0, 99), min_size=1, max_size=12).map(
     lambda pairs: "".join(f"{pair:02}" for pair in pairs)
 )
 CODES = st.sampled_from(list(data.LANGUAGES))
-each_language = pytest.mark.parametrize("language", data.LANGUAGES)
 
 
 def rows(spelling):
@@ -30,36 +28,29 @@ def rows(spelling):
         yield int(digit), len(digits) - 1 - at, words
 
 
-@each_language
-def test_the_words_of_a_number_add_up_to_it(language):
-    for number in ALL:
-        assert value(data.spell(number, language).morphemes, language) == (
-            number
-        )
+def test_the_words_of_a_number_add_up_to_it(spellings, language):
+    for number, spelling in enumerate(spellings):
+        assert value(spelling.morphemes, language) == number
 
 
-@each_language
-def test_there_is_a_row_for_each_digit_and_a_column_for_each_word(language):
-    for number in ALL:
-        spelling = data.spell(number, language)
+def test_there_is_a_row_for_each_digit_and_a_column_for_each_word(spellings):
+    for number, spelling in enumerate(spellings):
         shape = (len(str(number)), len(spelling.morphemes))
         assert spelling.alignment.shape == shape
         assert spelling.alignment.dtype == bool
 
 
-@each_language
-def test_the_words_of_a_digit_say_that_digit_in_its_place(language):
-    for number in ALL:
-        for digit, place, words in rows(data.spell(number, language)):
+def test_the_words_of_a_digit_say_that_digit_in_its_place(spellings, language):
+    for number, spelling in enumerate(spellings):
+        for digit, place, words in rows(spelling):
             said = value(words, language)
             assert said // 10**place % 10 == digit, (number, place, words)
 
 
-@each_language
-def test_no_word_of_a_digit_can_be_left_out(language):
+def test_no_word_of_a_digit_can_be_left_out(spellings, language):
     """But for "one", which may go unsaid before a hundred."""
-    for number in ALL:
-        for digit, place, words in rows(data.spell(number, language)):
+    for number, spelling in enumerate(spellings):
+        for digit, place, words in rows(spelling):
             for at, word in enumerate(words):
                 rest = words[:at] + words[at + 1 :]
                 left = value(rest, language) // 10**place % 10
@@ -67,10 +58,8 @@ def test_no_word_of_a_digit_can_be_left_out(language):
                 assert digit == 0 or one or left != digit, (number, words)
 
 
-@each_language
-def test_the_zeros_that_end_a_number_come_from_its_last_word(language):
-    for number in ALL[1:]:
-        spelling = data.spell(number, language)
+def test_the_zeros_that_end_a_number_come_from_its_last_word(spellings):
+    for spelling in spellings[1:]:
         last = np.arange(len(spelling.morphemes)) == (
             len(spelling.morphemes) - 1
         )
@@ -79,22 +68,19 @@ def test_the_zeros_that_end_a_number_come_from_its_last_word(language):
             assert (row == last).all()
 
 
-@each_language
-def test_a_row_is_empty_just_where_a_zero_is_passed_over(language):
-    for number in ALL:
+def test_a_row_is_empty_just_where_a_zero_is_passed_over(spellings):
+    for number, spelling in enumerate(spellings):
         digits = str(number)
         named = len(digits.rstrip("0"))
         passed_over = [
             digit == "0" and at < named for at, digit in enumerate(digits)
         ]
-        empty = ~data.spell(number, language).alignment.any(1)
+        empty = ~spelling.alignment.any(1)
         assert empty.tolist() == passed_over
 
 
-@each_language
-def test_words_that_join_are_the_source_of_no_digit(language):
-    for number in ALL:
-        spelling = data.spell(number, language)
+def test_words_that_join_are_the_source_of_no_digit(spellings, language):
+    for spelling in spellings:
         means = [word in meanings_of[language] for word in spelling.morphemes]
         assert spelling.alignment.any(0).tolist() == means
 

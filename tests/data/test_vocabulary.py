@@ -16,7 +16,6 @@ def test_what_is_encoded_decodes_to_itself(tokens):
 
 
 @pytest.mark.parametrize("level", data.LEVELS)
-@pytest.mark.parametrize("language", data.LANGUAGES)
 @pytest.mark.parametrize(
     "make", [data.numbers_in_words, data.telephone_numbers]
 )
