@@ -276,9 +276,7 @@ def find(
     UnusableError
         When it is none of them.
     """
-    shared = {
-        name: _shared(learner, release) for name, release in releases.items()
-    }
+    shared = _shared(learner, releases)
     best = max(shared, key=shared.get)
     named = learner.exercise if learner.exercise in releases else ""
     called = _called(learner.path.stem, releases)
@@ -316,10 +314,25 @@ def _called(stem: str, names: Iterable[str]) -> str:
     return max(matches, key=len, default="")
 
 
-def _shared(learner: Notebook, release: Release) -> int:
-    match = matcher(release)
-    telling = {c.grade_id for c in release.cells if not c.is_setup}
-    return len(telling & {match(cell) for cell in learner.cells})
+def _shared(learner: Notebook, releases: dict[str, Release]) -> dict[str, int]:
+    """Count the cells that a notebook has in common with each release.
+
+    By grade_id; only where there is none at all, by id or source, which
+    two chapters may share by chance.
+    """
+    written = {cell.grade_id for cell in learner.cells}
+    telling = {
+        name: {c.grade_id for c in release.cells if not c.is_setup}
+        for name, release in releases.items()
+    }
+    shared = {name: len(ids & written) for name, ids in telling.items()}
+    if any(shared.values()):
+        return shared
+    for name, release in releases.items():
+        match = matcher(release)
+        matched = {match(cell) for cell in learner.cells}
+        shared[name] = len(telling[name] & matched)
+    return shared
 
 
 def matcher(release: Release) -> Callable[[Cell], str]:

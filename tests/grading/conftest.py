@@ -87,10 +87,12 @@ def course(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def toy_checks_can_be_imported(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def toy_checks_can_be_imported():
     """Let kernels find the made-up chapter's checks."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield
 
 
 class Learner:
@@ -151,7 +153,18 @@ class Learner:
         return self.path
 
 
+@pytest.fixture(scope="session")
+def fresh(course, tmp_path_factory):
+    """Return a maker of fresh copies of the released notebooks."""
+
+    def make(name: str = "00-toy") -> Learner:
+        folder = tmp_path_factory.mktemp("learner")
+        return Learner(course / "exercises" / f"{name}.ipynb", folder)
+
+    return make
+
+
 @pytest.fixture
-def learner(course, tmp_path):
+def learner(fresh):
     """Return a learner's fresh copy of the first made-up chapter."""
-    return Learner(course / "exercises" / "00-toy.ipynb", tmp_path)
+    return fresh()
