@@ -1,0 +1,65 @@
+// The arithmetic of the explorers: plain numbers and arrays, no page.
+// tests/explorers compares every function with NumPy.
+
+export const sum = (xs) => xs.reduce((total, x) => total + x, 0);
+
+export const dot = (a, b) => sum(a.map((x, i) => x * b[i]));
+
+export const distance = (a, b) => Math.hypot(...a.map((x, i) => x - b[i]));
+
+// The score of a query (2,) against each key (N, 2): (N,).
+export const scoreFunctions = {
+  dot: (query, keys) => keys.map((key) => dot(query, key)),
+  "negative-distance": (query, keys) =>
+    keys.map((key) => -distance(query, key)),
+};
+
+// exp(scores / temperature), divided by its sum. The largest score is
+// subtracted first, so that no exponential overflows.
+export function softmax(scores, temperature = 1) {
+  const largest = Math.max(...scores);
+  const powers = scores.map((s) => Math.exp((s - largest) / temperature));
+  const total = sum(powers);
+  return powers.map((power) => power / total);
+}
+
+// In nats; 0 log 0 counts as 0.
+export const entropy = (weights) =>
+  -sum(weights.map((w) => (w > 0 ? w * Math.log(w) : 0))) + 0;
+
+// How many equally weighted items have this entropy.
+export const effectiveNumber = (weights) => Math.exp(entropy(weights));
+
+// The Frobenius norm of d weights / d scores = (diag(w) - w w^T) / T.
+export function jacobianNorm(weights, temperature = 1) {
+  const power = (p) => sum(weights.map((w) => w ** p));
+  const squared = power(2) - 2 * power(3) + power(2) ** 2;
+  return Math.sqrt(Math.max(squared, 0)) / temperature;
+}
+
+export const blend = (weights, values) => dot(weights, values);
+
+// The weight that a step gives to its true tokens; null where it has none.
+export function massOnTruth(weights, truth) {
+  if (!truth.some(Boolean)) return null;
+  return sum(weights.map((w, i) => (truth[i] ? w : 0)));
+}
+
+// The mean of massOnTruth over the steps that have a true token.
+export function meanMassOnTruth(weights, truth) {
+  const masses = weights
+    .map((row, t) => massOnTruth(row, truth[t]))
+    .filter((mass) => mass !== null);
+  return masses.length ? sum(masses) / masses.length : null;
+}
+
+export const argmax = (xs) => xs.indexOf(Math.max(...xs));
+
+export const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+
+// Positions on a slider whose equal steps are equal ratios.
+export const toLog = (x) => Math.log10(x);
+export const fromLog = (position) => {
+  const x = 10 ** position;
+  return Number(x.toPrecision(3));
+};
