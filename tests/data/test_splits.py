@@ -42,6 +42,16 @@ def test_every_number_is_either_trained_on_or_held_out():
     assert train | test == set(map(str, range(100)))
 
 
+def test_every_pair_of_digits_is_drawn_leading_zeros_too():
+    task = data.telephone_numbers(longer=(12, 12))
+    one = strings(task, "train", length=1) | strings(
+        task, "held-out", length=1
+    )
+    assert one == {f"{pair:02}" for pair in range(100)}
+    for phones in (strings(task, "train"), strings(task, "longer", 200)):
+        assert len({phone[-2:] for phone in phones}) > 80
+
+
 def test_a_tenth_of_the_numbers_is_held_out():
     assert 900 < len(out_below(10_000)) < 1_100
 
