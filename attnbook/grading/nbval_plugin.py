@@ -167,6 +167,9 @@ def pytest_sessionfinish() -> None:
 
 def _fate(item, excinfo) -> dict:
     kernel = item.parent.kernel
+    asked = [part.get("source") for part in kernel.reply.get("payload", ())]
+    if "ask_exit" in asked:
+        return {"kind": "died"}  # in a moment
     # nbval takes a cell for right that ended in SystemExit; the kernel's
     # own reply tells.
     if excinfo is None and kernel.reply.get("status") == "ok":

@@ -197,12 +197,25 @@ def _first_difference(made: str, found: str) -> str:
 
 
 def checkout() -> Path | None:
-    """Return the folder that holds ``exercises/``, None if there is none."""
-    here = Path(__file__).resolve().parents[2]
-    for root in (Path.cwd(), *Path.cwd().parents, here):
-        if (root / "exercises").is_dir() and (root / "attnbook").is_dir():
+    """Return the folder that holds ``exercises/``, None if there is none.
+
+    The checkout that one stands in, else the folder one stands in, else
+    the checkout that this package is installed from.
+    """
+    here = Path.cwd()
+    package = Path(__file__).resolve().parents[2]
+    for root in (here, *here.parents):
+        beside = (root / "solutions").is_dir() or (root / "attnbook").is_dir()
+        if beside and _has_notebooks(root / "exercises"):
             return root
-    return Path.cwd() if Path("exercises").is_dir() else None
+    for root in (here, package):
+        if _has_notebooks(root / "exercises"):
+            return root
+    return None
+
+
+def _has_notebooks(folder: Path) -> bool:
+    return any(folder.glob("*.ipynb"))
 
 
 def known_releases(

@@ -79,7 +79,7 @@ def as_text(report: Report) -> str:
         f"{report.title} · {report.exercise}",
         f"Graded: {report.notebook}",
         "",
-        f"  {'Exercise':<{width}}      Points",
+        f"  {'Exercise':<{width}}       Points",
         f"  {rule}",
     ]
     for result in report.results:

@@ -65,8 +65,6 @@ def run(cells: Sequence[RunCell], timeout: float) -> list[Fate]:
             fates.setdefault(chosen[position], fate)
         if last is None:
             break
-        if last < 0:
-            continue
         fates[chosen[last]] = found.get(last, Fate("died"))
         left_out.add(chosen[last])
         # What has been judged is not judged again.
@@ -102,14 +100,14 @@ def _run_once(
             )
         if entry["kind"] == "start":
             started = cell
-        elif entry["kind"] not in ("kernel", "end"):
+        elif cell >= 0 and entry["kind"] not in ("kernel", "end"):
             fates[cell] = Fate(
                 entry["kind"],
                 entry.get("name", ""),
                 entry.get("text", ""),
                 entry["seconds"],
             )
-    if started is None:
+    if started is None or (started < 0 and cells):
         raise UnusableError(f"nbval could not run here: {output}")
     if fates.get(started, NOT_RUN).kind in ("died", "hung", "not run"):
         return fates, started

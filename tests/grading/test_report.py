@@ -1,0 +1,144 @@
+"""The grade as a terminal, a program and a browser see it."""
+
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from attnbook.grading import report as reports
+from attnbook.grading.grade import clean
+from attnbook.grading.report import Report, Result
+
+HOSTILE = '<script>alert(1)</script> & "quotes" ]]> \x0b\ud800'
+PASSED = Result("00-one", "One", 5, 5, "passed", "", 0.1)
+FAILED = Result(
+    "00-two",
+    "Two, with a longer title",
+    0,
+    15,
+    "failed",
+    "✗ Two\n  Case “three”: output should be 6.\n  Look again: here.",
+    0.2,
+)
+REPORT = Report(
+    notebook="toy.ipynb",
+    exercise="00-toy",
+    title="A toy",
+    results=(PASSED, FAILED),
+    notes=("Cell 3 failed: NameError.",),
+    seconds=4.2,
+)
+
+
+def hostile():
+    result = Result(HOSTILE, HOSTILE, 0, 5, "failed", HOSTILE, 0.0)
+    return Report(HOSTILE, "", HOSTILE, HOSTILE, (result,), (HOSTILE,), 1.0)
+
+
+def test_the_terminal_shows_a_table_the_messages_and_the_notes():
+    assert reports.as_text(REPORT) == (
+        "A toy · 00-toy\n"
+        "Graded: toy.ipynb\n"
+        "\n"
+        "  Exercise                       Points\n"
+        "  ──────────────────────────────────────\n"
+        "  One                       ✓    5 / 5\n"
+        "  Two, with a longer title  ✗    0 / 15\n"
+        "  ──────────────────────────────────────\n"
+        "  Total                          5 / 20\n"
+        "\n"
+        "Where points are missing\n"
+        "\n"
+        "  Two, with a longer title (00-two): failed\n"
+        "    Case “three”: output should be 6.\n"
+        "    Look again: here.\n"
+        "\n"
+        "Notes\n"
+        "\n"
+        "  • Cell 3 failed: NameError.\n"
+    )
+
+
+def test_the_json_has_the_members_that_are_documented():
+    written = json.loads(reports.as_json(REPORT))
+    table, _, results = reports.__doc__.partition("Each result has")
+    assert re.findall(r"^``(\w+)``", table, re.MULTILINE) == list(written)
+    named = re.findall(r"``(\w+)``", results)
+    for result in written["results"]:
+        assert set(result) <= set(named)
+    assert written["schema"] == reports.SCHEMA
+    assert (written["points"], written["out_of"]) == (5, 20)
+    assert written["status"] == "graded"
+
+
+def test_the_json_of_an_unusable_file_has_the_same_members():
+    unusable = json.loads(reports.as_json(Report("x", reason="It is empty.")))
+    assert list(unusable) == list(json.loads(reports.as_json(REPORT)))
+    assert unusable["status"] == "unusable"
+    assert unusable["reason"] == "It is empty."
+
+
+def test_junit_has_a_case_for_each_graded_cell():
+    (suite,) = ElementTree.fromstring(reports.as_junit(REPORT))
+    assert suite.get("tests") == "2"
+    assert suite.get("failures") == "1"
+    cases = {case.get("name"): case for case in suite.iter("testcase")}
+    assert list(cases) == ["00-one", "00-two"]
+    assert cases["00-one"].find("failure") is None
+    assert "should be 6" in cases["00-two"].find("failure").text
+
+
+def test_junit_of_an_unusable_file_is_an_error():
+    (suite,) = ElementTree.fromstring(
+        reports.as_junit(Report("x", reason="It is empty."))
+    )
+    assert suite.get("errors") == "1"
+    assert suite.find("testcase/error").get("message") == "It is empty."
+
+
+def test_junit_stands_whatever_the_notebook_says():
+    assert "alert" in reports.as_junit(hostile())
+    ElementTree.fromstring(reports.as_junit(hostile()))
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.links = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append(tag)
+        self.links += [v for k, v in attributes if k in ("src", "href")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize(
+    "report", [REPORT, hostile(), Report("x", reason=HOSTILE)]
+)
+def test_the_page_is_whole_escaped_and_needs_nothing_else(report):
+    page = reports.as_html(report)
+    tags = Tags(page)
+    assert tags.open == []
+    assert "script" not in tags.seen
+    assert tags.links == []
+    assert "url(" not in page
+    page.encode("utf-8")
+
+
+def test_the_page_shows_points_messages_and_notes():
+    page = reports.as_html(REPORT)
+    assert "5 of 20 points" in page
+    assert "Case “three”: output should be 6." in page
+    assert "Cell 3 failed: NameError." in page
+
+
+def test_control_characters_do_not_reach_a_terminal():
+    assert clean("\x1b[31mred\x1b[0m\x07 \x9bline\n", 50) == "red line"
+    assert clean("x" * 100, 10) == "x" * 9 + "…"
