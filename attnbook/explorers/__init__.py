@@ -4,6 +4,9 @@ Each explorer is a widget whose arithmetic runs in the browser, so the same
 cell works in the published page, in Jupyter, in VS Code and in Colab.
 """
 
+from attnbook.explorers.alignment_scrubber import AlignmentScrubber
+from attnbook.explorers.frames import Frames
 from attnbook.explorers.soft_lookup import SoftLookup
+from attnbook.explorers.softmax_dial import SoftmaxDial
 
-__all__ = ["SoftLookup"]
+__all__ = ["AlignmentScrubber", "Frames", "SoftLookup", "SoftmaxDial"]

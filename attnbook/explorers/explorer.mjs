@@ -46,9 +46,6 @@ export const number = (x, digits = 2) => {
   );
 };
 
-export const short = (x) =>
-  number(x, x >= 9.95 ? 0 : x >= 0.995 ? 1 : 2);
-
 // A value of the reader's own: as many digits as it has, four at most.
 export const plain = (x) => String(Number(x.toPrecision(4))).replace("-", "−");
 
@@ -141,65 +138,68 @@ export function explore({ model, el }, title, build) {
   };
 }
 
-// A labelled native range input. `text` writes the value beside it.
-export function slider({ label, min, max, step, text, oninput, hint }) {
+// A labelled native range input. `text` writes the value beside it; arrow
+// and page keys go from position p to nudge(p, 1), nudge(p, -1), nudge(p, 5).
+export function slider({ label, min, max, text, nudge, oninput, bare }) {
   const value = element("span", { class: "number", "aria-hidden": "true" });
+  let now;
   const input = element("input", {
     type: "range",
     min,
     max,
-    step,
+    step: "any",
+    "aria-label": bare ? label : null,
     oninput: () => oninput(Number(input.value)),
+    onkeydown: (event) => {
+      const steps = KEYS[event.key];
+      if (!steps) return;
+      event.preventDefault();
+      oninput(clamp(nudge(now, steps), min, max));
+    },
   });
-  const node = element(
-    "label",
-    { class: "slider" },
-    element(
-      "span",
-      { class: "name" },
-      label,
-      hint && element("span", { class: "quiet", text: ` ${hint}` }),
-    ),
-    input,
-    value,
-  );
+  const node = bare
+    ? input
+    : element("label", { class: "slider" }, label, input, value);
   const show = (position) => {
+    now = position;
     input.value = position;
-    const part = (input.value - input.min) / (input.max - input.min || 1);
+    const part = (position - min) / (max - min || 1);
     set(input, { "aria-valuetext": text(position), "--part": part });
     set(value, { text: text(position) });
   };
-  return { node, input, show };
+  return { node, input, value, show };
 }
+
+const KEYS = {
+  ArrowRight: 1,
+  ArrowUp: 1,
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  PageUp: 5,
+  PageDown: -5,
+};
+
+// A slider over whole numbers from 0 to count - 1.
+export const stepper = ({ oninput, ...rest }) =>
+  slider({
+    ...rest,
+    min: 0,
+    nudge: (position, steps) => position + steps,
+    oninput: (position) => oninput(Math.round(position)),
+  });
 
 export const TEMPERATURES = [0.05, 20];
 
 export function temperatureSlider({ get, change }) {
   const [low, high] = TEMPERATURES;
-  const part = slider({
+  const { node, show } = slider({
     label: "Temperature",
     min: toLog(low),
     max: toLog(high),
-    step: "any",
-    text: (position) => fine(fromLog(position)),
+    text: (position) => number(fromLog(position), position >= 1 ? 1 : 2),
+    nudge: (position, steps) => position + steps * Math.log10(1.15),
     oninput: (position) =>
       change({ temperature: clamp(fromLog(position), low, high) }),
   });
-  // A step of any size has no arrow keys worth the name: give it some.
-  part.input.addEventListener("keydown", (event) => {
-    const steps = {
-      ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1,
-      PageUp: 4, PageDown: -4,
-    }[event.key];
-    if (!steps) return;
-    event.preventDefault();
-    const position = toLog(get("temperature")) + steps * Math.log10(1.15);
-    change({ temperature: clamp(fromLog(position), low, high) });
-  });
-  return {
-    node: part.node,
-    show: () => part.show(toLog(get("temperature"))),
-  };
+  return { node, show: () => show(toLog(get("temperature"))) };
 }
-
-const fine = (x) => (x >= 10 ? number(x, 1) : number(x, 2));

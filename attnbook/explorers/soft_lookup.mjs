@@ -8,7 +8,7 @@ import {
 
 const REACH = 1.2; // the query moves in [-REACH, REACH] squared
 const SIZE = 340;
-const EDGE = 14;
+const EDGE = 8;
 const UNIT = (SIZE / 2 - EDGE) / REACH;
 const toPlane = ([x, y]) => [SIZE / 2 + UNIT * x, SIZE / 2 - UNIT * y];
 
@@ -17,35 +17,27 @@ const SCORES = {
   "negative-distance": "negative distance",
 };
 
-// Where a label covers the fewest keys and labels: right, left, above, below.
-function placeLabels(points, labels) {
-  const placed = [];
-  const half = (label) => label.length * 3.5;
-  points.forEach(([x, y], i) => {
-    const w = half(labels[i]);
-    const sides = [
-      [x + 10 + w, y, "start", x + 10, y + 4],
-      [x - 10 - w, y, "end", x - 10, y + 4],
-      [x, y - 15, "middle", x, y - 11],
-      [x, y + 17, "middle", x, y + 21],
-    ];
-    const cost = ([cx, cy]) => {
-      let total = cx - w < 2 || cx + w > SIZE - 2 ? 10 : 0;
-      total += points.filter(
-        ([px, py], j) =>
-          j !== i && Math.abs(px - cx) < w + 8 && Math.abs(py - cy) < 14,
-      ).length;
-      return total + placed.filter(
-        (other) =>
-          Math.abs(other.cx - cx) < w + other.w + 3 &&
-          Math.abs(other.cy - cy) < 15,
-      ).length;
-    };
-    const best = sides.reduce((a, b) => (cost(b) < cost(a) ? b : a));
-    const [cx, cy, anchor, tx, ty] = best;
-    placed.push({ cx, cy, w, anchor, tx, ty });
-  });
-  return placed;
+// Where a label covers the fewest keys and other labels: beside its point,
+// below it or above it.
+function place([x, y], text, points, others) {
+  const w = text.length * 3.6;
+  const sides = [
+    [x + 12 + w, y, "start", x + 12, y + 4],
+    [x - 12 - w, y, "end", x - 12, y + 4],
+    [x, y - 18, "middle", x, y - 14],
+    [x, y + 20, "middle", x, y + 24],
+  ].map(([cx, cy, anchor, tx, ty]) => ({ cx, cy, w, anchor, tx, ty }));
+  const cost = ({ cx, cy }) =>
+    (cx - w < 2 || cx + w > SIZE - 2 || cy < 8 || cy > SIZE - 8 ? 10 : 0) +
+    points.filter(
+      ([px, py]) => Math.abs(px - cx) < w + 8 && Math.abs(py - cy) < 15,
+    ).length +
+    others.filter(
+      (other) =>
+        Math.abs(other.cx - cx) < w + other.w + 3 &&
+        Math.abs(other.cy - cy) < 15,
+    ).length;
+  return sides.reduce((a, b) => (cost(b) < cost(a) ? b : a));
 }
 
 function drawPlane({ get, change }) {
@@ -70,7 +62,11 @@ function drawPlane({ get, change }) {
   }));
   const ties = points.map(([x, y]) =>
     make("line", { class: "tie", x2: x, y2: y }));
-  const places = placeLabels(points, labels);
+  const places = [];
+  points.forEach((point, i) => {
+    const rest = points.filter((other) => other !== point);
+    places.push(place(point, labels[i], rest, places));
+  });
   plane.append(
     ...ties,
     ...points.map(([cx, cy]) => make("circle", { class: "key", cx, cy, r: 6 })),
@@ -78,9 +74,23 @@ function drawPlane({ get, change }) {
       make("text", { x: tx, y: ty, "text-anchor": anchor, text: labels[i] })),
   );
 
+  for (const at of [-1, 1]) {
+    const [x, y] = toPlane([at, at]);
+    const text = plain(at);
+    plane.append(
+      make("text", {
+        class: "tick", x, y: SIZE / 2 + 13, "text-anchor": "middle", text,
+      }),
+      make("text", {
+        class: "tick", x: SIZE / 2 - 5, y: y + 4, "text-anchor": "end", text,
+      }),
+    );
+  }
+
   const move = (query) => change({
     query: query.map((x) => Number(clamp(x, -REACH, REACH).toFixed(3))),
   });
+  const name = make("text", { text: "query" });
   const handle = make(
     "g",
     {
@@ -103,7 +113,7 @@ function drawPlane({ get, change }) {
     make("circle", { class: "reach", r: 24 }),
     make("circle", { class: "ring", r: 13 }),
     make("circle", { class: "dot", r: 8.5 }),
-    make("text", { y: -14, "text-anchor": "middle", text: "query" }),
+    name,
   );
   plane.append(handle);
 
@@ -144,6 +154,10 @@ function drawPlane({ get, change }) {
 
   const show = (query, weights) => {
     const [x, y] = toPlane(query);
+    const best = place([x, y], "query", points, places);
+    set(name, {
+      x: best.tx - x, y: best.ty - y, "text-anchor": best.anchor,
+    });
     set(handle, {
       transform: `translate(${x} ${y})`,
       "aria-valuenow": query[0],
