@@ -1,0 +1,37 @@
+"""The README shows every chapter, and its pictures stay small."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from book.address import declared
+
+
+@pytest.fixture(scope="module")
+def readme(root):
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_chapter_and_its_exercises_open_in_colab(root, readme):
+    address = declared(root)
+    missing = [
+        path
+        for chapter in sorted((root / "chapters").glob("*.ipynb"))
+        for path in (f"chapters/{chapter.name}", f"exercises/{chapter.name}")
+        if f"({address.colab(path)})" not in readme
+    ]
+    assert missing == []
+
+
+def test_the_book_that_the_readme_links_is_the_published_one(root, readme):
+    assert f"({declared(root).pages})" in readme
+
+
+def test_every_picture_says_what_it_shows_and_is_small(root, readme):
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", readme)
+    assert pictures
+    for alternative, path in pictures:
+        assert len(alternative) > 30, path
+        assert (root / path).stat().st_size < 250_000, path
