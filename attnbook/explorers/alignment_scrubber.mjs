@@ -5,6 +5,7 @@ import {
   argmax, clamp, massOnTruth, meanMassOnTruth,
 } from "./arithmetic.mjs";
 import { element as make, explore, number, set, stepper } from "./explorer.mjs";
+import style from "./alignment_scrubber.css";
 
 const weightOf = (weights, i) => ({ "--weight": weights[i] });
 
@@ -23,6 +24,10 @@ function drawSentence(tools, sentence) {
     oninput: (step) => change({ step }),
   });
   const score = make("p", { class: "score" });
+  const over = make("input", {
+    type: "checkbox", disabled: !truth,
+    onchange: () => change({ show_truth: over.checked }),
+  });
   const grid = drawGrid(tools, sentence);
   const node = make(
     "div", {},
@@ -31,8 +36,17 @@ function drawSentence(tools, sentence) {
     make("p", { class: "part", text: "Produced so far" }),
     make("div", { class: "digits" }, ...digits),
     make("div", { class: "controls steps" }, steps.node),
-    score,
-    make("p", { class: "part", text: "All steps" }),
+    make(
+      "div", { class: "beside" },
+      score,
+      make("label", { class: "over" }, over, "Lay the true alignment over"),
+    ),
+    make(
+      "div", { class: "beside" },
+      make("p", { class: "part", text: "All steps" }),
+      make("span", { class: "ramp", "aria-hidden": "true" },
+        "weight 0", make("i"), "1"),
+    ),
     grid.node,
   );
   const mean = truth ? meanMassOnTruth(weights, truth) : null;
@@ -65,7 +79,8 @@ function drawSentence(tools, sentence) {
       words.push("The true alignment of this sentence is not known.");
     }
     set(score, { text: words.join(" ") });
-    root.classList.toggle("true", get("show_truth") && Boolean(truth));
+    over.checked = get("show_truth") && Boolean(truth);
+    root.classList.toggle("true", over.checked);
     const first = argmax(row);
     return (
       `Step ${t + 1}, ${target[t]}: largest weight ${number(row[first])} ` +
@@ -146,7 +161,7 @@ function drawGrid({ get, change }, { source, target, weights, truth }) {
 }
 
 function render(context) {
-  return explore(context, "Alignment scrubber", (tools) => {
+  return explore(context, "Alignment scrubber", style, (tools) => {
     const { root, get, change, say } = tools;
     const sentences = get("sentences");
     const select = make(
@@ -156,20 +171,10 @@ function render(context) {
       ...sentences.map(({ label }, i) =>
         make("option", { value: i, text: label })),
     );
-    const over = make("input", {
-      type: "checkbox",
-      onchange: () => change({ show_truth: over.checked }),
-    });
     const place = make("div");
     root.append(
       make("label", { class: "pick" }, "Sentence", select),
       place,
-      make(
-        "div", { class: "under" },
-        make("label", {}, over, "Lay the true alignment over"),
-        make("span", { class: "ramp", "aria-hidden": "true" },
-          "weight 0", make("i"), "1"),
-      ),
     );
     let shown;
     let view;
@@ -180,9 +185,7 @@ function render(context) {
         view = drawSentence(tools, sentences[chosen]);
         place.replaceChildren(view.node);
         select.value = chosen;
-        over.disabled = !sentences[chosen].truth;
       }
-      over.checked = get("show_truth") && !over.disabled;
       say(view.show());
     };
   });

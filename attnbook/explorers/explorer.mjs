@@ -2,7 +2,7 @@
 // stay inside, a live region, sliders, numbers.
 
 import { clamp, fromLog, toLog } from "./arithmetic.mjs";
-import css from "./explorer.css";
+import shared from "./explorer.css";
 
 const SVG = new Set(
   "svg g path circle line rect text title polyline".split(" "),
@@ -85,9 +85,10 @@ function followTheme(host, root) {
   };
 }
 
-// Puts an explorer into `el`. `build(tools)` returns the function that
-// draws the model's state; it runs at once and after each change.
-export function explore({ model, el }, title, build) {
+// Puts an explorer into `el`, under its title and its style sheet.
+// `build(tools)` returns the function that draws the model's state; it runs
+// at once and after each change.
+export function explore({ model, el }, title, style, build) {
   const host = element("div", { "data-lm-suppress-shortcuts": "true" });
   const shadow = host.attachShadow({ mode: "open" });
   const live = element("div", { ...hide, "aria-live": "polite" });
@@ -102,7 +103,7 @@ export function explore({ model, el }, title, build) {
       }
     },
   });
-  shadow.append(element("style", { text: css }), root);
+  shadow.append(element("style", { text: shared + style }), root);
   el.append(host);
 
   let saying;
@@ -140,14 +141,16 @@ export function explore({ model, el }, title, build) {
 
 // A labelled native range input. `text` writes the value beside it; arrow
 // and page keys go from position p to nudge(p, 1), nudge(p, -1), nudge(p, 5).
-export function slider({ label, min, max, text, nudge, oninput, bare }) {
+export function slider({
+  label, min, max, step = "any", text, nudge, oninput, bare,
+}) {
   const value = element("span", { class: "number", "aria-hidden": "true" });
   let now;
   const input = element("input", {
     type: "range",
     min,
     max,
-    step: "any",
+    step,
     "aria-label": bare ? label : null,
     oninput: () => oninput(Number(input.value)),
     onkeydown: (event) => {
@@ -180,13 +183,8 @@ const KEYS = {
 };
 
 // A slider over whole numbers from 0 to count - 1.
-export const stepper = ({ oninput, ...rest }) =>
-  slider({
-    ...rest,
-    min: 0,
-    nudge: (position, steps) => position + steps,
-    oninput: (position) => oninput(Math.round(position)),
-  });
+export const stepper = (rest) =>
+  slider({ ...rest, min: 0, step: 1, nudge: (at, steps) => at + steps });
 
 export const TEMPERATURES = [0.05, 20];
 

@@ -1,9 +1,11 @@
 // Frames that Python drew when the page was built, scrubbed by a slider.
 
 import { element as make, explore, set, stepper } from "./explorer.mjs";
+import style from "./frames.css";
 
 function render(context) {
-  return explore(context, `Figure by ${context.model.get("label")}`, (tools) => {
+  const title = `Figure by ${context.model.get("label")}`;
+  return explore(context, title, style, (tools) => {
     const { root, get, change, say } = tools;
     const image = make("img", {
       class: "frame-image", width: get("width"), height: get("height"),

@@ -113,6 +113,8 @@ def _image(draw: Callable, value: object) -> tuple[str, tuple[int, int]]:
             "`return fig` (of an axes, return ax.figure)."
         )
     width, height = (round(100 * inches) for inches in figure.get_size_inches())
+    if figure.get_layout_engine() is None:
+        figure.set_layout_engine("tight")
     page = io.BytesIO()
     figure.savefig(
         page,

@@ -5,6 +5,7 @@ import { argmax, blend, clamp, scoreFunctions, softmax } from "./arithmetic.mjs"
 import {
   element as make, explore, number, plain, set, temperatureSlider,
 } from "./explorer.mjs";
+import style from "./soft_lookup.css";
 
 const REACH = 1.2; // the query moves in [-REACH, REACH] squared
 const SIZE = 340;
@@ -259,7 +260,7 @@ function drawChoice({ get, change }) {
 }
 
 function render(context) {
-  return explore(context, "Soft look-up", (tools) => {
+  return explore(context, "Soft look-up", style, (tools) => {
     const { root, get, say } = tools;
     const plane = drawPlane(tools);
     const table = drawTable(tools);

@@ -8,6 +8,7 @@ import {
   TEMPERATURES, element as make, explore, number, set, slider,
   temperatureSlider,
 } from "./explorer.mjs";
+import style from "./softmax_dial.css";
 
 const LOW = -5;
 const HIGH = 5;
@@ -19,8 +20,10 @@ function drawRows({ get, change }) {
   const max = Math.max(HIGH, Math.ceil(Math.max(...scores)));
   const node = make(
     "div", { class: "dial" },
-    ...["", "score", "", "weight", ""].map((text) =>
-      make("span", { class: "head", "aria-hidden": "true", text })),
+    make(
+      "div", { class: "item head", "aria-hidden": "true" },
+      ...["", "score", "", "weight"].map((text) => make("span", { text })),
+    ),
   );
   const rows = get("labels").map((label, i) => {
     const name = make("span", { class: "label", text: label });
@@ -34,7 +37,9 @@ function drawRows({ get, change }) {
         scores: get("scores").with(i, Number(position.toFixed(2))),
       }),
     });
-    node.append(name, score.node, score.value, bar, weight);
+    node.append(make(
+      "div", { class: "item" }, name, score.node, score.value, bar, weight,
+    ));
     return { score, weight, bar };
   });
   const show = (weights) => {
@@ -104,7 +109,7 @@ function drawTile(title, unit, measure, digits, range) {
 }
 
 function render(context) {
-  return explore(context, "Softmax dial", (tools) => {
+  return explore(context, "Softmax dial", style, (tools) => {
     const { root, get, say } = tools;
     const count = get("scores").length;
     const rows = drawRows(tools);
