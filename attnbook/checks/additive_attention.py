@@ -304,11 +304,13 @@ def _concat_attention(query, key, value, mask, weight, v, bugs=()):
 
 
 def _bugs_left(bugs):
-    """A draft in which these bugs remain, named after the first."""
+    """A draft in which these bugs remain: one is told, the rest counted."""
     name, sentence, look = _CONCAT_BUGS[bugs[0]]
     if len(bugs) > 1:
-        name = " + ".join(_CONCAT_BUGS[bug][0] for bug in bugs)
-        sentence = f"At least {len(bugs)} bugs are left. One: {sentence}"
+        places = [list(_CONCAT_BUGS).index(bug) + 1 for bug in bugs]
+        *most, last = map(str, places)
+        name = f"bugs {', '.join(most)} and {last} of 5 are left"
+        sentence = f"One of them: {sentence}"
     return Mistake(name, sentence, partial(_concat_attention, bugs=bugs), look)
 
 
@@ -367,8 +369,19 @@ _CONCAT = Exercise(
     points=4,
     reference=_concat_attention,
     cases=[
-        _concat_case("one query", [2], 1, 3, 2, 1, 2, 3, seed=1),
-        _concat_case("a padded batch", [5, 3], 3, 5, 2, 4, 3, 6, seed=2),
+        Case(
+            "the worked example",
+            (
+                torch.tensor([[[1.0]], [[1.0]]]),
+                torch.tensor([[[0.0], [1.0]], [[0.0], [1.0]]]),
+                torch.tensor([[[10.0], [0.0]], [[10.0], [0.0]]]),
+                torch.tensor([[True, True], [True, False]]),
+                torch.tensor([[1.0, -1.0]]),
+                torch.ones(1),
+            ),
+        ),
+        _concat_case("one query", [2], 1, 3, 2, 1, 2, 4, seed=1),
+        _concat_case("a padded batch", [5, 3], 3, 5, 2, 4, 3, 5, seed=2),
         _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
@@ -480,6 +493,10 @@ def _alignment_error_rate(weights, alignment, target_mask, mistake=None):
     if mistake == "truth of all rows":
         truth = alignment
     hits = (links & truth).float()
+    if mistake == "nothing over nothing":
+        return 1 - 2 * hits.sum() / (links.sum() + truth.sum())
+    if not links.any() and not truth.any():
+        return 0.0
     if mistake == "soft":
         mass = (weights * truth).sum(-1)[counted]
         return 1 - mass.mean().item()
@@ -488,15 +505,13 @@ def _alignment_error_rate(weights, alignment, target_mask, mistake=None):
     if mistake == "sentences":
         total = links.sum((1, 2)) + truth.sum((1, 2))
         rates = 1 - 2 * hits.sum((1, 2)) / total.clamp(min=1)
-        return rates[total > 0].mean().item() if total.any() else 0.0
+        return rates[total > 0].mean().item()
     if mistake == "rows":
         total = (links.sum(-1) + truth.sum(-1))[counted]
         rates = 1 - 2 * hits.sum(-1)[counted] / total.clamp(min=1)
-        return rates.mean().item() if len(rates) else 0.0
+        return rates.mean().item()
     A, B = links.sum().item(), truth.sum().item()
     hits = hits.sum().item()
-    if A + B == 0:
-        return 0.0
     if mistake == "precision":
         return 1 - hits / A
     if mistake == "recall":
@@ -692,6 +707,13 @@ _ERROR_RATE = Exercise(
                 "You divided by the union of links (Jaccard's index). The "
                 "rate divides by the sum.",
                 "|A| + |S|, with the hits in both.",
+            ),
+            (
+                "nothing over nothing",
+                "0/0 where no row counts",
+                "In a batch in which no row counts, your rate is 0/0. It "
+                "should be 0: there was nothing to get wrong.",
+                "Look at the denominator before you divide by it.",
             ),
             (
                 "sentences",
@@ -1021,9 +1043,8 @@ def _chunked_attention(
     starts = list(range(0, S, chunk))
     if mistake == "last dropped":
         starts = starts[: max(1, S // chunk)]
-    overlap = 1 if mistake == "overlap" else 0
     pieces = [
-        right[:, start : start + chunk + overlap] for start in starts
+        right[:, start : start + chunk] for start in starts
     ]  # each (B, chunk, d_a)
     if mistake == "kept":
         scores = [_scores(left, piece, v) for piece in pieces]
@@ -1032,7 +1053,10 @@ def _chunked_attention(
     elif mistake == "keys detached":
         scores = [_recomputed(left, piece.detach(), v) for piece in pieces]
     elif mistake == "wrong piece":
-        scores = [_recomputed(left, pieces[0], v) for _ in pieces]
+        scores = [
+            _recomputed(left, right[:, : piece.shape[1]], v)
+            for piece in pieces
+        ]
     else:
         scores = [_recomputed(left, piece, v) for piece in pieces]
     if mistake in ("softmax a piece", "mean of pieces"):
@@ -1048,11 +1072,6 @@ def _chunked_attention(
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    if mistake in ("last dropped", "overlap"):
-        missing = S - scores.shape[-1]
-        scores = torch.nn.functional.pad(
-            scores, (0, missing), value=-torch.inf
-        )
     if mistake == "unmasked":
         weights = scores.softmax(-1)
     elif mistake == "late mask":
@@ -1250,12 +1269,6 @@ _CHUNKED = Exercise(
                 "left out.",
                 "range(0, S, chunk), and a last piece that may be shorter. "
                 "torch.split does it.",
-            ),
-            (
-                "overlap",
-                "pieces that overlap",
-                "A key at the border of two pieces is scored twice.",
-                "start : start + chunk leaves out its end.",
             ),
             (
                 "wrong piece",

@@ -436,8 +436,14 @@ class Exercise:
         found = self._compare(expected.output, outcome.output)
         first = found[0] if found else None
         told = None
-        if first is not None:
+        if first is not None and self.reveal:
             told = first.kind, [where + first.lines[0], *first.lines[1:]]
+        elif first is not None:
+            got = kind_of(outcome.output)
+            told = (
+                first.kind,
+                [f"{where}{got} is not right.", *first.lines[1:]],
+            )
         if first is not None and first.rank < RANKS["value"]:
             return told
         if outcome.changed:
@@ -447,9 +453,6 @@ class Exercise:
                 "The caller still needs it: make a new array or work on a "
                 "copy.",
             ]
-        if first is not None and not self.reveal:
-            got = kind_of(outcome.output)
-            return first.kind, [f"{where}{got} is not right."]
         if first is not None:
             return told
         if outcome.error is not None:

@@ -205,18 +205,18 @@ _PREDICT = Exercise(
 # -------------------------------------- 2. Repair a kernel that is a triangle
 
 _REGRESSION_BUGS = {
-    "triangle": (
-        "the kernel is a triangle",
-        "The kernel falls in a straight line, 1 - u. Epanechnikov's is a "
-        "parabola, 1 - u².",
-        "Compare the line that makes the kernel with the formula.",
-    ),
     "city-block": (
         "distance along the axes",
         "The distance sums the absolute differences. It should be the "
         "straight line: the root of the sum of squares.",
         "The line that makes the distance: for queries with one number the "
         "two agree, for two they do not.",
+    ),
+    "triangle": (
+        "the kernel is a triangle",
+        "The kernel falls in a straight line, 1 - u. Epanechnikov's is a "
+        "parabola, 1 - u².",
+        "Compare the line that makes the kernel with the formula.",
     ),
     "unclipped": (
         "negative weights",
@@ -260,11 +260,13 @@ def _epanechnikov(query, key, value, width, bugs=()):
 
 
 def _bugs_left(bugs):
-    """A draft in which these bugs remain, named after the first."""
+    """A draft in which these bugs remain: one is told, the rest counted."""
     name, sentence, look = _REGRESSION_BUGS[bugs[0]]
     if len(bugs) > 1:
-        name = " + ".join(_REGRESSION_BUGS[bug][0] for bug in bugs)
-        sentence = f"At least {len(bugs)} bugs are left. One: {sentence}"
+        places = [list(_REGRESSION_BUGS).index(bug) + 1 for bug in bugs]
+        *most, last = map(str, places)
+        name = f"bugs {', '.join(most)} and {last} of 5 are left"
+        sentence = f"One of them: {sentence}"
     return Mistake(name, sentence, partial(_epanechnikov, bugs=bugs), look)
 
 
@@ -488,6 +490,9 @@ def _top_k(query, key, value, k, mask=None, mistake=None):
         ranked = scores
     if mistake == "by size":
         ranked = np.where(allowed, np.abs(scores), -np.inf)
+    if mistake == "scores of 0":
+        scores = ranked = scores * allowed
+        allowed = np.ones((T, S), bool)
     if mistake == "shared":
         ranked = np.broadcast_to(ranked[:1], ranked.shape)
     order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
@@ -516,6 +521,13 @@ def _top_k(query, key, value, k, mask=None, mistake=None):
     elif mistake == "uniform":
         weights = masked_softmax(scores, kept)
         weights[~kept.any(-1)] = 1 / S
+    elif mistake == "nan":
+        weights = masked_softmax(scores, kept)
+        weights[~kept.any(-1)] = np.nan
+    elif mistake == "-1e9":
+        weights = masked_softmax(scores, kept)
+        none = ~kept.any(-1)  # (T,)
+        weights[none, :k] = 1 / k
     else:
         weights = masked_softmax(scores, kept)
     return weights @ value, weights
@@ -687,6 +699,13 @@ _TOP_K = Exercise(
                 "True = may attend. Where does your code read the mask?",
             ),
             (
+                "scores of 0",
+                "masked scores of 0",
+                "The scores are multiplied by the mask, so a masked key has "
+                "a score of 0, beats all negative ones, and weighs.",
+                "np.where(mask, scores, -np.inf) keeps it out.",
+            ),
+            (
                 "inverted",
                 "the mask is inverted",
                 "The masked keys are used and the allowed ones are not.",
@@ -768,6 +787,22 @@ _TOP_K = Exercise(
                 "all keys. Its weights should be 0.",
                 "The row where the mask is False throughout.",
             ),
+            (
+                "nan",
+                "a softmax of nothing",
+                "A query that may attend to nothing has only scores of -inf, "
+                "and their softmax is 0/0. Its weights should be 0.",
+                "masked_softmax from the chapter handles such rows; softmax "
+                "does not.",
+            ),
+            (
+                "-1e9",
+                "-1e9 in place of -inf",
+                "A query that may attend to nothing shares its weight among "
+                "the first k keys: all scores are -1e9. Its weights should "
+                "be 0.",
+                "Mask with -np.inf, and use masked_softmax.",
+            ),
         ]
     ],
     right_answers=[_top_k_by_loops, _top_k_by_rank, _top_k_by_threshold],
@@ -824,8 +859,7 @@ def _one_over(scores, target):
     return 1 / _temperature(scores, target)
 
 
-def _fixed_bracket(scores, target):
-    low, high = 0.01, 10.0
+def _fixed_range(scores, target, low, high):
     for _ in range(60):
         middle = (low + high) / 2
         if entropy(softmax(scores, middle)) < target:
@@ -966,13 +1000,6 @@ _TEMPERATURE = Exercise(
             "times.",
         ),
         Mistake(
-            "a range that is too narrow",
-            "The answer lies outside the range that you search, 0.01 to 10.",
-            _fixed_bracket,
-            "Scores have a unit. Let the range grow with the spread of the "
-            "scores: scores.max() - scores.min().",
-        ),
-        Mistake(
             "exponentials that overflow",
             "With large scores the exponentials overflow to inf, and the "
             "comparison with NaN is always False.",
@@ -985,6 +1012,17 @@ _TEMPERATURE = Exercise(
             _gives_the_entropy,
             "The return line.",
         ),
+    ]
+    + [
+        Mistake(
+            f"a range that is too narrow, {low:g} to {high:,}",
+            "The answer lies outside the range that you search.",
+            partial(_fixed_range, low=low, high=high),
+            "Scores have a unit. Let the range grow with the spread of the "
+            "scores: scores.max() - scores.min().",
+        )
+        for low in (0.001, 0.01)
+        for high in (10, 100)
     ],
     right_answers=[_temperature_by_newton, _temperature_by_grids],
     properties=[

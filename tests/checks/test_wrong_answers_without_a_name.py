@@ -107,6 +107,8 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
     diagnosis = exercise.diagnose(lambda question: 0.123)
     assert diagnosis.kind == "value"
     assert f"{exercise.reference(question):.3g}" not in diagnosis.message
+    mistyped = exercise.diagnose(lambda question: "a half")
+    assert f"{exercise.reference(question):.3g}" not in mistyped.message
 
 
 def test_a_matrix_that_is_built_is_measured_not_guessed():
