@@ -309,7 +309,7 @@ def _bugs_left(bugs):
     if len(bugs) > 1:
         places = [list(_CONCAT_BUGS).index(bug) + 1 for bug in bugs]
         *most, last = map(str, places)
-        name = f"bugs {', '.join(most)} and {last} of 5 are left"
+        name = f"at least bugs {', '.join(most)} and {last} of 5"
         sentence = f"One of them: {sentence}"
     return Mistake(name, sentence, partial(_concat_attention, bugs=bugs), look)
 

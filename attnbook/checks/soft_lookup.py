@@ -265,7 +265,7 @@ def _bugs_left(bugs):
     if len(bugs) > 1:
         places = [list(_REGRESSION_BUGS).index(bug) + 1 for bug in bugs]
         *most, last = map(str, places)
-        name = f"bugs {', '.join(most)} and {last} of 5 are left"
+        name = f"at least bugs {', '.join(most)} and {last} of 5"
         sentence = f"One of them: {sentence}"
     return Mistake(name, sentence, partial(_epanechnikov, bugs=bugs), look)
 
@@ -928,6 +928,12 @@ def _follows_the_unit_of_the_scores(answer):
     return bool(np.isclose(answer(7 * scores + 3, 2.5), 7 * once, rtol=1e-4))
 
 
+def _is_right_in_a_small_unit(answer):
+    scores = 1e-3 * np.random.default_rng(23).normal(size=30)
+    found = float(answer(scores, 2.0))
+    return found > 0 and abs(entropy(softmax(scores, found)) - 2.0) < 1e-4
+
+
 _TEMPERATURE = Exercise(
     "00-temperature-for-entropy",
     "Set the temperature by the focus wanted",
@@ -1031,7 +1037,13 @@ _TEMPERATURE = Exercise(
             "a constant added to them needs no change.",
             _follows_the_unit_of_the_scores,
             "Does the range that you search grow with the scores?",
-        )
+        ),
+        Property(
+            "The softmax at your temperature has the entropy asked for, "
+            "also where scores differ by a thousandth.",
+            _is_right_in_a_small_unit,
+            "Six digits have to be right, not six places after the point.",
+        ),
     ],
     tolerance=1e-5,
 )
