@@ -1,0 +1,121 @@
+# The commands of the course. `make help` lists them.
+# Each sets up what it needs; only setting up needs the network.
+
+PYTHON    ?= python3
+VENV      ?= .venv
+PIP_ARGS  ?=
+SOLUTIONS ?= 1
+PORT      ?= 8000
+NB        ?=
+URL       ?=
+ARGS      ?=
+
+RUN  := $(VENV)/bin/python
+BOOK := $(VENV)/.book-ready
+TEST := $(VENV)/.test-ready
+OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve epub test grade release notebooks address lint \
+        format explorers experiments bench clean distclean setup
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@echo "make …"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) \
+	  | awk -F'|' '{ printf "  %-13s %s\n", $$1, $$2 }'
+	@echo
+	@echo "PIP_ARGS=…  is passed to pip, e.g. for an index with CPU builds"
+	@echo "PYTHON=…    chooses the Python (3.11 or newer) of the environment"
+
+# -- setting up ---------------------------------------------------------------
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is" \
+	    "$$($(PYTHON) --version 2>&1 || echo not found)." >&2; \
+	  echo "Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "== creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "The module venv does not work." \
+	    "On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(BOOK): requirements.txt constraints.txt pyproject.toml | $(RUN)
+	@echo "== installing what the book needs"
+	$(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  -c constraints.txt -r requirements.txt -e .
+	@touch $@
+
+$(TEST): requirements-test.txt $(BOOK)
+	@echo "== installing what the tests need"
+	$(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  -c constraints.txt -r requirements-test.txt
+	@touch $@
+
+setup: $(TEST) ## install everything, run nothing
+
+# -- the book -----------------------------------------------------------------
+
+book: $(BOOK) ## execute the notebooks, build the pages (SOLUTIONS=0: without)
+	$(RUN) -m book.build $(if $(filter 0,$(SOLUTIONS)),--without-solutions)
+
+serve: book ## build, then serve the pages on this machine only (PORT=8000)
+	@echo "Serving on http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
+	@$(RUN) -m http.server --bind 127.0.0.1 --directory $(OUT) $(PORT)
+
+epub: $(BOOK) ## build the book as one EPUB file
+	$(RUN) -m book.build --epub \
+	  $(if $(filter 0,$(SOLUTIONS)),--without-solutions)
+
+# -- tests --------------------------------------------------------------------
+
+test: $(TEST) ## run every test: package, notebooks, graders, built pages
+	$(RUN) -m pytest --nbval-lax --nbval-cell-timeout=300 \
+	  tests chapters solutions $(ARGS)
+
+lint: $(TEST) ## check style and form; change nothing
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m book.notebooks --check
+	$(RUN) -m book.address --check
+
+# -- what is made from something else -----------------------------------------
+
+format: $(TEST) ## bring code into the common format
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+notebooks: $(BOOK) ## bring notebooks into their normal form
+	$(RUN) -m book.notebooks $(NB)
+
+release: $(TEST) ## make exercises/ from solutions/
+	$(RUN) -m attnbook.grading release
+	$(RUN) -m book.notebooks
+
+address: $(BOOK) ## set the repository's address everywhere (URL=https://…)
+	$(RUN) -m book.address $(if $(URL),--set $(URL))
+
+explorers: ## bundle the explorers' modules (needs Node)
+	npm ci
+	npm run build
+
+experiments: $(BOOK) ## run the studies over seeds again (long)
+	$(RUN) -m attnbook.experiments
+
+# -- use ----------------------------------------------------------------------
+
+grade: $(TEST) ## grade a notebook: make grade NB=exercises/00-soft-lookup.ipynb
+	@test -n "$(NB)" || { \
+	  echo "Which notebook? make grade NB=exercises/00-soft-lookup.ipynb" >&2; \
+	  exit 2; }
+	$(RUN) -m attnbook.grading "$(NB)" $(ARGS)
+
+bench: $(TEST) ## measure: seconds a chapter, page weight, first figure, grading
+	$(RUN) -m benchmarks $(ARGS)
+
+clean: ## delete what was built, keep the environment
+	rm -rf _build build .pytest_cache .ruff_cache .test-results *.egg-info
+
+distclean: clean ## delete the environment too
+	rm -rf $(VENV) node_modules

@@ -1,0 +1,1 @@
+"""How the book is built: its commands, its Sphinx extension, its looks."""

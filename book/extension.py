@@ -1,0 +1,259 @@
+"""The book's own Sphinx extension.
+
+It does what no setting does: derives every link from the repository's
+address, keys the execution cache on the package that the notebooks import,
+serves MathJax and the icons from the book itself, numbers equations and
+figures, puts the host of the explorers on the pages that need it, and
+leaves the solutions out on request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from importlib import metadata
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from book import address as addresses
+from book import fonts
+
+LOGGER = logging.getLogger(__name__)
+
+# What a notebook's results depend on besides the notebook itself.
+EXECUTION_DEPENDS_ON = ("attnbook", "experiments", "constraints.txt")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+HOST = "host.mjs"
+MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
+UNUSED = (
+    "scripts/*.map",
+    "styles/*.map",
+    "scripts/fontawesome.js*",
+    "vendor/fontawesome/webfonts/*.ttf",
+)
+
+
+# -- the cache of executed notebooks ------------------------------------------
+
+
+def execution_key(root: Path) -> str:
+    """A short hash of everything that notebooks import or read.
+
+    Two builds with the same key may share executed notebooks. A change in
+    the package, in a table of ``experiments/`` or in a pinned version
+    changes the key.
+    """
+    digest = hashlib.sha256()
+    for name in EXECUTION_DEPENDS_ON:
+        top = root / name
+        files = [top] if top.is_file() else sorted(top.rglob("*"))
+        for path in files:
+            if not path.is_file() or "__pycache__" in path.parts:
+                continue
+            if path.suffix in {".pyc", ".md"}:
+                continue
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _use_keyed_cache(root: Path) -> Path:
+    """The cache folder of this key; those of other keys are dropped."""
+    caches = root / "_build" / ".jupyter_cache"
+    chosen = caches / execution_key(root)
+    if caches.is_dir():
+        for path in caches.iterdir():
+            if path != chosen:
+                shutil.rmtree(path, ignore_errors=True)
+    return chosen
+
+
+# -- settings that are derived ------------------------------------------------
+
+
+def _derive_settings(app: Sphinx, config) -> None:
+    root = Path(app.srcdir)
+    config.nb_execution_cache_path = str(_use_keyed_cache(root))
+    config.mathjax_path = f"mathjax/{MATHJAX[0]}"
+    config.mathjax3_config = {
+        "options": {"enableMenu": False},
+        "chtml": {"mtextInheritFont": True},
+    }
+    address = addresses.declared(root)
+    config.html_baseurl = address.pages
+    config.ogp_site_url = address.pages
+    config.ogp_site_name = config.html_title
+    config.html_theme_options.update(
+        repository_url=address.repository,
+        repository_branch=addresses.BRANCH,
+        path_to_docs="",
+        use_repository_button=True,
+        use_edit_page_button=True,
+        use_issues_button=True,
+        launch_buttons={"colab_url": addresses.COLAB},
+    )
+    config.html_static_path.append(str(root / "book" / "static_host"))
+
+
+# -- pages --------------------------------------------------------------------
+
+
+def _has_widget(doctree: nodes.document) -> bool:
+    return any(
+        WIDGET_VIEW in node.astext() for node in doctree.findall(nodes.raw)
+    )
+
+
+def _mark_lead(app: Sphinx, doctree: nodes.document) -> None:
+    """Let the line of prerequisites and minutes be styled as such."""
+    if not re.match(r"(chapters|exercises|solutions)/", app.env.docname):
+        return
+    for section in doctree.findall(nodes.section):
+        for child in section.children[1:6]:
+            text = child.astext()
+            if isinstance(child, nodes.paragraph) and "minutes" in text:
+                child["classes"].append("lead-line")
+                return
+        return
+
+
+def _shape_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Tell solutions from exercises, and link the one to the other.
+
+    A solutions notebook is the source of its exercises, so both have the
+    same title; on the page it is called by what it holds.
+    """
+    folder, _, name = docname.partition("/")
+    if folder not in ("solutions", "exercises"):
+        return
+    notebook = json.loads(source[0])
+    first = next(
+        cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"
+    )
+    if folder == "solutions":
+        text = "".join(first["source"])
+        first["source"] = text.replace("# Exercises", "# Solutions", 1)
+        link = f"[The exercises without answers](../exercises/{name}.ipynb)"
+    else:
+        link = f"[Compare with the solutions](../solutions/{name}.ipynb)"
+    if folder == "solutions" or app.config.book_with_solutions:
+        notebook["cells"].append(
+            {
+                "cell_type": "markdown",
+                "id": "the-other-page",
+                "metadata": {},
+                "source": link,
+            }
+        )
+    source[0] = json.dumps(notebook)
+
+
+def _name_terms(app: Sphinx, doctree: nodes.document) -> None:
+    """Let `glossary.md#term-…` lead to a target that is no heading."""
+    slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
+    for name, identifier in doctree.nameids.items():
+        if name.startswith("term-") and identifier:
+            slugs.setdefault(name, (0, identifier, name))
+
+
+def _drop_links_to_left_out_pages(
+    app: Sphinx, doctree: nodes.document
+) -> None:
+    """Without solutions, a link to one becomes its own words."""
+    if app.config.book_with_solutions:
+        return
+    for kind in (addnodes.pending_xref, addnodes.download_reference):
+        for node in list(doctree.findall(kind)):
+            if "solutions/" in node.get("reftarget", ""):
+                node.replace_self(nodes.inline("", node.astext()))
+
+
+def _page_context(app: Sphinx, pagename, templatename, context, doctree):
+    if doctree is None or app.builder.format != "html":
+        return
+    root = Path(app.srcdir)
+    if _has_widget(doctree) and (root / "book/static_host" / HOST).exists():
+        app.add_js_file(HOST, defer="defer")
+
+
+# -- the output ---------------------------------------------------------------
+
+
+def _finish(app: Sphinx, exception) -> None:
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    _copy_mathjax(static / "mathjax")
+    for pattern in UNUSED:
+        for path in static.glob(pattern):
+            path.unlink()
+    _drop_stale_pages(app, out)
+    fonts.cut_icons(out)
+    fonts.cut_text(out)
+    _write_sitemap(app, out)
+
+
+def _copy_mathjax(target: Path) -> None:
+    package = metadata.distribution("sphinx-mathjax-offline")
+    source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
+    for name in MATHJAX:
+        copied = target / name
+        if copied.exists():
+            continue
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, copied)
+        else:
+            shutil.copyfile(source / name, copied)
+
+
+def _drop_stale_pages(app: Sphinx, out: Path) -> None:
+    """Delete pages whose source is no longer in the book."""
+    kept = {f"{name}.html" for name in app.env.found_docs}
+    kept |= {"search.html", "genindex.html", "index.html", "404.html"}
+    for path in out.rglob("*.html"):
+        name = path.relative_to(out).as_posix()
+        if not name.startswith("_") and name not in kept:
+            path.unlink()
+
+
+def _write_sitemap(app: Sphinx, out: Path) -> None:
+    base = app.config.html_baseurl
+    links = "\n".join(
+        f"  <url><loc>{escape(base + app.builder.get_target_uri(name))}</loc></url>"
+        for name in sorted(app.env.found_docs)
+    )
+    (out / "sitemap.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+        f"{links}\n</urlset>\n",
+        "utf-8",
+    )
+    (out / ".nojekyll").touch()
+
+
+def setup(app: Sphinx) -> dict:
+    """Connect the extension to Sphinx."""
+    app.add_config_value(
+        "book_with_solutions",
+        os.environ.get("ATTENTION_BOOK_SOLUTIONS", "1") != "0",
+        "env",
+    )
+    app.connect("config-inited", _derive_settings, priority=100)
+    app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it
+    app.connect("source-read", _shape_source)
+    app.connect("doctree-read", _name_terms)
+    app.connect("doctree-read", _drop_links_to_left_out_pages)
+    app.connect("doctree-read", _mark_lead)
+    app.connect("html-page-context", _page_context)
+    app.connect("build-finished", _finish, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
