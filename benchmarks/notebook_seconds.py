@@ -13,7 +13,7 @@ from pathlib import Path
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHES = ROOT / "_build" / "executed"
+CACHES = ROOT / "_build" / ".jupyter_cache"
 
 
 def newest_cache(caches: Path) -> Path:

@@ -33,7 +33,7 @@ def weigh(browser: Browser, address: str) -> Counter[str]:
     context = browser.new_context()
     try:
         page = context.new_page()
-        page.on("response", responses.append)
+        page.on("response", lambda response: responses.append(response))
         page.goto(address, wait_until="networkidle")
         page.evaluate(
             """async () => {
