@@ -67,6 +67,26 @@ def test_an_answer_that_cannot_take_gradients_says_when_it_failed():
     assert "on inputs that require gradients" in diagnosis.message
 
 
+def test_an_error_in_the_gradients_is_not_taken_for_one_in_the_call():
+    def refuses(query, key):
+        raise RuntimeError
+
+    def through_numpy(query, key):
+        return torch.tensor(query.numpy() @ key.numpy().T)
+
+    made = Exercise(
+        "01-stage",
+        "Stage",
+        1,
+        scores,
+        [Case("two queries", (QUERY, KEY))],
+        [Mistake("refuses", "It raises.", refuses, "the formula.")],
+        gradients=True,
+    )
+    assert_sound(made)
+    assert made.diagnose(through_numpy).mistake is None
+
+
 def test_a_tensor_is_told_from_an_array():
     diagnosis = exercise().diagnose(lambda q, key: scores(q, key).numpy())
     assert diagnosis.kind == "type"

@@ -223,6 +223,16 @@ def test_a_missing_solution_cell_is_noted(learner, releases):
     assert notes == ["The solution cell “00-halve-answer” was missing."]
 
 
+def test_a_check_without_its_solution_cell_waits_for_the_own_cells(
+    learner, releases
+):
+    learner.delete("halve-solution")
+    learner.delete("halve-check")
+    learner.insert_before("points", "def halve(number):\n    return 0")
+    run, _ = sources(learner, releases)
+    assert run[-1] == "checks.check_halve(halve)"
+
+
 def test_cells_are_known_by_their_ids_where_metadata_was_dropped(
     learner, releases
 ):

@@ -84,6 +84,8 @@ def test_junit_has_a_case_for_each_graded_cell():
     (suite,) = ElementTree.fromstring(reports.as_junit(REPORT))
     assert suite.get("tests") == "2"
     assert suite.get("failures") == "1"
+    properties = {p.get("name"): p.get("value") for p in suite[0]}
+    assert properties == {"points": "5", "out_of": "20"}
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert list(cases) == ["00-one", "00-two"]
     assert cases["00-one"].find("failure") is None
