@@ -24,34 +24,36 @@ COLOURS = 128
 
 @dataclass(frozen=True)
 class Picture:
-    """One part of one page, at one size, light or dark."""
+    """One part of one page; the window around it where it fills a phone."""
 
     name: str
     page: str
-    selector: str
+    part: str
     width: int = 1000
     height: int = 760
     theme: str = "light"
+    window: bool = False
 
 
 PICTURES = (
     Picture(
         "explorer",
         "chapters/00-soft-lookup.html",
-        ".cell_output:has(.attnbook)",
+        ".explorer >> nth=0",
     ),
     Picture(
         "alignment",
         "chapters/01-additive-attention.html",
-        ".cell_output:has(.attnbook)",
+        ".explorer >> nth=0",
     ),
     Picture(
         "phone",
         "chapters/00-soft-lookup.html",
-        "body",
+        ".explorer >> nth=1",
         width=390,
         height=780,
         theme="dark",
+        window=True,
     ),
 )
 
@@ -71,7 +73,7 @@ def take(browser: Browser, address: str, picture: Picture) -> Path:
     context = browser.new_context(
         viewport={"width": picture.width, "height": picture.height},
         color_scheme=picture.theme,
-        device_scale_factor=2 if picture.width < 500 else 1.5,
+        device_scale_factor=1.5,
         reduced_motion="reduce",
     )
     try:
@@ -82,14 +84,10 @@ def take(browser: Browser, address: str, picture: Picture) -> Path:
         )
         page.goto(f"{address}/{picture.page}")
         settle(page)
-        part = page.locator(picture.selector).first
-        part.scroll_into_view_if_needed(timeout=10_000)
+        part = page.locator(picture.part)
+        part.evaluate("(node) => node.scrollIntoView()", timeout=10_000)
         settle(page)
-        shot = (
-            page.screenshot()
-            if picture.selector == "body"
-            else part.screenshot()
-        )
+        shot = page.screenshot() if picture.window else part.screenshot()
     finally:
         context.close()
     target = FOLDER / f"{picture.name}.png"
