@@ -194,7 +194,7 @@ def accuracy_by_length(
             _LINES[index % len(_LINES)],
             marker=_MARKERS[index % len(_MARKERS)],
             color=colour,
-            label=f"{name} ({len(accuracy)} seeds)",
+            label=name,
         )
         ax.fill_between(
             lengths,
@@ -221,7 +221,7 @@ def accuracy_by_length(
     ax.set_xticks(list(lengths))
     ax.set_xlabel("length (pairs of digits)")
     ax.set_ylabel("exact match")
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     if title:
         ax.set_title(title)
     return ax

@@ -57,7 +57,7 @@ def test_the_curve_is_the_mean_and_its_band_the_range_of_the_seeds():
     for length, low, high in [(1, 0.8, 1.0), (4, 0.5, 0.7), (8, 0.1, 0.3)]:
         edge = band[band[:, 0] == length][:, 1]
         assert edge.min() == low and edge.max() == high
-    assert "2 seeds" in ax.get_legend().get_texts()[0].get_text()
+    assert ax.get_legend().get_texts()[0].get_text() == "model"
 
 
 def test_the_leaderboard_shows_each_seed_and_says_what_a_model_has_not():
