@@ -31,6 +31,9 @@ def test_the_book_that_the_readme_links_is_the_published_one(root, readme):
 
 def test_every_picture_says_what_it_shows_and_is_small(root, readme):
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", readme)
+    for tag in re.findall(r"<img [^>]*>", readme):
+        attributes = dict(re.findall(r"(\w+)=\"([^\"]*)\"", tag))
+        pictures.append((attributes["alt"], attributes["src"]))
     assert pictures
     for alternative, path in pictures:
         assert len(alternative) > 30, path

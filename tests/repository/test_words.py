@@ -37,6 +37,7 @@ IN_PROSE = {
         r"\b(?:[Cc]olor(?:s|ed|ing)?|[Bb]ehavior\w*|[Ll]abeled"
         r"|[Nn]ormaliz\w+|[Vv]isualiz\w+|[Gg]eneraliz\w+|[Ss]ummariz\w+"
         r"|[Mm]emoriz\w+|[Ii]nitializ\w+|[Cc]entered|[Nn]eighbor\w*)\b"
+        r"(?! [A-Z])"  # a title: Layer Normalization Revisited
     ),
 }
 
