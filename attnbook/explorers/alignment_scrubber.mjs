@@ -133,7 +133,8 @@ function drawGrid({ get, change }, { source, target, weights, truth }) {
     },
     make(
       "div", { class: "row", role: "row" },
-      make("div", { role: "columnheader", "aria-label": "Step" }), ...columns,
+      make("div", { role: "columnheader", class: "corner", text: "step" }),
+      ...columns,
     ),
     ...rows,
   );

@@ -145,19 +145,23 @@ export function slider({
   label, min, max, step = "any", text, nudge, oninput, bare,
 }) {
   const value = element("span", { class: "number", "aria-hidden": "true" });
-  let now;
+  let now; // ahead of the picture, which waits for the next frame
+  const move = (position) => {
+    now = clamp(position, min, max);
+    oninput(now);
+  };
   const input = element("input", {
     type: "range",
     min,
     max,
     step,
     "aria-label": bare ? label : null,
-    oninput: () => oninput(Number(input.value)),
+    oninput: () => move(Number(input.value)),
     onkeydown: (event) => {
       const steps = KEYS[event.key];
       if (!steps) return;
       event.preventDefault();
-      oninput(clamp(nudge(now, steps), min, max));
+      move(nudge(now, steps));
     },
   });
   const node = bare

@@ -112,7 +112,9 @@ def _image(draw: Callable, value: object) -> tuple[str, tuple[int, int]]:
             f"{type(figure).__name__} for {value!r}. End draw with "
             "`return fig` (of an axes, return ax.figure)."
         )
-    width, height = (round(100 * inches) for inches in figure.get_size_inches())
+    width, height = (
+        round(100 * inches) for inches in figure.get_size_inches()
+    )
     if figure.get_layout_engine() is None:
         figure.set_layout_engine("tight")
     page = io.BytesIO()

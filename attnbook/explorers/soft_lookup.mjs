@@ -98,6 +98,8 @@ function drawPlane({ get, change }) {
       class: "handle", tabindex: 0, role: "slider",
       "aria-roledescription": "point on a plane", "aria-label": "Query",
       "aria-valuemin": -REACH, "aria-valuemax": REACH,
+      // A finger on the handle drags it; touch-action does not hold in SVG.
+      ontouchstart: (event) => event.preventDefault(),
       onkeydown: (event) => {
         const [dx, dy] = {
           ArrowLeft: [-1, 0], ArrowRight: [1, 0],

@@ -80,11 +80,15 @@
     }
   }
 
-  const note = (text) => {
+  const paragraph = (kind, text) => {
     const p = document.createElement("p");
-    p.className = "widget-note";
-    p.setAttribute("role", "note");
+    p.className = `widget-${kind}`;
     p.append(text);
+    return p;
+  };
+  const note = (text) => {
+    const p = paragraph("note", text);
+    p.setAttribute("role", "note");
     const colab = document.querySelector(
       'a[href^="https://colab.research.google.com/"]',
     );
@@ -116,8 +120,11 @@
     if (!state?._esm) {
       const progress = /^H?BoxModel$/.test(known?.model_name)
         ? words(id, models) : "";
-      if (progress) el.textContent = progress;
-      else el.append(note("This control needs Python."));
+      el.append(
+        progress
+          ? paragraph("progress", progress)
+          : note("This control needs Python."),
+      );
       return;
     }
     try {

@@ -59,7 +59,8 @@ def write_page(
     widgets = list(widgets)
     state = ipywidgets.Widget.get_manager_state()
     places = "\n".join(
-        f'<h2>{html.escape(type(widget).__name__)}</h2>\n<script type="{VIEW}">'
+        f"<h2>{html.escape(type(widget).__name__)}</h2>\n"
+        f'<script type="{VIEW}">'
         f"{json.dumps({'model_id': widget.model_id})}</script>"
         for widget in widgets
     )

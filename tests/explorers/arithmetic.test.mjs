@@ -1,0 +1,77 @@
+// The explorers' arithmetic against NumPy's. cases.py computes what each
+// function must give; PYTHON names the interpreter that has NumPy.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import * as arithmetic from "../../attnbook/explorers/arithmetic.mjs";
+
+const cases = JSON.parse(
+  execFileSync(process.env.PYTHON ?? "python3", [
+    fileURLToPath(new URL("cases.py", import.meta.url)),
+  ]),
+);
+
+function near(got, expected) {
+  const [a, b] = [got, expected].map((x) => [x].flat());
+  assert.equal(a.length, b.length);
+  a.forEach((x, i) =>
+    assert.ok(
+      Math.abs(x - b[i]) <= 1e-12 + 1e-10 * Math.abs(b[i]),
+      `expected ${b[i]}, got ${x}, entry ${i}`,
+    ));
+}
+
+test("a look-up scores, weighs and blends as in NumPy", () => {
+  assert.ok(cases.lookups.length >= 20);
+  for (const each of cases.lookups) {
+    const score = arithmetic.scoreFunctions[each.score];
+    const scores = score(each.query, each.keys);
+    near(scores, each.scores);
+    const weights = arithmetic.softmax(scores, each.temperature);
+    near(weights, each.weights);
+    near(arithmetic.blend(weights, each.values), each.output);
+    assert.equal(arithmetic.argmax(weights), each.argmax);
+  }
+});
+
+test("entropy, effective number and gradient norm are NumPy's", () => {
+  for (const each of cases.lookups) {
+    near(arithmetic.entropy(each.weights), each.entropy);
+    near(arithmetic.effectiveNumber(each.weights), each.effective);
+    const norm = arithmetic.jacobianNorm(each.weights, each.temperature);
+    assert.ok(Math.abs(norm - each.jacobian) <= 1e-7, `${norm}`);
+  }
+});
+
+test("scores of any size neither overflow nor give NaN", () => {
+  for (const each of cases.softmaxes) {
+    const weights = arithmetic.softmax(each.scores);
+    near(weights, each.weights);
+    near(arithmetic.entropy(weights), each.entropy);
+    const norm = arithmetic.jacobianNorm(weights);
+    assert.ok(Math.abs(norm - each.jacobian) <= 1e-7, `${norm}`);
+  }
+});
+
+test("the weight on true tokens leaves out steps without one", () => {
+  for (const { weights, truth, masses, mean } of cases.alignments) {
+    weights.forEach((row, t) => {
+      const mass = arithmetic.massOnTruth(row, truth[t]);
+      if (masses[t] === null) assert.equal(mass, null);
+      else near(mass, masses[t]);
+    });
+    const got = arithmetic.meanMassOnTruth(weights, truth);
+    if (mean === null) assert.equal(got, null);
+    else near(got, mean);
+  }
+});
+
+test("equal steps of a temperature slider are equal ratios", () => {
+  for (const temperature of [0.05, 0.5, 1, 20]) {
+    near(arithmetic.fromLog(arithmetic.toLog(temperature)), temperature);
+  }
+  const ratio = (p) => arithmetic.fromLog(p + 0.1) / arithmetic.fromLog(p);
+  assert.ok(Math.abs(ratio(-1) - ratio(1)) < 0.01);
+});

@@ -1,0 +1,115 @@
+"""Cases for the explorers' arithmetic, computed with NumPy, as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from attnbook.mechanisms import soft_lookup
+
+
+def jacobian_norm(weights: np.ndarray, temperature: float) -> float:
+    """From the whole Jacobian, entry by entry."""
+    jacobian = np.diag(weights) - np.outer(weights, weights)  # (N, N)
+    return float(np.linalg.norm(jacobian / temperature))
+
+
+def entropy(weights: np.ndarray) -> float:
+    """In nats, with 0 log 0 = 0."""
+    kept = weights[weights > 0]
+    return float(-(kept * np.log(kept)).sum())
+
+
+def lookup_cases() -> list[dict]:
+    """Scores, weights and what is computed from them, for many look-ups."""
+    rng = np.random.default_rng(0)
+    cases = []
+    for count in (1, 2, 5, 12):
+        for temperature in (0.05, 0.7, 1.0, 20.0):
+            keys = rng.uniform(-1, 1, (count, 2))
+            query = rng.uniform(-1.2, 1.2, 2)
+            values = rng.normal(0, 5, count)
+            for score in ("dot", "negative-distance"):
+                if score == "dot":
+                    scores = keys @ query  # (N,)
+                else:
+                    scores = -np.linalg.norm(keys - query, axis=-1)  # (N,)
+                weights = soft_lookup.softmax(scores, temperature)
+                cases.append(
+                    {
+                        "keys": keys.tolist(),
+                        "query": query.tolist(),
+                        "values": values.tolist(),
+                        "score": score,
+                        "temperature": temperature,
+                        "scores": scores.tolist(),
+                        "weights": weights.tolist(),
+                        "output": float(weights @ values),
+                        "entropy": entropy(weights),
+                        "effective": float(np.exp(entropy(weights))),
+                        "jacobian": jacobian_norm(weights, temperature),
+                        "argmax": int(weights.argmax()),
+                    }
+                )
+    return cases
+
+
+def softmax_cases() -> list[dict]:
+    """Scores that overflow, underflow or tie."""
+    rows = [
+        [1000.0, 999.0, -1000.0],
+        [-1e4, -1e4, -1e4],
+        [0.0, 0.0, 0.0, 0.0],
+        [800.0, 0.0],
+        [3.0],
+    ]
+    cases = []
+    for row in rows:
+        scores = np.array(row)
+        weights = soft_lookup.softmax(scores, 1.0)
+        cases.append(
+            {
+                "scores": row,
+                "weights": weights.tolist(),
+                "entropy": entropy(weights),
+                "jacobian": jacobian_norm(weights, 1.0),
+            }
+        )
+    return cases
+
+
+def alignment_cases() -> list[dict]:
+    """Weights and truths (T, S), some steps without a true token."""
+    rng = np.random.default_rng(1)
+    cases = []
+    for steps, tokens in ((1, 1), (4, 6), (9, 3)):
+        weights = soft_lookup.softmax(rng.normal(size=(steps, tokens)))
+        truth = rng.random((steps, tokens)) < 0.4
+        truth[-1] = False
+        masses = (weights * truth).sum(-1)  # (T,)
+        some = truth.any(-1)
+        cases.append(
+            {
+                "weights": weights.tolist(),
+                "truth": truth.tolist(),
+                "masses": [
+                    float(mass) if any_true else None
+                    for mass, any_true in zip(masses, some, strict=True)
+                ],
+                "mean": float(masses[some].mean()) if some.any() else None,
+            }
+        )
+    return cases
+
+
+if __name__ == "__main__":
+    print(
+        json.dumps(
+            {
+                "lookups": lookup_cases(),
+                "softmaxes": softmax_cases(),
+                "alignments": alignment_cases(),
+            }
+        )
+    )

@@ -1,0 +1,120 @@
+"""Explorers on small static pages, in a browser cut off from every host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pages import write_page
+
+from attnbook import explorers
+
+ORIGIN = "http://book.test"
+TYPES = {".html": "text/html", ".mjs": "text/javascript"}
+
+
+@pytest.fixture
+def lookup() -> explorers.SoftLookup:
+    return explorers.SoftLookup(
+        keys=[[0.9, 0.8], [-0.7, 0.85], [0.2, -0.9], [-0.9, -0.3]],
+        values=[3, 7.5, -1, 4],
+        labels=["economy", "history", "bread", "learning"],
+        query=(0.8, 0.7),
+    )
+
+
+@pytest.fixture
+def dial() -> explorers.SoftmaxDial:
+    return explorers.SoftmaxDial([2.0, 1.0, 0.0], ["cat", "mouse", "the"])
+
+
+@pytest.fixture
+def scrubber() -> explorers.AlignmentScrubber:
+    one = {
+        "label": "forty-three",
+        "source": ["drei", "und", "vierzig"],
+        "target": ["4", "3", "<eos>"],
+        "weights": [[0.0, 0.0, 1.0], [0.7, 0.2, 0.1], [0.2, 0.3, 0.5]],
+        "truth": np.array([[0, 0, 1], [1, 0, 0], [0, 0, 0]], bool),
+    }
+    tokens = ["null", "fünf", "ein", "und", "zwanzig", "sieben", "neunzig"]
+    long = {
+        "label": "a telephone number",
+        "source": tokens * 4,
+        "target": list("0521971212" * 2),
+        "weights": np.full((20, 28), 1 / 28),
+    }
+    return explorers.AlignmentScrubber([one, long])
+
+
+@pytest.fixture
+def frames() -> explorers.Frames:
+    import matplotlib.pyplot as plt
+
+    def draw(width: float):
+        fig, ax = plt.subplots(figsize=(5, 2.5))
+        x = np.linspace(-3, 3, 100)
+        ax.plot(x, np.exp(-((x / width) ** 2)))
+        return fig
+
+    return explorers.Frames(
+        draw, [0.5, 1.0, 2.0], "width", lambda v: f"A bump of width {v}"
+    )
+
+
+@pytest.fixture
+def all_four(lookup, dial, scrubber, frames) -> list:
+    return [lookup, dial, scrubber, frames]
+
+
+@pytest.fixture
+def show(chromium, tmp_path) -> Iterator[Callable]:
+    """``show(widgets, …)`` opens a page of widgets; any fault fails it.
+
+    Every request beyond the page's own origin is stopped and counted as a
+    fault, as are page errors and messages of the console that warn.
+    """
+    contexts = []
+    faults: list[str] = []
+
+    def serve(route) -> None:
+        url = route.request.url
+        path = tmp_path / url.removeprefix(ORIGIN + "/")
+        if url.startswith(ORIGIN) and path.is_file():
+            kind = TYPES[path.suffix]
+            route.fulfill(body=path.read_bytes(), content_type=kind)
+        else:
+            faults.append(f"asked for {url}")
+            route.abort()
+
+    def open_page(widgets, theme="light", width=760, kind="defer", **options):
+        write_page(tmp_path, widgets, theme=theme, kind=kind)
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        context.route("**/*", serve)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                said.type in ("error", "warning") and faults.append(said.text)
+            ),
+        )
+        page.goto(f"{ORIGIN}/index.html")
+        page.locator(".widget > *").nth(len(list(widgets)) - 1).wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def built() -> Path:
+    return Path(explorers.__file__).parent / "built"

@@ -1,0 +1,71 @@
+"""What runs in the browser: its arithmetic, and its committed bundles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / "attnbook" / "explorers" / "built"
+NAMES = ("alignment_scrubber", "frames", "soft_lookup", "softmax_dial")
+
+
+def missing(what: str) -> None:
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+@pytest.fixture
+def node() -> str:
+    path = shutil.which("node")
+    if path is None:
+        missing("no Node found: install Node 20 or newer")
+    return path
+
+
+def test_the_arithmetic_in_the_browser_is_numpys(node):
+    done = subprocess.run(
+        [node, "--test", "tests/explorers/arithmetic.test.mjs"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "# fail 0" in done.stdout or "fail 0" in done.stdout
+    assert "tests 5" in done.stdout
+
+
+def test_the_committed_bundles_are_what_the_sources_give(node, tmp_path):
+    if not (ROOT / "node_modules" / "esbuild").is_dir():
+        missing("no esbuild found: run `npm ci`")
+    script = ROOT / "attnbook" / "explorers" / "bundle.mjs"
+    subprocess.run([node, script, "made"], cwd=tmp_path, check=True)
+    made = {path.name: path for path in (tmp_path / "made").iterdir()}
+    committed = {path.name: path for path in BUILT.iterdir()}
+    assert sorted(made) == sorted(committed)
+    for name, path in made.items():
+        assert path.read_bytes() == committed[name].read_bytes(), (
+            f"{name} is not what its sources give: run `npm run build`"
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_is_small_and_asks_no_other_host(name):
+    text = (BUILT / f"{name}.mjs").read_text(encoding="utf-8")
+    assert len(text.encode()) < 20_000
+    addresses = text.replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in addresses
+    assert "import" not in text.replace("important", "")
+
+
+def test_every_explorer_has_its_source_beside_its_class():
+    folder = ROOT / "attnbook" / "explorers"
+    for name in NAMES:
+        for kind in ("py", "mjs", "css"):
+            assert (folder / f"{name}.{kind}").is_file()
