@@ -28,9 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    if arguments[:1] == ["release"]:
-        return _release(arguments[1:])
-    return _grade(arguments)
+    try:
+        if arguments[:1] == ["release"]:
+            return _release(arguments[1:])
+        return _grade(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _grade(arguments: Sequence[str]) -> int:
@@ -56,7 +60,7 @@ def _grade(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=TIMEOUT,
         metavar="S",
         help=f"seconds that each cell may take (default: {TIMEOUT:g})",
@@ -78,13 +82,13 @@ def _grade(arguments: Sequence[str]) -> int:
     return 2 if report.reason or not written else 0
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 1e6:
+def seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(
             f"expected a positive number of seconds, got {text}"
         )
-    return seconds
+    return number
 
 
 def _write(
@@ -96,7 +100,7 @@ def _write(
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(form(report), "utf-8")
+            path.write_text(form(report), "utf-8", "replace")
         except OSError as error:
             print(f"{path} was not written: {error.strerror}", file=sys.stderr)
             written = False
@@ -126,6 +130,13 @@ def _release(arguments: Sequence[str]) -> int:
                 print("Nothing to do: the exercises are up to date.")
             return 0
         differences = compare_all(options.solutions, options.exercises)
+    except ModuleNotFoundError as error:
+        print(
+            f"The release needs {error.name}: install the packages in "
+            "requirements-test.txt.",
+            file=sys.stderr,
+        )
+        return 2
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

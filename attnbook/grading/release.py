@@ -10,6 +10,7 @@ out: the course uses none. The same input gives the same bytes.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from attnbook.grading.notebook import Cell, Notebook, UnusableError, parse
 STUB = """\
 # Your code goes here, in place of the next line.
 raise NotImplementedError("write this part, then run the cell again")"""
+
+# What nbgrader logs, it raises too.
+_SILENT = logging.Logger("nbgrader", logging.CRITICAL + 1)
 
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
@@ -89,11 +93,15 @@ def released_text(solution: Path) -> str:
     ValueError
         When nbgrader refuses the notebook; the text says why.
     """
+    # Loaded here, as learners grade without it and it takes seconds.
     import nbformat
     from nbgrader import preprocessors
     from traitlets.config import Config
 
-    notebook = nbformat.read(solution, as_version=4)
+    try:
+        notebook = nbformat.read(solution, as_version=4)
+    except ValueError as error:
+        raise ValueError(f"{solution} is no notebook: {error}") from None
     configuration = Config()
     configuration.ClearSolutions.code_stub = {"python": STUB}
     resources: dict = {}
@@ -107,10 +115,10 @@ def released_text(solution: Path) -> str:
         preprocessors.ComputeChecksums,
         preprocessors.CheckCellMetadata,
     ):
-        preprocessor = step(config=configuration)
-        preprocessor.log.disabled = True
         try:
-            notebook, resources = preprocessor.preprocess(notebook, resources)
+            notebook, resources = step(
+                config=configuration, log=_SILENT
+            ).preprocess(notebook, resources)
         except Exception as error:
             raise ValueError(
                 f"{solution}: nbgrader's {step.__name__} refuses it: {error}"

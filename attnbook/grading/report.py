@@ -167,10 +167,11 @@ def as_junit(report: Report) -> str:
             time=str(result.seconds),
         )
         if result.status != "passed":
+            lines = [_for_xml(line) for line in _message_lines(result)]
             failure = ElementTree.SubElement(
-                case, "failure", message=_for_xml(result.status)
+                case, "failure", message=": ".join([result.status, *lines[:1]])
             )
-            failure.text = _for_xml("\n".join(_message_lines(result)))
+            failure.text = "\n".join(lines)
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)

@@ -7,6 +7,7 @@ run again without that cell, so that the cells after it are graded too.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -56,6 +57,7 @@ def run(cells: Sequence[RunCell], timeout: float) -> list[Fate]:
     UnusableError
         When no kernel can be started.
     """
+    _require("nbval", "pytest_timeout", "ipykernel")
     fates: dict[int, Fate] = {}
     left_out: set[int] = set()
     for _ in range(_MOST_RUNS):
@@ -74,6 +76,16 @@ def run(cells: Sequence[RunCell], timeout: float) -> list[Fate]:
     return [fates.get(i, NOT_RUN) for i in range(len(cells))]
 
 
+def _require(*modules: str) -> None:
+    missing = [m for m in modules if importlib.util.find_spec(m) is None]
+    if missing:
+        names = " ".join(missing).replace("_", "-")
+        raise UnusableError(
+            f"Grading needs packages that are not installed here: run "
+            f"`pip install {names}`."
+        )
+
+
 def _run_once(
     cells: Sequence[RunCell], timeout: float
 ) -> tuple[dict[int, Fate], int | None]:
@@ -82,7 +94,9 @@ def _run_once(
     Returns the fates by position, and the position of the cell that ended
     the run, None when it came to its end.
     """
-    with tempfile.TemporaryDirectory(prefix="attnbook-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="attnbook-", ignore_cleanup_errors=True
+    ) as folder:
         place = Path(folder)
         records = place / "records"
         records.touch()
@@ -186,9 +200,11 @@ def _pytest(place: Path, records: Path, timeout: float) -> str:
 
 def _read_records(path: Path) -> list[dict]:
     entries = []
-    for line in path.read_text("utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            entries.append(json.loads(line))
+    # A cell may have spoilt or deleted even this.
+    with contextlib.suppress(OSError):
+        for line in path.read_text("utf-8", "replace").splitlines():
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(line))
     return entries
 
 

@@ -3,17 +3,22 @@
 A run takes seconds, so several troubles share one notebook.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from attnbook.grading import nbval_plugin
 from attnbook.grading.__main__ import main
 from attnbook.grading.grade import grade
+from attnbook.grading.notebook import UnusableError
 
-CELL_LIMIT = 3.0  # seconds
+CELL_LIMIT = 5.0  # seconds
 
 
 def graded(course, learner):
@@ -108,7 +113,6 @@ def crashed(course, fresh):
     learner = fresh()
     learner.answer_rightly("double", "third")
     learner.insert_before("double-check", "import os\nos._exit(0)")
-    learner.insert_before("points", "get_ipython().ask_exit()")
     learner.insert_before("third-check", "get_ipython().ask_exit()")
     learner.write(
         "negate-solution",
@@ -141,7 +145,7 @@ def test_a_cell_that_asks_the_kernel_to_end_is_left_out(crashed):
 def test_a_loop_without_end_is_stopped_at_the_time_limit(crashed):
     result = crashed[1]["00-halve"]
     assert result.status == "timed out"
-    assert "ran for 3 s and was stopped" in result.message
+    assert "ran for 5 s and was stopped" in result.message
     assert result.seconds < 30
 
 
@@ -227,13 +231,71 @@ def test_a_released_notebook_fails_in_its_graded_cells_and_nowhere_else(
     assert "4 failed, 6 passed" in done.stdout
 
 
-def test_a_kernel_is_not_left_behind(course, fresh):
+def test_a_kernel_whose_runner_was_killed_is_not_left_behind(course, fresh):
     learner = fresh("01-other")
     pid = learner.path.with_suffix(".pid")
+    learner.answer_rightly("double")
     learner.insert_before(
         "double-check",
-        f"import os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))",
+        "import os, signal\n"
+        f"open({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+        "os.kill(os.getppid(), signal.SIGKILL)\n"
+        "while True:\n"
+        "    pass",
     )
-    graded(course, learner)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+    report, _ = graded(course, learner)
+    assert report.points == 5
+    assert note(report, "Cell 5 failed")
+    kernel = int(pid.read_text())
+    assert (
+        not psutil.pid_exists(kernel)
+        or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE
+    )
+
+
+def test_output_beyond_measure_is_dropped_and_its_cell_interrupted():
+    interrupted = []
+
+    class Deaf(nbval_plugin.GradingKernel):
+        def __init__(self):
+            self._pending, self._printed = [], 0
+            self.is_flooded = False
+
+        def interrupt(self):
+            interrupted.append(self._printed)
+
+    kernel = Deaf()
+    text = "x" * (nbval_plugin.KEPT_OUTPUT // 2)
+    message = {"msg_type": "stream", "content": {"text": text}}
+    for _ in range(nbval_plugin.MOST_OUTPUT // len(text) + 2):
+        kernel._keep(message)
+    error = {"msg_type": "error", "content": {}}
+    kernel._keep(error)
+    assert kernel._pending == [message, message, error]
+    assert len(interrupted) == 1
+    assert kernel.is_flooded
+
+
+def test_a_cell_whose_error_was_lost_in_its_output_has_not_passed():
+    reply = {"status": "error", "ename": "WrongAnswer", "evalue": "No."}
+    kernel = SimpleNamespace(
+        reply=reply, is_alive=lambda: True, is_flooded=False, _give_up=None
+    )
+    item = SimpleNamespace(
+        parent=SimpleNamespace(kernel=kernel), test_outputs=[]
+    )
+    fate = nbval_plugin._fate(item, None)
+    assert fate == {"kind": "error", "name": "WrongAnswer", "text": "No."}
+    reply["status"] = "ok"
+    assert nbval_plugin._fate(item, None) == {"kind": "passed"}
+
+
+def test_what_is_not_installed_is_named(course, learner, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda m: None if m == "nbval" else found(m),
+    )
+    with pytest.raises(UnusableError, match="pip install nbval"):
+        grade(learner.hand_in(), course / "exercises")

@@ -89,7 +89,11 @@ def test_junit_has_a_case_for_each_graded_cell():
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert list(cases) == ["00-one", "00-two"]
     assert cases["00-one"].find("failure") is None
-    assert "should be 6" in cases["00-two"].find("failure").text
+    failure = cases["00-two"].find("failure")
+    assert failure.get("message") == (
+        "failed: Case “three”: output should be 6."
+    )
+    assert failure.text.endswith("Look again: here.")
 
 
 def test_junit_of_an_unusable_file_is_an_error():
