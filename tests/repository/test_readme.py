@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections import defaultdict
+from statistics import mean
 
 import pytest
 
@@ -38,3 +41,22 @@ def test_every_picture_says_what_it_shows_and_is_small(root, readme):
     for alternative, path in pictures:
         assert len(alternative) > 30, path
         assert (root / path).stat().st_size < 250_000, path
+
+
+def test_the_accuracies_are_the_means_of_the_experiment(root, readme):
+    table = root / "experiments" / "accuracy_by_length.csv"
+    measured: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with table.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            key = (row["model"], row["length"])
+            measured[key].append(float(row["exact match"]))
+
+    def numbers_after(name: str) -> list[str]:
+        found = re.search(rf"^\| {name} \|(.*)\|$", readme, re.MULTILINE)
+        return [cell.strip() for cell in found[1].split("|")]
+
+    lengths = numbers_after("pairs")
+    for model in ("fixed vector", "additive attention"):
+        means = [f"{mean(measured[model, length]):.2f}" for length in lengths]
+        assert numbers_after(model) == means, model
+        assert {len(measured[model, length]) for length in lengths} == {3}
