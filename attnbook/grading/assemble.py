@@ -3,7 +3,8 @@
 From the learner come the solution cells and any cells of their own. Graded
 and locked cells come from the release, whatever the learner's copy says, at
 the place where the learner has them, but never before the solution cells
-that they follow in the release.
+that they follow in the release. The cells that import what the exercises need
+are the learner's too, but come back where they were deleted.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ def assemble(
             is_orphan = not found
         if found or cell.grade_id in locked:
             previous = cell.grade_id
+    missing = [c for c in release.setup if not _has(learner, c)]
+    for cell in reversed(missing):
+        cells.insert(0, RunCell(cell.source, "", 0))
+    if missing:
+        names = ", ".join(f"“{cell.identity}”" for cell in missing)
+        notes.append(f"Cells were missing and were restored: {names}.")
     if learner.damaged:
         notes.append(
             f"{learner.damaged} damaged cells could not be read and were "
@@ -69,6 +76,13 @@ def assemble(
             else "1 damaged cell could not be read and was left out."
         )
     return cells, notes
+
+
+def _has(learner: Notebook, setup: Cell) -> bool:
+    return any(
+        cell.identity == setup.identity != "" or _repeats(cell, setup)
+        for cell in learner.cells
+    )
 
 
 def _chosen(found: list[Cell], released: Cell) -> Cell:

@@ -45,6 +45,16 @@ class Release:
         )
 
     @property
+    def setup(self) -> tuple[Cell, ...]:
+        """The plain code cells before the first that nbgrader knows."""
+        first = min((cell.number for cell in self.cells), default=0)
+        return tuple(
+            cell
+            for cell in self.notebook.cells
+            if cell.kind == "code" and cell.number < first
+        )
+
+    @property
     def graded(self) -> tuple[Cell, ...]:
         """The cells that carry points, in order.
 

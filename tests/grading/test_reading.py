@@ -168,6 +168,24 @@ def test_a_missing_locked_cell_is_restored_at_the_top(learner, releases):
     assert "locked cell “00-imports” was missing" in notes[0]
 
 
+def test_a_missing_cell_of_imports_is_restored_though_it_is_not_locked(
+    course, learner, tmp_path
+):
+    learner["imports"]["metadata"] = {}
+    learner.insert_before("imports", "import math")
+    folder = tmp_path / "released"
+    folder.mkdir()
+    released = learner.hand_in().rename(folder / "00-toy.ipynb")
+    releases = known_releases(folder, released)[0]
+    assert sources(learner, releases)[1] == []
+    learner.write("imports", "import toy_checks as checks, sys")
+    assert sources(learner, releases)[1] == []
+    learner.delete("imports")
+    run, notes = sources(learner, releases)
+    assert run[:2] == ["import toy_checks as checks", "import math"]
+    assert notes == ["Cells were missing and were restored: “imports”."]
+
+
 def test_an_edited_graded_cell_is_restored(learner, releases):
     learner.write("negate-check", "print('right')")
     run, notes = sources(learner, releases)
