@@ -103,12 +103,19 @@ def test_it_is_rejected_with_the_first_entry_that_differs(
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
     exercise = checks.EXERCISES[grade_id]
-    question = exercise.cases[0].arguments[0]
-    diagnosis = exercise.diagnose(lambda question: 0.123)
-    assert diagnosis.kind == "value"
-    assert f"{exercise.reference(question):.3g}" not in diagnosis.message
-    mistyped = exercise.diagnose(lambda question: "a half")
-    assert f"{exercise.reference(question):.3g}" not in mistyped.message
+    for case in exercise.cases:
+        for wrong, called in [(0.123, "the number 0.123"), ("x", "a string")]:
+            diagnosis = exercise.diagnose(
+                lambda question, asked=case.arguments[0], wrong=wrong: (
+                    wrong
+                    if question == asked
+                    else exercise.reference(question)
+                )
+            )
+            assert diagnosis.message.splitlines() == [
+                f"✗ {exercise.title}",
+                f"  Case “{case.name}”: {called} is not right.",
+            ]
 
 
 def test_a_matrix_that_is_built_is_measured_not_guessed():
