@@ -1,7 +1,9 @@
 // A soft look-up on a plane: drag the query, and each key's score, weight
 // and share of the answer follow.
 
-import { argmax, blend, clamp, scoreFunctions, softmax } from "./arithmetic.mjs";
+import {
+  argmax, blend, clamp, scoreFunctions, softmax, sum,
+} from "./arithmetic.mjs";
 import {
   element as make, explore, number, plain, set, temperatureSlider,
 } from "./explorer.mjs";
@@ -18,26 +20,31 @@ const SCORES = {
   "negative-distance": "negative distance",
 };
 
-// Where a label covers the fewest keys and other labels: beside its point,
-// below it or above it.
+const pen = document.createElement("canvas").getContext("2d");
+
+// Where a label covers least of keys and other labels: beside its point,
+// above it or below it.
 function place([x, y], text, points, others) {
-  const w = text.length * 3.6;
+  pen.font = "12.5px system-ui, sans-serif";
+  const w = pen.measureText(text).width / 2;
+  const inside = clamp(x, w + 3, SIZE - w - 3);
   const sides = [
     [x + 12 + w, y, "start", x + 12, y + 4],
     [x - 12 - w, y, "end", x - 12, y + 4],
-    [x, y - 18, "middle", x, y - 14],
-    [x, y + 20, "middle", x, y + 24],
+    [inside, y - 18, "middle", inside, y - 14],
+    [inside, y + 20, "middle", inside, y + 24],
   ].map(([cx, cy, anchor, tx, ty]) => ({ cx, cy, w, anchor, tx, ty }));
-  const cost = ({ cx, cy }) =>
-    (cx - w < 2 || cx + w > SIZE - 2 || cy < 8 || cy > SIZE - 8 ? 10 : 0) +
-    points.filter(
-      ([px, py]) => Math.abs(px - cx) < w + 8 && Math.abs(py - cy) < 15,
-    ).length +
-    others.filter(
-      (other) =>
-        Math.abs(other.cx - cx) < w + other.w + 3 &&
-        Math.abs(other.cy - cy) < 15,
-    ).length;
+  const cost = ({ cx, cy }) => {
+    const covers = (at, width, height) =>
+      Math.max(w + width - Math.abs(at[0] - cx), 0) *
+      Math.max(height - Math.abs(at[1] - cy), 0);
+    const out = cx - w < 2 || cx + w > SIZE - 2 || cy < 8 || cy > SIZE - 8;
+    return (
+      (out ? 1e4 : 0) +
+      sum(points.map((point) => 9 * covers(point, 8, 15))) +
+      sum(others.map((label) => covers([label.cx, label.cy], label.w + 4, 19)))
+    );
+  };
   return sides.reduce((a, b) => (cost(b) < cost(a) ? b : a));
 }
 
@@ -61,32 +68,33 @@ function drawPlane({ get, change }) {
   plane.append(make("rect", {
     class: "frame", x: EDGE, y: EDGE, width: side, height: side, rx: 3,
   }));
+  const places = []; // of ticks and labels
+  for (const at of [-1, 1]) {
+    const [x, y] = toPlane([at, at]);
+    const text = plain(at);
+    const below = { x, y: SIZE / 2 + 13, "text-anchor": "middle" };
+    const beside = { x: SIZE / 2 - 5, y: y + 4, "text-anchor": "end" };
+    plane.append(
+      make("text", { class: "tick", text, ...below }),
+      make("text", { class: "tick", text, ...beside }),
+    );
+    places.push({ cx: x, cy: SIZE / 2 + 9, w: 6 });
+    places.push({ cx: SIZE / 2 - 10, cy: y, w: 6 });
+  }
   const ties = points.map(([x, y]) =>
     make("line", { class: "tie", x2: x, y2: y }));
-  const places = [];
-  points.forEach((point, i) => {
+  const names = points.map((point, i) => {
     const rest = points.filter((other) => other !== point);
-    places.push(place(point, labels[i], rest, places));
+    const best = place(point, labels[i], rest, places);
+    places.push(best);
+    const at = { x: best.tx, y: best.ty, "text-anchor": best.anchor };
+    return make("text", { text: labels[i], ...at });
   });
   plane.append(
     ...ties,
     ...points.map(([cx, cy]) => make("circle", { class: "key", cx, cy, r: 6 })),
-    ...places.map(({ anchor, tx, ty }, i) =>
-      make("text", { x: tx, y: ty, "text-anchor": anchor, text: labels[i] })),
+    ...names,
   );
-
-  for (const at of [-1, 1]) {
-    const [x, y] = toPlane([at, at]);
-    const text = plain(at);
-    plane.append(
-      make("text", {
-        class: "tick", x, y: SIZE / 2 + 13, "text-anchor": "middle", text,
-      }),
-      make("text", {
-        class: "tick", x: SIZE / 2 - 5, y: y + 4, "text-anchor": "end", text,
-      }),
-    );
-  }
 
   const move = (query) => change({
     query: query.map((x) => Number(clamp(x, -REACH, REACH).toFixed(3))),
