@@ -155,11 +155,13 @@ def stubborn(course, fresh):
     learner = fresh()
     learner.write(
         "double-solution",
+        "import time\n"
         "def double(number):\n"
         "    while True:\n"
         "        try:\n"
         "            while True:\n"
-        "                pass\n"
+        "                time.sleep(0.01)\n"
+        "                print('still here')\n"
         "        except BaseException:\n"
         "            pass",
     )
@@ -237,11 +239,11 @@ def test_a_kernel_whose_runner_was_killed_is_not_left_behind(course, fresh):
     learner.answer_rightly("double")
     learner.insert_before(
         "double-check",
-        "import os, signal\n"
+        "import ctypes, os, signal\n"
         f"open({str(pid)!r}, 'w').write(str(os.getpid()))\n"
         "os.kill(os.getppid(), signal.SIGKILL)\n"
-        "while True:\n"
-        "    pass",
+        # It holds Python's lock, so that the kernel cannot see it is alone.
+        "ctypes.PyDLL(None).sleep(600)",
     )
     report, _ = graded(course, learner)
     assert report.points == 5
