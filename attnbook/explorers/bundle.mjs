@@ -5,13 +5,19 @@
 // `npm run build` writes attnbook/explorers/built, which is committed, so
 // that a notebook needs no Node. A test bundles anew and compares.
 
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const names = ["soft_lookup", "softmax_dial", "alignment_scrubber", "frames"];
+
+// An explorer is a class in NAME.py whose figure is NAME.mjs.
+const files = await readdir(here);
+const names = files
+  .filter((file) => file.endsWith(".py") && file !== "explorer.py")
+  .map((file) => file.replace(".py", ""))
+  .filter((name) => files.includes(`${name}.mjs`));
 
 // A style sheet is imported as a minified string, for a shadow root.
 const styles = {

@@ -142,7 +142,8 @@ export function explore({ model, el }, title, style, build) {
 // A labelled native range input. `text` writes the value beside it; arrow
 // and page keys go from position p to nudge(p, 1), nudge(p, -1), nudge(p, 5).
 export function slider({
-  label, min, max, step = "any", text, nudge, oninput, bare,
+  label, min, max, step = "any", text, oninput, bare,
+  nudge = (position, steps) => position + (steps * (max - min)) / 100,
 }) {
   const value = element("span", { class: "number", "aria-hidden": "true" });
   let now; // ahead of the picture, which waits for the next frame
