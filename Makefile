@@ -13,6 +13,7 @@ ARGS      ?=
 RUN  := $(VENV)/bin/python
 BOOK := $(VENV)/.book-ready
 TEST := $(VENV)/.test-ready
+NODE := $(VENV)/.node-ready
 OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
 
 .DEFAULT_GOAL := help
@@ -53,7 +54,14 @@ $(TEST): requirements-test.txt $(BOOK)
 	  -c constraints.txt -r requirements-test.txt
 	@touch $@
 
-setup: $(TEST) ## install everything, run nothing
+# Only the test that bundles the explorers again needs Node.
+$(NODE): package.json package-lock.json | $(RUN)
+	@if command -v npm >/dev/null; then \
+	  echo "== installing the bundler of the explorers"; \
+	  npm ci --no-audit --no-fund && touch $@; \
+	else echo "== no npm: the explorers will not be bundled again"; fi
+
+setup: $(TEST) $(NODE) ## install everything, run nothing
 
 # -- the book -----------------------------------------------------------------
 
@@ -70,7 +78,7 @@ epub: $(BOOK) ## build the book as one EPUB file
 
 # -- tests --------------------------------------------------------------------
 
-test: $(TEST) ## run every test: package, notebooks, graders, built pages
+test: $(TEST) $(NODE) ## run every test: package, notebooks, graders, built pages
 	$(RUN) -m pytest --nbval-lax --nbval-cell-timeout=300 \
 	  tests chapters solutions $(ARGS)
 
@@ -101,7 +109,8 @@ explorers: ## bundle the explorers' modules (needs Node)
 	npm run build
 
 experiments: $(BOOK) ## run the studies over seeds again (long)
-	$(RUN) -m attnbook.experiments
+	$(RUN) -m attnbook.experiments.leaderboard
+	$(RUN) -m attnbook.experiments.longer_training
 
 # -- use ----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -32,6 +33,9 @@ LOGGER = logging.getLogger(__name__)
 EXECUTION_DEPENDS_ON = ("attnbook", "experiments", "constraints.txt")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HOST = "host.mjs"
+TAG = re.compile(r"\\tag\{[^}]*\}")
+PROGRESS = re.compile(r"\s*\d+%\|.*\|\s*\d+/\d+ \[")
+MINUTES = re.compile(r"\d+\s+minutes")
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 UNUSED = (
     "scripts/*.map",
@@ -119,10 +123,20 @@ def _mark_lead(app: Sphinx, doctree: nodes.document) -> None:
     for section in doctree.findall(nodes.section):
         for child in section.children[1:6]:
             text = child.astext()
-            if isinstance(child, nodes.paragraph) and "minutes" in text:
+            if isinstance(child, nodes.paragraph) and MINUTES.search(text):
                 child["classes"].append("lead-line")
                 return
         return
+
+
+def _drop_progress_bars(app: Sphinx, doctree: nodes.document) -> None:
+    """A finished progress bar says nothing, and its widget needs Python."""
+    for cell in list(doctree.findall(nodes.container)):
+        if cell.get("nb_element") != "cell_code_output":
+            continue
+        for bundle in list(cell.children):
+            if PROGRESS.match(bundle.astext()):
+                cell.remove(bundle)
 
 
 def _shape_source(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -144,7 +158,7 @@ def _shape_source(app: Sphinx, docname: str, source: list[str]) -> None:
         link = f"[The exercises without answers](../exercises/{name}.ipynb)"
     else:
         link = f"[Compare with the solutions](../solutions/{name}.ipynb)"
-    if folder == "solutions" or app.config.book_with_solutions:
+    if folder == "solutions" or f"solutions/{name}" in app.env.found_docs:
         notebook["cells"].append(
             {
                 "cell_type": "markdown",
@@ -179,9 +193,42 @@ def _drop_links_to_left_out_pages(
 def _page_context(app: Sphinx, pagename, templatename, context, doctree):
     if doctree is None or app.builder.format != "html":
         return
+    # This role on a list's element is no longer allowed, and hides it.
+    context["body"] = context.get("body", "").replace(
+        'role="doc-biblioentry"', 'role="listitem"'
+    )
     root = Path(app.srcdir)
     if _has_widget(doctree) and (root / "book/static_host" / HOST).exists():
         app.add_js_file(HOST, defer="defer")
+
+
+# -- formulas in the EPUB -----------------------------------------------------
+
+
+def _write_formulas_as_mathml(app: Sphinx) -> None:
+    """Readers of EPUB run no script, and know MathML."""
+    if app.builder.name == "epub":
+        app.config.html_math_renderer = "mathml"
+
+
+def _mathml(node: nodes.Element, display: str) -> str:
+    text = re.sub(r"\\label\{[^}]*\}", "", node.astext())
+    number = re.search(r"\\tag\{([^}]*)\}", text)
+    formula = convert(TAG.sub("", text), display=display)
+    if display == "inline":
+        return formula
+    label = f'<span class="eqno">({number[1]})</span>' if number else ""
+    return f'<div class="math">{label}{formula}</div>'
+
+
+def _visit_inline_formula(translator, node: nodes.math) -> None:
+    translator.body.append(_mathml(node, "inline"))
+    raise nodes.SkipNode
+
+
+def _visit_displayed_formula(translator, node: nodes.math_block) -> None:
+    translator.body.append(_mathml(node, "block"))
+    raise nodes.SkipNode
 
 
 # -- the output ---------------------------------------------------------------
@@ -227,9 +274,9 @@ def _drop_stale_pages(app: Sphinx, out: Path) -> None:
 
 
 def _write_sitemap(app: Sphinx, out: Path) -> None:
-    base = app.config.html_baseurl
+    base, page = app.config.html_baseurl, app.builder.get_target_uri
     links = "\n".join(
-        f"  <url><loc>{escape(base + app.builder.get_target_uri(name))}</loc></url>"
+        f"  <url><loc>{escape(base + page(name))}</loc></url>"
         for name in sorted(app.env.found_docs)
     )
     (out / "sitemap.xml").write_text(
@@ -250,7 +297,14 @@ def setup(app: Sphinx) -> dict:
     )
     app.connect("config-inited", _derive_settings, priority=100)
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it
+    app.add_html_math_renderer(
+        "mathml",
+        inline_renderers=(_visit_inline_formula, None),
+        block_renderers=(_visit_displayed_formula, None),
+    )
+    app.connect("builder-inited", _write_formulas_as_mathml)
     app.connect("source-read", _shape_source)
+    app.connect("doctree-read", _drop_progress_bars)
     app.connect("doctree-read", _name_terms)
     app.connect("doctree-read", _drop_links_to_left_out_pages)
     app.connect("doctree-read", _mark_lead)

@@ -4,7 +4,7 @@ A notebook in normal form has no outputs but those of cells tagged
 ``nbval-check-output``, no execution counts but on those, stable cell ids in
 kebab-case, and no metadata that an editor left behind::
 
-    python -m book.notebooks            # rewrite chapters, solutions, exercises
+    python -m book.notebooks            # rewrite every notebook
     python -m book.notebooks --check    # change nothing, only compare
 """
 

@@ -38,9 +38,7 @@ def playwrights_own() -> str | None:
         default = Path.home() / "Library" / "Caches" / "ms-playwright"
     top = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", default))
     names = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
-    found = [
-        path for name in names for path in top.glob(f"chromium-*/{name}")
-    ]
+    found = [path for name in names for path in top.glob(f"chromium-*/{name}")]
     return str(sorted(found)[-1]) if found else None
 
 

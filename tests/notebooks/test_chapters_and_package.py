@@ -1,0 +1,198 @@
+"""What a chapter writes out is what the package holds in finished form."""
+
+from __future__ import annotations
+
+import ast
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from listing import CHAPTERS
+
+from attnbook import mechanisms
+from attnbook.mechanisms import additive, recurrent, soft_lookup
+
+MODULES = {
+    "chapters/00-soft-lookup.ipynb": [soft_lookup],
+    "chapters/01-additive-attention.ipynb": [additive, recurrent],
+}
+
+
+def definitions(notebook) -> SimpleNamespace:
+    """The imports, functions and classes of a notebook, run alone."""
+    kept = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        source = re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source)
+        kept += [
+            node
+            for node in ast.parse(source).body
+            if isinstance(
+                node,
+                ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef,
+            )
+        ]
+    names: dict = {"__name__": "chapter"}
+    tree = ast.Module(body=kept, type_ignores=[])
+    exec(compile(tree, "chapter", "exec"), names)
+    return SimpleNamespace(**names)
+
+
+def public_definitions(module) -> set[str]:
+    return {
+        name
+        for name, thing in vars(module).items()
+        if getattr(thing, "__module__", None) == module.__name__
+        and not name.startswith("_")
+    }
+
+
+def shared_names(name: str, chapter: SimpleNamespace) -> set[str]:
+    """What both define; an import of the package's own is no definition."""
+    return {
+        shared
+        for module in MODULES[name]
+        for shared in public_definitions(module)
+        if getattr(vars(chapter).get(shared), "__module__", None) == "chapter"
+    }
+
+
+@pytest.fixture(scope="module")
+def chapters(read):
+    return {name: definitions(read(name)) for name in CHAPTERS}
+
+
+NUMPY = {
+    "softmax": lambda it, rng: it(rng.normal(size=(3, 5)), 0.7),
+    "masked_softmax": lambda it, rng: it(
+        rng.normal(size=(3, 5)),
+        np.array([[1, 0, 1, 1, 0], [0] * 5, [1] * 5], dtype=bool),
+        2.0,
+    ),
+    "softmax_jacobian": lambda it, rng: it(rng.dirichlet(np.ones(4), 3)),
+    "entropy": lambda it, rng: it(
+        np.vstack([rng.dirichlet(np.ones(4), 3), [1, 0, 0, 0]])
+    ),
+    "dot_score": lambda it, rng: it(
+        rng.normal(size=(2, 4)), rng.normal(size=(5, 4))
+    ),
+    "gaussian_score": lambda it, rng: it(
+        rng.normal(size=(2, 4)), rng.normal(size=(5, 4)), 0.6
+    ),
+    "soft_lookup": lambda it, rng: it(
+        rng.normal(size=(2, 4)),
+        rng.normal(size=(5, 4)),
+        rng.normal(size=(5, 3)),
+        temperature=0.5,
+        mask=np.array([[1, 1, 0, 0, 1], [0, 1, 1, 1, 0]], dtype=bool),
+    ),
+    "kernel_regression": lambda it, rng: it(
+        rng.normal(size=(2, 1)),
+        rng.normal(size=(5, 1)),
+        rng.normal(size=5),
+        0.4,
+    ),
+}
+
+SOURCE = torch.tensor([[3, 4, 5, 6], [7, 3, 0, 0]])
+MASK = SOURCE != 0
+TARGET = torch.tensor([[1, 3, 4], [1, 5, 6]])
+
+
+def seeded(kind, *sizes):
+    torch.manual_seed(0)
+    return kind(*sizes)
+
+
+def attend(kind):
+    module = seeded(kind, 3, 4, 5)
+    query, key = torch.randn(2, 6, 3), torch.randn(2, 4, 4)
+    output, weights = module(query, key, torch.randn(2, 4, 7), MASK)
+    output.sum().backward()
+    gradients = [each.grad for each in module.parameters()]
+    return [output, weights, *gradients]
+
+
+def translate(kind):
+    model = seeded(kind, 8, 7, 6)
+    logits, weights = model(SOURCE, MASK, TARGET)
+    tokens, _ = model.generate(SOURCE, MASK, 4)
+    return [logits, weights, tokens]
+
+
+TORCH = {
+    "masked_softmax": lambda it: [
+        it(torch.linspace(-1, 2, 8).reshape(2, 4), MASK),
+        it(torch.ones(2, 4), MASK & False),
+        it(torch.linspace(-1, 2, 8).reshape(2, 4)),
+    ],
+    "AdditiveAttention": attend,
+    "Encoder": lambda kind: list(seeded(kind, 8, 6)(SOURCE, MASK))[:3],
+    "FixedVectorTranslator": translate,
+    "AdditiveTranslator": translate,
+}
+
+
+def same(first, second) -> bool:
+    if first is None or second is None:
+        return first is second
+    if isinstance(first, tuple | list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return np.allclose(np.asarray(first), np.asarray(second), atol=1e-6)
+
+
+def run(case, thing, name):
+    with (
+        torch.no_grad() if name.endswith("Translator") else torch.enable_grad()
+    ):
+        result = case(thing)
+    if isinstance(result, list):
+        return [each if each is None else each.detach() for each in result]
+    return result
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_chapter_00_computes_what_the_package_does(chapters, name):
+    chapter = chapters["chapters/00-soft-lookup.ipynb"]
+    for seed in range(3):
+        mine, theirs = (
+            NUMPY[name](getattr(where, name), np.random.default_rng(seed))
+            for where in (chapter, soft_lookup)
+        )
+        assert same(mine, theirs)
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_chapter_01_computes_what_the_package_does(chapters, name):
+    chapter = chapters["chapters/01-additive-attention.ipynb"]
+    packaged = getattr(additive, name, None) or getattr(recurrent, name)
+    written = getattr(chapter, name)
+    assert written is not packaged
+    mine = run(TORCH[name], written, name)
+    theirs = run(TORCH[name], packaged, name)
+    assert same(mine, theirs)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_definition_that_both_hold_is_compared(chapters, name):
+    compared = NUMPY if name.startswith("chapters/00") else TORCH
+    assert shared_names(name, chapters[name]) == set(compared)
+
+
+def test_every_chapter_is_known_here():
+    assert set(CHAPTERS) == set(MODULES)
+    assert mechanisms.__name__ == "attnbook.mechanisms"
+
+
+def test_a_difference_would_be_seen():
+    rng = np.random.default_rng(0)
+
+    def wrong(scores, temperature):
+        weights = np.exp(scores / temperature)
+        return weights / weights.sum()
+
+    right = NUMPY["softmax"](soft_lookup.softmax, np.random.default_rng(0))
+    assert not same(NUMPY["softmax"](wrong, rng), right)

@@ -1,0 +1,70 @@
+"""nbval finds what it should: a wrong number, an unanswered exercise."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import nbformat
+import pytest
+from listing import CHAPTERS, EXERCISES
+
+from book.notebooks import COMPARED
+
+
+@pytest.fixture
+def opening(read, tmp_path):
+    """The first chapter, up to the first cell whose output is compared."""
+    notebook = read(CHAPTERS[0])
+    last = next(
+        number
+        for number, cell in enumerate(notebook.cells)
+        if COMPARED in cell.metadata.get("tags", [])
+        and re.search(r"\d", str(cell.outputs))
+    )
+    notebook.cells = notebook.cells[: last + 1]
+    path = tmp_path / "opening.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_the_numbers_as_committed_pass(opening, run_nbval):
+    done = run_nbval(opening)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_changed_number_in_a_compared_output_fails(opening, run_nbval):
+    notebook = nbformat.read(opening, as_version=4)
+    outputs = notebook.cells[-1].outputs
+    (output,) = [each for each in outputs if "text" in each][:1]
+    output.text = re.sub(
+        r"\d(?=\D*$)", lambda last: str((int(last[0]) + 1) % 10), output.text
+    )
+    nbformat.write(notebook, opening)
+    done = run_nbval(opening)
+    assert done.returncode == 1, done.stdout
+    assert re.search(r"1 failed, \d+ passed", done.stdout)
+    assert "mismatch 'text'" in done.stdout
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_released_notebook_fails_in_its_graded_cells_and_nowhere_else(
+    root, read, run_nbval, tmp_path, name
+):
+    report = tmp_path / "report.xml"
+    run_nbval(root / name, f"--junitxml={report}")
+    failed = {
+        int(re.fullmatch(r".*Cell (\d+)", case.get("name"))[1])
+        for case in ElementTree.parse(report).iter("testcase")
+        if case.find("failure") is not None or case.find("error") is not None
+    }
+    code = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    graded = {
+        number
+        for number, cell in enumerate(code)
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    }
+    assert len(graded) >= 4
+    assert [code[number].id for number in sorted(failed)] == [
+        code[number].id for number in sorted(graded)
+    ]
