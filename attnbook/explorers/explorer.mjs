@@ -98,9 +98,9 @@ export function explore({ model, el }, title, style, build) {
     "aria-label": title,
     // Jupyter and the book both act on keys that reach the document.
     onkeydown: (event) => {
-      if (!event.ctrlKey && !event.metaKey && event.key !== "Tab") {
-        event.stopPropagation();
-      }
+      const leaves = event.ctrlKey || event.metaKey ||
+        event.key === "Tab" || event.key === "Escape";
+      if (!leaves) event.stopPropagation();
     },
   });
   shadow.append(element("style", { text: shared + style }), root);

@@ -11,6 +11,9 @@
 // imports each anywidget's ES module and gives it a small model. Any other
 // widget needs Python: a note says so and points to Colab. No request leaves
 // the page.
+//
+// For the style sheet: each widget stands in a div.widget; the notes are
+// p.widget-note, and what is left of a progress bar is p.widget-progress.
 
 (() => {
   const TYPE = "application/vnd.jupyter.widget-";
@@ -110,6 +113,20 @@
     return [parsed.body.textContent, ...inner].join(" ").trim();
   };
 
+  // What all views of one widget share.
+  const prepare = async (state, askPython) => {
+    let widget = await load(state._esm);
+    if (typeof widget === "function") widget = await widget();
+    const model = new Model(state, askPython);
+    await widget.initialize?.({ model });
+    if (state._css) {
+      const style = document.createElement("style");
+      style.textContent = state._css;
+      document.head.append(style);
+    }
+    return { widget, model };
+  };
+
   const show = async (place, models, made) => {
     const el = document.createElement("div");
     el.className = "widget";
@@ -128,24 +145,15 @@
       return;
     }
     try {
-      let widget = await load(state._esm);
-      if (typeof widget === "function") widget = await widget();
       if (!made.has(id)) {
-        const needsPython = () => {
+        made.set(id, prepare(state, () => {
           if (!el.querySelector(".widget-note")) {
             el.append(note("This part of the figure needs Python."));
           }
-        };
-        const model = new Model(state, needsPython);
-        made.set(id, model);
-        await widget.initialize?.({ model });
-        if (state._css) {
-          const style = document.createElement("style");
-          style.textContent = state._css;
-          document.head.append(style);
-        }
+        }));
       }
-      await widget.render({ model: made.get(id), el });
+      const { widget, model } = await made.get(id);
+      await widget.render({ model, el });
     } catch (error) {
       console.error(error);
       el.append(note("This figure could not be drawn."));
