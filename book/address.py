@@ -23,6 +23,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 BRANCH = "main"
 COLAB = "https://colab.research.google.com"
+PROSE = ("README.md", "CITATION.cff", "CONTRIBUTING.md", "intro.md")
 FORM = "https://github.com/OWNER/NAME"
 
 INSTALL = """\
@@ -126,36 +127,37 @@ def notebooks(root: Path = ROOT) -> list[Path]:
     ]
 
 
-def with_address(text: str, address: Address) -> str:
-    """A prose file with every form of the address rewritten.
+def recorded(root: Path = ROOT) -> Address:
+    """The address that the notebooks carry: that of the last rewriting.
 
-    Known forms are the repository itself, its Colab links, its Pages
-    address and the badges of its workflows; an address of another
-    repository is left alone, because only one with this repository's
-    name, ``attention-from-scratch``, or the placeholder's owner is taken.
+    Raises:
+        ValueError: no notebook carries one.
     """
-    known = _known_repository(text)
-    if known is None:
-        return text
-    old = Address(f"https://github.com/{known}")
-    text = text.replace(old.pages, address.pages)
-    text = text.replace(old.pages.rstrip("/"), address.pages.rstrip("/"))
+    for path in notebooks(root):
+        for cell in nbformat.read(path, as_version=4).cells:
+            found = _INSTALL_CELL.search(cell.source)
+            if found:
+                return Address(found["repository"])
+    raise ValueError("no notebook has the cell that installs the package")
+
+
+def with_address(text: str, old: Address, new: Address) -> str:
+    """Prose with every form of ``old`` written with ``new``.
+
+    The forms are the repository, its links into Colab, its badges (all of
+    which hold OWNER/NAME) and its pages.
+    """
+    for pages in (old.pages, old.pages.rstrip("/")):
+        text = re.sub(
+            re.escape(pages) + r"(?![\w.-]*\w)" * (pages[-1] != "/"),
+            new.pages if pages[-1] == "/" else new.pages.rstrip("/"),
+            text,
+        )
     return re.sub(
-        rf"(github\.com|/github|img\.shields\.io/[\w/-]+)/{re.escape(known)}"
-        r"(?![\w.-]*[\w-])",
-        rf"\1/{address.owner}/{address.name}",
+        rf"(?<![\w.-]){re.escape(f'{old.owner}/{old.name}')}(?!\.?[\w-])",
+        f"{new.owner}/{new.name}",
         text,
     )
-
-
-def _known_repository(text: str) -> str | None:
-    marked = re.search(
-        r"github\.com/([A-Za-z0-9-]+/[A-Za-z0-9._-]*[A-Za-z0-9_-])"
-        r"(?=[^\n]*(?:actions/workflows|/blob/))"
-        r"|github\.com/([A-Za-z0-9-]+/attention-from-scratch)",
-        text,
-    )
-    return marked and (marked[1] or marked[2])
 
 
 def with_install_cell(path: Path, address: Address) -> str:
@@ -178,14 +180,21 @@ def with_install_cell(path: Path, address: Address) -> str:
 
 
 def copies(root: Path, address: Address) -> dict[Path, str]:
-    """Each file that carries the address, and what it should hold."""
+    """Each file that carries the address, and what it should hold.
+
+    Notebooks come last: what they carry says which address to look for in
+    the prose, so a run that was cut off can be run again.
+    """
+    old = recorded(root)
     wanted = {
-        path: with_install_cell(path, address) for path in notebooks(root)
+        root / name: with_address(
+            (root / name).read_text("utf-8"), old, address
+        )
+        for name in PROSE
+        if (root / name).exists()
     }
-    for name in ("README.md", "CITATION.cff", "CONTRIBUTING.md", "intro.md"):
-        path = root / name
-        if path.exists():
-            wanted[path] = with_address(path.read_text("utf-8"), address)
+    for path in notebooks(root):
+        wanted[path] = with_install_cell(path, address)
     return wanted
 
 
@@ -207,7 +216,7 @@ def rewrite(root: Path = ROOT) -> list[Path]:
     return changed
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """The command; its exit status is 1 where a copy is stale."""
     parser = argparse.ArgumentParser(
         prog="python -m book.address", description=__doc__.split("\n")[0]
@@ -221,19 +230,19 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give either --set or --check")
     try:
         if chosen.set:
-            declare(Address(chosen.set.rstrip("/")))
-        address = declared()
+            declare(Address(chosen.set.rstrip("/")), root)
+        address = declared(root)
     except ValueError as problem:
         print(f"address: {problem}", file=sys.stderr)
         return 2
     if chosen.check:
-        for path in (wrong := stale()):
-            print(f"{path.relative_to(ROOT)}: another address")
+        for path in (wrong := stale(root)):
+            print(f"{path.relative_to(root)}: another address")
         if wrong:
             print("run `make address` to rewrite them")
         return 1 if wrong else 0
-    for path in rewrite():
-        print(f"rewrote {path.relative_to(ROOT)}")
+    for path in rewrite(root):
+        print(f"rewrote {path.relative_to(root)}")
     print(f"repository  {address.repository}")
     print(f"pages       {address.pages}")
     print(f"Colab       {address.colab('chapters/')}…")

@@ -139,6 +139,32 @@ def _drop_progress_bars(app: Sphinx, doctree: nodes.document) -> None:
                 cell.remove(bundle)
 
 
+def _number_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Number the figures of a chapter, so that a class can point at one.
+
+    A figure's title is drawn in it and its description is its alt text;
+    what it lacks in a notebook is a number, and a link to it.
+    """
+    found = re.match(r"chapters/(\d\d)-", app.env.docname)
+    if not found:
+        return
+    number = 0
+    for cell in list(doctree.findall(nodes.container)):
+        if cell.get("nb_element") != "cell_code_output":
+            continue
+        for bundle in list(cell.children):
+            if not any(bundle.findall(nodes.image)):
+                continue
+            number += 1
+            anchor = f"figure-{int(found[1])}-{number}"
+            link = nodes.reference(
+                "", f"Figure {int(found[1])}.{number}", refuri=f"#{anchor}"
+            )
+            line = nodes.paragraph("", "", link, classes=["figure-number"])
+            cell.insert(cell.index(bundle) + 1, line)
+            bundle["ids"].append(anchor)
+
+
 def _shape_source(app: Sphinx, docname: str, source: list[str]) -> None:
     """Tell solutions from exercises, and link the one to the other.
 
@@ -305,6 +331,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", _write_formulas_as_mathml)
     app.connect("source-read", _shape_source)
     app.connect("doctree-read", _drop_progress_bars)
+    app.connect("doctree-read", _number_figures)
     app.connect("doctree-read", _name_terms)
     app.connect("doctree-read", _drop_links_to_left_out_pages)
     app.connect("doctree-read", _mark_lead)

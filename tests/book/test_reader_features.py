@@ -217,6 +217,20 @@ def test_a_shared_link_has_a_card(reader, book, name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_figures_carry_numbers_and_can_be_linked(reader, name):
+    page = reader.open(f"{name}.html")
+    chapter = int(re.search(r"/(\d\d)-", name)[1])
+    labels = page.locator("article .figure-number a")
+    figures = page.locator("article div.cell_output img").count()
+    assert labels.all_inner_texts() == [
+        f"Figure {chapter}.{number + 1}" for number in range(figures)
+    ]
+    for number in range(figures):
+        anchor = labels.nth(number).get_attribute("href")
+        assert page.locator(f"{anchor} img").count() == 1
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_formula_can_be_read_aloud(reader, name):
     page = reader.open(f"{name}.html")
     formulas = page.locator("article mjx-container").count()
