@@ -232,6 +232,8 @@ def test_the_true_alignment_is_laid_over_on_request(show, scrubber):
     expect(page.locator(".explorer")).to_have_class(re.compile("true"))
     assert "rgb(213, 94, 0)" in first.evaluate(shadow)
     assert page.locator(".token").first.evaluate(shadow) == "none"
+    page.get_by_role("slider", name="Step").press("ArrowRight")
+    expect(page.locator(".token.at")).to_contain_text(["drei"])
     page.get_by_label("Lay the true alignment over").uncheck()
     expect(page.locator(".explorer")).not_to_have_class(re.compile("true"))
 
