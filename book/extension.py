@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -92,6 +93,8 @@ def _derive_settings(app: Sphinx, config) -> None:
         "chtml": {"mtextInheritFont": True},
     }
     address = addresses.declared(root)
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    config.version = config.release = project["project"]["version"]
     config.html_baseurl = address.pages
     config.ogp_site_url = address.pages
     config.ogp_site_name = config.html_title
@@ -231,10 +234,17 @@ def _page_context(app: Sphinx, pagename, templatename, context, doctree):
 # -- formulas in the EPUB -----------------------------------------------------
 
 
-def _write_formulas_as_mathml(app: Sphinx) -> None:
-    """Readers of EPUB run no script, and know MathML."""
-    if app.builder.name == "epub":
-        app.config.html_math_renderer = "mathml"
+def _prepare_epub(app: Sphinx) -> None:
+    """Readers of EPUB run no script, show no buttons, and know MathML."""
+    if app.builder.name != "epub":
+        return
+    app.config.html_math_renderer = "mathml"
+    app.config.html_static_path = []
+    app.config.html_js_files = []
+    options = app.config.html_theme_options
+    options["launch_buttons"] = {}
+    for name in ("repository", "edit_page", "issues", "download"):
+        options[f"use_{name}_button"] = False
 
 
 def _mathml(node: nodes.Element, display: str) -> str:
@@ -328,7 +338,7 @@ def setup(app: Sphinx) -> dict:
         inline_renderers=(_visit_inline_formula, None),
         block_renderers=(_visit_displayed_formula, None),
     )
-    app.connect("builder-inited", _write_formulas_as_mathml)
+    app.connect("builder-inited", _prepare_epub)
     app.connect("source-read", _shape_source)
     app.connect("doctree-read", _drop_progress_bars)
     app.connect("doctree-read", _number_figures)

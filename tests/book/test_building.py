@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from book.notebooks import METADATA
+
 COUNTED = """\
 import sys
 sys.path.insert(0, "..")
@@ -21,7 +23,7 @@ with open("../runs.txt", "a") as runs:
 
 
 def write_notebook(path: Path, title: str, *sources: str) -> None:
-    notebook = new_notebook()
+    notebook = new_notebook(metadata=METADATA)
     notebook.cells = [new_markdown_cell(f"# {title}\n\n5 minutes.")]
     notebook.cells += [new_code_cell(source) for source in sources]
     nbformat.write(notebook, path)
