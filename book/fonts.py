@@ -27,6 +27,7 @@ LETTERS = (
     *range(0x391, 0x3CA),
     *(ord(sign) for sign in "–—‘’‚“”„†•…′″‹›€™←↑→↓↔−√∞≈≠≤≥×·ẞﬁﬂ✓"),
 )
+PRIVATE = ("\ue000", "\uf8ff")  # where icons have their code points
 _CLASS = re.compile(r"\bfa-[a-z0-9-]+")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _ESCAPE = re.compile(r"\\([0-9a-f]{1,6})", re.IGNORECASE)
@@ -62,6 +63,9 @@ def icons_in_use(out: Path) -> set[int]:
             named.update(dict.fromkeys(names, codes[0]))
         else:
             wanted.update(codes)
+    wanted.update(
+        ord(sign) for sign in sheet if PRIVATE[0] <= sign <= PRIVATE[1]
+    )
     for folder, pattern in ((out, "**/*.html"), (static, "**/*.js")):
         for path in folder.glob(pattern):
             names = _CLASS.findall(path.read_text("utf-8", "replace"))
