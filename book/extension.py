@@ -35,7 +35,7 @@ EXECUTION_DEPENDS_ON = ("attnbook", "experiments", "constraints.txt")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HOST = "host.mjs"
 TAG = re.compile(r"\\tag\{[^}]*\}")
-PROGRESS = re.compile(r"\s*\d+%\|.*\|\s*\d+/\d+ \[")
+PROGRESS = re.compile(r"(?m)^\s*\d+%\|.*\|\s*\d+/\d+ \[")
 MINUTES = re.compile(r"\d+\s+minutes")
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 UNUSED = (
@@ -138,8 +138,30 @@ def _drop_progress_bars(app: Sphinx, doctree: nodes.document) -> None:
         if cell.get("nb_element") != "cell_code_output":
             continue
         for bundle in list(cell.children):
-            if PROGRESS.match(bundle.astext()):
+            if PROGRESS.search(bundle.astext()):
                 cell.remove(bundle)
+
+
+def _keep_numbers_of_long_equations(app: Sphinx, doctree) -> None:
+    r"""Let an equation of several lines keep its ``\tag``.
+
+    Sphinx puts one into a ``split``, where MathJax allows no ``\tag``; here
+    the tag goes outside of it.
+    """
+    if app.builder.name == "epub":
+        return
+    for node in list(doctree.findall(nodes.math_block)):
+        text = node.astext()
+        tag = TAG.search(text)
+        if not tag or r"\\" not in text:
+            continue
+        body = TAG.sub("", text).strip()
+        if r"\begin{" not in body:
+            body = rf"\begin{{split}}{body}\end{{split}}"
+        text = rf"\begin{{equation}}{body}{tag[0]}\end{{equation}}"
+        node.children = []
+        node += nodes.Text(text)
+        node["nowrap"] = True
 
 
 def _number_figures(app: Sphinx, doctree: nodes.document) -> None:
@@ -164,8 +186,9 @@ def _number_figures(app: Sphinx, doctree: nodes.document) -> None:
                 "", f"Figure {int(found[1])}.{number}", refuri=f"#{anchor}"
             )
             line = nodes.paragraph("", "", link, classes=["figure-number"])
-            cell.insert(cell.index(bundle) + 1, line)
-            bundle["ids"].append(anchor)
+            figure = nodes.container(ids=[anchor])
+            bundle.replace_self(figure)
+            figure += [bundle, line]
 
 
 def _shape_source(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -341,10 +364,17 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", _prepare_epub)
     app.connect("source-read", _shape_source)
     app.connect("doctree-read", _drop_progress_bars)
+    app.connect("doctree-read", _keep_numbers_of_long_equations)
     app.connect("doctree-read", _number_figures)
     app.connect("doctree-read", _name_terms)
     app.connect("doctree-read", _drop_links_to_left_out_pages)
     app.connect("doctree-read", _mark_lead)
     app.connect("html-page-context", _page_context)
     app.connect("build-finished", _finish, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    # A change in this very file makes Sphinx read every page again.
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return {
+        "env_version": int(own[:8], 16),
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

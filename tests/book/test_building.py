@@ -40,7 +40,9 @@ def counted_book(small_book):
         "raise NotImplementedError",
     )
     write_notebook(
-        small_book / "solutions" / "00-a.ipynb", "Exercises: a", "print(6 * 7)"
+        small_book / "solutions" / "00-a.ipynb",
+        "Exercises: a",
+        'print(6 * 7, "planetary")',
     )
     return small_book
 
@@ -114,7 +116,7 @@ def test_solutions_can_be_left_out(counted_book, build_book):
     for path in out.rglob("*.html"):
         assert "solutions/" not in path.read_text("utf-8"), path
     assert "solutions/" not in (out / "sitemap.xml").read_text("utf-8")
-    assert "42" not in (out / "searchindex.js").read_text("utf-8")
+    assert "planetari" not in (out / "searchindex.js").read_text("utf-8")
 
     kept = counted_book / "_build" / "html"
     assert (kept / "solutions" / "00-a.html").is_file()
@@ -127,7 +129,7 @@ def test_exercises_are_not_run_and_solutions_are(counted_book, build_book):
     assert done.returncode == 0, done.stdout
     html = counted_book / "_build" / "html"
     assert "NotImplementedError" in (html / "exercises/00-a.html").read_text()
-    assert ">42\n" in (html / "solutions/00-a.html").read_text()
+    assert ">42 planetary\n" in (html / "solutions/00-a.html").read_text()
 
 
 def test_a_page_that_left_the_book_leaves_the_site(counted_book, build_book):

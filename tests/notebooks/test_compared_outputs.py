@@ -44,7 +44,7 @@ def test_a_changed_number_in_a_compared_output_fails(opening, run_nbval):
     done = run_nbval(opening)
     assert done.returncode == 1, done.stdout
     assert re.search(r"1 failed, \d+ passed", done.stdout)
-    assert "mismatch 'text'" in done.stdout
+    assert "reference_output == test_output failed" in done.stdout
 
 
 @pytest.mark.parametrize("name", EXERCISES)
