@@ -114,12 +114,12 @@ def test_something_too_wide_would_be_found(narrow):
     )
 
 
-def is_a_formula_that_axe_cannot_read(broken, node) -> bool:
+def is_a_formula_that_axe_cannot_read(page, broken, node) -> bool:
     """axe takes a header that holds MathML alone for an empty one."""
-    return (
-        broken["id"] == "empty-table-header"
-        and '<span class="math' in node["html"]
-    )
+    if broken["id"] != "empty-table-header":
+        return False
+    header = page.locator(node["target"][0])
+    return header.locator("mjx-assistive-mml math").count() > 0
 
 
 @every_page
@@ -138,7 +138,7 @@ def test_axe_finds_no_violation(request, theme, path):
         f"{broken['id']}: {node['target']} {node['failureSummary']}"
         for broken in found.response["violations"]
         for node in broken["nodes"]
-        if not is_a_formula_that_axe_cannot_read(broken, node)
+        if not is_a_formula_that_axe_cannot_read(page, broken, node)
     ] == []
 
 
