@@ -53,7 +53,7 @@ def grade(
         if titles.count(title) > 1:
             title = f"{title} ({cell.grade_id})"
         results.append(_result(cell, title, cells, fates, timeout))
-    notes += _troubles(cells, fates, timeout)
+    notes += _troubles(cells, fates, timeout, results)
     return Report(
         notebook=str(path),
         exercise=release.name,
@@ -138,16 +138,18 @@ def _undefined(
         if index == place or not binds.search(cell.source):
             continue
         if fates[index].kind != "passed":
-            return (
-                f"`{name}` is not defined, because {_call(cell)} failed.\n"
-                f"{what_happened(fates[index], timeout)}"
-            )
+            reason = _reason(cell, fates[index], timeout)
+            return f"`{name}` is not defined, because {reason}"
         if index > place:
             return (
                 f"`{name}` is not defined yet: {_call(cell)} comes after "
                 "the graded cell. Move it up."
             )
     return f"`{name}` is not defined: no cell of the notebook defines it."
+
+
+def _reason(cell: RunCell, fate: Fate, timeout: float) -> str:
+    return f"{_call(cell)} failed.\n{what_happened(fate, timeout)}"
 
 
 def _call(cell: RunCell) -> str:
@@ -188,15 +190,26 @@ def what_happened(fate: Fate, timeout: float) -> str:
 
 
 def _troubles(
-    cells: Sequence[RunCell], fates: Sequence[Fate], timeout: float
+    cells: Sequence[RunCell],
+    fates: Sequence[Fate],
+    timeout: float,
+    results: Sequence[Result],
 ) -> list[str]:
-    """Say which cells without points did not run to their end."""
+    """Say which cells without points did not run to their end.
+
+    A cell whose failure a result tells already is left out.
+    """
     return [
         f"Cell {cell.number}"
         f"{f' (“{cell.grade_id}”)' if cell.grade_id else ''} failed: "
         f"{' '.join(what_happened(fate, timeout).split())}"
         for cell, fate in zip(cells, fates, strict=True)
-        if not cell.is_graded and fate.kind not in ("passed", "not run")
+        if not cell.is_graded
+        and fate.kind not in ("passed", "not run")
+        and not any(
+            _reason(cell, fate, timeout) in result.message
+            for result in results
+        )
     ]
 
 
