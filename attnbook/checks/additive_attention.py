@@ -103,7 +103,14 @@ _PREDICT = Exercise(
     "Predict sizes, costs and weights",
     points=3,
     reference=_predict_exactly,
-    cases=[Case(f"question {q}", (q,)) for q in _PREDICTIONS],
+    cases=[
+        Case(
+            f"question {q}",
+            (q,),
+            look=f"Hint {hint} lists the steps: write down each.",
+        )
+        for q, hint in zip(_PREDICTIONS, (1, 1, 2, 3, 4, 4), strict=True)
+    ],
     mistakes=[
         _wrong_prediction(
             "a",
@@ -135,7 +142,7 @@ _PREDICT = Exercise(
             "pairs before the projection",
             "You counted d_q + d_k numbers for each pair: query and key laid "
             "end to end. Projected first, they are added in d_a.",
-            "Which size has W_q s + W_k h?",
+            "Which size has W_q q + W_k k?",
         ),
         _wrong_prediction(
             "b",
@@ -265,6 +272,10 @@ _CONCAT_BUGS = {
     ),
 }
 
+# Of several bugs, the one whose symptom the first failing case shows is
+# told: with one query, as in the worked example, rows cannot be mixed up.
+_FIRST_TO_SHOW = ("queries", "late mask", "order", "outer tanh", "tiled")
+
 
 def _concat_attention(query, key, value, mask, weight, v, bugs=()):
     B, T, _ = query.shape
@@ -305,12 +316,13 @@ def _concat_attention(query, key, value, mask, weight, v, bugs=()):
 
 def _bugs_left(bugs):
     """A draft in which these bugs remain: one is told, the rest counted."""
-    name, sentence, look = _CONCAT_BUGS[bugs[0]]
+    told = min(bugs, key=_FIRST_TO_SHOW.index)
+    name, sentence, look = _CONCAT_BUGS[told]
     if len(bugs) > 1:
-        places = [list(_CONCAT_BUGS).index(bug) + 1 for bug in bugs]
-        *most, last = map(str, places)
+        place = {bug: n for n, bug in enumerate(_CONCAT_BUGS, start=1)}
+        *most, last = (str(place[bug]) for bug in bugs)
         name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"One of them: {sentence}"
+        sentence = f"What you see comes from bug {place[told]}: {sentence}"
     return Mistake(name, sentence, partial(_concat_attention, bugs=bugs), look)
 
 
@@ -365,7 +377,7 @@ def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
 
 _CONCAT = Exercise(
     "01-concat-attention",
-    "Repair attention over pairs laid end to end",
+    "Repair attention over query and key laid end to end",
     points=4,
     reference=_concat_attention,
     cases=[
@@ -420,7 +432,8 @@ _CONCAT = Exercise(
                 "unmasked",
                 "the mask is not used",
                 "The padding has weight: the mask has no effect.",
-                "masked_fill returns a new tensor. Is it used?",
+                "Does your code use `mask` at all? masked_fill returns a new "
+                "tensor, which must be used.",
             ),
             (
                 "zero score",
@@ -766,6 +779,8 @@ def _coverage_attention(
             weights = scores.softmax(-1) * mask
         elif mistake == "inverted":
             weights = masked_softmax(scores, ~mask)
+        elif mistake == "over the batch":
+            weights = masked_softmax(scores, mask, dim=0)
         else:
             weights = masked_softmax(scores, mask)
         rows.append(weights)
@@ -779,6 +794,8 @@ def _coverage_attention(
             covered = covered + weights.mean(0)
         elif mistake == "scores":
             covered = covered + scores
+        elif mistake == "in place":
+            covered += weights
         elif mistake == "reaches 1":
             covered = (covered + weights).clamp(max=0.5)
         else:
@@ -962,10 +979,25 @@ _COVERAGE = Exercise(
                 "Is there a mean or a sum over the first axis?",
             ),
             (
+                "over the batch",
+                "a softmax over the batch",
+                "The softmax runs over the sentences, so its rows do not sum "
+                "to 1. Each query must spend 1 over the keys.",
+                "In one step the scores are (B, S): the keys are the last "
+                "axis, dim=-1.",
+            ),
+            (
+                "in place",
+                "a tally that is changed in place",
+                "`covered += w` changes a tensor that backward still needs.",
+                "Write `covered = covered + w`, which makes a new one.",
+            ),
+            (
                 "detached",
                 "a tally without gradient",
                 "The values are right, but the tally is cut off from the "
-                "graph: an early step cannot learn what it costs a later.",
+                "graph: an early step cannot learn what it costs a later "
+                "one.",
                 "A .detach(), a torch.no_grad() or a .data on the way to the "
                 "tally.",
             ),

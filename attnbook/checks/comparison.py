@@ -145,6 +145,14 @@ def _array_differences(
         missing = np.isnan(other) & ~np.isnan(one)
         if missing.any():
             index = _first(missing)
+            if one.ndim == 0:
+                result = "The result" if path == "output" else path
+                return different(
+                    "nan",
+                    f"{result} is NaN, “not a number”.",
+                    "NaN comes from 0/0, ∞ − ∞, or the softmax of a row of "
+                    "−∞.",
+                )
             return different(
                 "nan",
                 f"{path} holds NaN, “not a number”, in "
@@ -171,6 +179,30 @@ def _array_differences(
         f"{_entry(path, index)} should be {digits[0]}, yours is "
         f"{digits[1]}.{many}",
     )
+
+
+def row_sums(expected: Any, got: Any, path: str) -> tuple[str, ...]:
+    """Say which row of weights does not sum to what it should.
+
+    The keys are the last axis: a row sums to 1, or to 0 where nothing may
+    be attended to. Both arrays have the same shape.
+    """
+    one, other = as_array(expected), as_array(got)
+    if one.ndim == 0:
+        return ()
+    wanted, sums = one.sum(-1), other.sum(-1)
+    full, empty = np.isclose(wanted, 1, atol=1e-4), np.isclose(wanted, 0)
+    wrong = ~np.isclose(sums, wanted, atol=1e-3)
+    if not np.all(full | empty) or not wrong.any():
+        return ()
+    index = _first(wrong)
+    should = (
+        "each row should sum to 1"
+        if full[index]
+        else "this row may attend to nothing and should sum to 0"
+    )
+    row = _entry(path, index)
+    return (f"{row} sums to {sums[index]:.4g} over the keys; {should}.",)
 
 
 def _shape_hint(one: np.ndarray, other: np.ndarray) -> list[str]:

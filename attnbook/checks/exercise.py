@@ -36,7 +36,9 @@ from attnbook.checks.comparison import (
     differences,
     floating_tensors,
     is_data,
+    is_number,
     kind_of,
+    row_sums,
     with_gradients,
 )
 from attnbook.checks.conditions import (
@@ -73,22 +75,31 @@ class WrongAnswer(AssertionError):  # noqa: N818, it is read as a sentence
 class Mistake:
     """A known mistake: code that makes it, and what to tell who made it.
 
-    ``sentence`` says what is wrong, ``look`` where to look again.
+    ``sentence`` says what is wrong, ``look`` where to look again. ``also``
+    holds other code that makes the same mistake. ``shows(case, output)``
+    knows the mistake by an output that no code of ours gives, because it
+    hangs on the learner's own numbers.
     """
 
     name: str
     sentence: str
     answer: Callable
     look: str
+    also: tuple[Callable, ...] = ()
+    shows: Callable[[Case, Any], bool] | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs to try. Each call gets its own deep copy of them."""
+    """Inputs to try. Each call gets its own deep copy of them.
+
+    ``look`` may say where to look again where no known mistake fits.
+    """
 
     name: str
     arguments: tuple
     keywords: dict = field(default_factory=dict)
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +186,9 @@ class Exercise:
         its own.
     reveal
         Whether the message may tell the right value. False where the
-        answer is a prediction, which can be tried again.
+        answer is a prediction, which can be tried again: then the message
+        begins with the questions that are right and those that are not,
+        by the first argument of each case.
     """
 
     def __init__(
@@ -262,13 +275,16 @@ class Exercise:
             outcomes.append(outcome)
             trouble = self._trouble(expected, outcome, case)
             if trouble is not None:
-                return self._with_mistake(answer, outcomes, case, trouble)
-        for number, property_ in enumerate(self.properties):
+                tally = self._tally(answer, outcomes)
+                return self._with_mistake(
+                    answer, outcomes, case, trouble, tally
+                )
+        for property_ in self.properties:
             outcome = self._observe(answer, property_, watched=True)
             outcomes.append(outcome)
             if outcome.error is not None or not outcome.output:
                 trouble = self._property_trouble(outcome, property_)
-                return self._with_mistake(answer, outcomes, number, trouble)
+                return self._with_mistake(answer, outcomes, property_, trouble)
         return None
 
     # -- running ---------------------------------------------------------
@@ -380,6 +396,26 @@ class Exercise:
 
     # -- judging ---------------------------------------------------------
 
+    def _tally(self, answer: Callable, outcomes: list[_Outcome]) -> list[str]:
+        """Say which questions are right, the first cases being known."""
+        if self.reveal:
+            return []
+        marks: dict[bool, list[str]] = {True: [], False: []}
+        for place, case in enumerate(self.cases):
+            outcome = (
+                outcomes[place]
+                if place < len(outcomes)
+                else self._quietly(answer, case)
+            )
+            expected = self._quietly(self.reference, case)
+            right = self._trouble(expected, outcome, case) is None
+            marks[right].append(str(case.arguments[0]))
+        right, wrong = (", ".join(marks[mark]) for mark in (True, False))
+        if not right:
+            return [f"None is right yet: {wrong}."]
+        verbs = ["is" if len(marks[m]) == 1 else "are" for m in (True, False)]
+        return [f"{right} {verbs[0]} right; {wrong} {verbs[1]} not."]
+
     def _unfit(self, answer: Callable) -> Diagnosis | None:
         if not callable(answer):
             what = "a class" if self._wants_class else "a function"
@@ -440,9 +476,14 @@ class Exercise:
             told = first.kind, [where + first.lines[0], *first.lines[1:]]
         elif first is not None:
             got = kind_of(outcome.output)
+            asked = (
+                ", a number is asked for"
+                if first.kind == "type" and is_number(expected.output)
+                else ""
+            )
             told = (
                 first.kind,
-                [f"{where}{got} is not right.", *first.lines[1:]],
+                [f"{where}{got} is not right{asked}.", *first.lines[1:]],
             )
         if first is not None and first.rank < RANKS["value"]:
             return told
@@ -513,12 +554,16 @@ class Exercise:
             and len(got) == len(expected)
         ):
             found = []
-            for name, one, other in zip(
-                self.outputs, expected, got, strict=True
+            for name, one, other in sorted(
+                zip(self.outputs, expected, got, strict=True),
+                key=lambda each: each[0] != "weights",
             ):
-                found += differences(
-                    one, other, name, self.tolerance, self.axes
-                )
+                some = differences(one, other, name, self.tolerance, self.axes)
+                if name == "weights" and some and some[0].kind == "value":
+                    sums = row_sums(one, other, name)
+                    lines = (*sums, *some[0].lines)
+                    some = [Difference(some[0].rank, some[0].kind, lines)]
+                found += some
         elif named:
             names = ", ".join(self.outputs)
             found = [
@@ -591,30 +636,49 @@ class Exercise:
         self,
         answer: Callable,
         outcomes: list[_Outcome],
-        where: Case | int,
+        where: Case | Property,
         trouble: tuple[str, list[str]],
+        tally: Sequence[str] = (),
     ) -> Diagnosis:
         kind, lines = trouble
         if kind in ("stub", "forbidden"):
             return self._diagnosis(kind, lines)
-        mistake = self._matching_mistake(answer, outcomes)
+        mistake = self._matching_mistake(answer, outcomes, where)
         if mistake is None:
-            return self._diagnosis(kind, lines)
-        lines = [
-            *lines[:3],
+            return self._diagnosis(
+                kind, [*tally, *lines, *self._fallback(kind, where)]
+            )
+        named = [
             f"This looks like a known mistake: {mistake.name}.",
             mistake.sentence,
             f"Look again: {mistake.look}",
         ]
+        if isinstance(where, Property):
+            # The property's own advice is for those without a diagnosis.
+            lines = [*named, lines[0]]
+        else:
+            lines = [*tally, *lines[: 3 - len(tally)], *named]
         return self._diagnosis(kind, lines, mistake.name)
 
+    def _fallback(self, kind: str, where: Case | Property) -> list[str]:
+        """Say what to do where no known mistake fits."""
+        if kind == "exception":
+            return ["A hint “I see …” of this exercise may name this error."]
+        if kind == "value" and isinstance(where, Case) and where.look:
+            return [f"No known mistake gives this number. {where.look}"]
+        return []
+
     def _matching_mistake(
-        self, answer: Callable, outcomes: list[_Outcome]
+        self,
+        answer: Callable,
+        outcomes: list[_Outcome],
+        where: Case | Property,
     ) -> Mistake | None:
         """Find the mistake that does what the answer does where it fails.
 
         Among those, the one that agrees with it on most of the cases and
-        properties; the first listed where they are level.
+        properties; the first listed where they are level. Where none
+        agrees on all, one that is known by what it shows comes first.
         """
         trials: list[Case | Property] = [*self.cases, *self.properties]
         failed = len(outcomes) - 1
@@ -623,8 +687,13 @@ class Exercise:
             theirs = list(outcomes)
             expected = [self._try(self.reference, trial) for trial in trials]
             best, most = None, 0
-            for mistake in self.mistakes:
-                at_fault = self._try(mistake.answer, trials[failed])
+            known = [
+                (mistake, made)
+                for mistake in self.mistakes
+                for made in (mistake.answer, *mistake.also)
+            ]
+            for mistake, made in known:
+                at_fault = self._try(made, trials[failed])
                 if not self._same(at_fault, outcomes[failed]):
                     continue
                 if self._same(at_fault, expected[failed]):
@@ -636,12 +705,24 @@ class Exercise:
                             for trial in trials[len(theirs) :]
                         ]
                 level = sum(
-                    self._same(self._try(mistake.answer, trial), outcome)
+                    self._same(self._try(made, trial), outcome)
                     for trial, outcome in zip(trials, theirs, strict=True)
                 )
                 if level > most:
                     best, most = mistake, level
+        if most < len(trials) and isinstance(where, Case):
+            return self._shown_mistake(where, outcomes[-1]) or best
         return best
+
+    def _shown_mistake(self, case: Case, outcome: _Outcome) -> Mistake | None:
+        if outcome.error is not None:
+            return None
+        for mistake in self.mistakes:
+            # An output of an unforeseen kind shows nothing.
+            with contextlib.suppress(AttributeError, TypeError, ValueError):
+                if mistake.shows and mistake.shows(case, outcome.output):
+                    return mistake
+        return None
 
     def _try(
         self, answer: Callable, trial: Case | Property, watched: bool = False
@@ -655,6 +736,7 @@ class Exercise:
             return (
                 type(one.error) is type(other.error)
                 and one.stage == other.stage
+                and _is_in_place(one.error) == _is_in_place(other.error)
             )
         if one.changed != other.changed:
             return False
@@ -724,6 +806,11 @@ def _quoted(error: Exception) -> str:
     return f": {text}"
 
 
+def _is_in_place(error: Exception | None) -> bool:
+    """Say whether autograd met a tensor that was changed in place."""
+    return "modified by an inplace operation" in str(error)
+
+
 def _place(error: Exception) -> str:
     """Return the last line of the learner's own code in a traceback."""
     library = (
@@ -753,8 +840,8 @@ def assert_sound(exercise: Exercise) -> None:
     """Assert that an exercise keeps its promises.
 
     The reference and each other right answer are accepted; each known
-    mistake is rejected and named, by its own name; every message has at
-    most eight lines.
+    mistake is rejected and named, by its own name, and so is other code
+    that makes it, if it is rejected; every message has at most eight lines.
     """
     for right in (exercise.reference, *exercise.right_answers):
         diagnosis = exercise.diagnose(right)
@@ -777,3 +864,9 @@ def assert_sound(exercise: Exercise) -> None:
                 f"leaves out {part!r}:\n{diagnosis.message}"
             )
         assert len(diagnosis.message.splitlines()) <= _LONGEST_MESSAGE
+        for made in mistake.also:
+            diagnosis = exercise.diagnose(made)
+            assert diagnosis is None or diagnosis.mistake == mistake.name, (
+                f"{exercise.grade_id} takes other code of the mistake "
+                f"“{mistake.name}” for {diagnosis.mistake!r}"
+            )

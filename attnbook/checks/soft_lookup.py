@@ -89,7 +89,14 @@ _PREDICT = Exercise(
     "Predict the weights",
     points=3,
     reference=_predict_exactly,
-    cases=[Case(f"question {q}", (q,)) for q in _PREDICTIONS],
+    cases=[
+        Case(
+            f"question {q}",
+            (q,),
+            look="Hints 1 and 2 list the steps: write down each.",
+        )
+        for q in _PREDICTIONS
+    ],
     mistakes=[
         _wrong_prediction(
             "a",
@@ -233,11 +240,15 @@ _REGRESSION_BUGS = {
     ),
     "empty": (
         "nothing in reach",
-        "A query with no key within the width divides 0 by 0. Its weights "
-        "and its output should be 0.",
+        "A total of 0 is divided by: 0/0 is NaN. A query with no key within "
+        "the width should get weights and an output of 0.",
         "Look at the total before you divide by it.",
     ),
 }
+
+# Of several bugs, the one whose symptom the first failing case shows is
+# told: on keys of one number, as in the worked example, all distances agree.
+_FIRST_TO_SHOW = ("empty", "queries", "unclipped", "triangle", "city-block")
 
 
 def _epanechnikov(query, key, value, width, bugs=()):
@@ -261,12 +272,13 @@ def _epanechnikov(query, key, value, width, bugs=()):
 
 def _bugs_left(bugs):
     """A draft in which these bugs remain: one is told, the rest counted."""
-    name, sentence, look = _REGRESSION_BUGS[bugs[0]]
+    told = min(bugs, key=_FIRST_TO_SHOW.index)
+    name, sentence, look = _REGRESSION_BUGS[told]
     if len(bugs) > 1:
-        places = [list(_REGRESSION_BUGS).index(bug) + 1 for bug in bugs]
-        *most, last = map(str, places)
+        place = {bug: n for n, bug in enumerate(_REGRESSION_BUGS, start=1)}
+        *most, last = (str(place[bug]) for bug in bugs)
         name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"One of them: {sentence}"
+        sentence = f"What you see comes from bug {place[told]}: {sentence}"
     return Mistake(name, sentence, partial(_epanechnikov, bugs=bugs), look)
 
 
@@ -501,6 +513,10 @@ def _top_k(query, key, value, k, mask=None, mistake=None):
         order = np.argsort(worst, axis=-1, kind="stable")
     if mistake == "last tie":
         order = np.argsort(ranked, axis=-1, kind="stable")[:, ::-1]
+    if mistake == "the end of an order":  # NumPy promises nothing on ties
+        order = np.argsort(ranked, axis=-1)[:, ::-1]
+    if mistake == "any tie":
+        order = np.argsort(-ranked, axis=-1)
     count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
     kept = np.zeros((T, S), bool)
     np.put_along_axis(kept, order[:, :count], True, axis=-1)
@@ -681,7 +697,17 @@ _TOP_K = Exercise(
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_top_k, mistake=mistake), look)
+        Mistake(
+            name,
+            sentence,
+            partial(_top_k, mistake=mistake),
+            look,
+            also=tuple(
+                partial(_top_k, mistake=other)
+                for other in ("the end of an order", "any tie")
+                if mistake == "last tie"
+            ),
+        )
         for mistake, name, sentence, look in [
             (
                 "not renormalised",
@@ -713,8 +739,9 @@ _TOP_K = Exercise(
             (
                 "scores of 0",
                 "masked scores of 0",
-                "The scores are multiplied by the mask, so a masked key has "
-                "a score of 0, beats all negative ones, and weighs.",
+                "It is as if the scores were multiplied by the mask: a "
+                "masked key has a score of 0, beats all negative ones, and "
+                "weighs.",
                 "np.where(mask, scores, -np.inf) keeps it out.",
             ),
             (
@@ -740,10 +767,11 @@ _TOP_K = Exercise(
             (
                 "last tie",
                 "a tie goes to the later key",
-                "Where two keys tie for the last place, the later one is "
-                "chosen. The rule says the earlier.",
-                "Turning a sorted order round turns the ties round too. Sort "
-                "-scores, with kind='stable'.",
+                "Among equal scores you took a later key. The rule says the "
+                "earlier.",
+                "argsort(scores)[:, -k:] takes ties from the end, and without "
+                "kind='stable' in no fixed order. Sort -scores, with "
+                "kind='stable'.",
             ),
             (
                 "all ties",
@@ -951,6 +979,15 @@ def _is_right_in_a_small_unit(answer):
     return found > 0 and abs(entropy(softmax(scores, found)) - 2.0) < 1e-4
 
 
+def _is_an_end_of_a_range(case, found):
+    """Whether a softmax as hot or as cold as this has lost all focus."""
+    if case.name != "the worked example" or not found > 0:
+        return False
+    scores, _ = case.arguments
+    share = entropy(softmax(scores, float(found))) / np.log(len(scores))
+    return bool(share < 0.02 or share > 0.98)
+
+
 _TEMPERATURE = Exercise(
     "00-temperature-for-entropy",
     "Set the temperature by the focus wanted",
@@ -1001,18 +1038,19 @@ _TEMPERATURE = Exercise(
         ),
         Mistake(
             "the search walks the wrong way",
-            "The search keeps the wrong half each time and ends at one end "
-            "of its range.",
+            "It is as if the search kept the wrong half each time: it ends "
+            "at one end of its range.",
             partial(_temperature, upward=False),
-            "Entropy too low means too cold: then the temperature must go "
-            "up, so it is low that moves.",
+            "Which way round is the comparison, and what does your entropy "
+            "return? Entropy too low means too cold: then low must move up.",
+            shows=_is_an_end_of_a_range,
         ),
         Mistake(
             "entropy with its sign lost",
             "Your entropy is negative, so it is always below the target and "
             "the search runs to the top of its range.",
             _plus_log,
-            "Entropy is minus the sum of w ln w.",
+            "Entropy is minus the sum of α ln α.",
         ),
         Mistake(
             "too few steps",
@@ -1035,17 +1073,18 @@ _TEMPERATURE = Exercise(
             _gives_the_entropy,
             "The return line.",
         ),
-    ]
-    + [
         Mistake(
-            f"a range that is too narrow, {low:g} to {high:,}",
-            "The answer lies outside the range that you search.",
-            partial(_fixed_range, low=low, high=high),
+            "a range that does not reach the answer",
+            "It is as if the answer lay outside the range that you search.",
+            partial(_fixed_range, low=0.001, high=10),
             "Scores have a unit. Let the range grow with the spread of the "
             "scores: scores.max() - scores.min().",
-        )
-        for low in (0.001, 0.01)
-        for high in (10, 100)
+            also=tuple(
+                partial(_fixed_range, low=low, high=high)
+                for low in (1e-6, 1e-4, 0.001, 0.01, 0.1)
+                for high in (10, 100, 1000)
+            ),
+        ),
     ],
     right_answers=[_temperature_by_newton, _temperature_by_grids],
     properties=[
@@ -1128,7 +1167,20 @@ _CONCLUDE = Exercise(
     "Measure what length does to a softmax",
     points=2,
     reference=_conclude_exactly,
-    cases=[Case(f"question {q!r}", (q,)) for q in _CONCLUSIONS],
+    cases=[
+        Case(
+            f"question {q!r}",
+            (q,),
+            look=f"Hint {hint} lists the steps: write down each.",
+        )
+        for q, hint in {
+            "share": 1,
+            "double": 1,
+            "sqrt": 2,
+            "half": 3,
+            "power": 3,
+        }.items()
+    ],
     mistakes=[
         _wrong_conclusion(
             "share",
@@ -1189,8 +1241,8 @@ _CONCLUDE = Exercise(
             "sqrt",
             _temperature(_LENGTH_SCORES, np.log2(64)),
             "bits for nats",
-            "The target was log2(64) = 6. An effective number of 64 keys is "
-            "an entropy of ln 64 nats.",
+            "It is as if the target were log2(64) = 6. An effective number "
+            "of 64 keys is an entropy of ln 64 nats.",
             "The target that you passed.",
         ),
         _wrong_conclusion(
@@ -1199,14 +1251,14 @@ _CONCLUDE = Exercise(
             "half the gap",
             "Temperature 1.5 halves the scores. The weight depends on the "
             "2,000 other keys too.",
-            "Solve exp(3 / T) = 2000: the match against the sum of the rest.",
+            "Solve exp(3 / τ) = 2000: the match against the sum of the rest.",
         ),
         _wrong_conclusion(
             "half",
             float(np.log(2000) / 3),
             "upside down",
             "This is 1 / temperature.",
-            "Solve exp(3 / T) = 2000 for T once more.",
+            "Solve exp(3 / τ) = 2000 for τ once more.",
         ),
         _wrong_conclusion(
             "half",
@@ -1229,7 +1281,7 @@ _CONCLUDE = Exercise(
             -0.5,
             "the square root",
             "You may think of √d. Length enters otherwise: solve "
-            "exp(3 / T) = S - 1 for T.",
+            "exp(3 / τ) = S - 1 for τ.",
             "Temperature times (ln(S - 1))^p must come out the same for "
             "every S.",
         ),
@@ -1371,7 +1423,7 @@ _VJP = Exercise(
                 "diagonal alone",
                 "only the diagonal of the Jacobian",
                 "Each weight is treated as if it hung on its own score only: "
-                "w (1 - w) g.",
+                "α (1 - α) g.",
                 "Raising one score lowers all other weights: the term with "
                 "the sum is missing.",
             ),
@@ -1379,8 +1431,8 @@ _VJP = Exercise(
                 "product alone",
                 "the sum is missing",
                 "This is weights * upstream. The second term of the "
-                "Jacobian, -p pᵀ, is missing.",
-                "Multiply diag(p) - p pᵀ by the upstream on paper.",
+                "Jacobian, -α αᵀ, is missing.",
+                "Multiply diag(α) - α αᵀ by the upstream on paper.",
             ),
             (
                 "weights forgotten",
@@ -1393,13 +1445,13 @@ _VJP = Exercise(
                 "a plain mean",
                 "You subtract the plain mean of the upstream. It is to be "
                 "weighed by the weights.",
-                "pᵀ g is a sum of weights * upstream.",
+                "αᵀ g is a sum of weights * upstream.",
             ),
             (
                 "sum of upstream",
                 "a sum without weights",
                 "You subtract the sum of the upstream, without the weights.",
-                "pᵀ g is a sum of weights * upstream.",
+                "αᵀ g is a sum of weights * upstream.",
             ),
             (
                 "whole array",
@@ -1418,7 +1470,7 @@ _VJP = Exercise(
                 "sign",
                 "the wrong sign",
                 "Every sign is turned round: this gradient walks uphill.",
-                "diag(p) - p pᵀ: the diagonal comes with a plus.",
+                "diag(α) - α αᵀ: the diagonal comes with a plus.",
             ),
         ]
     ]
@@ -1428,7 +1480,7 @@ _VJP = Exercise(
             "The gradient is right, but your code forms the Jacobian, S "
             "numbers for each weight.",
             _vjp_with_matrix,
-            "Multiply diag(p) - p pᵀ by g on paper: what is left is one "
+            "Multiply diag(α) - α αᵀ by g on paper: what is left is one "
             "product and one sum.",
         )
     ],

@@ -1,12 +1,19 @@
 """Wrong answers that nobody foresaw: rejected, with what differs."""
 
+import re
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pytest
 import torch
 
 from attnbook.checks import additive_attention, soft_lookup
 from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.soft_lookup import entropy
 from attnbook.mechanisms.soft_lookup import masked_softmax as np_softmax
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def tricube(query, key, value, width):
@@ -112,10 +119,155 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
                     else exercise.reference(question)
                 )
             )
-            assert diagnosis.message.splitlines() == [
-                f"✗ {exercise.title}",
-                f"  Case “{case.name}”: {called} is not right.",
-            ]
+            title, tally, first, *rest = diagnosis.message.splitlines()
+            others = [c.arguments[0] for c in exercise.cases if c is not case]
+            assert title == f"✗ {exercise.title}"
+            assert tally == (
+                f"  {', '.join(others)} are right; {case.arguments[0]} is not."
+            )
+            if wrong == "x":
+                asked = ", a number is asked for"
+                assert rest == []
+            else:
+                asked = ""
+                assert rest == [
+                    f"  No known mistake gives this number. {case.look}"
+                ]
+            where = f"  Case “{case.name}”: "
+            assert first == f"{where}{called} is not right{asked}."
+
+
+@pytest.mark.parametrize(
+    ("checks", "grade_id", "name"),
+    [
+        (soft_lookup, "00-predict", "00-soft-lookup"),
+        (soft_lookup, "00-conclude", "00-soft-lookup"),
+        (additive_attention, "01-predict", "01-additive-attention"),
+    ],
+)
+def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):
+    path = ROOT / "exercises" / f"{name}.ipynb"
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.id == f"{grade_id[3:]}-hints":
+            hints = cell.source
+    for case in checks.EXERCISES[grade_id].cases:
+        numbers = re.findall(r"\d", case.look)
+        assert numbers
+        for number in numbers:
+            summary = re.search(rf"Hint {number}: (.+)</summary>", hints)
+            assert "I see" not in summary[1]
+
+
+def test_the_first_wrong_prediction_is_named_after_the_tally():
+    exercise = soft_lookup.EXERCISES["00-predict"]
+    guesses = {"c": 5 / 8, "f": 40.0}
+
+    def predict(question):
+        return guesses.get(question, exercise.reference(question))
+
+    diagnosis = exercise.diagnose(predict)
+    lines = diagnosis.message.splitlines()
+    assert lines[1] == "  a, b, d, e are right; c, f are not."
+    assert diagnosis.mistake == "c: the masked key keeps its share"
+
+
+def scored_step_by_step(query, key, value, mask, W_q, W_k, w_c, v):
+    """The softmax over the sentences, written without the package."""
+    covered = torch.zeros_like(key[..., 0])
+    rows = []
+    for step in (query @ W_q.T).unbind(1):
+        hidden = step[:, None] + key @ W_k.T + covered[..., None] * w_c
+        scores = (torch.tanh(hidden) @ v).masked_fill(~mask, -torch.inf)
+        rows.append(scores.softmax(0))
+        covered = covered + rows[-1]
+    weights = torch.stack(rows, 1)
+    return weights @ value, weights
+
+
+def test_a_softmax_over_the_batch_is_told_by_its_rows_and_named():
+    exercise = additive_attention.EXERCISES["01-coverage-attention"]
+    diagnosis = exercise.diagnose(scored_step_by_step)
+    assert "weights[0, 0] sums to 2 over the keys" in diagnosis.message
+    assert diagnosis.mistake == "a softmax over the batch"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda scores, k: np.argsort(scores)[:, -k:],
+        lambda scores, k: np.argsort(scores, kind="stable")[:, -k:],
+        lambda scores, k: np.argsort(scores)[:, ::-1][:, :k],
+    ],
+)
+def test_ties_taken_from_the_end_of_an_order_are_named(last):
+    def look_up(query, key, value, k, mask=None):
+        scores = query @ key.T
+        allowed = np.ones(scores.shape, bool) if mask is None else mask
+        places = last(np.where(allowed, scores, -np.inf), k)
+        kept = np.zeros(scores.shape, bool)
+        np.put_along_axis(kept, places, True, axis=-1)
+        weights = np_softmax(scores, kept & allowed)
+        return weights @ value, weights
+
+    diagnosis = soft_lookup.EXERCISES["00-top-k-lookup"].diagnose(look_up)
+    assert diagnosis.mistake == "a tie goes to the later key"
+    assert "Among equal scores you took a later key." in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    "middle", [np.mean, lambda ends: np.prod(ends) ** 0.5]
+)
+@pytest.mark.parametrize("ends", [(1e-3, 50.0), (1e-5, 3e4)])
+def test_a_comparison_the_wrong_way_round_is_named(middle, ends):
+    def search(scores, target):
+        low, high = ends
+        for _ in range(80):
+            between = middle((low, high))
+            if entropy(np_softmax(scores, temperature=between)) > target:
+                low = between
+            else:
+                high = between
+        return between
+
+    exercise = soft_lookup.EXERCISES["00-temperature-for-entropy"]
+    diagnosis = exercise.diagnose(search)
+    assert diagnosis.mistake == "the search walks the wrong way"
+
+
+def test_a_temperature_inside_the_range_is_not_taken_for_its_end():
+    exercise = soft_lookup.EXERCISES["00-temperature-for-entropy"]
+    assert exercise.diagnose(lambda scores, target: 1.3).mistake is None
+
+
+def test_of_several_bugs_the_one_behind_the_symptom_is_told():
+    """On keys of one number the distance along the axes is right."""
+
+    def mended_in_part(query, key, value, width):
+        distance = np.abs(query[:, None] - key).sum(-1)
+        kernel = np.maximum(0, 1 - (distance / width) ** 2)
+        with np.errstate(all="ignore"):
+            weights = kernel / kernel.sum(-1, keepdims=True)
+        return weights @ value, weights
+
+    exercise = soft_lookup.EXERCISES["00-epanechnikov-regression"]
+    diagnosis = exercise.diagnose(mended_in_part)
+    assert "NaN" in diagnosis.message
+    assert diagnosis.mistake == "at least bugs 1 and 5 of 5"
+    assert "What you see comes from bug 5" in diagnosis.message
+
+
+def test_a_mask_left_out_altogether_is_asked_for():
+    def never_masked(query, key, value, mask, weight, v):
+        d_q = query.shape[-1]
+        left, right = query @ weight[:, :d_q].T, key @ weight[:, d_q:].T
+        hidden = torch.tanh(left[:, :, None] + right[:, None])
+        weights = (hidden @ v).softmax(-1)
+        return weights @ value, weights
+
+    exercise = additive_attention.EXERCISES["01-concat-attention"]
+    diagnosis = exercise.diagnose(never_masked)
+    assert diagnosis.mistake == "the mask is not used"
+    assert "Does your code use `mask` at all?" in diagnosis.message
 
 
 def test_a_matrix_that_is_built_is_measured_not_guessed():
@@ -157,3 +309,26 @@ def test_an_output_filled_in_place_costs_the_gradient_and_is_told():
     diagnosis = exercise.diagnose(tally_in_place)
     assert diagnosis.kind == "exception"
     assert "inplace operation" in diagnosis.message
+    assert diagnosis.mistake == "a tally that is changed in place"
+    assert "write `covered = covered + w`" in diagnosis.message.lower()
+
+
+def test_another_error_on_the_way_back_is_not_taken_for_that_one():
+    class NoWayBack(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, tensor):
+            return tensor.clone()
+
+        @staticmethod
+        def backward(ctx, upstream):
+            raise RuntimeError("not written")
+
+    exercise = additive_attention.EXERCISES["01-coverage-attention"]
+
+    def broken(*arguments):
+        output, weights = exercise.reference(*arguments)
+        return NoWayBack.apply(output), weights
+
+    diagnosis = exercise.diagnose(broken)
+    assert "RuntimeError on inputs that require" in diagnosis.message
+    assert diagnosis.mistake is None

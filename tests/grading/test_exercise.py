@@ -187,6 +187,140 @@ def test_a_wrong_kind_of_answer_is_named_in_words(answer, words):
     assert words in message(answer, mistakes=())
 
 
+def test_a_single_number_that_is_nan_is_not_called_an_entry():
+    made = Exercise("00-nan", "NaN", 1, lambda x: x, [Case("one", (1.0,))])
+    text = made.diagnose(lambda x: float("nan")).message
+    assert "The result is NaN" in text
+    assert "entry" not in text
+
+
+def test_a_row_of_weights_that_does_not_sum_to_1_is_told_first():
+    made = Exercise(
+        "00-sums",
+        "Sums",
+        1,
+        lambda x: (softmax(x) @ np.ones(3), softmax(x)),
+        [SMALL],
+        outputs=("output", "weights"),
+    )
+    lines = made.diagnose(lambda x: (x.sum(-1), x)).message.splitlines()
+    assert "weights[0] sums to 6 over the keys" in lines[1]
+    assert "weights[0, 0] should be" in lines[2]
+    even = made.diagnose(lambda x: (x.sum(-1), x * 0 + 1 / 3)).message
+    assert "sums to" not in even
+    assert "weights[0, 0] should be" in even
+
+
+def test_where_nothing_may_be_attended_to_a_row_should_sum_to_0():
+    weights = np.array([[0.5, 0.5], [0.0, 0.0]])
+    made = Exercise(
+        "00-empty",
+        "Empty",
+        1,
+        lambda x: (x, weights),
+        [Case("one", (1.0,))],
+        outputs=("output", "weights"),
+    )
+    text = made.diagnose(lambda x: (x, weights * 0 + 0.5)).message
+    assert "weights[1] sums to 1 over the keys" in text
+    assert "may attend to nothing and should sum to 0" in text
+
+
+def test_predictions_are_told_apart_at_once_without_their_numbers():
+    right = {"a": 0.125, "b": 2.25, "c": 3.5}
+    made = Exercise(
+        "00-guess",
+        "Guess",
+        1,
+        lambda question: right[question],
+        [Case(f"question {q}", (q,), look="Hint 2.") for q in right],
+        [
+            Mistake(
+                "b: doubled",
+                "Twice.",
+                lambda q: 4.5 if q == "b" else right[q],
+                "b.",
+            )
+        ],
+        reveal=False,
+    )
+
+    def told(**guesses):
+        text = made.diagnose(lambda q: (right | guesses)[q]).message
+        wrong = (right[q] for q in guesses)
+        assert not any(str(number) in text for number in wrong)
+        return text.splitlines()[1:]
+
+    first, _, named, *_ = told(b=4.5, c=9)
+    assert first == "  a is right; b, c are not."
+    assert "known mistake: b: doubled" in named
+    assert told(a=7)[0] == "  b, c are right; a is not."
+    assert told(a=7)[2].endswith("gives this number. Hint 2.")
+    assert told(a=7, b=7, c=7)[0] == "  None is right yet: a, b, c."
+    assert told(c="x")[1:] == [
+        "  Case “question c”: a string is not right, a number is asked for."
+    ]
+    some = made.diagnose(lambda q: {"a": 0.125}[q]).message
+    assert "a is right; b, c are not." in some
+    assert "raised KeyError" in some
+
+
+def test_a_mistake_may_be_made_by_other_code_too():
+    made = exercise(
+        mistakes=[
+            Mistake("off", "Off.", lambda s: s, "x.", also=(lambda s: s + 9,))
+        ]
+    )
+    assert made.diagnose(lambda s: s + 9).mistake == "off"
+    assert made.diagnose(lambda s: s + 8).mistake is None
+    assert_sound(made)
+
+
+def test_a_mistake_may_be_known_by_what_it_shows():
+    made = exercise(
+        mistakes=[
+            *MISTAKES,
+            Mistake(
+                "huge",
+                "Huge.",
+                lambda s: s + 1e6,
+                "x.",
+                shows=lambda case, output: output.min() > 100,
+            ),
+        ]
+    )
+    assert made.diagnose(lambda s: s + 777).mistake == "huge"
+    assert made.diagnose(lambda s: softmax(s, 0) + 0.1).mistake is None
+    assert made.diagnose(lambda s: "777").mistake is None
+    assert_sound(made)
+
+
+def test_the_diagnosis_comes_before_the_property_and_looks_again_once():
+    made = exercise(
+        cases=[Case("zeros", (np.zeros((1, 2)),))],
+        mistakes=[
+            Mistake("halves", "Halves.", lambda s: s * 0 + 0.5, "there.")
+        ],
+        properties=[
+            Property(
+                "A large score takes it all.",
+                lambda f: f(BIG.arguments[0]).max() > 0.9,
+                "here.",
+            )
+        ],
+    )
+    lines = made.diagnose(lambda s: s * 0 + 0.5).message.splitlines()
+    assert "known mistake: halves" in lines[1]
+    assert [x for x in lines if "Look again" in x] == ["  Look again: there."]
+    assert "A large score takes it all." in lines[-1]
+
+
+def test_an_exception_without_a_name_points_to_the_hint_on_errors():
+    text = message(lambda scores: scores.nothing)
+    assert "“I see …”" in text
+    assert "“I see …”" not in message(lambda scores: scores)
+
+
 def test_a_stub_is_told_from_an_error():
     def stub(scores):
         raise NotImplementedError
