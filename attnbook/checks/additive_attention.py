@@ -236,7 +236,7 @@ _PREDICT = Exercise(
 )
 
 
-# --------------------------------- 2. Repair attention over pairs, end to end
+# ------------------------- 2. Repair attention over query and key, end to end
 
 _CONCAT_BUGS = {
     "tiled": (
@@ -327,7 +327,7 @@ def _bugs_left(bugs):
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
-    """One matrix is two, side by side: no pair is ever laid end to end."""
+    """One matrix is two, side by side: nothing is ever laid end to end."""
     d_q = query.shape[-1]
     left = query @ weight[:, :d_q].T  # (B, T, d_a)
     right = key @ weight[:, d_q:].T  # (B, S, d_a)

@@ -1018,21 +1018,21 @@ _TEMPERATURE = Exercise(
         ),
         Mistake(
             "bits for nats",
-            "Your entropy is in bits, and the target is in nats.",
+            "It is as if your entropy were in bits. The target is in nats.",
             partial(_temperature, measure=_bits),
             "Which logarithm do you use? np.log2 counts bits, np.log nats.",
         ),
         Mistake(
             "a share for an entropy",
-            "Your entropy is divided by ln S. The target is not a share of "
-            "the most possible.",
+            "It is as if your entropy were divided by ln S. The target is "
+            "not a share of the most possible.",
             partial(_temperature, measure=_share_of_the_most),
             "The line that computes the entropy.",
         ),
         Mistake(
             "a number of keys for an entropy",
-            "You compare exp(entropy), the effective number of keys, with a "
-            "target that is an entropy.",
+            "It is as if you compared exp(entropy), the effective number of "
+            "keys, with a target that is an entropy.",
             partial(_temperature, measure=_number_of_keys),
             "Compare entropy with entropy.",
         ),
@@ -1047,8 +1047,8 @@ _TEMPERATURE = Exercise(
         ),
         Mistake(
             "entropy with its sign lost",
-            "Your entropy is negative, so it is always below the target and "
-            "the search runs to the top of its range.",
+            "It is as if your entropy were negative: always below the "
+            "target, so that the search runs to the top of its range.",
             _plus_log,
             "Entropy is minus the sum of α ln α.",
         ),
