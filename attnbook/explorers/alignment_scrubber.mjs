@@ -1,10 +1,11 @@
 // Scrub through the decoding steps of a trained model: the source tokens
 // light up by weight, and the true alignment can be laid over.
 
+import { argmax, massOnTruth, meanMassOnTruth } from "./arithmetic.mjs";
 import {
-  argmax, clamp, massOnTruth, meanMassOnTruth,
-} from "./arithmetic.mjs";
-import { element as make, explore, number, set, stepper } from "./explorer.mjs";
+  element as make, explore, number, picker, set, stepper, toggle,
+} from "./explorer.mjs";
+import { heatMap, ramp, style as heatStyle } from "./heat_map.mjs";
 import style from "./alignment_scrubber.css";
 
 const weightOf = (weights, i) => ({ "--weight": weights[i] });
@@ -24,9 +25,9 @@ function drawSentence(tools, sentence) {
     oninput: (step) => change({ step }),
   });
   const score = make("p", { class: "score" });
-  const over = make("input", {
-    type: "checkbox", disabled: !truth,
-    onchange: () => change({ show_truth: over.checked }),
+  const over = toggle({
+    label: "Lay the true alignment over", disabled: !truth,
+    oninput: (on) => change({ show_truth: on }),
   });
   const grid = drawGrid(tools, sentence);
   const node = make(
@@ -39,13 +40,12 @@ function drawSentence(tools, sentence) {
     make(
       "div", { class: "beside" },
       score,
-      make("label", { class: "over" }, over, "Lay the true alignment over"),
+      over.node,
     ),
     make(
       "div", { class: "beside" },
       make("p", { class: "part", text: "All steps" }),
-      make("span", { class: "ramp", "aria-hidden": "true" },
-        "weight 0", make("i"), "1"),
+      ramp(),
     ),
     grid.node,
   );
@@ -79,8 +79,9 @@ function drawSentence(tools, sentence) {
       words.push("The true alignment of this sentence is not known.");
     }
     set(score, { text: words.join(" ") });
-    over.checked = get("show_truth") && Boolean(truth);
-    root.classList.toggle("true", over.checked);
+    const laid = get("show_truth") && Boolean(truth);
+    over.show(laid);
+    root.classList.toggle("true", laid);
     const first = argmax(row);
     return (
       `Step ${t + 1}, ${target[t]}: largest weight ${number(row[first])} ` +
@@ -92,91 +93,36 @@ function drawSentence(tools, sentence) {
 
 // All weights, (T, S), as a grid for arrow keys.
 function drawGrid({ get, change }, { source, target, weights, truth }) {
-  const read = make("p", { class: "read number" });
-  const tell = (t, s) => {
-    const is = truth?.[t][s] ? ", a true token" : "";
-    return `${target[t]} from ${source[s]}: ${number(weights[t][s], 3)}${is}`;
-  };
-  let at = { t: get("step"), s: argmax(weights[get("step")]) };
-  const cells = weights.map((row, t) => row.map((_, s) => make("div", {
-    class: truth?.[t][s] ? "cell at" : "cell", role: "gridcell",
-    tabindex: -1, "aria-label": tell(t, s), ...weightOf(row, s),
-    onfocus: () => choose(t, s),
-    onclick: () => cells[t][s].focus(),
-    onpointerenter: () => set(read, { text: tell(t, s) }),
-  })));
-  const columns = source.map((text) =>
-    make("div", { class: "column", role: "columnheader", text }));
-  const rows = cells.map((row, t) => make(
-    "div", { class: "row", role: "row" },
-    make("div", { role: "rowheader", text: target[t] }),
-    ...row,
-  ));
-  const grid = make(
-    "div", {
-      class: "grid", role: "grid",
-      "aria-label": "Weights of every step over the source tokens",
-      onpointerleave: () => set(read, { text: tell(at.t, at.s) }),
-      onkeydown: (event) => {
-        const [dt, ds] = {
-          ArrowUp: [-1, 0], ArrowDown: [1, 0],
-          ArrowLeft: [0, -1], ArrowRight: [0, 1],
-          Home: [0, -Infinity], End: [0, Infinity],
-          PageUp: [-Infinity, 0], PageDown: [Infinity, 0],
-        }[event.key] ?? [0, 0];
-        if (!dt && !ds) return;
-        event.preventDefault();
-        const t = clamp(at.t + dt, 0, target.length - 1);
-        const s = clamp(at.s + ds, 0, source.length - 1);
-        cells[t][s].focus();
-      },
+  const first = (t) => [t, argmax(weights[t])];
+  const map = heatMap({
+    label: "Weights of every step over the source tokens",
+    rows: target, columns: source, corner: "step", at: first(get("step")),
+    look: (t, s) => ({ weight: weights[t][s], kind: truth?.[t][s] && "at" }),
+    tell: (t, s) => {
+      const is = truth?.[t][s] ? ", a true token" : "";
+      return `${target[t]} from ${source[s]}: ${number(weights[t][s], 3)}${is}`;
     },
-    make(
-      "div", { class: "row", role: "row" },
-      make("div", { role: "columnheader", class: "corner", text: "step" }),
-      ...columns,
-    ),
-    ...rows,
-  );
-  const mark = () => {
-    rows.forEach((row, t) => row.classList.toggle("now", t === at.t));
-    cells.flat().forEach((cell) => {
-      const chosen = cell === cells[at.t][at.s];
-      set(cell, { tabindex: chosen ? 0 : -1, "aria-selected": `${chosen}` });
-      cell.classList.toggle("chosen", chosen);
-    });
-    columns.forEach((column, s) => column.classList.toggle("now", s === at.s));
-    set(read, { text: tell(at.t, at.s) });
-  };
-  const choose = (t, s) => {
-    at = { t, s };
-    mark();
-    if (t !== get("step")) change({ step: t });
-  };
+    onchoose: (step) => {
+      if (step !== get("step")) change({ step });
+    },
+  });
   const show = () => {
-    const t = get("step");
-    if (t !== at.t) at = { t, s: argmax(weights[t]) };
-    mark();
+    const step = get("step");
+    map.show(...(step === map.at()[0] ? map.at() : first(step)));
   };
-  return { node: make("div", {}, grid, read), show };
+  return { node: map.node, show };
 }
 
 function render(context) {
-  return explore(context, "Alignment scrubber", style, (tools) => {
+  return explore(context, "Alignment scrubber", heatStyle + style, (tools) => {
     const { root, get, change, say } = tools;
     const sentences = get("sentences");
-    const select = make(
-      "select", {
-        onchange: () => change({ sentence: Number(select.value), step: 0 }),
-      },
-      ...sentences.map(({ label }, i) =>
-        make("option", { value: i, text: label })),
-    );
+    const pick = picker({
+      label: "Sentence", options: sentences.map(({ label }) => label),
+      oninput: (sentence) => change({ sentence, step: 0 }),
+    });
     const place = make("div");
-    root.append(
-      make("label", { class: "pick" }, "Sentence", select),
-      place,
-    );
+    root.append(pick.node, place);
     let shown;
     let view;
     return () => {
@@ -185,7 +131,7 @@ function render(context) {
         shown = chosen;
         view = drawSentence(tools, sentences[chosen]);
         place.replaceChildren(view.node);
-        select.value = chosen;
+        pick.show(chosen);
       }
       say(view.show());
     };

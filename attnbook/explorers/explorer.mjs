@@ -187,6 +187,45 @@ const KEYS = {
   PageDown: -5,
 };
 
+// Choices side by side: native radio buttons. An option is
+// [value, text, disabled].
+export function choice({ label, options, oninput }) {
+  const inputs = options.map(([value, text, disabled]) => {
+    const input = element("input", {
+      type: "radio", name: label, value, disabled,
+      onchange: () => oninput(value),
+    });
+    return [input, element("label", {}, input, text)];
+  });
+  const node = element(
+    "div", { class: "choice", role: "radiogroup", "aria-label": label },
+    element("span", { "aria-hidden": "true", text: label }),
+    element("div", {}, ...inputs.map(([, each]) => each)),
+  );
+  const show = (value) => {
+    for (const [input] of inputs) input.checked = input.value === value;
+  };
+  return { node, show };
+}
+
+export function toggle({ label, disabled, oninput }) {
+  const input = element("input", {
+    type: "checkbox", disabled, onchange: () => oninput(input.checked),
+  });
+  const node = element("label", { class: "toggle" }, input, label);
+  return { node, show: (on) => (input.checked = on) };
+}
+
+// One of a list of texts, by its place.
+export function picker({ label, options, oninput }) {
+  const select = element(
+    "select", { onchange: () => oninput(Number(select.value)) },
+    ...options.map((text, value) => element("option", { value, text })),
+  );
+  const node = element("label", { class: "pick" }, label, select);
+  return { node, show: (place) => (select.value = place) };
+}
+
 // A slider over whole numbers from 0 to count - 1.
 export const stepper = (rest) =>
   slider({ ...rest, min: 0, step: 1, nudge: (at, steps) => at + steps });

@@ -5,7 +5,7 @@ import {
   argmax, blend, clamp, scoreFunctions, softmax, sum,
 } from "./arithmetic.mjs";
 import {
-  element as make, explore, number, plain, set, temperatureSlider,
+  choice, element as make, explore, number, plain, set, temperatureSlider,
 } from "./explorer.mjs";
 import style from "./soft_lookup.css";
 
@@ -250,40 +250,24 @@ function drawAnswer({ get }) {
   return { node, show };
 }
 
-function drawChoice({ get, change }) {
-  const inputs = Object.entries(SCORES).map(([value, text]) => {
-    const input = make("input", {
-      type: "radio", name: "score", value,
-      onchange: () => change({ score: value }),
-    });
-    return [input, make("label", {}, input, text)];
-  });
-  const node = make(
-    "div", { class: "choice", role: "radiogroup", "aria-label": "Score" },
-    make("span", { "aria-hidden": "true", text: "Score" }),
-    make("div", {}, ...inputs.map(([, label]) => label)),
-  );
-  const show = () => {
-    for (const [input] of inputs) input.checked = input.value === get("score");
-  };
-  return { node, show };
-}
-
 function render(context) {
   return explore(context, "Soft look-up", style, (tools) => {
-    const { root, get, say } = tools;
+    const { root, get, change, say } = tools;
     const plane = drawPlane(tools);
     const table = drawTable(tools);
     const answer = drawAnswer(tools);
     const temperature = temperatureSlider(tools);
-    const choice = drawChoice(tools);
+    const score = choice({
+      label: "Score", options: Object.entries(SCORES),
+      oninput: (name) => change({ score: name }),
+    });
     root.append(
       make(
         "div", { class: "lookup" },
         plane.plane,
         make("div", {}, table.node, answer.node),
       ),
-      make("div", { class: "controls two" }, temperature.node, choice.node),
+      make("div", { class: "controls two" }, temperature.node, score.node),
     );
     return () => {
       const query = get("query");
@@ -294,7 +278,7 @@ function render(context) {
       table.show(scores, weights);
       answer.show(weights, output);
       temperature.show();
-      choice.show();
+      score.show(get("score"));
       const first = argmax(weights);
       say(
         `Largest weight ${number(weights[first])} on ${get("labels")[first]}. ` +

@@ -4,6 +4,7 @@
 import {
   argmax, effectiveNumber, entropy, jacobianNorm, softmax, toLog,
 } from "./arithmetic.mjs";
+import { curveTile, style as tileStyle } from "./curve_tile.mjs";
 import {
   TEMPERATURES, element as make, explore, number, set, slider,
   temperatureSlider,
@@ -57,27 +58,10 @@ function drawRows({ get, change }) {
 
 // A number, and how it changes with the temperature.
 function drawTile(title, unit, measure, digits, range) {
-  const text = make("b", { class: "number" });
-  const line = make("polyline");
-  const dot = make("i");
-  const node = make(
-    "div", { class: "tile" },
-    make("p", { text: title }),
-    make("p", {}, text, ` ${unit}`),
-    make(
-      "div", { class: "curve", "aria-hidden": "true" },
-      make("svg", {
-        viewBox: "0 0 1 1", preserveAspectRatio: "none",
-      }, line),
-      dot,
-    ),
-    make(
-      "div", { class: "ends", "aria-hidden": "true" },
-      make("span", { text: String(TEMPERATURES[0]) }),
-      make("span", { text: "temperature" }),
-      make("span", { text: String(TEMPERATURES[1]) }),
-    ),
-  );
+  const { node, draw, show: place } = curveTile({
+    title, unit,
+    ends: [String(TEMPERATURES[0]), "temperature", String(TEMPERATURES[1])],
+  });
   const [from, to] = TEMPERATURES.map(toLog);
   const at = (temperature, scores) =>
     measure(softmax(scores, temperature), temperature);
@@ -91,25 +75,21 @@ function drawTile(title, unit, measure, digits, range) {
       const ys = Array.from({ length: POINTS }, (_, i) =>
         at(10 ** (from + ((to - from) * i) / (POINTS - 1)), scores));
       [low, high] = range ?? [0, Math.max(...ys) || 1];
-      set(line, {
-        points: ys.map((y, i) =>
-          `${(i / (POINTS - 1)).toFixed(4)},` +
-          `${(1 - (y - low) / (high - low)).toFixed(4)}`).join(" "),
-      });
+      draw(0, ys.map((y) => (y - low) / (high - low)));
     }
     const value = at(temperature, scores);
-    set(dot, {
-      "--x": (toLog(temperature) - from) / (to - from),
-      "--y": (value - low) / (high - low),
-    });
-    set(text, { text: number(value, digits) });
+    place(
+      number(value, digits),
+      (toLog(temperature) - from) / (to - from),
+      (value - low) / (high - low),
+    );
     return value;
   };
   return { node, show };
 }
 
 function render(context) {
-  return explore(context, "Softmax dial", style, (tools) => {
+  return explore(context, "Softmax dial", tileStyle + style, (tools) => {
     const { root, get, say } = tools;
     const count = get("scores").length;
     const rows = drawRows(tools);
