@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {
     "00-soft-lookup": "soft_lookup",
     "01-additive-attention": "additive_attention",
+    "05-positions": "positions",
 }
 
 torch.set_num_threads(1)
