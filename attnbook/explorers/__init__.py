@@ -6,7 +6,14 @@ cell works in the published page, in Jupyter, in VS Code and in Colab.
 
 from attnbook.explorers.alignment_scrubber import AlignmentScrubber
 from attnbook.explorers.frames import Frames
+from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
 
-__all__ = ["AlignmentScrubber", "Frames", "SoftLookup", "SoftmaxDial"]
+__all__ = [
+    "AlignmentScrubber",
+    "Frames",
+    "ScaledScores",
+    "SoftLookup",
+    "SoftmaxDial",
+]

@@ -37,6 +37,36 @@ export function jacobianNorm(weights, temperature = 1) {
   return Math.sqrt(Math.max(squared, 0)) / temperature;
 }
 
+export const mean = (xs) => sum(xs) / xs.length;
+
+export function variance(xs) {
+  const middle = mean(xs);
+  return mean(xs.map((x) => (x - middle) ** 2));
+}
+
+// Scores (T, S) of queries (T, D) and keys (S, D) on their first d
+// coordinates, divided by sqrt(d) where scaled.
+export const dotScores = (query, key, d, scaled) =>
+  query.map((q) => key.map((k) => {
+    let total = 0;
+    for (let i = 0; i < d; i++) total += q[i] * k[i];
+    return scaled ? total / Math.sqrt(d) : total;
+  }));
+
+// What the softmax of scores (T, S) is like: the variance of its input, and
+// the means over the rows of entropy, Jacobian norm and largest weight.
+export function softmaxOfScores(scores, temperature) {
+  const weights = scores.map((row) => softmax(row, temperature));
+  const each = (f) => mean(weights.map(f));
+  return {
+    weights,
+    variance: variance(scores.flat()) / temperature ** 2,
+    entropy: each(entropy),
+    jacobian: each((row) => jacobianNorm(row)),
+    largest: each((row) => Math.max(...row)),
+  };
+}
+
 export const blend = (weights, values) => dot(weights, values);
 
 // The weight that a step gives to its true tokens; null where it has none.

@@ -62,6 +62,7 @@ export function heatMap({
       "div", { class: "row", role: "row" },
       make("div", { role: "columnheader", class: "corner", text: corner }),
       ...heads,
+      beside[0]?.cloneNode(),
     ),
     ...lines,
   );

@@ -68,6 +68,20 @@ test("the weight on true tokens leaves out steps without one", () => {
   }
 });
 
+test("variance, entropy, Jacobian and largest weight by d are NumPy's", () => {
+  for (const each of cases.scaled_scores) {
+    const { query, key, d, scaled, temperature } = each;
+    const scores = arithmetic.dotScores(query, key, d, scaled);
+    near(scores.flat(), each.scores);
+    const got = arithmetic.softmaxOfScores(scores, temperature);
+    near(got.weights.flat(), each.weights);
+    near(got.variance, each.variance);
+    near(got.entropy, each.entropy);
+    near(got.largest, each.largest);
+    assert.ok(Math.abs(got.jacobian - each.jacobian) <= 1e-7);
+  }
+});
+
 test("equal steps of a temperature slider are equal ratios", () => {
   for (const temperature of [0.05, 0.5, 1, 20]) {
     near(arithmetic.fromLog(arithmetic.toLog(temperature)), temperature);

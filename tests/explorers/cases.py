@@ -103,6 +103,38 @@ def alignment_cases() -> list[dict]:
     return cases
 
 
+def scaled_score_cases() -> list[dict]:
+    """What the softmax of dot products is like, by d, scale, temperature."""
+    rng = np.random.default_rng(2)
+    cases = []
+    for queries, keys, d in ((1, 1, 4), (3, 5, 8), (6, 4, 64)):
+        query = rng.normal(size=(queries, 64))
+        key = rng.normal(size=(keys, 64))
+        for scaled in (False, True):
+            for temperature in (0.3, 1.0, 8.0):
+                scores = query[:, :d] @ key[:, :d].T  # (T, S)
+                if scaled:
+                    scores = scores / np.sqrt(d)
+                weights = soft_lookup.softmax(scores / temperature)
+                norms = [jacobian_norm(row, 1.0) for row in weights]
+                cases.append(
+                    {
+                        "query": query.tolist(),
+                        "key": key.tolist(),
+                        "d": d,
+                        "scaled": scaled,
+                        "temperature": temperature,
+                        "scores": scores.ravel().tolist(),
+                        "weights": weights.ravel().tolist(),
+                        "variance": float((scores / temperature).var()),
+                        "entropy": float(np.mean([*map(entropy, weights)])),
+                        "jacobian": float(np.mean(norms)),
+                        "largest": float(weights.max(-1).mean()),
+                    }
+                )
+    return cases
+
+
 if __name__ == "__main__":
     print(
         json.dumps(
@@ -110,6 +142,7 @@ if __name__ == "__main__":
                 "lookups": lookup_cases(),
                 "softmaxes": softmax_cases(),
                 "alignments": alignment_cases(),
+                "scaled_scores": scaled_score_cases(),
             }
         )
     )

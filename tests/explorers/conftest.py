@@ -65,8 +65,14 @@ def frames() -> explorers.Frames:
 
 
 @pytest.fixture
-def all_four(lookup, dial, scrubber, frames) -> list:
-    return [lookup, dial, scrubber, frames]
+def scaled() -> explorers.ScaledScores:
+    query, key = np.random.default_rng(0).normal(size=(2, 4, 64))
+    return explorers.ScaledScores(query, key, ["the", "cat", "sat", "down"])
+
+
+@pytest.fixture
+def one_of_each(lookup, dial, scrubber, frames, scaled) -> list:
+    return [lookup, dial, scrubber, frames, scaled]
 
 
 @pytest.fixture

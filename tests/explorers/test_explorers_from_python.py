@@ -30,30 +30,31 @@ def draw(width):
     return fig
 
 
-def all_four():
+def one_of_each():
     return [
         explorers.SoftLookup(KEYS, VALUES, LABELS),
         explorers.SoftmaxDial([2.0, 1.0, 0.5], LABELS),
         explorers.AlignmentScrubber([SENTENCE]),
         explorers.Frames(draw, [0.5, 1.0], label="width", alt="A line"),
+        explorers.ScaledScores(np.ones((2, 8)), np.ones((3, 8))),
     ]
 
 
 def test_an_explorer_shows_a_widget_and_a_text_where_none_can_run():
-    for explorer in all_four():
+    for explorer in one_of_each():
         data, _ = explorer._repr_mimebundle_()
         assert "application/vnd.jupyter.widget-view+json" in data
         assert data["text/plain"] == repr(explorer)
 
 
 def test_the_text_of_an_explorer_is_the_same_in_every_run():
-    for first, second in zip(all_four(), all_four(), strict=True):
+    for first, second in zip(one_of_each(), one_of_each(), strict=True):
         assert repr(first) == repr(second)
         assert "0x" not in repr(first) and first.model_id not in repr(first)
 
 
 def test_the_state_of_an_explorer_is_plain_json_without_buffers():
-    for explorer in all_four():
+    for explorer in one_of_each():
         state = explorer.get_state()
         own = {
             name: value

@@ -302,15 +302,15 @@ def test_frames_change_picture_and_words(show, frames):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 760])
 def test_axe_finds_nothing_and_nothing_is_cut_off(
-    show, all_four, theme, width
+    show, one_of_each, theme, width
 ):
-    page = show(all_four, theme=theme, width=width)
-    page.get_by_label("Lay the true alignment over").check()
+    page = show(one_of_each, theme=theme, width=width)
+    page.get_by_label("Lay the true alignment over").first.check()
     page.wait_for_timeout(200)  # colours fade to their place
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"]) for v in found] == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.get_by_label("Sentence").select_option("a telephone number")
+    page.get_by_label("Sentence").first.select_option("a telephone number")
     page.wait_for_timeout(200)
     found = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"]) for v in found] == []
@@ -332,9 +332,9 @@ def test_the_theme_is_the_pages_not_the_systems(show, lookup, system):
     ("motion", "seconds"), [("reduce", "0s"), ("no-preference", "0.12s")]
 )
 def test_nothing_moves_for_a_reader_who_wants_no_motion(
-    show, all_four, motion, seconds
+    show, one_of_each, motion, seconds
 ):
-    page = show(all_four, reduced_motion=motion)
+    page = show(one_of_each, reduced_motion=motion)
     durations = page.locator(".bar").evaluate_all(
         "es => es.map(e => getComputedStyle(e, '::before').transitionDuration)"
     )
@@ -363,8 +363,8 @@ def test_a_change_is_said_once_and_politely(show, dial):
     expect(live).to_contain_text("Largest weight")
 
 
-def test_every_control_has_a_name_and_room_for_a_finger(show, all_four):
-    page = show(all_four, width=360)
+def test_every_control_has_a_name_and_room_for_a_finger(show, one_of_each):
+    page = show(one_of_each, width=360)
     sliders = page.get_by_role("slider")
     assert sliders.count() >= 7
     for slider in sliders.all():
