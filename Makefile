@@ -120,7 +120,7 @@ grade: $(TEST) ## grade a notebook: make grade NB=exercises/00-soft-lookup.ipynb
 	  exit 2; }
 	$(RUN) -m attnbook.grading "$(NB)" $(ARGS)
 
-bench: $(TEST) ## measure: seconds a chapter, page weight, first figure, grading
+bench: $(TEST) ## measure: PyTorch beside us, chapters, pages, grading
 	$(RUN) -m benchmarks $(ARGS)
 
 clean: ## delete what was built, keep the environment

@@ -12,6 +12,7 @@ from benchmarks import (
     chapter_seconds,
     first_figure,
     grading_seconds,
+    mechanism_ratios,
     page_weight,
 )
 from benchmarks.calibration import calibrate
@@ -20,15 +21,16 @@ from benchmarks.measurement import Measurement, table
 from benchmarks.served_book import served
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("chapters", "pages", "grading")
+PARTS = ("mechanisms", "chapters", "pages", "grading")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=(
-            "Measure seconds a chapter, page weight, the wait for the first "
-            "figure and explorer, and seconds to grade a notebook."
+            "Measure the mechanisms beside PyTorch's own, seconds a chapter, "
+            "page weight, the wait for the first figure and explorer, and "
+            "seconds to grade a notebook."
         ),
     )
     parser.add_argument(
@@ -83,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     calibration = calibrate()
     measured: list[Measurement] = []
     try:
+        if "mechanisms" in parts:
+            print("timing the mechanisms", file=sys.stderr)
+            measured += mechanism_ratios.measure(options.repeats)
         if "chapters" in parts:
             print("running the chapters", file=sys.stderr)
             measured += chapter_seconds.measure(

@@ -10,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks.chapter_seconds import run_notebook
+from benchmarks.mechanism_ratios import ratios
 from benchmarks.measurement import Measurement, median_of, number, table
 from benchmarks.notebook_seconds import as_markdown, newest_cache
 from benchmarks.page_weight import gzipped_bytes
@@ -89,3 +90,15 @@ def test_a_notebook_that_fails_is_named_with_its_reason(tmp_path):
     )
     with pytest.raises(RuntimeError, match=r"broken.ipynb.*division by zero"):
         run_notebook(broken)
+
+
+def test_the_two_sides_of_a_ratio_work_the_same_number_of_times():
+    called = []
+    found = ratios(lambda: called.append("o"), lambda: called.append("t"), 3)
+    assert len(found) == 3
+    assert called.count("o") == called.count("t")
+
+
+def test_a_ratio_of_no_repeats_is_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        ratios(print, print, 0)
