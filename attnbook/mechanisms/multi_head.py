@@ -99,13 +99,13 @@ class MultiHeadAttention(nn.Module):
         )
         with torch.no_grad():
             for rows, projection in zip(
-                module.in_proj_weight.chunk(3), projections
+                module.in_proj_weight.chunk(3), projections, strict=True
             ):
                 projection.weight.copy_(rows)  # (D, D)
             made.output_projection.weight.copy_(module.out_proj.weight)
             if bias:
                 for part, projection in zip(
-                    module.in_proj_bias.chunk(3), projections
+                    module.in_proj_bias.chunk(3), projections, strict=True
                 ):
                     projection.bias.copy_(part)  # (D,)
                 made.output_projection.bias.copy_(module.out_proj.bias)
@@ -209,7 +209,7 @@ class MultiHeadAttention(nn.Module):
             expected is not None
             and all(
                 size == full or (size == 1 and mask.ndim > 2)
-                for size, full in zip(mask.shape, expected)
+                for size, full in zip(mask.shape, expected, strict=True)
             ),
             "mask",
             mask.shape,
