@@ -230,6 +230,27 @@ def _name_terms(app: Sphinx, doctree: nodes.document) -> None:
             slugs.setdefault(name, (0, identifier, name))
 
 
+def _name_cells(app: Sphinx, doctree: nodes.document) -> None:
+    """Let `NN-slug.ipynb#cell-ID` lead to a chapter's code cell by its id.
+
+    A claim can so be linked to the very cell that shows it, and a link to a
+    cell that is gone fails the build.
+    """
+    docname = app.env.docname
+    if not docname.startswith("chapters/"):
+        return
+    notebook = json.loads(
+        Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
+    )
+    ids = [cell.get("id", "") for cell in notebook["cells"]]
+    slugs = app.env.metadata[docname].setdefault("myst_slugs", {})
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") == "cell_code":
+            anchor = f"cell-{ids[cell['cell_index']]}"
+            cell["ids"].append(anchor)
+            slugs.setdefault(anchor, (0, anchor, "this cell"))
+
+
 def _drop_links_to_left_out_pages(
     app: Sphinx, doctree: nodes.document
 ) -> None:
@@ -367,6 +388,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", _keep_numbers_of_long_equations)
     app.connect("doctree-read", _number_figures)
     app.connect("doctree-read", _name_terms)
+    app.connect("doctree-read", _name_cells)
     app.connect("doctree-read", _drop_links_to_left_out_pages)
     app.connect("doctree-read", _mark_lead)
     app.connect("html-page-context", _page_context)

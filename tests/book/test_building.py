@@ -103,6 +103,29 @@ def test_a_broken_reference_fails_the_build_each_time(
         assert "no-such-page" in done.stdout
 
 
+def test_a_page_can_link_to_the_cell_that_shows_a_claim(
+    counted_book, build_book
+):
+    chapter = counted_book / "chapters" / "00-a.ipynb"
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells[1]["id"] = "shown"
+    nbformat.write(notebook, chapter)
+    intro = counted_book / "intro.md"
+    start = intro.read_text()
+    intro.write_text(f"{start}\n[shown](chapters/00-a.ipynb#cell-shown)\n")
+    done = build_book(source=counted_book)
+    assert done.returncode == 0, done.stdout
+    pages = counted_book / "_build" / "html"
+    assert 'href="chapters/00-a.html#cell-shown"' in (
+        pages / "intro.html"
+    ).read_text("utf-8")
+    assert 'id="cell-shown"' in (pages / "chapters/00-a.html").read_text(
+        "utf-8"
+    )
+    intro.write_text(f"{start}\n[gone](chapters/00-a.ipynb#cell-gone)\n")
+    assert build_book(source=counted_book).returncode != 0
+
+
 def test_solutions_can_be_left_out(counted_book, build_book):
     whole = build_book(source=counted_book)
     assert whole.returncode == 0, whole.stdout
