@@ -612,7 +612,13 @@ class Exercise:
         for name, value in zip(
             self._argument_names(case), values, strict=True
         ):
-            names += [name] * len(list(floating_tensors(value)))
+            parts = (
+                {f"{name}[{key!r}]": part for key, part in value.items()}
+                if isinstance(value, Mapping)
+                else {name: value}
+            )
+            for part_name, part in parts.items():
+                names += [part_name] * len(list(floating_tensors(part)))
         return names
 
     def _property_trouble(
