@@ -37,16 +37,20 @@ def masked_softmax(
             "means that the key may be attended to"
         )
     try:
-        mask = mask.expand_as(scores)
+        fits = torch.broadcast_shapes(mask.shape, scores.shape)
     except RuntimeError:
+        fits = None
+    if fits != scores.shape:
         raise ValueError(
             f"mask has shape {tuple(mask.shape)}; expected one that "
             f"broadcasts to the scores, {tuple(scores.shape)}"
-        ) from None
+        )
     scores = scores.masked_fill(~mask, -torch.inf)
+    mask = mask[(None,) * (scores.ndim - mask.ndim)]
     empty = ~mask.any(dim, keepdim=True)
-    scores = scores.masked_fill(empty, 0)
-    return scores.softmax(dim).masked_fill(empty, 0)
+    if not empty.any():  # the usual case needs two passes fewer
+        return scores.softmax(dim)
+    return scores.masked_fill(empty, 0).softmax(dim).masked_fill(empty, 0)
 
 
 class AdditiveAttention(nn.Module):

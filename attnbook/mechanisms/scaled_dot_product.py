@@ -92,7 +92,8 @@ def scaled_dot_product_attention(
             ) from None
     if scale is None:
         scale = 1 / math.sqrt(d_k)
-    scores = query @ key.transpose(-2, -1) * scale  # (..., T, S)
+    # Scaling the T·d_k queries costs less than scaling the T·S scores.
+    scores = query * scale @ key.transpose(-2, -1)  # (..., T, S)
     if bias is not None:
         scores, mask = _biased(scores, bias, mask)
     if causal:
