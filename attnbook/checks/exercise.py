@@ -599,10 +599,16 @@ class Exercise:
                 continue
             found = differences(one, other, name, self.tolerance * 10)
             if found:
+                first = found[0]
+                told = (
+                    first.lines[0]
+                    if first.kind == "nan"
+                    else f"Its entry {first.lines[-1]}"
+                )
                 return "gradient", [
                     f"{where}the values are right, but the gradient with "
                     f"respect to `{name}` is not.",
-                    f"Its entry {found[0].lines[-1]}",
+                    told,
                 ]
         return None
 

@@ -157,3 +157,14 @@ def test_a_module_is_built_with_the_same_random_weights():
         gradients=True,
     )
     assert_sound(made)
+
+
+def test_a_gradient_of_nan_is_called_so():
+    def swept(query, key):
+        """Right forwards; 0/0 on the way back, where a query is 0."""
+        return scores(query, key) + (query - query).sqrt().sum()
+
+    diagnosis = exercise().diagnose(swept)
+    assert diagnosis.kind == "gradient"
+    assert "query holds NaN" in diagnosis.message
+    assert "Its entry NaN" not in diagnosis.message
