@@ -98,16 +98,17 @@ def scaled_dot_product_attention(
         scores, mask = _biased(scores, bias, mask)
     if causal:
         earlier = causal_mask(T, S, scores.device)  # (T, S)
-        mask = earlier if mask is None else _checked(mask) & earlier
+        mask = earlier if mask is None else _fitting(mask, scores) & earlier
     weights = masked_softmax(scores, mask)
     return weights @ value, weights  # (..., T, d_v), (..., T, S)
 
 
-def _checked(mask: Tensor) -> Tensor:
-    """Return the mask if it is boolean.
+def _fitting(mask: Tensor, scores: Tensor) -> Tensor:
+    """Return the mask if it is boolean and broadcasts to the scores.
 
     Raises:
-        TypeError: if it is not.
+        TypeError: if it is not boolean.
+        ValueError: if it does not broadcast.
     """
     if mask.dtype != torch.bool:
         raise TypeError(
@@ -115,7 +116,22 @@ def _checked(mask: Tensor) -> Tensor:
             "means that the key may be attended to; pass numbers to be "
             "added to the scores as bias"
         )
-    return mask
+    return _expanded("mask", mask, scores)
+
+
+def _expanded(name: str, tensor: Tensor, scores: Tensor) -> Tensor:
+    """Broadcast a tensor to the scores.
+
+    Raises:
+        ValueError: if it does not broadcast, naming it.
+    """
+    try:
+        return tensor.expand_as(scores)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} has shape {tuple(tensor.shape)}; expected one that "
+            f"broadcasts to the scores, {tuple(scores.shape)}"
+        ) from None
 
 
 def _biased(
@@ -125,22 +141,16 @@ def _biased(
 
     Raises:
         TypeError: if the bias is not floating point.
-        ValueError: if the bias does not broadcast to the scores.
+        ValueError: if a shape does not broadcast to the scores.
     """
     if not bias.is_floating_point():
         raise TypeError(
             f"bias has dtype {bias.dtype}; expected floating point, which is "
             "added to the scores; pass what may be attended to as mask"
         )
-    try:
-        bias = bias.expand_as(scores)
-    except RuntimeError:
-        raise ValueError(
-            f"bias has shape {tuple(bias.shape)}; expected one that "
-            f"broadcasts to the scores, {tuple(scores.shape)}"
-        ) from None
+    bias = _expanded("bias", bias, scores)
     masked = bias == -torch.inf
     if not masked.any():
         return scores + bias, mask
-    allowed = ~masked if mask is None else _checked(mask) & ~masked
+    allowed = ~masked if mask is None else _fitting(mask, scores) & ~masked
     return scores + bias.masked_fill(masked, 0), allowed

@@ -1,0 +1,217 @@
+"""Which score learns a dictionary, at which size of query and key?
+
+    python -m attnbook.experiments.dictionary_lookup
+
+trains four scores to look symbols up in a dictionary that is drawn anew for
+each example, and writes `dictionary_lookup.csv`: one row a score, size, rate,
+seed and number of steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbook.experiments import FOLDER, write_table
+
+SCORES = ("unscaled", "unscaled, small start", "scaled", "additive")
+SIZES = (16, 32, 64, 128, 256, 512, 1024)
+RATES = (1e-3, 3e-3)
+STEPS = (100, 300, 1000)
+
+SYMBOLS = 32  # that a key may be
+KEYS = 16  # in each dictionary, all different
+VALUES = 16  # in each dictionary, in random order
+WIDTH = 32  # of the embedding of a symbol
+BATCH = 128
+DEAD = 1e-3  # a row of softmax with a smaller Jacobian (Frobenius norm)
+
+
+class Dictionary(NamedTuple):
+    """A batch of dictionaries, with one question for each."""
+
+    query: Tensor  # (B,), a symbol that is among the keys
+    key: Tensor  # (B, S), symbols
+    value: Tensor  # (B, S), values
+    answer: Tensor  # (B,), the value that stands at the query's key
+
+
+def draw(
+    batch: int, generator: torch.Generator, symbols: int = SYMBOLS
+) -> Dictionary:
+    """Draw dictionaries of `KEYS` entries, each with a question."""
+    key = torch.rand(batch, symbols, generator=generator).argsort(1)[:, :KEYS]
+    value = torch.rand(batch, VALUES, generator=generator).argsort(1)[:, :KEYS]
+    place = torch.randint(KEYS, (batch,), generator=generator)
+    rows = torch.arange(batch)
+    return Dictionary(key[rows, place], key, value, value[rows, place])
+
+
+class LookUp(nn.Module):
+    """Soft look-up in a dictionary, with learnt query and key projections.
+
+    The coordinates of queries and keys have variance 1 at the start, as in
+    the argument of Vaswani et al. (2017), footnote 4; after a small start,
+    1/√d. The blended value is compared with each symbol's own.
+
+    Args:
+        score: one of `SCORES`.
+        d: width of queries and keys; in additive attention, of its hidden
+            layer.
+    """
+
+    def __init__(self, score: str, d: int):
+        super().__init__()
+        if score not in SCORES:
+            raise ValueError(
+                f"score is {score!r}; expected one of {', '.join(SCORES)}"
+            )
+        self.score, self.d = score, d
+        start = WIDTH**-0.5
+        if score == "unscaled, small start":
+            start *= d**-0.25
+        self.symbol = nn.Parameter(torch.randn(SYMBOLS, WIDTH))
+        self.query_projection = nn.Parameter(start * torch.randn(WIDTH, d))
+        self.key_projection = nn.Parameter(start * torch.randn(WIDTH, d))
+        self.value = nn.Parameter(torch.randn(VALUES, WIDTH))
+        if score == "additive":
+            self.v = nn.Parameter(torch.randn(d) * d**-0.5)
+
+    def compare(self, query: Tensor, key: Tensor) -> Tensor:
+        """Score queries (..., T, d) against keys (..., S, d)."""
+        if self.score == "additive":
+            hidden = query[..., :, None, :] + key[..., None, :, :]
+            return hidden.tanh() @ self.v  # (..., T, S)
+        scores = query @ key.transpose(-2, -1)  # (..., T, S)
+        return scores / math.sqrt(self.d) if self.score == "scaled" else scores
+
+    def read(self, scores: Tensor, value: Tensor) -> Tensor:
+        """Turn scores (B, S) and values (B, S) into logits (B, VALUES)."""
+        weights = scores.softmax(-1)  # (B, S)
+        output = (weights[..., None] * self.value[value]).sum(1)  # (B, WIDTH)
+        return output @ self.value.T / math.sqrt(WIDTH)
+
+    def forward(self, batch: Dictionary) -> Tensor:
+        """Answer a batch: logits (B, VALUES).
+
+        Each pair of symbols is scored once, however often it occurs.
+        """
+        pairs = self.compare(
+            self.symbol @ self.query_projection,
+            self.symbol @ self.key_projection,
+        )  # (SYMBOLS, SYMBOLS)
+        return self.read(pairs[batch.query[:, None], batch.key], batch.value)
+
+
+def jacobian_norm(weights: Tensor) -> Tensor:
+    """Frobenius norm of diag(α) − ααᵀ, for weights α (..., S)."""
+    square = weights.square()
+    total = square.sum(-1)
+    norm = total - 2 * (square * weights).sum(-1) + total.square()
+    return norm.clamp(min=0).sqrt()
+
+
+def measure(model: LookUp, batch: Dictionary) -> dict[str, float]:
+    """Accuracy, dead rows, and how the gradient is shared out.
+
+    A row is one example: one query with its keys. "query gradient" is the
+    norm of the derivative of an example's loss in its embedded query.
+    """
+    query = model.symbol[batch.query].detach().requires_grad_()  # (B, WIDTH)
+    scores = model.compare(
+        (query @ model.query_projection)[:, None],
+        (model.symbol @ model.key_projection)[batch.key],
+    )[:, 0]  # (B, S)
+    logits = model.read(scores, batch.value)
+    loss = F.cross_entropy(logits, batch.answer, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, query)
+    norms = gradient.norm(dim=-1)  # (B,)
+    wrong = logits.argmax(-1) != batch.answer
+    dead = jacobian_norm(scores.softmax(-1).double()) < DEAD
+    return {
+        "accuracy": 1 - wrong.double().mean().item(),
+        "dead": dead.double().mean().item(),
+        "dead and wrong": (dead & wrong).double().mean().item(),
+        "query gradient, median": norms.median().item(),
+        "query gradient, mean": norms.mean().item(),
+        "query gradient, largest": norms.max().item(),
+    }
+
+
+def fit(
+    model: LookUp, rate: float, seed: int, steps: Iterable[int]
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Train with Adam; yield the measures before, and after each of `steps`.
+
+    The examples measured on are drawn apart from those trained on.
+    """
+    steps = sorted(steps)
+    generator = torch.Generator().manual_seed(1_000 + seed)
+    unseen = draw(1024, torch.Generator().manual_seed(2_000 + seed))
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    yield 0, measure(model, unseen)
+    for step in range(1, steps[-1] + 1):
+        batch = draw(BATCH, generator)
+        loss = F.cross_entropy(model(batch), batch.answer)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step in steps:
+            yield step, measure(model, unseen)
+
+
+def run(
+    scores: Iterable[str] = SCORES,
+    sizes: Iterable[int] = SIZES,
+    rates: Iterable[float] = RATES,
+    seeds: Iterable[int] = (0, 1, 2),
+    steps: Iterable[int] = STEPS,
+) -> list[dict]:
+    """Train each score at each size and rate, once a seed.
+
+    Returns:
+        The rows of the table; step 0 is before training.
+    """
+    torch.set_num_threads(1)
+    rows = []
+    for score in scores:
+        for d in sizes:
+            for rate in rates:
+                for seed in seeds:
+                    torch.manual_seed(seed)
+                    model = LookUp(score, d)
+                    for step, found in fit(model, rate, seed, steps):
+                        rows.append(
+                            {
+                                "score": score,
+                                "d": d,
+                                "rate": rate,
+                                "seed": seed,
+                                "steps": step,
+                                **{k: f"{v:.4g}" for k, v in found.items()},
+                            }
+                        )
+                    print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Run the study from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    rows = run(seeds=arguments.seeds, steps=arguments.steps)
+    write_table(arguments.out / "dictionary_lookup.csv", rows)
+
+
+if __name__ == "__main__":
+    main()
