@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -14,6 +16,7 @@ NAMES = (
     "chromium-browser",
     "google-chrome",
     "google-chrome-stable",
+    "chrome",
 )
 
 # Neither a sandbox, which root has not, nor calls to its maker.
@@ -28,9 +31,24 @@ FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """The path of a Chromium; the variable CHROMIUM goes before PATH."""
-    chosen = os.environ.get("CHROMIUM")
-    return chosen or next(filter(None, map(shutil.which, NAMES)), None)
+    """The browser that `CHROMIUM` names, else one on the path, else
+    the one that Playwright has installed for itself."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return shutil.which(named)
+    installed = next(filter(None, map(shutil.which, NAMES)), None)
+    return installed or playwrights_own()
+
+
+def playwrights_own() -> str | None:
+    """Where `playwright install chromium` puts its browser."""
+    default = Path.home() / ".cache" / "ms-playwright"
+    if sys.platform == "darwin":
+        default = Path.home() / "Library" / "Caches" / "ms-playwright"
+    top = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", default))
+    names = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
+    found = [path for name in names for path in top.glob(f"chromium-*/{name}")]
+    return str(sorted(found)[-1]) if found else None
 
 
 @contextmanager

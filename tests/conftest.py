@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-def find_chromium() -> str | None:
-    """The browser that ``CHROMIUM`` names, else one on the path, else
-    the one that Playwright has installed for itself."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return shutil.which(named)
-    installed = next(filter(None, map(shutil.which, NAMES)), None)
-    return installed or playwrights_own()
-
-
-def playwrights_own() -> str | None:
-    """Where ``playwright install chromium`` puts its browser."""
-    default = Path.home() / ".cache" / "ms-playwright"
-    if sys.platform == "darwin":
-        default = Path.home() / "Library" / "Caches" / "ms-playwright"
-    top = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", default))
-    names = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
-    found = [path for name in names for path in top.glob(f"chromium-*/{name}")]
-    return str(sorted(found)[-1]) if found else None
-
+from benchmarks.chromium import FLAGS, find_chromium
 
 NEEDED = """\
 No Chromium was found, and some of these tests need one. Do one of:
@@ -71,7 +37,7 @@ def chromium() -> Iterator:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=list(QUIET)
+            executable_path=find_chromium(), args=list(FLAGS)
         )
         yield browser
         browser.close()
