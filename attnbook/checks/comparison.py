@@ -345,7 +345,8 @@ def kind_of(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return f"the boolean {bool(value)}"
     if is_number(value):
-        return f"the number {value:.4g}"
+        whole = isinstance(value, (int, np.integer))
+        return f"the number {value}" if whole else f"the number {value:.4g}"
     if isinstance(value, str):
         return "a string"
     if isinstance(value, (tuple, list)):

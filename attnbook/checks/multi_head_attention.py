@@ -42,7 +42,7 @@ def _padding(lengths, S):
     return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
 
 
-def _named(function, rows):
+def _named(function, rows) -> list[Mistake]:
     """Mistakes of a function that takes the keyword `mistake`."""
     return [
         Mistake(name, sentence, partial(function, mistake=key), look)
@@ -369,6 +369,8 @@ def _attend_with_heads(
         apart = scores.view(B, num_heads, T, S)
         apart = masked_softmax(apart, mask[:, None, None], 1)
         weights = apart.reshape(-1, T, S)
+    elif "over the rows" in bugs:
+        weights = masked_softmax(scores, allowed, 0)
     elif "late mask" in bugs:
         weights = scores.softmax(dim) * allowed
     elif "inverted" in bugs:
@@ -384,6 +386,9 @@ def _attend_with_heads(
     output = weights @ content  # (B·H, T, d_v)
     if "merged" in bugs or everywhere:
         output = output.reshape(B, T, -1)
+    elif "sentences last" in bugs:
+        output = output.view(num_heads, B, T, -1)
+        output = output.permute(1, 2, 0, 3).reshape(B, T, -1)
     else:
         output = output.view(B, num_heads, T, -1)
         order = (0, 2, 3, 1) if "interleaved" in bugs else (0, 2, 1, 3)
@@ -586,6 +591,20 @@ _HEADS = Exercise(
                 "The keys are the last axis: dim=-1.",
             ),
             (
+                "over the rows",
+                "a softmax over sentences and heads",
+                "The weights sum to 1 over the folded rows: sentences and "
+                "heads. Each row must spend 1 over its keys.",
+                "The keys are the last axis: dim=-1.",
+            ),
+            (
+                "sentences last",
+                "sentences and heads changed over",
+                "The folded rows are read as heads first, then sentences. "
+                "They were folded with the sentences outermost.",
+                "Row b · H + h: unfold to (B, H, T, d_v).",
+            ),
+            (
                 "no output projection",
                 "the output projection is missing",
                 "The heads lie side by side and nothing mixes them.",
@@ -635,7 +654,7 @@ def _divergence(p, q):
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
 
 
-def _head_distances(weights, query_mask, mistake=None):
+def _head_distances(weights, query_mask, mistake=None, least=0.0):
     H = weights.shape[1]
     apart = weights.transpose(0, 1)  # (H, B, T, S)
     if mistake == "padding":
@@ -652,7 +671,13 @@ def _head_distances(weights, query_mask, mistake=None):
         between = -(middle * middle.log()).sum(-1)
         each = between - (entropy[:, None] + entropy[None]) / 2
         return each.mean(-1)
-    if mistake == "kl":
+    if mistake == "0/0":
+        each = torch.xlogy(p, p / middle) + torch.xlogy(q, q / middle)
+        each = each.sum(-1) / 2
+    elif mistake == "backwards":
+        each = _divergence(middle, p.clamp(min=least))
+        each = (each + _divergence(middle, q.clamp(min=least))) / 2
+    elif mistake == "kl":
         each = _divergence(p, q)
     elif mistake == "both kl":
         each = (_divergence(p, q) + _divergence(q, p)) / 2
@@ -758,6 +783,146 @@ def _places_of_the_keys_do_not_count(answer):
     return torch.allclose(after, before, atol=1e-5)
 
 
+_DISTANCE_MISTAKES = [
+    (
+        "padding",
+        "padding is counted",
+        "Rows of padding are counted as if they were real.",
+        "query_mask is True for the rows that count.",
+    ),
+    (
+        "all rows below",
+        "divided by all rows",
+        "The sum holds the real rows alone, and you divided it by B · T.",
+        "Divide by the number of rows that count.",
+    ),
+    (
+        "sentences",
+        "a mean of means",
+        "You took a mean for each sentence, then the mean of those. "
+        "A short sentence then counts as much as a long one.",
+        "Sum over all rows of the batch, then divide once.",
+    ),
+    (
+        "sum",
+        "a sum over the rows",
+        "The rows are added up. Asked is their mean, so that a "
+        "longer text gives no larger distance.",
+        "Divide by the number of rows that count.",
+    ),
+    (
+        "over keys",
+        "a mean over the keys",
+        "The terms of one row are averaged. They belong summed over "
+        "the keys, as in the formula.",
+        "sum over S, mean over the rows.",
+    ),
+    (
+        "nan",
+        "0 · log 0",
+        "A weight of exactly 0 has the logarithm -inf, and 0 · "
+        "(-inf) is NaN. Its term should be 0.",
+        "torch.xlogy(p, p), or torch.special.entr.",
+    ),
+    (
+        "kl",
+        "the divergence of one head from the other",
+        "This is KL(p ‖ q): not symmetric, and infinite where one "
+        "head has a weight of 0 and the other has not.",
+        "Compare both with the middle, m = (p + q)/2.",
+    ),
+    (
+        "both kl",
+        "both divergences, without the middle",
+        "You averaged KL(p ‖ q) and KL(q ‖ p). That is symmetric, but "
+        "still infinite where one of them is 0.",
+        "Compare both with the middle, m = (p + q)/2.",
+    ),
+    (
+        "one side",
+        "one half of the pair",
+        "Only p is compared with the middle. The result is not symmetric.",
+        "KL(p ‖ m) and KL(q ‖ m), half of each.",
+    ),
+    (
+        "no half",
+        "the halves are left out",
+        "You added both divergences whole. Two heads that share "
+        "nothing then get 1.386 in place of log 2 = 0.693.",
+        "½ before each of the two terms.",
+    ),
+    (
+        "sum in the middle",
+        "the middle is a sum",
+        "m is p + q, which sums to 2. All distances come out log 2 too low.",
+        "m = (p + q)/2.",
+    ),
+    (
+        "bits",
+        "bits in place of nats",
+        "This is the distance in bits. Here it is in nats: two heads "
+        "that share nothing get log 2 = 0.693, not 1.",
+        "torch.log, not torch.log2.",
+    ),
+    (
+        "root",
+        "the square root",
+        "This is the root of the divergence, as SciPy's "
+        "`jensenshannon` returns it.",
+        "The divergence itself: no root.",
+    ),
+    (
+        "upside down",
+        "the sign",
+        "A distance is not negative. The entropy of the middle is "
+        "the larger one.",
+        "Entropy of the middle less the mean of the two entropies.",
+    ),
+    (
+        "entropies",
+        "how sharp, not where",
+        "You compared entropies: two heads that are equally sharp and "
+        "look at different tokens get 0.",
+        "The entropy of the *middle* is missing.",
+    ),
+    (
+        "variation",
+        "half the sum of differences",
+        "This is the total variation distance. It is a fair measure, "
+        "and another one.",
+        "The formula has logarithms.",
+    ),
+    (
+        "cosine",
+        "one less the cosine",
+        "You compared the rows by their cosine. It is a fair measure, "
+        "and another one.",
+        "The formula has logarithms.",
+    ),
+    (
+        "of the averages",
+        "averaged before compared",
+        "You averaged the maps over the rows and compared the "
+        "averages. Heads that differ in each row may agree on "
+        "average.",
+        "Compare row by row, then take the mean.",
+    ),
+    (
+        "nothing over nothing",
+        "0 rows",
+        "Where no row counts you divide by 0. The distances are 0 then.",
+        "The case “no row counts”: how many rows has it?",
+    ),
+    (
+        "0/0",
+        "0/0 in the logarithm",
+        "Where both heads have the weight 0, p/m is 0/0. The term "
+        "should be 0.",
+        "Take the logarithms apart, or use the entropies of hint 3.",
+    ),
+]
+
+
 _DISTANCES = Exercise(
     "04-head-distances",
     "Measure how far apart the heads look",
@@ -780,144 +945,21 @@ _DISTANCES = Exercise(
         _maps_case("a sentence without rows", [0, 4], 2, 4, 3, seed=25),
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
     ],
-    mistakes=_named(
-        _head_distances,
-        [
-            (
-                "padding",
-                "padding is counted",
-                "Rows of padding are counted as if they were real.",
-                "query_mask is True for the rows that count.",
-            ),
-            (
-                "all rows below",
-                "divided by all rows",
-                "The sum holds the real rows alone, and you divided it by "
-                "B · T.",
-                "Divide by the number of rows that count.",
-            ),
-            (
-                "sentences",
-                "a mean of means",
-                "You took a mean for each sentence, then the mean of those. "
-                "A short sentence then counts as much as a long one.",
-                "Sum over all rows of the batch, then divide once.",
-            ),
-            (
-                "sum",
-                "a sum over the rows",
-                "The rows are added up. Asked is their mean, so that a "
-                "longer text gives no larger distance.",
-                "Divide by the number of rows that count.",
-            ),
-            (
-                "over keys",
-                "a mean over the keys",
-                "The terms of one row are averaged. They belong summed over "
-                "the keys, as in the formula.",
-                "sum over S, mean over the rows.",
-            ),
-            (
-                "nan",
-                "0 · log 0",
-                "A weight of exactly 0 has the logarithm -inf, and 0 · "
-                "(-inf) is NaN. Its term should be 0.",
-                "torch.xlogy(p, p), or torch.special.entr.",
-            ),
-            (
-                "kl",
-                "the divergence of one head from the other",
-                "This is KL(p ‖ q): not symmetric, and infinite where one "
-                "head has a weight of 0 and the other has not.",
-                "Compare both with the middle, m = (p + q)/2.",
-            ),
-            (
-                "both kl",
-                "both divergences, without the middle",
-                "You averaged KL(p ‖ q) and KL(q ‖ p). That is symmetric, but "
-                "still infinite where one of them is 0.",
-                "Compare both with the middle, m = (p + q)/2.",
-            ),
-            (
-                "one side",
-                "one half of the pair",
-                "Only p is compared with the middle. The result is not "
-                "symmetric.",
-                "KL(p ‖ m) and KL(q ‖ m), half of each.",
-            ),
-            (
-                "no half",
-                "the halves are left out",
-                "You added both divergences whole. Two heads that share "
-                "nothing then get 1.386 in place of log 2 = 0.693.",
-                "½ before each of the two terms.",
-            ),
-            (
-                "sum in the middle",
-                "the middle is a sum",
-                "m is p + q, which sums to 2. All distances come out log 2 "
-                "too low.",
-                "m = (p + q)/2.",
-            ),
-            (
-                "bits",
-                "bits in place of nats",
-                "This is the distance in bits. Here it is in nats: two heads "
-                "that share nothing get log 2 = 0.693, not 1.",
-                "torch.log, not torch.log2.",
-            ),
-            (
-                "root",
-                "the square root",
-                "This is the root of the divergence, as SciPy's "
-                "`jensenshannon` returns it.",
-                "The divergence itself: no root.",
-            ),
-            (
-                "upside down",
-                "the sign",
-                "A distance is not negative. The entropy of the middle is "
-                "the larger one.",
-                "Entropy of the middle less the mean of the two entropies.",
-            ),
-            (
-                "entropies",
-                "how sharp, not where",
-                "You compared entropies: two heads that are equally sharp and "
-                "look at different tokens get 0.",
-                "The entropy of the *middle* is missing.",
-            ),
-            (
-                "variation",
-                "half the sum of differences",
-                "This is the total variation distance. It is a fair measure, "
-                "and another one.",
-                "The formula has logarithms.",
-            ),
-            (
-                "cosine",
-                "one less the cosine",
-                "You compared the rows by their cosine. It is a fair measure, "
-                "and another one.",
-                "The formula has logarithms.",
-            ),
-            (
-                "of the averages",
-                "averaged before compared",
-                "You averaged the maps over the rows and compared the "
-                "averages. Heads that differ in each row may agree on "
-                "average.",
-                "Compare row by row, then take the mean.",
-            ),
-            (
-                "nothing over nothing",
-                "0 rows",
-                "Where no row counts you divide by 0. The distances are 0 "
-                "then.",
-                "The case “no row counts”: how many rows has it?",
-            ),
-        ],
-    ),
+    mistakes=[
+        *_named(_head_distances, _DISTANCE_MISTAKES),
+        Mistake(
+            "divergences the wrong way round",
+            "You compare the middle with each head, KL(m ‖ p). Asked is each "
+            "head against the middle, KL(p ‖ m).",
+            partial(_head_distances, mistake="backwards"),
+            "F.kl_div(x, y) is KL(y ‖ eˣ): the logarithm goes first and "
+            "belongs to m.",
+            also=[
+                partial(_head_distances, mistake="backwards", least=least)
+                for least in (1e-12, 1e-10, 1e-09, 1e-08, 1e-06)
+            ],
+        ),
+    ],
     right_answers=[
         _distances_by_loops,
         _distances_by_kl_div,
@@ -956,6 +998,12 @@ def _talking_heads(
         before, after = after, before
     elif mistake == "transposed":
         before, after = before.T, after.T
+    elif mistake == "scores transposed":
+        before = before.T
+    elif mistake == "weights transposed":
+        after = after.T
+    if mistake == "mask on the heads":
+        allowed = mask[:, None]  # (B, 1, S) meets (B, H, T, S) from the right
     scores = query @ key.transpose(-2, -1)  # (B, H_k, T, S)
     if mistake == "by d":
         scores = scores / d_k
@@ -969,7 +1017,7 @@ def _talking_heads(
         scores = scores.masked_fill(~allowed, -1e9)
     if mistake == "weights first":
         scores = masked_softmax(scores, allowed)
-    if mistake != "silent scores":
+    if mistake not in ("silent scores", "silent"):
         scores = _mix(before, scores)  # (B, H, T, S)
     if mistake in ("early mask", "early -1e9", "unmasked"):
         weights = scores.softmax(-1)
@@ -981,6 +1029,8 @@ def _talking_heads(
         weights = masked_softmax(scores, allowed, 1)
     elif mistake == "over queries":
         weights = masked_softmax(scores, allowed, 2)
+    elif mistake == "-1e9":
+        weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
     elif mistake == "nan":
         weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
     elif mistake == "weights first":
@@ -989,7 +1039,7 @@ def _talking_heads(
         weights = masked_softmax(scores, allowed)
     if mistake == "outputs mixed":
         return _mix(after, weights @ value), _mix(after, weights)
-    if mistake != "silent weights":
+    if mistake not in ("silent weights", "silent"):
         plain = weights
         weights = _mix(after, weights)  # (B, H_v, T, S)
         if mistake == "plain weights returned":
@@ -1115,6 +1165,35 @@ _TALKING = Exercise(
                 "new[g] is the sum over h of matrix[g, h] · old[h].",
             ),
             (
+                "scores transposed",
+                "mix_scores transposed",
+                "The first mixing goes by columns. The heads that come out "
+                "are the *rows* of the matrix, as in nn.Linear.",
+                "new[i] is the sum over h of mix_scores[i, h] · old[h].",
+            ),
+            (
+                "weights transposed",
+                "mix_weights transposed",
+                "The second mixing goes by columns. The heads that come out "
+                "are the *rows* of the matrix, as in nn.Linear.",
+                "new[g] is the sum over i of mix_weights[g, i] · old[i].",
+            ),
+            (
+                "silent",
+                "heads that do not talk",
+                "This is plain multi-head attention: neither the scores nor "
+                "the weights are mixed.",
+                "Both small matrices: are they used?",
+            ),
+            (
+                "mask on the heads",
+                "a mask that lands on the heads",
+                "mask[:, None] is (B, 1, S), and next to (B, H, T, S) its B "
+                "stands where the heads are: each *head* gets the mask of a "
+                "sentence.",
+                "Shapes are matched from the right: mask[:, None, None].",
+            ),
+            (
                 "swapped",
                 "the two matrices changed over",
                 "mix_weights mixes the scores and mix_scores the weights.",
@@ -1220,6 +1299,13 @@ _TALKING = Exercise(
                 "masked_softmax(scores, mask[:, None, None]).",
             ),
             (
+                "-1e9",
+                "-1e9 in place of -inf",
+                "A sentence with nothing to attend to gets equal weights: "
+                "all its scores are -1e9. Its weights should be 0.",
+                "masked_softmax handles such rows.",
+            ),
+            (
                 "nan",
                 "an empty row of -inf",
                 "A sentence with nothing to attend to has only scores of "
@@ -1292,6 +1378,10 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
         heads = W_o.view(D, d_v, num_heads).transpose(1, 2)
         scaled = W_o * gates.repeat(d_v)
         scaled = scaled[:, keep.repeat(d_v)][:, None]
+    elif mistake == "output interleaved":
+        d_v = mean.shape[1]
+        scaled = W_o.view(D, d_v, num_heads) * gates
+        scaled = scaled[..., keep]
     elif mistake == "gate forgotten":
         scaled = heads[:, keep]
     elif mistake in ("gate in the values", "gate on the weight alone"):
@@ -1310,12 +1400,11 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
     else:
         scaled = scaled[:, keep]
     pruned["output_weight"] = scaled.reshape(D, -1)  # (D, K·d_v)
-    if mistake == "rows of the output":
-        rows = keep.repeat_interleave(mean.shape[1])
+    if mistake in ("rows of the output", "rows, without the gate"):
         on = gates.repeat_interleave(mean.shape[1])
-        pruned["output_weight"] = (
-            (W_o * on)[rows] if len(rows) == D else (W_o * on)[: rows.sum()]
-        )
+        W_cut = W_o * on if mistake == "rows of the output" else W_o
+        rows = keep.repeat_interleave(-(-D // num_heads))[:D]
+        pruned["output_weight"] = W_cut[rows]
     rest = 1 - gates
     if mistake == "mean forgotten":
         rest = torch.zeros_like(gates)
@@ -1328,7 +1417,9 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
     elif mistake == "mean with the pruned columns":
         # The columns carry the gate already, 0 where a head is pruned.
         rest = (1 - gates) * gates
-    if mistake == "mean without the matrix":
+    if mistake == "matrix transposed":
+        pruned["output_bias"] = b_o + W_o.T @ (rest[:, None] * mean).flatten()
+    elif mistake == "mean without the matrix":
         pruned["output_bias"] = b_o + (rest[:, None] * mean).flatten()[:D]
     elif mistake == "new bias alone":
         pruned["output_bias"] = torch.einsum("ohd,h,hd->o", heads, rest, mean)
@@ -1339,6 +1430,8 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
         pruned["output_bias"] = b_o + torch.einsum(
             "ohd,h,hd->o", heads, rest, mean
         )  # (D,)
+    if mistake == "new parameters":
+        return {name: torch.nn.Parameter(x) for name, x in pruned.items()}
     if mistake == "detached":
         return {name: x.detach() for name, x in pruned.items()}
     return pruned
@@ -1441,6 +1534,155 @@ def _pruned_attends_as_the_gated(answer):
     return torch.allclose(*outputs, atol=1e-4)
 
 
+_PRUNE_MISTAKES = [
+    (
+        "zeroed",
+        "zeros in place of a cut",
+        "The pruned heads are set to zero and still there: nothing "
+        "gets smaller.",
+        "Take the rows of the heads that stay: K · d of them.",
+    ),
+    (
+        "inverted",
+        "the pruned heads kept",
+        "You kept the heads with gate 0 and cut the others.",
+        "gate != 0 are those that stay.",
+    ),
+    (
+        "interleaved",
+        "every H-th row taken for a head",
+        "Rows are taken H apart. A head has d rows that stand side by side.",
+        "Head h has the rows h · d to (h + 1) · d.",
+    ),
+    (
+        "output interleaved",
+        "every H-th column taken for a head",
+        "Columns of output_weight are taken H apart. A head has d_v "
+        "columns that stand side by side.",
+        "view(D, H, d_v), not view(D, d_v, H).",
+    ),
+    (
+        "one width",
+        "one width for all matrices",
+        "Queries and keys are cut by d_v. They are d_k wide.",
+        "len(layer['query_weight']) // num_heads, and so for each.",
+    ),
+    (
+        "whole biases",
+        "biases left whole",
+        "The matrices are cut and their biases are not.",
+        "query_bias, key_bias and value_bias lose the same rows.",
+    ),
+    (
+        "gate forgotten",
+        "gates of a half taken for 1",
+        "Heads that stay are kept at full strength. Each has its gate.",
+        "Multiply the columns of head h in output_weight by gate[h].",
+    ),
+    (
+        "gate in the values",
+        "the gate in the value projection",
+        "The output would be the same, but query, key and value "
+        "projections stay as they are.",
+        "Multiply the columns of head h in output_weight by gate[h].",
+    ),
+    (
+        "gate on the weight alone",
+        "a gate that misses the value's bias",
+        "The gate is in value_weight and not in value_bias, so part "
+        "of the head stays at full strength.",
+        "Multiply the columns of head h in output_weight by gate[h].",
+    ),
+    (
+        "gate twice",
+        "the gate twice",
+        "The gate is in the values and in output_weight: it counts squared.",
+        "Only the columns of output_weight carry it.",
+    ),
+    (
+        "scaled up",
+        "rescaled by H/K",
+        "What remains is multiplied by H/K, as dropout does. The "
+        "gates alone say how strong a head is.",
+        "No factor but gate[h].",
+    ),
+    (
+        "negative dropped",
+        "a negative gate taken for 0",
+        "Heads with a negative gate are cut. Only a gate of exactly 0 prunes.",
+        "gate != 0, not gate > 0.",
+    ),
+    (
+        "below a half",
+        "a threshold",
+        "Heads with a small gate are cut. Only a gate of exactly 0 prunes.",
+        "gate != 0, without a threshold.",
+    ),
+    (
+        "mean forgotten",
+        "the means are left out",
+        "A pruned head leaves nothing behind. It should leave its "
+        "mean, as part of the bias.",
+        "output_bias: add the columns of head h times (1 - gate[h]) "
+        "· mean[h].",
+    ),
+    (
+        "mean of all heads",
+        "the whole mean of every head",
+        "Each head leaves its whole mean. Only the part that the gate "
+        "takes away is replaced.",
+        "The factor is 1 - gate[h].",
+    ),
+    (
+        "mean of pruned heads alone",
+        "only pruned heads leave a mean",
+        "Heads that are gated and stay leave (1 - gate[h]) · mean[h] too.",
+        "The formula holds for each head, whatever its gate.",
+    ),
+    (
+        "mean of kept heads",
+        "the gate where its rest belongs",
+        "The means are weighted by the gate. It is what the gate "
+        "takes away that is replaced.",
+        "The factor is 1 - gate[h].",
+    ),
+    (
+        "mean with the pruned columns",
+        "means through columns that are already gated",
+        "The means went through columns that the gate had scaled, so "
+        "a pruned head leaves nothing.",
+        "Make output_bias from the columns as they were.",
+    ),
+    (
+        "mean without the matrix",
+        "means that skip the output projection",
+        "The means are added to output_bias as they are. A head's "
+        "output goes through its columns of output_weight first.",
+        "(D, d_v) @ (d_v,) for each head.",
+    ),
+    (
+        "matrix transposed",
+        "means through the transposed matrix",
+        "The means went through output_weight, transposed. As it is "
+        "stored, it takes H · d_v numbers to D.",
+        "output_weight @ means, without `.T`.",
+    ),
+    (
+        "new bias alone",
+        "the old bias is lost",
+        "The new output_bias holds the means alone.",
+        "Add them to the bias that was there.",
+    ),
+    (
+        "in place",
+        "the layer is changed in place",
+        "Your code changes the layer that it was given. Whoever "
+        "prunes it again, with other gates, gets something else.",
+        "`b = b + x` makes a new tensor, `b += x` does not.",
+    ),
+]
+
+
 _PRUNE = Exercise(
     "04-prune-heads",
     "Cut heads out of the matrices",
@@ -1471,162 +1713,25 @@ _PRUNE = Exercise(
         _prune_case("none pruned", 4, 3, 2, [1.0, 0.25], seed=54),
         _prune_case("all pruned", 3, 2, 2, [0.0, 0.0, 0.0], seed=55),
     ],
-    mistakes=_named(
-        _prune_heads,
-        [
-            (
-                "zeroed",
-                "zeros in place of a cut",
-                "The pruned heads are set to zero and still there: nothing "
-                "gets smaller.",
-                "Take the rows of the heads that stay: K · d of them.",
-            ),
-            (
-                "inverted",
-                "the pruned heads kept",
-                "You kept the heads with gate 0 and cut the others.",
-                "gate != 0 are those that stay.",
-            ),
-            (
-                "interleaved",
-                "every H-th row taken for a head",
-                "Rows are taken H apart. A head has d rows that stand side by "
-                "side.",
-                "Head h has the rows h · d to (h + 1) · d.",
-            ),
-            (
-                "one width",
-                "one width for all matrices",
-                "Queries and keys are cut by d_v. They are d_k wide.",
-                "len(layer['query_weight']) // num_heads, and so for each.",
-            ),
-            (
-                "whole biases",
-                "biases left whole",
-                "The matrices are cut and their biases are not.",
-                "query_bias, key_bias and value_bias lose the same rows.",
-            ),
-            (
-                "rows of the output",
-                "rows of the output projection",
-                "You cut rows of output_weight. It *reads* the heads, so they "
-                "are its columns.",
-                "output_weight is (D, H · d_v): cut the second axis.",
-            ),
-            (
-                "gate forgotten",
-                "gates of a half taken for 1",
-                "Heads that stay are kept at full strength. Each has its "
-                "gate.",
-                "Multiply the columns of head h in output_weight by gate[h].",
-            ),
-            (
-                "gate in the values",
-                "the gate in the value projection",
-                "The output would be the same, but query, key and value "
-                "projections stay as they are.",
-                "Multiply the columns of head h in output_weight by gate[h].",
-            ),
-            (
-                "gate on the weight alone",
-                "a gate that misses the value's bias",
-                "The gate is in value_weight and not in value_bias, so part "
-                "of the head stays at full strength.",
-                "Multiply the columns of head h in output_weight by gate[h].",
-            ),
-            (
-                "gate twice",
-                "the gate twice",
-                "The gate is in the values and in output_weight: it counts "
-                "squared.",
-                "Only the columns of output_weight carry it.",
-            ),
-            (
-                "scaled up",
-                "rescaled by H/K",
-                "What remains is multiplied by H/K, as dropout does. The "
-                "gates alone say how strong a head is.",
-                "No factor but gate[h].",
-            ),
-            (
-                "negative dropped",
-                "a negative gate taken for 0",
-                "Heads with a negative gate are cut. Only a gate of exactly 0 "
-                "prunes.",
-                "gate != 0, not gate > 0.",
-            ),
-            (
-                "below a half",
-                "a threshold",
-                "Heads with a small gate are cut. Only a gate of exactly 0 "
-                "prunes.",
-                "gate != 0, without a threshold.",
-            ),
-            (
-                "mean forgotten",
-                "the means are left out",
-                "A pruned head leaves nothing behind. It should leave its "
-                "mean, as part of the bias.",
-                "output_bias: add the columns of head h times (1 - gate[h]) "
-                "· mean[h].",
-            ),
-            (
-                "mean of all heads",
-                "the whole mean of every head",
-                "Each head leaves its whole mean. Only the part that the gate "
-                "takes away is replaced.",
-                "The factor is 1 - gate[h].",
-            ),
-            (
-                "mean of pruned heads alone",
-                "only pruned heads leave a mean",
-                "Heads that are gated and stay leave (1 - gate[h]) · mean[h] "
-                "too.",
-                "The formula holds for each head, whatever its gate.",
-            ),
-            (
-                "mean of kept heads",
-                "the gate where its rest belongs",
-                "The means are weighted by the gate. It is what the gate "
-                "takes away that is replaced.",
-                "The factor is 1 - gate[h].",
-            ),
-            (
-                "mean with the pruned columns",
-                "means through columns that are already gated",
-                "The means went through columns that the gate had scaled, so "
-                "a pruned head leaves nothing.",
-                "Make output_bias from the columns as they were.",
-            ),
-            (
-                "mean without the matrix",
-                "means that skip the output projection",
-                "The means are added to output_bias as they are. A head's "
-                "output goes through its columns of output_weight first.",
-                "(D, d_v) @ (d_v,) for each head.",
-            ),
-            (
-                "new bias alone",
-                "the old bias is lost",
-                "The new output_bias holds the means alone.",
-                "Add them to the bias that was there.",
-            ),
-            (
-                "in place",
-                "the layer is changed in place",
-                "Your code adds to the bias of the layer that it was given. "
-                "Pruned twice, it would hold the means twice.",
-                "`b = b + x` makes a new tensor, `b += x` does not.",
-            ),
-            (
-                "detached",
-                "cut off from the graph",
-                "The values are right, but no gradient reaches the layer: it "
-                "could not be trained on.",
-                "A .detach(), a .data or a torch.no_grad().",
-            ),
-        ],
-    ),
+    mistakes=[
+        *_named(_prune_heads, _PRUNE_MISTAKES),
+        Mistake(
+            "rows of the output projection",
+            "You cut rows of output_weight. It *reads* the heads, so they "
+            "are its columns.",
+            partial(_prune_heads, mistake="rows of the output"),
+            "output_weight is (D, H · d_v): cut the second axis.",
+            also=[partial(_prune_heads, mistake="rows, without the gate")],
+        ),
+        Mistake(
+            "cut off from the graph",
+            "The values are right, but no gradient reaches the layer: it "
+            "could not be trained on.",
+            partial(_prune_heads, mistake="detached"),
+            "A .detach(), a .data, a torch.no_grad() or a new nn.Parameter.",
+            also=[partial(_prune_heads, mistake="new parameters")],
+        ),
+    ],
     right_answers=[_prune_by_slices, _prune_by_views],
     properties=[
         Property(
