@@ -3,13 +3,19 @@
     python -m attnbook.experiments.leaderboard
 
 trains each model on German telephone numbers of 1 to 8 pairs, once a seed,
-and writes two tables beside this file: `leaderboard.csv`, one row a model
-and seed, and `accuracy_by_length.csv`, one row a model, seed and length.
+and writes three tables beside this file: `leaderboard.csv`, one row a model
+and seed, `accuracy_by_length.csv`, one row a model, seed and length, and
+`cross_attention.csv`, one row a layer and head of each model that has them.
+With `--models` only those are trained, and their rows replace the old ones
+in tables whose other rows stay.
+
+Seconds are those of the processor, in one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,16 +23,22 @@ import torch
 from torch import nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments import FOLDER, table, write_table
+from attnbook.mechanisms.luong import LuongTranslator
 from attnbook.mechanisms.recurrent import (
     AdditiveTranslator,
     FixedVectorTranslator,
 )
+from attnbook.mechanisms.transformer import TransformerTranslator
 
 MODELS: dict[str, Callable[[int, int], nn.Module]] = {
     "fixed vector": FixedVectorTranslator,
     "additive attention": AdditiveTranslator,
+    "Luong, general": LuongTranslator,
+    "Transformer": TransformerTranslator,
 }
+TABLES = ["leaderboard", "accuracy_by_length", "cross_attention"]
+WHOLE = {"seed", "parameters", "length", "layer", "head"}  # columns
 STEPS = 600
 TRAINED_TO = 8
 LENGTHS = range(1, 13)
@@ -40,7 +52,7 @@ def run(
     lengths: Iterable[int] = LENGTHS,
     count: int = 250,
     progress: bool = True,
-) -> tuple[list[dict], list[dict]]:
+) -> dict[str, list[dict]]:
     """Train and measure each model once a seed.
 
     Args:
@@ -54,7 +66,7 @@ def run(
         progress: show progress bars.
 
     Returns:
-        The rows of the leaderboard, and those of accuracy by length.
+        For each of `TABLES` its rows.
     """
     lengths = list(lengths)
     torch.set_num_threads(1)
@@ -62,14 +74,16 @@ def run(
         "de", pairs=(1, trained_to), longer=(trained_to + 1, max(lengths))
     )
     sizes = len(task.source_vocabulary), len(task.target_vocabulary)
-    board, curve = [], []
+    board, curve, heads = [], [], []
     for name in names:
         for seed in seeds:
             torch.manual_seed(seed)
             model = MODELS[name](*sizes)
+            started = time.process_time()
             history = train.fit(
                 model, task, steps, seed=seed, progress=progress
             )
+            seconds = time.process_time() - started
             accuracy = measure(model, task, lengths, trained_to, count)
             curve += [
                 {
@@ -85,7 +99,7 @@ def run(
                     "model": name,
                     "seed": seed,
                     "parameters": history.parameters,
-                    "seconds": round(history.seconds, 1),
+                    "seconds": round(seconds, 1),
                     "exact match": mean(accuracy, lengths, 1, trained_to),
                     "exact match, longer": mean(
                         accuracy, lengths, trained_to + 1, max(lengths)
@@ -93,8 +107,12 @@ def run(
                     "alignment": alignment(model, task, trained_to),
                 }
             )
+            heads += [
+                {"model": name, "seed": seed, **row}
+                for row in alignment_by_head(model, task, trained_to)
+            ]
             print(board[-1], flush=True)
-    return board, curve
+    return dict(zip(TABLES, [board, curve, heads], strict=True))
 
 
 def measure(model, task, lengths, trained_to, count) -> dict[int, float]:
@@ -110,11 +128,43 @@ def measure(model, task, lengths, trained_to, count) -> dict[int, float]:
 @torch.no_grad()
 def alignment(model: nn.Module, task, trained_to: int) -> float | str:
     """The alignment score on held-out numbers, "" without attention."""
-    batch = task.collate(task.examples(250, "held-out", length=trained_to))
+    batch = held_out(task, trained_to)
     _, weights = model(batch.source, batch.source_mask, batch.target_in)
     if weights is None:
         return ""
     return round(train.alignment_score(weights, batch.alignment), 4)
+
+
+@torch.no_grad()
+def alignment_by_head(
+    model: nn.Module, task, trained_to: int
+) -> list[dict[str, int | float]]:
+    """The alignment score of each layer and head, if the model has them.
+
+    Layers and heads count from 1.
+    """
+    if not hasattr(model, "cross_attention"):
+        return []
+    batch = held_out(task, trained_to)
+    layers = model.cross_attention(
+        batch.source, batch.source_mask, batch.target_in
+    )  # (L, B, H, T, S)
+    return [
+        {
+            "layer": layer + 1,
+            "head": head + 1,
+            "alignment": round(
+                train.alignment_score(weights, batch.alignment), 4
+            ),
+        }
+        for layer, heads in enumerate(layers)
+        for head, weights in enumerate(heads.unbind(1))
+    ]
+
+
+def held_out(task, trained_to: int):
+    """The batch that alignment is scored on."""
+    return task.collate(task.examples(250, "held-out", length=trained_to))
 
 
 def mean(accuracy, lengths, low, high) -> float:
@@ -123,16 +173,43 @@ def mean(accuracy, lengths, low, high) -> float:
     return round(sum(values) / len(values), 4)
 
 
+def merged(name: str, rows: list[dict]) -> list[dict]:
+    """The committed table with the rows of the models in `rows` replaced.
+
+    Args:
+        name: of the table.
+        rows: the new rows, of some of the models.
+
+    Returns:
+        Rows in the order of `MODELS`.
+    """
+    new = {row["model"] for row in rows}
+    kept = []
+    if (FOLDER / f"{name}.csv").exists():
+        kept = [row for row in table(name) if row["model"] not in new]
+    for row in kept:
+        for column in WHOLE & set(row):
+            row[column] = int(row[column])
+    return sorted(
+        kept + rows, key=lambda row: list(MODELS).index(row["model"])
+    )
+
+
 def main() -> None:
     """Run the study from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS)
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=FOLDER)
     arguments = parser.parse_args()
-    board, curve = run(MODELS, arguments.seeds, arguments.steps)
-    write_table(arguments.out / "leaderboard.csv", board)
-    write_table(arguments.out / "accuracy_by_length.csv", curve)
+    tables = run(arguments.models, arguments.seeds, arguments.steps)
+    for name, rows in tables.items():
+        if rows:
+            path = arguments.out / f"{name}.csv"
+            write_table(path, merged(name, rows))
 
 
 if __name__ == "__main__":

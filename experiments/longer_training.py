@@ -23,8 +23,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=TIMES * STEPS)
     parser.add_argument("--out", type=Path, default=FOLDER)
     arguments = parser.parse_args()
-    _, curve = run(["fixed vector"], arguments.seeds, arguments.steps)
-    write_table(arguments.out / "longer_training.csv", curve)
+    tables = run(["fixed vector"], arguments.seeds, arguments.steps)
+    write_table(
+        arguments.out / "longer_training.csv", tables["accuracy_by_length"]
+    )
 
 
 if __name__ == "__main__":
