@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {
     "00-soft-lookup": "soft_lookup",
     "01-additive-attention": "additive_attention",
+    "02-luong-attention": "luong_attention",
     "03-scaled-dot-product": "scaled_dot_product",
     "04-multi-head-attention": "multi_head_attention",
     "05-positions": "positions",
