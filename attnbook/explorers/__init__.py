@@ -6,14 +6,18 @@ cell works in the published page, in Jupyter, in VS Code and in Colab.
 
 from attnbook.explorers.alignment_scrubber import AlignmentScrubber
 from attnbook.explorers.frames import Frames
+from attnbook.explorers.rotary_dial import RotaryDial
 from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
+from attnbook.explorers.wavelengths import Wavelengths
 
 __all__ = [
     "AlignmentScrubber",
     "Frames",
+    "RotaryDial",
     "ScaledScores",
     "SoftLookup",
     "SoftmaxDial",
+    "Wavelengths",
 ]

@@ -93,3 +93,29 @@ export const fromLog = (position) => {
   const x = 10 ** position;
   return Number(x.toPrecision(3));
 };
+
+// Radians a position of each pair of features: base^(-2i / size).
+export const rates = (size, base) =>
+  Array.from({ length: size / 2 }, (_, i) => base ** ((-2 * i) / size));
+
+export const turned = ([x, y], angle) => [
+  x * Math.cos(angle) - y * Math.sin(angle),
+  x * Math.sin(angle) + y * Math.cos(angle),
+];
+
+// What each pair adds to the score of a query at m and a key at n, (d,)
+// each, when pairs of neighbours are turned by their positions.
+export const rotaryParts = (query, key, m, n, base) =>
+  rates(query.length, base).map((rate, i) => {
+    const pair = (vector) => vector.slice(2 * i, 2 * i + 2);
+    return dot(turned(pair(query), m * rate), turned(pair(key), n * rate));
+  });
+
+// Sinusoidal positions (T, D): a sine and a cosine for each rate.
+export const sinusoids = (length, size, base) =>
+  Array.from({ length }, (_, t) => rates(size, base).flatMap((rate) =>
+    [Math.sin(t * rate), Math.cos(t * rate)]));
+
+// The cosine of two such rows that lie this far apart.
+export const likeness = (apart, size, base) =>
+  mean(rates(size, base).map((rate) => Math.cos(apart * rate)));

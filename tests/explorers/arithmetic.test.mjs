@@ -82,6 +82,18 @@ test("variance, entropy, Jacobian and largest weight by d are NumPy's", () => {
   }
 });
 
+test("rates, sinusoids and rotated pairs are NumPy's", () => {
+  for (const each of cases.positions) {
+    const { size, base, query, key, m, n } = each;
+    near(arithmetic.rates(size, base), each.rates);
+    near(arithmetic.sinusoids(9, size, base).flat(), each.sinusoids);
+    near(each.likeness.map((_, t) => arithmetic.likeness(t, size, base)),
+      each.likeness);
+    near(arithmetic.rotaryParts(query, key, m, n, base), each.parts);
+    near(arithmetic.rotaryParts(query, key, m + 30, n + 30, base), each.parts);
+  }
+});
+
 test("equal steps of a temperature slider are equal ratios", () => {
   for (const temperature of [0.05, 0.5, 1, 20]) {
     near(arithmetic.fromLog(arithmetic.toLog(temperature)), temperature);

@@ -135,6 +135,36 @@ def scaled_score_cases() -> list[dict]:
     return cases
 
 
+def position_cases() -> list[dict]:
+    """Rates, sinusoids and rotated pairs, the latter as complex numbers."""
+    rng = np.random.default_rng(5)
+    cases = []
+    for size, base in ((2, 10.0), (6, 500.0), (16, 10_000.0), (8, 1e6)):
+        rates = base ** (-np.arange(0, size, 2) / size)  # (D / 2,)
+        angles = np.arange(9)[:, None] * rates  # (T, D / 2)
+        sinusoids = np.stack([np.sin(angles), np.cos(angles)], -1)
+        sinusoids = sinusoids.reshape(9, size)
+        query, key = rng.normal(size=(2, size))
+        m, n = (int(at) for at in rng.integers(0, 65, size=2))
+        points = (query[::2] + 1j * query[1::2]) * np.exp(1j * m * rates)
+        others = (key[::2] + 1j * key[1::2]) * np.exp(1j * n * rates)
+        cases.append(
+            {
+                "size": size,
+                "base": base,
+                "rates": rates.tolist(),
+                "sinusoids": sinusoids.ravel().tolist(),
+                "likeness": (sinusoids @ sinusoids[0] * 2 / size).tolist(),
+                "query": query.tolist(),
+                "key": key.tolist(),
+                "m": m,
+                "n": n,
+                "parts": (points * others.conj()).real.tolist(),
+            }
+        )
+    return cases
+
+
 if __name__ == "__main__":
     print(
         json.dumps(
@@ -142,6 +172,7 @@ if __name__ == "__main__":
                 "lookups": lookup_cases(),
                 "softmaxes": softmax_cases(),
                 "alignments": alignment_cases(),
+                "positions": position_cases(),
                 "scaled_scores": scaled_score_cases(),
             }
         )

@@ -71,8 +71,22 @@ def scaled() -> explorers.ScaledScores:
 
 
 @pytest.fixture
-def one_of_each(lookup, dial, scrubber, frames, scaled) -> list:
-    return [lookup, dial, scrubber, frames, scaled]
+def rotary() -> explorers.RotaryDial:
+    return explorers.RotaryDial(
+        [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
+    )
+
+
+@pytest.fixture
+def wavelengths() -> explorers.Wavelengths:
+    return explorers.Wavelengths(d_model=32, length=64)
+
+
+@pytest.fixture
+def one_of_each(
+    lookup, dial, scrubber, frames, scaled, rotary, wavelengths
+) -> list:
+    return [lookup, dial, scrubber, frames, scaled, rotary, wavelengths]
 
 
 @pytest.fixture

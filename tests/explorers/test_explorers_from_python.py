@@ -37,6 +37,8 @@ def one_of_each():
         explorers.AlignmentScrubber([SENTENCE]),
         explorers.Frames(draw, [0.5, 1.0], label="width", alt="A line"),
         explorers.ScaledScores(np.ones((2, 8)), np.ones((3, 8))),
+        explorers.RotaryDial([1.0, 0.5], [0.3, -0.2]),
+        explorers.Wavelengths(),
     ]
 
 
