@@ -94,3 +94,15 @@ def test_in_the_wirings_a_line_is_as_wide_as_its_weight():
     widths = [line.get_linewidth() for line in attention.lines[2:]]
     np.testing.assert_allclose(widths, 0.4 + 5 * WEIGHTS.ravel())
     assert "c" in [text.get_text() for text in fixed.texts]
+
+
+def test_the_two_wirings_differ_in_what_is_computed_first():
+    bahdanau, luong = plots.decoder_wirings()
+    words = [
+        {text.get_text() for text in ax.texts} for ax in (bahdanau, luong)
+    ]
+    assert "1 asks" in words[0] and "1 steps" in words[1]
+    assert "$c_i$" in words[0] & words[1]
+    assert "input feeding" in words[1] - words[0]
+    _, without = plots.decoder_wirings(feeding=False)
+    assert "input feeding" not in {text.get_text() for text in without.texts}
