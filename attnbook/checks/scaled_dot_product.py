@@ -309,6 +309,8 @@ def _packed_attention(
         shift = 0
     elif "own" in bugs:
         shift = S - T - 1
+    elif "ahead" in bugs:
+        shift = S - T + 1
     elif "future" in bugs:
         shift = S
     past = torch.ones(T, S, dtype=torch.bool).tril(shift)  # (T, S)
@@ -550,6 +552,14 @@ _PACKED = Exercise(
                 "triangle.",
             ),
             (
+                "ahead",
+                "one key of the future",
+                "The diagonal stands one place too far to the right: each "
+                "token sees the one after it.",
+                "The first query stands at S - T, and sees S - T + 1 keys. "
+                "tril(0) shows it one.",
+            ),
+            (
                 "future",
                 "the future is visible",
                 "Tokens see later tokens of their own document.",
@@ -642,8 +652,8 @@ def _sink_attention(query, key, value, sink, mask, mistake=None):
         weights = weights * allowed
     elif mistake == "kept":
         return weights @ value, torch.cat([weights, rest], dim=-1)
-    elif mistake == "first of all":
-        return torch.cat([rest, weights[..., 1:]], -1) @ value, weights
+    elif mistake == "wrong column":
+        weights = torch.cat([rest, weights[..., :-1]], dim=-1)
     elif mistake == "given back":
         share = weights[..., :1] + rest
         weights = torch.cat([share, weights[..., 1:]], dim=-1)
@@ -763,6 +773,13 @@ _SINK = Exercise(
                 "The weights have S + 1 columns. The last is the sink's: "
                 "nothing is fetched from it.",
                 "Cut the last column off: [..., :-1].",
+            ),
+            (
+                "wrong column",
+                "the wrong column is cut off",
+                "The sink stands first, and the last column was cut off: the "
+                "first key gets the sink's weight, the second the first's.",
+                "Cut off the column that the sink was put in.",
             ),
             (
                 "zero",
@@ -1091,6 +1108,7 @@ def _run_judge(answer, name, attention):
             )
         return attention(query, key, value, mask)
 
+    watched.__name__ = watched.__qualname__ = "attention"
     verdict = answer(watched)
     if isinstance(verdict, Tensor) and verdict.numel() == 1:
         verdict = verdict.item()
@@ -1272,10 +1290,14 @@ def _sparsemax(scores, mistake=None):
     inside = 1 + count * ordered > sums
     if mistake == "no count":
         inside = 1 + ordered > sums
+    elif mistake == "at least":
+        inside = 1 + count * ordered >= sums
     size = inside.sum(-1, keepdim=True).clamp(min=1)
     if mistake == "one more":
         size = (size + 1).clamp(max=S)
-    total = sums.gather(-1, size - 1)
+    if mistake == "one for all":
+        size = size.amax().expand_as(size)
+    total = sums.gather(-1, size - (0 if mistake == "index k" else 1))
     if mistake == "nan":
         total = (ordered * inside).sum(-1, keepdim=True)
     threshold = (total - (0 if mistake == "no one" else 1)) / size
@@ -1464,7 +1486,13 @@ _SPARSEMAX = Exercise(
     ],
     mistakes=[
         Mistake(
-            name, sentence, partial(_sparsemax_attention, mistake=key), look
+            name,
+            sentence,
+            partial(_sparsemax_attention, mistake=key),
+            look,
+            also=(partial(_sparsemax_attention, mistake="index k"),)
+            if key == "one more"
+            else (),
         )
         for key, name, sentence, look in [
             (
@@ -1514,6 +1542,19 @@ _SPARSEMAX = Exercise(
                 "The threshold is computed from one key more than the support "
                 "has, so rows do not sum to 1.",
                 "The sum of the k largest stands at index k - 1.",
+            ),
+            (
+                "at least",
+                "minus infinity is counted",
+                "-inf >= -inf is True, so padding is counted in the support.",
+                "The condition is >, not >=.",
+            ),
+            (
+                "one for all",
+                "one k for all rows",
+                "Each row has a support of its own size.",
+                "sum(-1, keepdim=True) gives a k for each row, and gather "
+                "picks each row's sum.",
             ),
             (
                 "no one",
