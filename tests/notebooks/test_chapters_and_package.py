@@ -12,11 +12,17 @@ import torch
 from listing import CHAPTERS
 
 from attnbook import mechanisms
-from attnbook.mechanisms import additive, recurrent, soft_lookup
+from attnbook.mechanisms import (
+    additive,
+    recurrent,
+    scaled_dot_product,
+    soft_lookup,
+)
 
 MODULES = {
     "chapters/00-soft-lookup.ipynb": [soft_lookup],
     "chapters/01-additive-attention.ipynb": [additive, recurrent],
+    "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
 }
 
 
@@ -123,7 +129,7 @@ def translate(kind):
     return [logits, weights, tokens]
 
 
-TORCH = {
+ADDITIVE = {
     "masked_softmax": lambda it: [
         it(torch.linspace(-1, 2, 8).reshape(2, 4), MASK),
         it(torch.ones(2, 4), MASK & False),
@@ -134,6 +140,41 @@ TORCH = {
     "FixedVectorTranslator": translate,
     "AdditiveTranslator": translate,
 }
+
+
+def scaled(function):
+    torch.manual_seed(0)
+    query, key, value = (
+        torch.randn(2, 3, length, width, requires_grad=True)
+        for length, width in ((5, 4), (6, 4), (6, 7))
+    )
+    mask = torch.rand(2, 1, 5, 6) < 0.5
+    results = [
+        *function(query, key, value),
+        *function(query, key, value, mask),
+    ]
+    sum(result.square().sum() for result in results).backward()
+    return [*results, query.grad, key.grad, value.grad]
+
+
+SCALED = {
+    "scaled_dot_product_attention": scaled,
+    "causal_mask": lambda it: [it(4), it(3, 5), it(5, 3)],
+}
+
+# How each name is called that a chapter shares with its modules: a function
+# of the thing itself, in torch; in chapter 00 also of a NumPy generator.
+COMPARED = {
+    "chapters/00-soft-lookup.ipynb": NUMPY,
+    "chapters/01-additive-attention.ipynb": ADDITIVE,
+    "chapters/03-scaled-dot-product.ipynb": SCALED,
+}
+IN_TORCH = [
+    (chapter, name)
+    for chapter, cases in COMPARED.items()
+    if cases is not NUMPY
+    for name in cases
+]
 
 
 def same(first, second) -> bool:
@@ -165,25 +206,26 @@ def test_chapter_00_computes_what_the_package_does(chapters, name):
         assert same(mine, theirs)
 
 
-@pytest.mark.parametrize("name", TORCH)
-def test_chapter_01_computes_what_the_package_does(chapters, name):
-    chapter = chapters["chapters/01-additive-attention.ipynb"]
-    packaged = getattr(additive, name, None) or getattr(recurrent, name)
-    written = getattr(chapter, name)
+@pytest.mark.parametrize(("chapter", "name"), IN_TORCH)
+def test_a_chapter_computes_what_the_package_does(chapters, chapter, name):
+    (packaged,) = (
+        vars(module)[name]
+        for module in MODULES[chapter]
+        if name in public_definitions(module)
+    )
+    written = getattr(chapters[chapter], name)
     assert written is not packaged
-    mine = run(TORCH[name], written, name)
-    theirs = run(TORCH[name], packaged, name)
-    assert same(mine, theirs)
+    case = COMPARED[chapter][name]
+    assert same(run(case, written, name), run(case, packaged, name))
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_every_definition_that_both_hold_is_compared(chapters, name):
-    compared = NUMPY if name.startswith("chapters/00") else TORCH
-    assert shared_names(name, chapters[name]) == set(compared)
+    assert shared_names(name, chapters[name]) == set(COMPARED[name])
 
 
 def test_every_chapter_is_known_here():
-    assert set(CHAPTERS) == set(MODULES)
+    assert set(CHAPTERS) == set(MODULES) == set(COMPARED)
     assert mechanisms.__name__ == "attnbook.mechanisms"
 
 
