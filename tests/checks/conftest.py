@@ -22,6 +22,7 @@ CHAPTERS = {
     "03-scaled-dot-product": "scaled_dot_product",
     "04-multi-head-attention": "multi_head_attention",
     "05-positions": "positions",
+    "06-transformer": "transformer",
 }
 
 torch.set_num_threads(1)
