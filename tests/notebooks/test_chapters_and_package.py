@@ -14,6 +14,7 @@ from listing import CHAPTERS
 from attnbook import mechanisms
 from attnbook.mechanisms import (
     additive,
+    positions,
     recurrent,
     scaled_dot_product,
     soft_lookup,
@@ -23,6 +24,7 @@ MODULES = {
     "chapters/00-soft-lookup.ipynb": [soft_lookup],
     "chapters/01-additive-attention.ipynb": [additive, recurrent],
     "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
+    "chapters/05-positions.ipynb": [positions],
 }
 
 
@@ -162,12 +164,43 @@ SCALED = {
     "causal_mask": lambda it: [it(4), it(3, 5), it(5, 3)],
 }
 
+
+def bias_of_distances(kind):
+    module = seeded(kind, 3, 4)
+    module.table.data = torch.randn(3, 9)
+    return [module(5, 7), module(7, 5), module(12, 12)]
+
+
+def turned(rotate):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 6, requires_grad=True)
+    angles = torch.randn(5, 3)
+    results = [rotate(x, angles), rotate(x, angles, interleaved=False)]
+    sum(result[..., 1].sum() for result in results).backward()
+    return [*results, x.grad]
+
+
+POSITIONS = {
+    "sinusoidal": lambda it: [it(7, 6), it(3, 2, 50.0)],
+    "LearnedPositions": lambda kind: [seeded(kind, 9, 4)(6)],
+    "RelativeBias": bias_of_distances,
+    "alibi_slopes": lambda it: [it(heads) for heads in (1, 3, 4, 8, 12)],
+    "alibi_bias": lambda it: [it(3, 5, 7), it(4, 7, 5)],
+    "rope_angles": lambda it: [
+        it(torch.arange(5), 6),
+        it(torch.tensor([[0.5, 9], [70, 3]]), 4, 50.0),
+    ],
+    "rotate": turned,
+    "halves_order": lambda it: [it(2), it(10)],
+}
+
 # How each name is called that a chapter shares with its modules: a function
 # of the thing itself, in torch; in chapter 00 also of a NumPy generator.
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
     "chapters/03-scaled-dot-product.ipynb": SCALED,
+    "chapters/05-positions.ipynb": POSITIONS,
 }
 IN_TORCH = [
     (chapter, name)
