@@ -111,6 +111,7 @@ explorers: ## bundle the explorers' modules (needs Node)
 experiments: $(BOOK) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments.leaderboard
 	$(RUN) -m attnbook.experiments.longer_training
+	$(RUN) -m attnbook.experiments.length_extrapolation
 	$(RUN) -m attnbook.experiments.score_functions
 
 # -- use ----------------------------------------------------------------------
