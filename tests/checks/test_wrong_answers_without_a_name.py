@@ -7,8 +7,14 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from attnbook.checks import additive_attention, soft_lookup
+from attnbook.checks import (
+    additive_attention,
+    luong_attention,
+    scaled_dot_product,
+    soft_lookup,
+)
 from attnbook.mechanisms.additive import masked_softmax
 from attnbook.mechanisms.soft_lookup import entropy
 from attnbook.mechanisms.soft_lookup import masked_softmax as np_softmax
@@ -73,6 +79,62 @@ def keys_in_reverse(query, key, value, mask, W_q, W_k, v, chunk):
     return weights @ value, weights
 
 
+def a_tent_for_a_bell(query, key, value, mask, W, D):
+    T = query.shape[1]
+    key, value = (F.pad(x, (0, 0, D, D)) for x in (key @ W.T, value))
+    allowed = F.pad(mask, (D, D))
+    window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
+    scores = (key[:, window] @ query[..., None]).squeeze(-1)
+    tent = 1 - torch.arange(-D, D + 1).abs() / (D + 1)
+    weights = masked_softmax(scores, allowed[:, window]) * tent
+    return (weights[..., None] * value[:, window]).sum(2), weights
+
+
+def lengths_by_the_largest_entry(query, key, value, mask, log_scale, eps=1e-6):
+    query, key = (
+        x / (x.abs().amax(-1, keepdim=True) ** 2 + eps).sqrt()
+        for x in (query, key)
+    )
+    scores = log_scale.exp() * query @ key.mT
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+def half_of_the_past(query, key, value, mask, W):
+    scores = query @ (key @ W.T).mT
+    past = F.pad(scores.logcumsumexp(1)[:, :-1], (0, 0, 1, 0))
+    weights = masked_softmax(scores - past / 2, mask[:, None])
+    return weights @ value, weights
+
+
+def the_weights_and_the_centre(scores, raw, lengths, D, upstream):
+    return scores.softmax(-1) * upstream, lengths[:, None] * raw.sigmoid()
+
+
+def two_back(query, key, value, query_document, key_document):
+    """A window of two positions that nobody asked for."""
+    T, S = query.shape[-2], key.shape[-2]
+    past = torch.ones(T, S, dtype=torch.bool).tril(S - T).triu(S - T - 1)
+    same = query_document[..., None] == key_document[:, None]
+    allowed = past & same & (query_document > 0)[..., None]
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    weights = masked_softmax(scores, allowed[:, None])
+    return weights @ value, weights
+
+
+def sunk_after_the_softmax(query, key, value, sink, mask):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    weights = masked_softmax(scores, mask[:, None, None])
+    weights = weights / (1 + sink.exp()[:, None, None])
+    return weights @ value, weights
+
+
+def squares_above_a_threshold(query, key, value, mask):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    weights = masked_softmax(scores, mask[:, None, None]) ** 2
+    return weights @ value, weights
+
+
 UNFORESEEN = [
     (soft_lookup, "00-epanechnikov-regression", tricube),
     (soft_lookup, "00-top-k-lookup", powers_of_two),
@@ -82,6 +144,13 @@ UNFORESEEN = [
     (additive_attention, "01-alignment-error-rate", share_of_the_right),
     (additive_attention, "01-coverage-attention", squares_in_the_tally),
     (additive_attention, "01-chunked-attention", keys_in_reverse),
+    (luong_attention, "02-banded-attention", a_tent_for_a_bell),
+    (luong_attention, "02-cosine-attention", lengths_by_the_largest_entry),
+    (luong_attention, "02-temporal-attention", half_of_the_past),
+    (luong_attention, "02-window-backward", the_weights_and_the_centre),
+    (scaled_dot_product, "03-packed-attention", two_back),
+    (scaled_dot_product, "03-sink-attention", sunk_after_the_softmax),
+    (scaled_dot_product, "03-sparsemax-attention", squares_above_a_threshold),
 ]
 
 
@@ -106,6 +175,8 @@ def test_it_is_rejected_with_the_first_entry_that_differs(
         (soft_lookup, "00-predict"),
         (soft_lookup, "00-conclude"),
         (additive_attention, "01-predict"),
+        (luong_attention, "02-predict"),
+        (scaled_dot_product, "03-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -143,6 +214,8 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (soft_lookup, "00-predict", "00-soft-lookup"),
         (soft_lookup, "00-conclude", "00-soft-lookup"),
         (additive_attention, "01-predict", "01-additive-attention"),
+        (luong_attention, "02-predict", "02-luong-attention"),
+        (scaled_dot_product, "03-predict", "03-scaled-dot-product"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):
@@ -332,3 +405,56 @@ def test_another_error_on_the_way_back_is_not_taken_for_that_one():
     diagnosis = exercise.diagnose(broken)
     assert "RuntimeError on inputs that require" in diagnosis.message
     assert diagnosis.mistake is None
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (100.0, "the largest weight is above 0.999"),
+        (0.0, "All scores of your inputs are equal."),
+    ],
+)
+def test_a_grader_is_told_what_its_inputs_hide(size, told):
+    """The message looks at the inputs, not only at the verdict."""
+
+    def judge(attention):
+        query = key = size * torch.eye(4).repeat(2, 1, 1)
+        value = torch.arange(32.0).view(2, 4, 4)
+        mask = torch.ones(2, 4, dtype=torch.bool)
+        wanted = F.scaled_dot_product_attention(query, key, value)
+        return torch.allclose(attention(query, key, value, mask)[0], wanted)
+
+    diagnosis = scaled_dot_product.EXERCISES["03-judge"].diagnose(judge)
+    assert told in diagnosis.message
+
+
+def test_a_grader_that_only_prints_is_asked_for_a_verdict():
+    judge = scaled_dot_product.EXERCISES["03-judge"]
+    diagnosis = judge.diagnose(lambda attention: None)
+    assert "your function returned None" in diagnosis.message
+
+
+def test_a_gradient_by_autograd_is_refused():
+    def by_autograd(scores, raw, lengths, D, upstream):
+        inputs = scores.requires_grad_(), raw.requires_grad_()
+        centre = lengths[:, None] * raw.sigmoid()
+        distance = torch.arange(scores.shape[-1]) - centre[..., None]
+        weights = scores.softmax(-1) * torch.exp(-2 * (distance / D) ** 2)
+        return torch.autograd.grad(weights, inputs, upstream)
+
+    exercise = luong_attention.EXERCISES["02-window-backward"]
+    assert exercise.diagnose(by_autograd).kind == "forbidden"
+
+
+def test_a_mean_of_the_past_is_as_good_as_its_sum():
+    """What a whole row shares, softmax does not see."""
+    exercise = luong_attention.EXERCISES["02-temporal-attention"]
+    mean = [a for a in exercise.right_answers if "mean" in a.__name__]
+    assert exercise.diagnose(mean[0]) is None
+
+
+def test_an_empty_row_that_is_filled_after_its_softmax_is_accepted():
+    """masked_fill lets no gradient through, so no NaN comes back."""
+    exercise = scaled_dot_product.EXERCISES["03-packed-attention"]
+    filled = [a for a in exercise.right_answers if "filling" in a.__name__]
+    assert exercise.diagnose(filled[0]) is None
