@@ -351,6 +351,17 @@ def _band_bugs_left(bugs):
     return Mistake(name, sentence, partial(_banded_attention, bugs=bugs), look)
 
 
+def _whole_sentence(query, key, value, mask, W, D):
+    """Wrong in its weights alone: they have a column for each key."""
+    scores = query @ (key @ W.T).mT  # (B, T, S)
+    distance = (
+        torch.arange(key.shape[1]) - torch.arange(query.shape[1])[:, None]
+    )
+    weights = masked_softmax(scores, (distance.abs() <= D) & mask[:, None])
+    weights = weights * torch.exp(-2 * (distance / D) ** 2)
+    return weights @ value, weights
+
+
 def _banded_from_dense(query, key, value, mask, W, D):
     """Right: all scores, a window over them, and the band cut out."""
     T, S = query.shape[1], key.shape[1]
@@ -425,9 +436,9 @@ _BANDED = Exercise(
             "the worked example",
             (
                 torch.ones(1, 2, 1),
-                torch.tensor([[[0.0], [1.0], [2.0]]]),
-                torch.tensor([[[10.0], [20.0], [40.0]]]),
-                torch.tensor([[True, True, True]]),
+                torch.tensor([[[0.0], [1.0], [2.0], [3.0]]]),
+                torch.tensor([[[10.0], [20.0], [40.0], [80.0]]]),
+                torch.ones(1, 4, dtype=torch.bool),
                 torch.ones(1, 1),
                 1,
             ),
@@ -522,6 +533,15 @@ _BANDED = Exercise(
                 "masked_softmax from the chapter handles such rows.",
             ),
         ]
+    ]
+    + [
+        Mistake(
+            "weights for the whole sentence",
+            "The weights have a column for each of the S keys. Fetch the "
+            "2D + 1 keys of each window, and score no others.",
+            _whole_sentence,
+            "key[:, window] is (B, T, 2D + 1, d_q).",
+        ),
     ],
     right_answers=[_banded_from_dense, _banded_by_loops, _banded_by_unfold],
     tolerance=1e-5,
@@ -547,6 +567,14 @@ def _cosine_attention(
             return x / (x.norm(dim=-1, keepdim=True) + eps)
         if mistake == "floor":
             return F.normalize(x, dim=-1, eps=eps)
+        if mistake == "other eps":
+            return x / (square + 1e-6).sqrt()
+        if mistake == "floor of its own":
+            return F.normalize(x, dim=-1)
+        if mistake == "root at 0":
+            return x / square.sqrt().clamp(min=eps)
+        if mistake == "root outside":
+            return x / (square.sqrt() + eps)
         if mistake == "no eps":
             return x / square.sqrt()
         if mistake == "no root":
@@ -587,6 +615,14 @@ def _cosine_attention(
     else:
         weights = masked_softmax(scores, allowed)
     return weights @ (unit(value) if mistake == "values" else value), weights
+
+
+def _cosine_one_eps(query, key, value, mask, log_scale, eps=1e-6):
+    """Wrong: ε is added to the product of the lengths."""
+    lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
+    scores = log_scale.exp() * (query @ key.mT) / (lengths + eps)
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
 
 
 def _cosine_in_place(query, key, value, mask, log_scale, eps=1e-6):
@@ -699,6 +735,15 @@ _COSINE = Exercise(
             sentence,
             partial(_cosine_attention, mistake=key),
             look,
+            also={
+                "outside": (_cosine_one_eps,),
+                "floor": (
+                    partial(_cosine_attention, mistake="floor of its own"),
+                ),
+                "root at 0": (
+                    partial(_cosine_attention, mistake="root outside"),
+                ),
+            }.get(key, ()),
         )
         for key, name, sentence, look in [
             (
@@ -729,8 +774,8 @@ _COSINE = Exercise(
             (
                 "outside",
                 "an epsilon outside the root",
-                "ε is added to the length. It belongs to its square, under "
-                "the root.",
+                "ε is added to a length. It belongs to the square of each "
+                "length, under the root.",
                 "√(|x|² + ε): which bracket closes last?",
             ),
             (
@@ -739,6 +784,19 @@ _COSINE = Exercise(
                 "max(|x|, ε), as F.normalize has it, leaves long vectors as "
                 "they are. Here ε is added under the root.",
                 "√(|x|² + ε), written out.",
+            ),
+            (
+                "root at 0",
+                "a root of 0",
+                "The value at a vector of zeros is right, but the slope of a "
+                "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
+                "ε stands in the root, so that the root is never of 0.",
+            ),
+            (
+                "other eps",
+                "an epsilon of its own",
+                "A fixed number stands where `eps` should.",
+                "√(|x|² + eps), with the argument.",
             ),
             (
                 "eps squared",
@@ -910,6 +968,10 @@ def _temporal_attention(query, key, value, mask, W, mistake=None):
     elif mistake == "weights added":
         weights = masked_softmax(scores, allowed)
         past = torch.cat([none, weights.cumsum(1)[:, :-1]], dim=1)
+    elif mistake == "moved up":
+        past = torch.cat([scores.logcumsumexp(1)[:, 1:], none], dim=1)
+    elif mistake == "rolled":
+        past = scores.logcumsumexp(1).roll(1, dims=1)
     elif mistake == "one more":
         past = torch.cat([none, scores], dim=1).logcumsumexp(1)[:, :-1]
     elif mistake == "added":
@@ -918,16 +980,22 @@ def _temporal_attention(query, key, value, mask, W, mistake=None):
         past = past.detach()
     elif mistake == "over the batch":
         past = past.logsumexp(0, keepdim=True).expand_as(past)
-    elif mistake in ("overflow", "first row"):
+    elif mistake in ("overflow", "first row", "unguarded"):
         powers = scores.exp()
         before = powers.cumsum(1)[:, :-1]
         first = none if mistake == "first row" else none + 1
         powers = powers / torch.cat([first, before], dim=1) * allowed
         total = powers.sum(-1, keepdim=True)
-        weights = powers / torch.where(total == 0, 1, total)
+        if mistake != "unguarded":
+            total = torch.where(total == 0, 1, total)
+        weights = powers / total
         return weights @ value, weights
     penalised = scores - past
-    if mistake == "late mask":
+    if mistake == "twice":
+        penalised = penalised.exp()
+    if mistake == "nan":
+        weights = penalised.masked_fill(~allowed, -torch.inf).softmax(-1)
+    elif mistake == "late mask":
         weights = penalised.softmax(-1) * allowed
     elif mistake == "unmasked":
         weights = penalised.softmax(-1)
@@ -937,6 +1005,17 @@ def _temporal_attention(query, key, value, mask, W, mistake=None):
         weights = masked_softmax(penalised, allowed, dim=1)
     else:
         weights = masked_softmax(penalised, allowed)
+    return weights @ value, weights
+
+
+def _weights_tallied(query, key, value, mask, W):
+    """Wrong: divided by the weights that the steps before really had."""
+    scores = query @ (key @ W.T).transpose(-2, -1)
+    rows = [masked_softmax(scores[:, 0], mask)]
+    for t in range(1, query.shape[1]):
+        past = torch.stack(rows).sum(0).clamp(min=1e-30).log()
+        rows.append(masked_softmax(scores[:, t] - past, mask))
+    weights = torch.stack(rows, dim=1)
     return weights @ value, weights
 
 
@@ -1049,6 +1128,10 @@ _TEMPORAL = Exercise(
             sentence,
             partial(_temporal_attention, mistake=key),
             look,
+            also={
+                "weights": (_weights_tallied,),
+                "nan": (partial(_temporal_attention, mistake="unguarded"),),
+            }.get(key, ()),
         )
         for key, name, sentence, look in [
             (
@@ -1082,6 +1165,34 @@ _TEMPORAL = Exercise(
                 "the future is in the sum",
                 "You divide by the sum over all steps, later ones included.",
                 "t' < t: a running sum.",
+            ),
+            (
+                "moved up",
+                "moved the wrong way",
+                "The running sum was moved up by one row, so each step sees "
+                "its own and the next.",
+                "Drop the last row, and put a row of zeros first.",
+            ),
+            (
+                "rolled",
+                "the last row is rolled to the front",
+                "roll puts the last row first, so the first step is divided "
+                "by the sum over all steps.",
+                "The first row has to be 0.",
+            ),
+            (
+                "twice",
+                "an exponential of exponentials",
+                "e is divided by its sum and not by a softmax: softmax takes "
+                "the exponential once more.",
+                "Give softmax the logarithm of e, which is a difference.",
+            ),
+            (
+                "nan",
+                "0/0 where there is nothing to read",
+                "A sentence with nothing to read has only exponentials of 0, "
+                "and 0/0 is NaN. Its weights should be 0.",
+                "masked_softmax handles such rows.",
             ),
             (
                 "plain sum",
@@ -1278,6 +1389,8 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         chain = n
     elif mistake == "centre for share":
         chain = n * share * (1 - n * share)
+    elif mistake == "no tokens":
+        chain = n * share * (1 - n * share / n)
     elif mistake == "S":
         chain = scores.shape[-1] * share * (1 - share)
     for_raw = for_centre * chain
@@ -1506,6 +1619,12 @@ _WINDOW = Exercise(
                 "share · (1 - share) holds the sigmoid, between 0 and 1. You "
                 "put the centre there.",
                 "length · σ(raw) · (1 - σ(raw)).",
+            ),
+            (
+                "no tokens",
+                "0/0 for a sentence without tokens",
+                "You divide by the length, and a sentence may have none.",
+                "length · y · (1 - y), with y = sigmoid(raw): no division.",
             ),
             (
                 "S",
