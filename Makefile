@@ -113,6 +113,8 @@ experiments: $(BOOK) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments.longer_training
 	$(RUN) -m attnbook.experiments.length_extrapolation
 	$(RUN) -m attnbook.experiments.score_functions
+	$(RUN) -m attnbook.experiments.dictionary_lookup
+	$(RUN) -m attnbook.experiments.attention_cost
 
 # -- use ----------------------------------------------------------------------
 
