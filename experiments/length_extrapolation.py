@@ -256,8 +256,14 @@ def bands(
 ) -> list[tuple[int, float, float]]:
     """For each band of positions: its last one, loss, share of digits right.
 
-    A digit counts from the second band on in full; in the first, the words
-    it follows from may stand before the text begins.
+    In the first band some digits cannot be known: the words that they follow
+    from stand before the text begins. They count as wrong.
+
+    Args:
+        loss: (B, T), with `right` and `digit` as `by_position` returns them.
+        right: (B, T), boolean.
+        digit: (B, T), boolean.
+        width: positions a band.
     """
     rows = []
     for end in range(width, loss.shape[1] + 1, width):
