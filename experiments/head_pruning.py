@@ -38,6 +38,7 @@ LAYERS = 2
 KINDS = ("encoder", "decoder", "cross")
 TRAINED = (1, 2, 4, 8)
 MAX_LENGTH = 64
+ALIGNMENTS = ("alignment", "first digits", "second digits")
 
 
 class AttentionLayer(nn.Module):
@@ -330,42 +331,47 @@ def favourite_offset(weights: Tensor, rows: Tensor) -> list[tuple[int, float]]:
     return [(o, shares[o][h].item()) for h, o in enumerate(best)]
 
 
+def alignments(weights: Tensor, batch) -> dict[str, float | str]:
+    """Alignment scores of one head of cross-attention, (B, T, S).
+
+    Over all digits, over the first digit of each pair (the tens, which
+    German says last) and over the second.
+    """
+    first = torch.arange(weights.shape[1]) % 2 == 0  # (T,)
+    rows = (torch.ones_like(first), first, ~first)
+    return {
+        name: round(
+            train.alignment_score(weights, batch.alignment & which[:, None]),
+            4,
+        )
+        for name, which in zip(ALIGNMENTS, rows, strict=True)
+    }
+
+
+@torch.no_grad()
 def describe_heads(model, batch) -> list[dict]:
     """What the map of each head is like: one dictionary a head."""
-    with torch.no_grad():
-        _, maps = model.attend(
-            batch.source, batch.source_mask, batch.target_in
-        )
+    _, maps = model.attend(batch.source, batch.source_mask, batch.target_in)
     found = []
     for name, weights in zip(layer_names(model.num_layers), maps, strict=True):
-        rows = (
-            batch.source_mask
-            if name.startswith("encoder")
-            else batch.target_mask
-        )
+        inside = name.startswith("encoder")
+        rows = batch.source_mask if inside else batch.target_mask
+        cross = name.startswith("cross")
         spread = entropy(weights, rows)
-        offsets = (
-            [("", "")] * model.num_heads
-            if name.startswith("cross")
-            else favourite_offset(weights, rows)
-        )
+        offsets = None if cross else favourite_offset(weights, rows)
+        blank = dict.fromkeys(ALIGNMENTS, "")
         for head in range(model.num_heads):
-            offset, share = offsets[head]
+            offset, share = ("", "") if cross else offsets[head]
             found.append(
                 {
                     "layer": name,
                     "head": head + 1,
                     "entropy": round(spread[head].item(), 4),
                     "offset": offset,
-                    "offset share": share and round(share, 4),
-                    "alignment": round(
-                        train.alignment_score(
-                            weights[:, head], batch.alignment
-                        ),
-                        4,
-                    )
-                    if name.startswith("cross")
-                    else "",
+                    "offset share": share if cross else round(share, 4),
+                    **(
+                        alignments(weights[:, head], batch) if cross else blank
+                    ),
                 }
             )
     return found
