@@ -40,6 +40,8 @@ def use_style() -> None:
             "figure.dpi": 110,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
+            "figure.titlesize": 11,
+            "figure.titleweight": "bold",
             "savefig.facecolor": "white",
             "axes.facecolor": "white",
             "axes.spines.top": False,
