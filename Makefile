@@ -115,6 +115,8 @@ experiments: $(BOOK) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments.score_functions
 	$(RUN) -m attnbook.experiments.dictionary_lookup
 	$(RUN) -m attnbook.experiments.attention_cost
+	$(RUN) -m attnbook.experiments.several_relations
+	$(RUN) -m attnbook.experiments.head_pruning
 
 # -- use ----------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ def most_reachable(relations: int, heads: int) -> float:
     Of two symbols each head hands on one number: the weight on one of them.
     Each relation is a cut through the space of these H numbers by a plane,
     and R planes cut it into at most Σ C(R, i), i ≤ H, of the 2^R regions that
-    the answers need (Schläfli; see Cover 1965).
+    the answers need (Buck 1943).
     """
     regions = sum(math.comb(relations, i) for i in range(heads + 1))
     return regions / 2**relations
