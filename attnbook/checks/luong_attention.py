@@ -697,7 +697,7 @@ def _length_does_not_count(answer):
 
 _COSINE = Exercise(
     "02-cosine-attention",
-    "Scores that do not hang on length",
+    "Scores that ignore length",
     points=4,
     reference=_cosine_attention,
     cases=[
