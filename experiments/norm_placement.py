@@ -28,7 +28,7 @@ DEPTH = 12
 TRAINED_DEPTH = 6
 WARMUPS = [0, 50]
 STEPS = 200
-RATE = 1e-3
+RATE = 3e-3
 
 
 def translator(task, placement: str, layers: int, seed: int):

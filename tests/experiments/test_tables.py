@@ -1,10 +1,10 @@
-"""The committed tables support what chapter 01 claims of them."""
+"""The leaderboard and its tables support what the chapters say of them."""
 
 import numpy as np
 import pytest
 
-from attnbook.experiments import table, write_table
-from attnbook.experiments.leaderboard import LENGTHS, MODELS, run
+from attnbook.experiments import FOLDER, table, write_table
+from attnbook.experiments.leaderboard import LENGTHS, MODELS, merged, run
 
 
 def accuracy(name, model, length):
@@ -38,7 +38,7 @@ def test_the_leaderboard_agrees_with_the_curves_it_sums_up():
 
 
 def test_the_study_at_a_reduced_size_still_shows_the_gap():
-    board, curve = run(
+    tables = run(
         MODELS,
         seeds=[0],
         steps=260,
@@ -47,13 +47,72 @@ def test_the_study_at_a_reduced_size_still_shows_the_gap():
         count=100,
         progress=False,
     )
+    board, curve = tables["leaderboard"], tables["accuracy_by_length"]
     at_four = {
         row["model"]: row["exact match"] for row in curve if row["length"] == 4
     }
-    assert at_four["additive attention"] > at_four["fixed vector"] + 0.2
+    for model in set(MODELS) - {"fixed vector"}:
+        assert at_four[model] > at_four["fixed vector"] + 0.2
     assert [row["model"] for row in board] == list(MODELS)
     assert board[0]["alignment"] == ""
-    assert board[1]["alignment"] > 0.3
+    assert all(row["alignment"] > 0.15 for row in board[1:])
+    heads = tables["cross_attention"]
+    assert [(row["layer"], row["head"]) for row in heads] == [
+        (layer, head) for layer in (1, 2) for head in (1, 2, 3, 4)
+    ]
+
+
+def test_the_transformer_is_behind_the_recurrent_models_at_equal_steps():
+    rows = table("leaderboard")
+    matches = {
+        model: [r["exact match"] for r in rows if r["model"] == model]
+        for model in MODELS
+    }
+    assert max(matches["Transformer"]) < min(matches["additive attention"])
+    assert max(matches["Transformer"]) < min(matches["Luong, general"])
+    assert min(matches["Transformer"]) > max(matches["fixed vector"])
+
+
+def test_the_last_block_s_best_head_is_closer_to_the_truth_than_their_mean():
+    rows = table("cross_attention")
+    seeds = {row["seed"] for row in rows}
+    assert len(seeds) >= 3
+    for seed in seeds:
+        scores = {
+            layer: [
+                row["alignment"]
+                for row in rows
+                if (row["seed"], row["layer"]) == (seed, layer)
+            ]
+            for layer in (1, 2)
+        }
+        assert max(scores[2]) > max(scores[1])
+        assert max(scores[2]) > np.mean(scores[2])
+
+
+def test_new_rows_replace_those_of_their_model_and_keep_the_others():
+    old = table("leaderboard")
+    new = [
+        {**row, "seconds": 1.0} for row in old if row["model"] == "Transformer"
+    ]
+    after = merged("leaderboard", new)
+    assert [row["model"] for row in after] == [row["model"] for row in old]
+    for one, other in zip(old, after, strict=True):
+        changed = one["model"] == "Transformer"
+        assert (other["seconds"] == 1.0) == changed
+        assert one["exact match"] == other["exact match"]
+
+
+def test_rows_that_stay_are_written_as_they_were(tmp_path):
+    first = [r for r in table("leaderboard") if r["model"] == "Transformer"]
+    whole = {"seed", "parameters"}
+    first = [
+        {k: int(v) if k in whole else v for k, v in row.items()}
+        for row in first
+    ]
+    write_table(tmp_path / "t.csv", merged("leaderboard", first))
+    committed = FOLDER / "leaderboard.csv"
+    assert (tmp_path / "t.csv").read_text() == committed.read_text()
 
 
 def test_a_table_that_does_not_exist_is_refused_with_those_that_do():
