@@ -619,13 +619,7 @@ class Exercise:
         for name, value in zip(
             self._argument_names(case), values, strict=True
         ):
-            parts = (
-                {f"{name}[{key!r}]": part for key, part in value.items()}
-                if isinstance(value, Mapping)
-                else {name: value}
-            )
-            for part_name, part in parts.items():
-                names += [part_name] * len(list(floating_tensors(part)))
+            names += _tensor_names(name, value)
         return names
 
     def _property_trouble(
@@ -823,6 +817,21 @@ def _quoted(error: Exception) -> str:
     if len(text) > _LONGEST_QUOTE:
         text = text[: _LONGEST_QUOTE - 1] + "…"
     return f": {text}"
+
+
+def _tensor_names(name: str, value: Any) -> list[str]:
+    """Name each floating-point tensor in an input: `layers[0]['wide']`."""
+    if isinstance(value, Mapping):
+        parts = list(value.items())
+    elif isinstance(value, (tuple, list)):
+        parts = list(enumerate(value))
+    else:
+        return [name] * len(list(floating_tensors(value)))
+    return [
+        tensor
+        for key, part in parts
+        for tensor in _tensor_names(f"{name}[{key!r}]", part)
+    ]
 
 
 def _is_in_place(error: Exception | None) -> bool:

@@ -48,8 +48,14 @@ def _padding(lengths, S):
 def _named(function, rows) -> list[Mistake]:
     """Mistakes of a function that takes the keyword `mistake`."""
     return [
-        Mistake(name, sentence, partial(function, mistake=key), look)
-        for key, name, sentence, look in rows
+        Mistake(
+            name,
+            sentence,
+            partial(function, mistake=key),
+            look,
+            tuple(partial(function, mistake=other) for other in more),
+        )
+        for key, name, sentence, look, *more in rows
     ]
 
 
@@ -415,7 +421,12 @@ def _encode(x, mask, layers, final, eps, bugs=()):
             continue
         h = x if "raw feed-forward" in bugs else norm(x, second)
         both = "both residuals" in bugs
-        x = (h if both else x) + _feed_forward(h, layer)
+        if "in place" in bugs:
+            x += _feed_forward(h, layer)
+        else:
+            x = (h if both else x) + _feed_forward(h, layer)
+    if "final of a layer" in bugs:
+        final = layers[-1]["norms"][1]
     return x if "final" in bugs else norm(x, final)
 
 
@@ -484,7 +495,7 @@ def _stack_case(name, lengths, T, D, width, depth, seed):
 def _worked_stack():
     """One layer; the feed-forward network writes 4 into the second number."""
     narrow = torch.zeros(4, 4)
-    narrow[1, 2] = 4
+    narrow[1, 2] = 2
     plain = torch.stack([torch.ones(4), torch.zeros(4)])  # (2, D)
     layer = {
         "attention": torch.stack(
@@ -492,11 +503,12 @@ def _worked_stack():
         ),
         "wide": torch.eye(4),
         "narrow": narrow,
-        "norms": torch.stack([plain, plain]),  # (2, 2, D)
+        "norms": torch.stack([plain, 2 * plain]),  # (2, 2, D)
     }
-    x = torch.tensor([[[1.0, 1.0, 3.0, 3.0], [4.0, 0.0, 1.0, 3.0]]])
+    x = torch.tensor([[[1.0, 1.0, 3.0, 3.0], [4.0, 0.0, 1.0, 2.0]]])
     mask = torch.tensor([[True, False]])
-    return Case("the worked example", (x, mask, [layer], plain, 0.0))
+    final = torch.ones(2, 4)
+    return Case("the worked example", (x, mask, [layer], final, 0.0))
 
 
 def _no_layers_leave_layer_norm(answer):
@@ -596,6 +608,19 @@ _STACK = Exercise(
                 'layer["norms"] holds two pairs.',
             ),
             (
+                ("final of a layer",),
+                "the last layer's norm at the end",
+                "The final norm uses a gain and a shift of the last layer. "
+                "It has its own.",
+                "`final` holds a gain and a shift.",
+            ),
+            (
+                ("in place",),
+                "a stream that is changed in place",
+                "`x += y` changes a tensor that backward still needs.",
+                "Write `x = x + y`, which makes a new one.",
+            ),
+            (
                 ("everything",),
                 "a normalisation over tokens and features",
                 "Mean and variance run over the whole sentence. Each token "
@@ -685,6 +710,8 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
     else:
         q_loss = one if mistake == "plain" else q
     losses = -(q_loss * log_p).sum(-1)  # (B, T)
+    if mistake and mistake.startswith("classes"):
+        losses = F.cross_entropy(logits, q).expand(target.shape)
     if mistake == "nan":
         floors = -(q * q.log()).sum(-1)
     elif mistake == "floor of the prior":
@@ -712,6 +739,10 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
         return tuple(
             x[some].mean() if some.any() else 0 * x.sum() for x in means
         )
+    if mistake == "classes, floor of all":
+        return losses.mean(), floors.mean()
+    if mistake == "mean of nothing":
+        return losses[real].mean(), floors[real].mean()
     count = real.sum()
     if mistake == "all positions below":
         count = torch.tensor(real.numel())
@@ -811,6 +842,17 @@ def _run_smoothing(answer, logits, target, prior, smoothing, padding):
     if isinstance(loss, torch.Tensor) and not (target != padding).any():
         loss = loss + 0 * logits.sum()  # a constant has no gradient
     return loss, floor
+
+
+def _has_the_loss_of(mistake, case, output):
+    """Say whether the loss is that of a mistake, whatever the floor."""
+    if not isinstance(output, (tuple, list)):
+        return False
+    made, right = (
+        _smoothed_loss(*case.arguments, mistake=key)[0].item()
+        for key in (mistake, None)
+    )
+    return abs(made - right) > 1e-3 and abs(made - float(output[0])) < 1e-5
 
 
 _SMOOTHING_MISTAKES = [
@@ -982,6 +1024,15 @@ _SMOOTHING_MISTAKES = [
         "Where all rows are padding you divide by 0. Loss and floor are 0 "
         "then.",
         "The case “all padding”: how many rows has it?",
+        "mean of nothing",
+    ),
+    (
+        "classes",
+        "the positions taken for the classes",
+        "F.cross_entropy takes the *second* axis for the classes, and yours "
+        "holds the positions.",
+        "Give it rows, (N, V), or (B, V, T).",
+        "classes, floor of all",
     ),
     (
         "detached",
@@ -1019,7 +1070,17 @@ _SMOOTHING = Exercise(
         _smoothing_case("an empty sentence", [0, 3], 3, 5, 0.1, seed=26),
         _smoothing_case("all padding", [0, 0], 2, 4, 0.1, seed=27),
     ],
-    mistakes=_named(_smoothed_loss, _SMOOTHING_MISTAKES),
+    mistakes=[
+        Mistake(
+            name,
+            sentence,
+            partial(_smoothed_loss, mistake=key),
+            look,
+            also=[partial(_smoothed_loss, mistake=other) for other in more],
+            shows=partial(_has_the_loss_of, key),
+        )
+        for key, name, sentence, look, *more in _SMOOTHING_MISTAKES
+    ],
     right_answers=[_smoothed_by_cross_entropy, _smoothed_in_two_parts],
     properties=[
         Property(
@@ -1051,6 +1112,12 @@ class _CrossCache:
         self.W_q, self.W_k, self.W_v, self.W_o = W_q, W_k, W_v, W_o
         self.num_heads = num_heads
 
+    def project(self, x, name):
+        """Multiply by a matrix, stored as nn.Linear stores it."""
+        W = getattr(self, name)
+        untransposed = self.mistake in ("untransposed", f"{name} untransposed")
+        return x @ W if untransposed else x @ W.T
+
     def split(self, x):
         """(B, L, H·d) to (B, H, L, d)."""
         if self.mistake == "viewed":
@@ -1066,17 +1133,17 @@ class _CrossCache:
             return
         if self.mistake == "detached":
             memory = memory.detach()
-        owner.key = self.split(memory @ self.W_k.T)  # (B, H, S, d_k)
-        owner.value = self.split(memory @ self.W_v.T)  # (B, H, S, d_v)
+        owner.key = self.split(self.project(memory, "W_k"))  # (B, H, S, d_k)
+        owner.value = self.split(self.project(memory, "W_v"))  # (B, H, S, d_v)
         if self.mistake == "values of the keys":
             owner.value = owner.key
 
     def step(self, x):
         mistake = self.mistake
         if mistake == "recomputed":
-            self.key = self.split(self.memory @ self.W_k.T)
-            self.value = self.split(self.memory @ self.W_v.T)
-        query = self.split((x @ self.W_q.T)[:, None])  # (B, H, 1, d_k)
+            self.key = self.split(self.project(self.memory, "W_k"))
+            self.value = self.split(self.project(self.memory, "W_v"))
+        query = self.split(self.project(x, "W_q")[:, None])  # (B, H, 1, d_k)
         scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
         d_k = self.key.shape[-1]
         if mistake == "wide":
@@ -1084,7 +1151,9 @@ class _CrossCache:
         elif mistake != "unscaled":
             scores = scores / d_k**0.5
         mask = self.mask[:, None]  # (B, 1, S)
-        if mistake == "over heads":
+        if mistake == "mask on the heads":
+            weights = masked_softmax(scores, self.mask)
+        elif mistake == "over heads":
             weights = masked_softmax(scores, mask, 1)
         elif mistake == "unmasked":
             weights = scores.softmax(-1)
@@ -1107,7 +1176,7 @@ class _CrossCache:
             self.value = torch.cat([self.value, self.split(new[1])], 2)
             real = torch.ones(len(x), 1, dtype=torch.bool)
             self.mask = torch.cat([self.mask, real], 1)
-        return merged @ self.W_o.T, weights
+        return self.project(merged, "W_o"), weights
 
     def select(self, rows):
         mistake = self.mistake
@@ -1136,6 +1205,10 @@ class _CrossCache:
 
 def _cache_with(mistake):
     return type("CrossAttentionCache", (_CrossCache,), {"mistake": mistake})
+
+
+def _caches_with(mistakes):
+    return tuple(_cache_with(mistake) for mistake in mistakes)
 
 
 class _CacheByEinsum:
@@ -1319,8 +1392,8 @@ _CACHE = Exercise(
         ),
     ],
     mistakes=[
-        Mistake(name, sentence, _cache_with(key), look)
-        for key, name, sentence, look in [
+        Mistake(name, sentence, _cache_with(key), look, _caches_with(more))
+        for key, name, sentence, look, *more in [
             (
                 "recomputed",
                 "projected anew at each step",
@@ -1426,6 +1499,24 @@ _CACHE = Exercise(
                 "(B, H, d_v) is in order already: flatten(1).",
             ),
             (
+                "untransposed",
+                "a matrix that is not transposed",
+                "A matrix is stored as nn.Linear stores it, (out, in). Where "
+                "it is square, `x @ W` runs, and is wrong.",
+                "`x @ W.T`, for all four.",
+                "W_q untransposed",
+                "W_k untransposed",
+                "W_v untransposed",
+                "W_o untransposed",
+            ),
+            (
+                "mask on the heads",
+                "a mask that lands on the heads",
+                "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
+                "S): each *head* gets the mask of a sentence.",
+                "Shapes are matched from the right: mask[:, None].",
+            ),
+            (
                 "over heads",
                 "a softmax over the heads",
                 "The weights sum to 1 over the heads. In one step the scores "
@@ -1508,6 +1599,12 @@ def _penalty(length, alpha, mistake=None):
         return length**alpha
     if mistake == "without the five":
         return (length / 6) ** alpha
+    if mistake == "five beside":
+        return (5 + length / 6) ** alpha
+    if mistake == "six beside":
+        return (5 + length) ** alpha / 6
+    if mistake == "six times":
+        return (5 + length) ** alpha * 6
     if mistake == "no penalty":
         return 1.0
     if mistake == "penalty without alpha":
@@ -1599,10 +1696,42 @@ def _normalised_beam_search(step, beam, length, alpha, bos, eos, mistake=None):
         scored = [(t, raw[tuple(t)]) for t, _ in scored]
     if mistake == "BOS returned":
         return [t for t, _ in scored], [s for _, s in scored]
+    if mistake == "best alone":
+        scored = scored[:1]
     answers = [t[1:] for t, _ in scored]
     if mistake == "EOS dropped":
         answers = [[k for k in t if k != eos] for t in answers]
     return answers, [s for _, s in scored]
+
+
+def _beam_with_competition(
+    step, beam, length, alpha, bos, eos, normalised=False
+):
+    """The ended keep their places only while they are among the best."""
+
+    def rank(pair):
+        tokens, score = pair
+        ended = _penalty(len(tokens) - 1, alpha) if normalised else 1
+        return -score / ended
+
+    kept = [([bos], 0.0)]
+    for _ in range(length):
+        live = [pair for pair in kept if pair[0][-1] != eos]
+        if not live:
+            break
+        rows = step(torch.tensor([tokens for tokens, _ in live]))
+        grown = [
+            ([*tokens, k], score + gain)
+            for (tokens, score), row in zip(
+                live, rows.log_softmax(-1).tolist(), strict=True
+            )
+            for k, gain in enumerate(row)
+        ]
+        ended = [pair for pair in kept if pair[0][-1] == eos]
+        kept = sorted(ended + grown, key=rank)[:beam]
+    scored = [(s / _penalty(len(t) - 1, alpha), t[1:]) for t, s in kept]
+    scored.sort(reverse=True)
+    return [t for _, t in scored], [s for s, _ in scored]
 
 
 def _beam_search_with_tensors(step, beam, length, alpha, bos, eos):
@@ -1669,43 +1798,34 @@ def _table_step(table):
     return step
 
 
-def _tree_step(tree):
-    """Logits of a small tree: the row of the last token, at each place."""
-
-    def step(prefix):
-        return tree[prefix.shape[1] - 1][prefix[:, -1]]
-
-    return step
-
-
-def _run_beam(answer, kind, table, beam, length, alpha, bos=0, eos=1):
-    """Call an answer with a step made of a table; plain numbers come back."""
-    step = (_tree_step if kind == "tree" else _table_step)(table)
+def _run_beam(answer, step, beam, length, alpha, bos, eos):
+    """Call an answer; plain lists of plain numbers come back."""
     result = answer(step, beam, length, alpha, bos, eos)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
+    try:
+        answers, scores = result
+        answers = [[int(token) for token in tokens] for tokens in answers]
+        return answers, [float(score) for score in scores]
+    except (TypeError, ValueError) as error:
         raise WrongAnswer(
-            f"expected two lists, (answers, scores), got {kind_of(result)}."
-        )
-    answers, scores = result
-    if isinstance(scores, torch.Tensor):
-        scores = scores.tolist()
-    answers = [[int(token) for token in tokens] for tokens in answers]
-    return answers, [float(score) for score in scores]
+            "expected (answers, scores), a list of lists of token ids and a "
+            f"list of numbers; yours returns {kind_of(result)} that is not."
+        ) from error
 
 
 def _beam_case(name, V, beam, length, alpha, seed, eos=1):
     generator = torch.Generator().manual_seed(seed)
-    table = _normal(generator, length, V, V, scale=1.2)
-    return Case(name, ("table", table, beam, length, alpha, 0, eos))
+    step = _table_step(_normal(generator, length, V, V, scale=1.2))
+    return Case(name, (step, beam, length, alpha, 0, eos))
 
 
-def _worked_tree():
-    """Tokens 0 BOS, 1 EOS, 2 and 3; two steps."""
+def _toy_step(prefix):
+    """Tokens 0 BOS, 1 EOS, 2 and 3; the step depends on the place alone."""
     few = 1e-6
-    first = torch.tensor([few, 0.35, 0.36, 0.29])
-    then = torch.tensor([few, 0.95, 0.03, 0.02])
-    tree = torch.stack([first.expand(4, 4), then.expand(4, 4)]).log()
-    return tree
+    if prefix.shape[1] == 1:
+        row = torch.tensor([few, 0.36, 0.35, 0.29])
+    else:
+        row = torch.tensor([few, 0.95, 0.03, 0.02])
+    return row.log().expand(len(prefix), -1)  # (N, V)
 
 
 def _wide_beams_find_the_best(answer):
@@ -1837,6 +1957,25 @@ _BEAM_MISTAKES = [
         "((5 + |Y|)/6)^α: it is 1 for one token.",
     ),
     (
+        "five beside",
+        "the five outside the fraction",
+        "This is (5 + |Y|/6)^α.",
+        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
+    ),
+    (
+        "six beside",
+        "the six outside the power",
+        "The 6 stands outside the power, (5 + |Y|)^α / 6.",
+        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
+        "six times",
+    ),
+    (
+        "best alone",
+        "only the best answer",
+        "You return one answer. All of them are asked for, with their scores.",
+        "Two lists, the best first.",
+    ),
+    (
         "penalty without alpha",
         "α is not used",
         "The penalty is not raised to the power α.",
@@ -1921,7 +2060,7 @@ _BEAM = Exercise(
     points=5,
     reference=_normalised_beam_search,
     cases=[
-        Case("the worked example", ("tree", _worked_tree(), 2, 2, 1.0)),
+        Case("the worked example", (_toy_step, 2, 2, 1.0, 0, 1)),
         _beam_case("two of five", 5, 2, 4, 0.6, seed=101),
         _beam_case("three of five", 5, 3, 5, 1.0, seed=81),
         _beam_case("four of six, a strong penalty", 6, 4, 5, 2.0, seed=62),
@@ -1930,7 +2069,17 @@ _BEAM = Exercise(
         _beam_case("more places than tokens", 4, 6, 4, 0.6, seed=50, eos=2),
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
-    mistakes=_named(_normalised_beam_search, _BEAM_MISTAKES),
+    mistakes=[
+        *_named(_normalised_beam_search, _BEAM_MISTAKES),
+        Mistake(
+            "ended answers that can lose their place",
+            "Answers that have ended compete with the living, and better "
+            "prefixes push them out. Here an answer that has ended is safe.",
+            _beam_with_competition,
+            "Move it to a list of its own, and leave one place less.",
+            also=[partial(_beam_with_competition, normalised=True)],
+        ),
+    ],
     right_answers=[_beam_search_with_tensors, _beam_search_by_recursion],
     properties=[
         Property(
