@@ -12,8 +12,12 @@ import torch
 from listing import CHAPTERS
 
 from attnbook import mechanisms
+from attnbook.experiments import several_relations
 from attnbook.mechanisms import (
     additive,
+    luong,
+    multi_head,
+    multiplicative,
     positions,
     recurrent,
     scaled_dot_product,
@@ -23,7 +27,9 @@ from attnbook.mechanisms import (
 MODULES = {
     "chapters/00-soft-lookup.ipynb": [soft_lookup],
     "chapters/01-additive-attention.ipynb": [additive, recurrent],
+    "chapters/02-luong-attention.ipynb": [multiplicative, luong],
     "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
+    "chapters/04-multi-head-attention.ipynb": [multi_head, several_relations],
     "chapters/05-positions.ipynb": [positions],
 }
 
@@ -144,6 +150,37 @@ ADDITIVE = {
 }
 
 
+def scored(kind):
+    sizes = {"DotScore": (), "LocationScore": (4, 6), "ConcatScore": (4, 4, 3)}
+    module = seeded(kind, *sizes.get(kind.__name__, (4, 4)))
+    query, key = torch.randn(2, 3, 4), torch.randn(2, 5, 4)
+    query.requires_grad_()
+    scores = module(query, key)
+    scores.square().sum().backward()
+    projected = module(query, key, module.project(key))
+    gradients = [each.grad for each in module.parameters()]
+    return [scores, projected, query.grad, *gradients]
+
+
+def centred(kind):
+    module = seeded(kind, 4)
+    return [module(torch.randn(2, 3, 4), torch.tensor([5, 3]))]
+
+
+LUONG = {
+    "DotScore": scored,
+    "GeneralScore": scored,
+    "ConcatScore": scored,
+    "LocationScore": scored,
+    "monotonic_window": lambda it: [it(3, 5, 1), it(4, 2, 1.5, 2)],
+    "PredictedCentre": centred,
+    "gaussian_window": lambda it: list(
+        it(torch.tensor([[0.0, 2.3], [4.0, -1.0]]), 5, 2)
+    ),
+    "LuongTranslator": translate,
+}
+
+
 def scaled(function):
     torch.manual_seed(0)
     query, key, value = (
@@ -194,12 +231,38 @@ POSITIONS = {
     "halves_order": lambda it: [it(2), it(10)],
 }
 
+
+def with_heads(kind):
+    module = seeded(kind, 6, 3)
+    query, key = torch.randn(2, 4, 6), torch.randn(2, 5, 6)
+    by_head = torch.rand(2, 3, 4, 5) < 0.6
+    results = [
+        *module(query, key, key),
+        *module(query, key, key, by_head[:, 0, 0], gate=torch.rand(3)),
+        *module(query, key, key, by_head[:, 1], causal=True),
+        *module(query, key, key, by_head),
+    ]
+    sum(result.square().sum() for result in results).backward()
+    return [*results, *(each.grad for each in module.parameters())]
+
+
+HEADS = {
+    "split_heads": lambda it: [it(torch.arange(60.0).reshape(2, 5, 6), 3)],
+    "merge_heads": lambda it: [it(torch.arange(60.0).reshape(2, 3, 5, 2))],
+    "MultiHeadAttention": with_heads,
+    "RelationReader": lambda kind: list(
+        seeded(kind, 5, 2, 3, 6)(torch.randint(5, (2, 8)))
+    ),
+}
+
 # How each name is called that a chapter shares with its modules: a function
 # of the thing itself, in torch; in chapter 00 also of a NumPy generator.
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
+    "chapters/02-luong-attention.ipynb": LUONG,
     "chapters/03-scaled-dot-product.ipynb": SCALED,
+    "chapters/04-multi-head-attention.ipynb": HEADS,
     "chapters/05-positions.ipynb": POSITIONS,
 }
 IN_TORCH = [
