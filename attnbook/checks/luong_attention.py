@@ -1107,7 +1107,7 @@ _TEMPORAL = Exercise(
         Case(
             "the worked example",
             (
-                torch.tensor([[[1.0], [1.0], [0.0]]]),
+                torch.tensor([[[1.0], [0.0], [0.0]]]),
                 torch.tensor([[[1.0], [0.0]]]),
                 torch.tensor([[[8.0], [4.0]]]),
                 torch.ones(1, 2, dtype=torch.bool),
