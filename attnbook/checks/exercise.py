@@ -237,6 +237,7 @@ class Exercise:
                 f"{grade_id}: the mistakes need names of their own, "
                 f"got {names}"
             )
+        self._known: dict[tuple[int, int], _Outcome] = {}
         _SCOREBOARD[grade_id] = self
         self.earned: int | None = None
 
@@ -694,7 +695,7 @@ class Exercise:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs = list(outcomes)
-            expected = [self._try(self.reference, trial) for trial in trials]
+            expected = self._try_known(self.reference, trials[failed])
             best, most = None, 0
             known = [
                 (mistake, made)
@@ -702,10 +703,10 @@ class Exercise:
                 for made in (mistake.answer, *mistake.also)
             ]
             for mistake, made in known:
-                at_fault = self._try(made, trials[failed])
+                at_fault = self._try_known(made, trials[failed])
                 if not self._same(at_fault, outcomes[failed]):
                     continue
-                if self._same(at_fault, expected[failed]):
+                if self._same(at_fault, expected):
                     continue
                 if len(theirs) < len(trials):
                     with contextlib.redirect_stdout(None):
@@ -714,7 +715,7 @@ class Exercise:
                             for trial in trials[len(theirs) :]
                         ]
                 level = sum(
-                    self._same(self._try(made, trial), outcome)
+                    self._same(self._try_known(made, trial), outcome)
                     for trial, outcome in zip(trials, theirs, strict=True)
                 )
                 if level < len(trials) and not _alike(
@@ -743,6 +744,13 @@ class Exercise:
         if isinstance(trial, Property):
             return self._observe(answer, trial, watched)
         return self._evaluate(answer, trial, watched)
+
+    def _try_known(self, made: Callable, trial: Case | Property) -> _Outcome:
+        """Try code of ours; it does the same each time, so once will do."""
+        key = id(made), id(trial)
+        if key not in self._known:
+            self._known[key] = self._try(made, trial)
+        return self._known[key]
 
     def _same(self, one: _Outcome, other: _Outcome) -> bool:
         if one.error is not None or other.error is not None:

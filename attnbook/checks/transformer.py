@@ -359,7 +359,7 @@ _STACK_BUGS = {
         "the last normalisation is missing",
         "The stream leaves the stack as it is. In pre-norm nothing has "
         "normalised it yet.",
-        "The docstring: after the last layer …",
+        "What does the docstring say of the last layer?",
     ),
 }
 
@@ -599,7 +599,7 @@ _STACK = Exercise(
                 ("no residual",),
                 "no residual",
                 "The attention's output takes the place of the stream.",
-                "x + …",
+                "x + f(norm(x)): where is the first x?",
             ),
             (
                 ("shared",),

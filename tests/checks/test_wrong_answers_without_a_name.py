@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from attnbook.checks import (
     additive_attention,
     luong_attention,
+    multi_head_attention,
     scaled_dot_product,
     soft_lookup,
+    transformer,
 )
 from attnbook.mechanisms.additive import masked_softmax
 from attnbook.mechanisms.soft_lookup import entropy
@@ -135,6 +137,52 @@ def squares_above_a_threshold(query, key, value, mask):
     return weights @ value, weights
 
 
+def heads_at_half_heat(q, k, v, mask, W_q, W_k, W_v, W_o, num_heads):
+    right = multi_head_attention.EXERCISES["04-attend-with-heads"].reference
+    return right(q, k, v, mask, 2 * W_q, W_k, W_v, W_o, num_heads)
+
+
+def as_the_crow_flies(weights, query_mask):
+    rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
+    each = (rows[:, None] - rows[None]).norm(dim=-1)  # (H, H, rows)
+    return each.sum(-1) / query_mask.sum().clamp(min=1)
+
+
+def said_twice(query, key, value, mask, mix_scores, mix_weights):
+    right = multi_head_attention.EXERCISES["04-talking-heads"].reference
+    return right(query, key, value, mask, mix_scores, 2 * mix_weights)
+
+
+def gates_squared(layer, num_heads, gate, mean):
+    right = multi_head_attention.EXERCISES["04-prune-heads"].reference
+    return right(layer, num_heads, [g * g for g in gate], mean)
+
+
+def added_twice(x, mask, layers, final, eps):
+    twice = [{**layer, "narrow": 2 * layer["narrow"]} for layer in layers]
+    right = transformer.EXERCISES["06-encode"].reference
+    return right(x, mask, twice, final, eps)
+
+
+def smoothed_by_half(logits, target, prior, smoothing, padding):
+    right = transformer.EXERCISES["06-smoothed-loss"].reference
+    return right(logits, target, prior, smoothing / 2, padding)
+
+
+class ReadLouder(transformer.EXERCISES["06-cross-attention-cache"].reference):
+    def read(self, memory, mask):
+        super().read(2 * memory, mask)
+
+
+def with_six_and_seven(step, beam, length, alpha, bos, eos):
+    right = transformer.EXERCISES["06-normalised-beam-search"].reference
+    answers, scores = right(step, beam, length, 0.0, bos, eos)
+    pairs = zip(answers, scores, strict=True)
+    scored = [(s / ((6 + len(t)) / 7) ** alpha, t) for t, s in pairs]
+    scored.sort(reverse=True)
+    return [t for _, t in scored], [s for s, _ in scored]
+
+
 UNFORESEEN = [
     (soft_lookup, "00-epanechnikov-regression", tricube),
     (soft_lookup, "00-top-k-lookup", powers_of_two),
@@ -151,6 +199,14 @@ UNFORESEEN = [
     (scaled_dot_product, "03-packed-attention", two_back),
     (scaled_dot_product, "03-sink-attention", sunk_after_the_softmax),
     (scaled_dot_product, "03-sparsemax-attention", squares_above_a_threshold),
+    (multi_head_attention, "04-attend-with-heads", heads_at_half_heat),
+    (multi_head_attention, "04-head-distances", as_the_crow_flies),
+    (multi_head_attention, "04-talking-heads", said_twice),
+    (multi_head_attention, "04-prune-heads", gates_squared),
+    (transformer, "06-encode", added_twice),
+    (transformer, "06-smoothed-loss", smoothed_by_half),
+    (transformer, "06-cross-attention-cache", ReadLouder),
+    (transformer, "06-normalised-beam-search", with_six_and_seven),
 ]
 
 
@@ -177,6 +233,8 @@ def test_it_is_rejected_with_the_first_entry_that_differs(
         (additive_attention, "01-predict"),
         (luong_attention, "02-predict"),
         (scaled_dot_product, "03-predict"),
+        (multi_head_attention, "04-predict"),
+        (transformer, "06-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -216,6 +274,8 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (additive_attention, "01-predict", "01-additive-attention"),
         (luong_attention, "02-predict", "02-luong-attention"),
         (scaled_dot_product, "03-predict", "03-scaled-dot-product"),
+        (multi_head_attention, "04-predict", "04-multi-head-attention"),
+        (transformer, "06-predict", "06-transformer"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):
@@ -458,3 +518,78 @@ def test_an_empty_row_that_is_filled_after_its_softmax_is_accepted():
     exercise = scaled_dot_product.EXERCISES["03-packed-attention"]
     filled = [a for a in exercise.right_answers if "filling" in a.__name__]
     assert exercise.diagnose(filled[0]) is None
+
+
+def test_an_error_is_named_by_its_words_not_by_its_kind():
+    """Both raise a RuntimeError where W_o is not square."""
+
+    def viewed_back(q, k, v, mask, W_q, W_k, W_v, W_o, num_heads):
+        _, weights = exercise.reference(
+            q, k, v, mask, W_q, W_k, W_v, W_o, num_heads
+        )  # (B, H, T, S)
+        v = (v @ W_v.T).unflatten(-1, (num_heads, -1)).transpose(1, 2)
+        apart = (weights @ v).transpose(1, 2)  # (B, T, H, d_v)
+        return apart.view(*q.shape[:2], -1) @ W_o.T, weights
+
+    exercise = multi_head_attention.EXERCISES["04-attend-with-heads"]
+    diagnosis = exercise.diagnose(viewed_back)
+    assert "view size is not compatible" in diagnosis.message
+    assert diagnosis.mistake is None
+
+
+def test_an_infinite_distance_is_not_near_to_a_finite_one():
+    exercise = multi_head_attention.EXERCISES["04-head-distances"]
+    diagnosis = exercise.diagnose(
+        lambda weights, query_mask: torch.full([weights.shape[1]] * 2, np.inf)
+    )
+    assert "yours is inf" in diagnosis.message
+    assert diagnosis.mistake is None
+
+
+def test_the_gradient_of_an_input_deep_down_is_told_by_its_place():
+    def without_one_gradient(x, mask, layers, final, eps):
+        cut = [{**layer, "wide": layer["wide"].detach()} for layer in layers]
+        return exercise.reference(x, mask, cut, final, eps)
+
+    exercise = transformer.EXERCISES["06-encode"]
+    diagnosis = exercise.diagnose(without_one_gradient)
+    assert "with respect to `layers[0]['wide']` is not" in diagnosis.message
+
+
+def test_a_beam_may_come_back_as_tensors():
+    def in_tensors(*arguments):
+        answers, scores = exercise.reference(*arguments)
+        return [torch.tensor(tokens) for tokens in answers], torch.tensor(
+            scores
+        )
+
+    exercise = transformer.EXERCISES["06-normalised-beam-search"]
+    assert exercise.diagnose(in_tensors) is None
+
+
+@pytest.mark.parametrize("wrong", [3, [1, 2], ([2, 1], -0.9)])
+def test_a_beam_of_another_form_is_asked_for_two_lists(wrong):
+    exercise = transformer.EXERCISES["06-normalised-beam-search"]
+    diagnosis = exercise.diagnose(lambda *arguments: wrong)
+    assert "a list of lists of token ids" in diagnosis.message
+
+
+def test_a_uniform_prior_is_told_by_the_loss_whatever_the_floor():
+    def by_torch(logits, target, prior, smoothing, padding):
+        loss = F.cross_entropy(
+            logits.mT, target, ignore_index=padding, label_smoothing=smoothing
+        )
+        return loss, torch.special.entr(prior).sum()
+
+    diagnosis = transformer.EXERCISES["06-smoothed-loss"].diagnose(by_torch)
+    assert diagnosis.mistake == "uniform in place of the prior"
+
+
+def test_loss_and_floor_of_nothing_may_be_plain_zeros():
+    def right(logits, target, prior, smoothing, padding):
+        if not (target != padding).any():
+            return 0, 0.0
+        return exercise.reference(logits, target, prior, smoothing, padding)
+
+    exercise = transformer.EXERCISES["06-smoothed-loss"]
+    assert exercise.diagnose(right) is None
