@@ -476,3 +476,132 @@ def _matrix(name: str, value, rows: int, columns: int) -> np.ndarray:
             f"the {columns} source tokens"
         )
     return array
+
+
+def curves(
+    values: Mapping[str, np.ndarray],
+    x: Sequence[float],
+    title: str | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a measure against x: the mean, and the range over the seeds.
+
+    Args:
+        values: name to measures of shape (seeds, len(x)).
+        x: where they were measured.
+        title: what the figure answers.
+        xlabel: what x is, with its unit.
+        ylabel: what was measured, with its unit.
+        ax: the axes to draw into; new ones by default.
+
+    Raises:
+        ValueError: if a curve has not one column for each x.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    for index, (name, measured) in enumerate(values.items()):
+        measured = np.atleast_2d(np.asarray(measured, dtype=float))
+        if measured.shape[1] != len(x):
+            raise ValueError(
+                f"curves: {name!r} has shape {measured.shape}; expected "
+                f"(seeds, {len(x)}), one column for each x"
+            )
+        style = _LINES[index % len(_LINES)]
+        (drawn,) = ax.plot(x, measured.mean(axis=0), style, label=name)
+        ax.fill_between(
+            x,
+            measured.min(axis=0),
+            measured.max(axis=0),
+            color=drawn.get_color(),
+            alpha=0.15,
+            linewidth=0,
+        )
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
+    ax.legend()
+    return ax
+
+
+def dots_by_seed(
+    groups: Mapping[str, Sequence[Sequence[float]]],
+    title: str | None = None,
+    ylabel: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw every measure as a dot: one place a group, one column a seed.
+
+    Args:
+        groups: name to one list of measures for each seed.
+        title: what the figure answers.
+        ylabel: what was measured, with its unit.
+        ax: the axes to draw into; new ones by default.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.4, 3.2))
+    for place, seeds in enumerate(groups.values()):
+        for seed, measured in enumerate(seeds):
+            across = place + 0.2 * (seed - (len(seeds) - 1) / 2)
+            ax.plot(
+                [across] * len(measured),
+                measured,
+                _MARKERS[seed % len(_MARKERS)],
+                color=list(COLOURS.values())[seed % len(COLOURS)],
+                alpha=0.6,
+                label=f"seed {seed}" if place == 0 else None,
+            )
+    ax.set_xticks(range(len(groups)), list(groups))
+    ax.set(ylabel=ylabel, title=title or "")
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=3)
+    return ax
+
+
+def shaded_table(
+    values: np.ndarray,
+    texts: Sequence[Sequence[str]],
+    rows: Sequence[object],
+    columns: Sequence[object],
+    title: str | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Axes:
+    """Draw a table whose cells are shaded by a value from 0 to 1.
+
+    Args:
+        values: shape (rows, columns), from 0 to 1.
+        texts: what stands in each cell.
+        rows: a name for each row.
+        columns: a name for each column.
+        title: what the figure answers.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+
+    Raises:
+        ValueError: if the values have not one row and column for each name.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"shaded_table: values have shape {values.shape}; expected "
+            f"({len(rows)}, {len(columns)}), one for each row and column"
+        )
+    size = 1.2 + 0.9 * len(columns), 1.1 + 0.6 * len(rows)
+    _, ax = plt.subplots(figsize=size)
+    ax.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        ax.text(
+            column,
+            row,
+            texts[row][column],
+            color="white" if value > 0.6 else "black",
+            ha="center",
+            va="center",
+            fontsize=9,
+        )
+    ax.set_xticks(range(len(columns)), [str(name) for name in columns])
+    ax.set_yticks(range(len(rows)), [str(name) for name in rows])
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title or "")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax

@@ -106,3 +106,29 @@ def test_the_two_wirings_differ_in_what_is_computed_first():
     assert "input feeding" in words[1] - words[0]
     _, without = plots.decoder_wirings(feeding=False)
     assert "input feeding" not in {text.get_text() for text in without.texts}
+
+
+def test_curves_are_means_and_refuse_another_number_of_points():
+    ax = plots.curves({"a": [[0, 1, 2], [2, 3, 4]]}, [1, 2, 3], "t", "x", "y")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1, 2, 3])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+    with pytest.raises(ValueError, match="one column for each x"):
+        plots.curves({"a": [[0, 1]]}, [1, 2, 3])
+
+
+def test_dots_stand_by_group_and_seed():
+    ax = plots.dots_by_seed({"one": [[1, 2], [3]], "two": [[4], [5]]}, "t")
+    assert [list(line.get_ydata()) for line in ax.lines] == [
+        [1, 2],
+        [3],
+        [4],
+        [5],
+    ]
+    assert [round(line.get_xdata()[0]) for line in ax.lines] == [0, 0, 1, 1]
+
+
+def test_a_shaded_table_shows_its_texts_and_refuses_another_shape():
+    ax = plots.shaded_table([[0.1, 0.9]], [["low", "high"]], ["r"], ["a", "b"])
+    assert [text.get_text() for text in ax.texts] == ["low", "high"]
+    with pytest.raises(ValueError, match="one for each row and column"):
+        plots.shaded_table([[0.1]], [["low"]], ["r"], ["a", "b"])
