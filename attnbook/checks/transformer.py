@@ -359,7 +359,7 @@ _STACK_BUGS = {
         "the last normalisation is missing",
         "The stream leaves the stack as it is. In pre-norm nothing has "
         "normalised it yet.",
-        "What does the docstring say of the last layer?",
+        "What comes after the last layer?",
     ),
 }
 
@@ -553,14 +553,14 @@ _STACK = Exercise(
                 ("post-norm", "final"),
                 "post-norm, the other arrangement",
                 "You normalise after each addition, as the paper of 2017 "
-                "does. The docstring promises pre-norm.",
+                "does. The text says pre-norm.",
                 "x + f(norm(x)), not norm(x + f(x)).",
             ),
             (
                 ("post-norm",),
                 "post-norm with a normalisation more",
                 "You normalise after each addition, and once more at the "
-                "end. The docstring promises pre-norm.",
+                "end. The text says pre-norm.",
                 "x + f(norm(x)), not norm(x + f(x)).",
             ),
             (
