@@ -83,6 +83,13 @@ export function meanMassOnTruth(weights, truth) {
   return masses.length ? sum(masses) / masses.length : null;
 }
 
+// What one head's weights (T, S) are like: the mean entropy of its rows, and
+// the mean weight on true tokens, null where no truth is known.
+export const headMeasures = (weights, truth) => ({
+  entropy: mean(weights.map(entropy)),
+  alignment: truth ? meanMassOnTruth(weights, truth) : null,
+});
+
 export const argmax = (xs) => xs.indexOf(Math.max(...xs));
 
 export const clamp = (x, low, high) => Math.min(Math.max(x, low), high);

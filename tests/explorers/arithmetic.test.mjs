@@ -101,3 +101,13 @@ test("equal steps of a temperature slider are equal ratios", () => {
   const ratio = (p) => arithmetic.fromLog(p + 0.1) / arithmetic.fromLog(p);
   assert.ok(Math.abs(ratio(-1) - ratio(1)) < 0.01);
 });
+
+test("a head's entropy and its weight on true tokens are NumPy's", () => {
+  assert.ok(cases.heads.length >= 3);
+  for (const { weights, truth, entropy, alignment } of cases.heads) {
+    const measures = arithmetic.headMeasures(weights, truth);
+    near(measures.entropy, entropy);
+    near(measures.alignment, alignment);
+    assert.equal(arithmetic.headMeasures(weights, null).alignment, null);
+  }
+});

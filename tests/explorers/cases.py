@@ -103,6 +103,27 @@ def alignment_cases() -> list[dict]:
     return cases
 
 
+def head_cases() -> list[dict]:
+    """Mean entropy and mean mass on the truth of one head's weights."""
+    rng = np.random.default_rng(6)
+    cases = []
+    for steps, tokens in ((1, 2), (5, 7), (8, 3)):
+        weights = rng.dirichlet(np.full(tokens, 0.4), steps)  # (T, S)
+        weights[0] = np.eye(tokens)[0]  # entropy 0
+        truth = rng.random((steps, tokens)) < 0.3
+        truth[0] = True
+        counted = truth.any(-1)  # (T,)
+        cases.append(
+            {
+                "weights": weights.tolist(),
+                "truth": truth.tolist(),
+                "entropy": float(np.mean([*map(entropy, weights)])),
+                "alignment": float((weights * truth).sum(-1)[counted].mean()),
+            }
+        )
+    return cases
+
+
 def scaled_score_cases() -> list[dict]:
     """What the softmax of dot products is like, by d, scale, temperature."""
     rng = np.random.default_rng(2)
@@ -172,6 +193,7 @@ if __name__ == "__main__":
                 "lookups": lookup_cases(),
                 "softmaxes": softmax_cases(),
                 "alignments": alignment_cases(),
+                "heads": head_cases(),
                 "positions": position_cases(),
                 "scaled_scores": scaled_score_cases(),
             }

@@ -71,6 +71,34 @@ def scaled() -> explorers.ScaledScores:
 
 
 @pytest.fixture
+def heads() -> explorers.HeadPicker:
+    """Two layers of three heads; head 2 of layer 1 looks where it should."""
+    truth = np.array([[0, 0, 1], [1, 0, 0]], bool)
+    weights = np.random.default_rng(0).dirichlet(np.ones(3), (2, 3, 2))
+    weights[0, 1] = truth
+    one = {
+        "label": "forty-three",
+        "source": ["drei", "und", "vierzig"],
+        "target": ["4", "3"],
+        "weights": weights,
+        "truth": truth,
+    }
+    tokens = ["null", "fünf", "ein", "und", "zwanzig", "sieben", "neunzig"]
+    long = {
+        "source": tokens * 3,
+        "target": list("052197121205"),
+        "weights": np.full((2, 3, 12, 21), 1 / 21),
+    }
+    worth = [[0.02, 0.9, -0.004], [0.3, 0.1, 0.05]]
+    return explorers.HeadPicker(
+        [one, long],
+        worth,
+        ["encoder", "decoder"],
+        "lost without it",
+    )
+
+
+@pytest.fixture
 def rotary() -> explorers.RotaryDial:
     return explorers.RotaryDial(
         [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
@@ -84,9 +112,18 @@ def wavelengths() -> explorers.Wavelengths:
 
 @pytest.fixture
 def one_of_each(
-    lookup, dial, scrubber, frames, scaled, rotary, wavelengths
+    lookup, dial, scrubber, frames, scaled, rotary, wavelengths, heads
 ) -> list:
-    return [lookup, dial, scrubber, frames, scaled, rotary, wavelengths]
+    return [
+        lookup,
+        dial,
+        scrubber,
+        frames,
+        scaled,
+        rotary,
+        wavelengths,
+        heads,
+    ]
 
 
 @pytest.fixture

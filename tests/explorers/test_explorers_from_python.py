@@ -23,6 +23,8 @@ SENTENCE = {
     "truth": np.array([[False, False, True], [True, False, False]]),
 }
 
+HEADS = {**SENTENCE, "weights": np.stack([SENTENCE["weights"]] * 2)}
+
 
 def draw(width):
     fig, ax = plt.subplots(figsize=(3, 2))
@@ -39,6 +41,7 @@ def one_of_each():
         explorers.ScaledScores(np.ones((2, 8)), np.ones((3, 8))),
         explorers.RotaryDial([1.0, 0.5], [0.3, -0.2]),
         explorers.Wavelengths(),
+        explorers.HeadPicker([HEADS]),
     ]
 
 

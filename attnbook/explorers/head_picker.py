@@ -1,0 +1,158 @@
+"""Every head of a trained model: pick one, see what it attends to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import traitlets
+
+from attnbook.explorers.explorer import (
+    BUILT,
+    Explorer,
+    as_array,
+    as_labels,
+    rounded,
+)
+
+KEYS = ("label", "source", "target", "weights", "truth")
+
+
+class HeadPicker(Explorer):
+    """Pick a layer and a head; its weights, entropy and worth are shown.
+
+    Parameters
+    ----------
+    sentences : a list of dictionaries, one a sentence, with
+        ``label``, a string (by default the source);
+        ``source``, S tokens; ``target``, T tokens;
+        ``weights``, (L, H, T, S), or (H, T, S) for one layer, each row a
+        distribution over the source, or all zero;
+        ``truth``, (T, S) of bool, the true alignment, or None.
+    importance : (L, H), or (H,) for one layer: what each head is worth
+    importance_label : what the importance is, in words
+    layer_names : L strings; by default "layer 1", "layer 2", …
+
+    ``sentence``, ``layer`` and ``head`` (from 0) follow what the reader
+    does.
+
+    Raises
+    ------
+    ValueError
+        If there is no sentence, a key is missing, or a shape does not fit.
+    """
+
+    _esm = BUILT / "head_picker.mjs"
+
+    sentences = traitlets.List().tag(sync=True)
+    importance = traitlets.List(allow_none=True).tag(sync=True)
+    importance_label = traitlets.Unicode().tag(sync=True)
+    layer_names = traitlets.List().tag(sync=True)
+    sentence = traitlets.Int(0).tag(sync=True)
+    layer = traitlets.Int(0).tag(sync=True)
+    head = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        sentences: Sequence[Mapping],
+        importance: np.ndarray | None = None,
+        layer_names: Sequence[str] | None = None,
+        importance_label: str = "importance",
+        layer: int = 0,
+        head: int = 0,
+    ) -> None:
+        if isinstance(sentences, Mapping):
+            raise ValueError(
+                "sentences must be a list of dictionaries, got one "
+                "dictionary. Write [sentence]."
+            )
+        sentences = list(sentences)
+        if not sentences:
+            raise ValueError(
+                "sentences must hold at least one sentence, got an empty "
+                f"list. Pass dictionaries with the keys {', '.join(KEYS)}."
+            )
+        checked = [
+            _checked(f"sentences[{i}]", sentence)
+            for i, sentence in enumerate(sentences)
+        ]
+        sizes = [np.shape(one["weights"])[:2] for one in checked]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                "all sentences must have the same layers and heads, got "
+                f"weights of {', '.join(map(str, sizes))} layers and heads. "
+                "Take them from one model."
+            )
+        layers, heads = sizes[0]
+        if importance is not None:
+            if np.ndim(importance) == 1:
+                importance = np.asarray(importance)[None]  # (1, H)
+            importance = as_array("importance", importance, (layers, heads))
+        for name, place, count in [
+            ("layer", layer, layers),
+            ("head", head, heads),
+        ]:
+            if not 0 <= place < count:
+                raise ValueError(
+                    f"{name} must lie between 0 and {count - 1}, got "
+                    f"{place}. The first is 0."
+                )
+        if layer_names is None:
+            layer_names = [f"layer {n + 1}" for n in range(layers)]
+        super().__init__(
+            sentences=checked,
+            importance=None if importance is None else rounded(importance, 4),
+            importance_label=str(importance_label),
+            layer_names=as_labels(
+                "layer_names", layer_names, layers, "layers"
+            ),
+            layer=int(layer),
+            head=int(head),
+        )
+
+    def __repr__(self) -> str:
+        layers, heads = np.shape(self.sentences[0]["weights"])[:2]
+        labels = ", ".join(sentence["label"] for sentence in self.sentences)
+        return (
+            f"HeadPicker: {layers} x {heads} heads, their weights on {labels}"
+        )
+
+
+def _checked(name: str, sentence: Mapping) -> dict:
+    missing = {"source", "target", "weights"} - set(sentence)
+    unknown = set(sentence) - set(KEYS)
+    if missing or unknown:
+        raise ValueError(
+            f"{name} must have the keys {', '.join(KEYS)}, got "
+            f"{', '.join(map(str, sentence)) or 'none'}. Add or rename them "
+            "(label and truth may be left out)."
+        )
+    source, target = list(sentence["source"]), list(sentence["target"])
+    shape = (len(target), len(source))
+    weights = sentence["weights"]
+    if np.ndim(weights) == 3:
+        weights = weights[None]  # (1, H, T, S)
+    weights = as_array(f"{name}['weights']", weights, ("L", "H", *shape))
+    if weights.size == 0 or weights.min() < -1e-4:
+        raise ValueError(
+            f"{name}['weights'] must be weights of at least one token, none "
+            f"negative, got the shape {weights.shape}. Pass the weights, not "
+            "the scores."
+        )
+    if weights.sum(-1).max() > 1 + 1e-3:
+        raise ValueError(
+            f"{name}['weights'] must be weights, each row summing to 1, got "
+            f"a largest row sum of {weights.sum(-1).max():.3g}. Softmax runs "
+            "over the source."
+        )
+    truth = sentence.get("truth")
+    if truth is not None:
+        truth = as_array(f"{name}['truth']", truth, shape).astype(bool)
+    label = sentence.get("label") or " ".join(map(str, source))
+    return {
+        "label": str(label),
+        "source": as_labels("source", source, len(source), "tokens"),
+        "target": as_labels("target", target, len(target), "tokens"),
+        "weights": rounded(np.clip(weights, 0, 1), 3),  # (L, H, T, S)
+        "truth": None if truth is None else truth.tolist(),  # (T, S)
+    }
