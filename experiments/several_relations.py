@@ -151,6 +151,15 @@ def accuracy(reader: RelationReader, count: int = 1000) -> tuple[float, list]:
     )
 
 
+@torch.no_grad()
+def weight_on(reader: RelationReader, offset: int, count: int = 100) -> float:
+    """Mean weight on the neighbour at an offset, over heads and positions."""
+    generator = torch.Generator().manual_seed(10_000)
+    tokens, _ = draw(count, reader.answers[1], 1, generator=generator)
+    weights = reader(tokens)[1].roll(-offset, -1)  # (B, H, T, T)
+    return round(weights.diagonal(0, -2, -1).mean().item(), 4)
+
+
 def run(
     settings: Iterable[dict], seeds: Iterable[int], steps: int = STEPS
 ) -> list[dict]:
@@ -176,6 +185,8 @@ def run(
                     "exact match": round(every, 4),
                     "best relation": round(max(single), 4),
                     "worst relation": round(min(single), 4),
+                    "left weight": weight_on(reader, OFFSETS[0]),
+                    "right weight": weight_on(reader, OFFSETS[1]),
                     "most": most_reachable(
                         setting["relations"], setting["heads"]
                     )
