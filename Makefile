@@ -117,6 +117,9 @@ experiments: $(BOOK) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments.attention_cost
 	$(RUN) -m attnbook.experiments.several_relations
 	$(RUN) -m attnbook.experiments.head_pruning
+	$(RUN) -m attnbook.experiments.norm_placement
+	$(RUN) -m attnbook.experiments.step_time
+	$(RUN) -m attnbook.experiments.beam_search
 
 # -- use ----------------------------------------------------------------------
 
