@@ -45,8 +45,14 @@ def _padding(lengths, S):
 def _named(function, rows) -> list[Mistake]:
     """Mistakes of a function that takes the keyword `mistake`."""
     return [
-        Mistake(name, sentence, partial(function, mistake=key), look)
-        for key, name, sentence, look in rows
+        Mistake(
+            name,
+            sentence,
+            partial(function, mistake=key),
+            look,
+            tuple(partial(function, mistake=other) for other in more),
+        )
+        for key, name, sentence, look, *more in rows
     ]
 
 
@@ -1347,6 +1353,8 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
         keep = gates > 0
     elif mistake == "below a half":
         keep = gates >= 0.5
+    elif mistake == "up to a half":
+        keep = gates > 0.5
     elif mistake == "inverted":
         keep = ~keep
     elif mistake == "zeroed":
@@ -1617,6 +1625,7 @@ _PRUNE_MISTAKES = [
         "a threshold",
         "Heads with a small gate are cut. Only a gate of exactly 0 prunes.",
         "gate != 0, without a threshold.",
+        "up to a half",
     ),
     (
         "mean forgotten",

@@ -1299,10 +1299,10 @@ def _cache_case(name, lengths, sizes, steps, seed, sources=1):
         _normal(generator, H * d_v, D, scale=near),
         _normal(generator, D, H * d_v, scale=near),
     ]
-    read = [
-        (_normal(generator, B, S, D), _padding(lengths, S))
-        for _ in range(sources)
-    ]
+    read = []
+    for more in range(sources - 1, -1, -1):  # earlier batches were larger
+        memory = _normal(generator, B + more, S + more, D)
+        read.append((memory, _padding([*lengths, *[S] * more], S + more)))
     queries = []
     for rows in steps:
         B = B if rows is None else len(rows)
@@ -1327,12 +1327,13 @@ def _later_steps_cost_little(answer):
 
 def _two_caches_do_not_mix(answer):
     matrices, H, sources, queries, _ = _cache_case(
-        "", [4, 3], (4, 6, 2, 3, 2), [None], 48, sources=2
+        "", [4, 3], (4, 6, 2, 3, 2), [None], 48
     ).arguments
+    [(memory, mask)] = sources
     one, two = answer(*matrices, H), answer(*matrices, H)
-    one.read(*sources[0])
+    one.read(memory, mask)
     before, _ = one.step(queries[0])
-    two.read(*sources[1])
+    two.read(memory.flip(1), mask)
     two.step(queries[0])
     after, _ = one.step(queries[0])
     return torch.allclose(before, after, atol=1e-6)
