@@ -5,8 +5,10 @@ cell works in the published page, in Jupyter, in VS Code and in Colab.
 """
 
 from attnbook.explorers.alignment_scrubber import AlignmentScrubber
+from attnbook.explorers.block_walk import BlockWalk
 from attnbook.explorers.frames import Frames
 from attnbook.explorers.head_picker import HeadPicker
+from attnbook.explorers.mask_painter import MaskPainter
 from attnbook.explorers.rotary_dial import RotaryDial
 from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.soft_lookup import SoftLookup
@@ -15,8 +17,10 @@ from attnbook.explorers.wavelengths import Wavelengths
 
 __all__ = [
     "AlignmentScrubber",
+    "BlockWalk",
     "Frames",
     "HeadPicker",
+    "MaskPainter",
     "RotaryDial",
     "ScaledScores",
     "SoftLookup",

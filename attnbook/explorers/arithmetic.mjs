@@ -67,6 +67,63 @@ export function softmaxOfScores(scores, temperature) {
   };
 }
 
+// The softmax of a row of scores (S,) where what may not be attended to has
+// been filled with a constant. -Infinity everywhere gives NaN, a large
+// constant everywhere gives 1 / S.
+export const filledSoftmax = (scores, allowed, filling) =>
+  softmax(scores.map((score, s) => (allowed[s] ? score : filling)));
+
+// The same with -Infinity, and zero where nothing may be attended to.
+export const maskedSoftmax = (scores, allowed) =>
+  allowed.some(Boolean)
+    ? filledSoftmax(scores, allowed, -Infinity)
+    : scores.map(() => 0);
+
+// Common masks (T, S), true where key s may be attended to by query t, with
+// the last `padded` keys as padding.
+export function presetMasks(T, S, padded) {
+  const build = (rule) => Array.from({ length: T }, (_, t) =>
+    Array.from({ length: S }, (_, s) => rule(t, s)));
+  const [before, real] = [(t, s) => s <= t, (_, s) => s < S - padded];
+  return {
+    none: build(() => true),
+    causal: build(before),
+    padding: build(real),
+    both: build((t, s) => before(t, s) && real(t, s)),
+  };
+}
+
+// Whether key s lies within D of the centre, and the Gaussian factor there:
+// (S,) each. Luong et al. (2015), equation 10.
+export const inWindow = (S, centre, D) =>
+  Array.from({ length: S }, (_, s) => Math.abs(s - centre) <= D);
+export const gaussianFactor = (S, centre, D) =>
+  Array.from({ length: S }, (_, s) =>
+    Math.exp(-0.5 * ((2 * (s - centre)) / D) ** 2));
+
+// Weights (T, S) of scores (T, S), each row within D of its centre. The
+// Gaussian multiplies after the softmax: its rows sum to less than 1.
+export const localWeights = (scores, centres, D, gaussian) =>
+  scores.map((row, t) => {
+    const S = row.length;
+    const weights = maskedSoftmax(row, inWindow(S, centres[t], D));
+    if (!gaussian) return weights;
+    const factor = gaussianFactor(S, centres[t], D);
+    return weights.map((weight, s) => weight * factor[s]);
+  });
+
+// The mean sum of a row, and the mean entropy of the rows that hold some
+// weight, each brought to sum to 1 first.
+export function rowMeasures(weights) {
+  const sums = weights.map(sum);
+  const held = weights.filter((_, t) => sums[t] > 0);
+  const shares = held.map((row) => row.map((weight) => weight / sum(row)));
+  return {
+    sum: mean(sums),
+    entropy: held.length ? mean(shares.map(entropy)) : 0,
+  };
+}
+
 export const blend = (weights, values) => dot(weights, values);
 
 // The weight that a step gives to its true tokens; null where it has none.
@@ -126,3 +183,17 @@ export const sinusoids = (length, size, base) =>
 // The cosine of two such rows that lie this far apart.
 export const likeness = (apart, size, base) =>
   mean(rates(size, base).map((rate) => Math.cos(apart * rate)));
+
+// The length of the step from one vector to another, by that of the first.
+export const relativeChange = (from, to) =>
+  Math.hypot(...to.map((x, i) => x - from[i])) / (Math.hypot(...from) || 1);
+
+// The sizes that a shape such as "(B, T, 4·D)" has; "/" divides.
+export const shapeOf = (shape, sizes) =>
+  shape.replace(/[()]/g, "").split(",").filter((axis) => axis.trim())
+    .map((axis) => axis.match(/\d+|[A-Za-z]\w*|\//g).reduce(
+      ({ size, over }, part) => {
+        if (part === "/") return { size, over: true };
+        const factor = sizes[part] ?? Number(part);
+        return { size: over ? size / factor : size * factor, over: false };
+      }, { size: 1, over: false }).size);

@@ -69,7 +69,7 @@ function drawSentence({ root, get, change }, sentence) {
   over.show(root.classList.contains("true"));
 
   const title = make("p", { class: "part" });
-  const head = (text, kind = "") => make("th", { class: kind, text });
+  const head = (text) => make("th", { scope: "col", text });
   const rows = weights[0].map((_, h) => {
     const name = make("th", { scope: "row" });
     const cells = [0, 1, 2].map(() => make("td", { class: "n" }));
@@ -91,8 +91,8 @@ function drawSentence({ root, get, change }, sentence) {
   const table = make(
     "table", {},
     make("thead", {}, make(
-      "tr", {}, head("", "wide"), head("entropy"), head("on true tokens"),
-      head(worth), importance && head("", "wide"),
+      "tr", {}, make("td"), head("entropy"), head("on true tokens"),
+      head(worth), importance && make("td"),
     )),
     make("tbody", {}, ...rows.map((row) => row.node)),
   );

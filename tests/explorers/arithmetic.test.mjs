@@ -94,6 +94,33 @@ test("rates, sinusoids and rotated pairs are NumPy's", () => {
   }
 });
 
+test("masks, and what a row without keys comes to, are PyTorch's", () => {
+  for (const each of cases.masks) {
+    const { scores, mask, padded, presets } = each;
+    const masks = arithmetic.presetMasks(
+      scores.length, scores[0].length, padded);
+    assert.deepEqual(masks, presets);
+    const by = (filling) => scores.map((row, t) =>
+      arithmetic.filledSoftmax(row, mask[t], filling));
+    near(scores.flatMap((row, t) => arithmetic.maskedSoftmax(row, mask[t])),
+      each.weights.flat());
+    near(by(-Infinity).slice(0, -1).flat(), each.infinite.flat());
+    assert.ok(by(-Infinity).at(-1).every(Number.isNaN));
+    near(by(-1e9).flat(), each.large.flat());
+  }
+});
+
+test("weights of local windows are the mechanism's", () => {
+  for (const each of cases.windows) {
+    const { scores, centres, half_width: D, gaussian } = each;
+    const weights = arithmetic.localWeights(scores, centres, D, gaussian);
+    near(weights.flat(), each.weights.flat());
+    const got = arithmetic.rowMeasures(weights);
+    near(got.sum, each.sum);
+    near(got.entropy, each.entropy);
+  }
+});
+
 test("equal steps of a temperature slider are equal ratios", () => {
   for (const temperature of [0.05, 0.5, 1, 20]) {
     near(arithmetic.fromLog(arithmetic.toLog(temperature)), temperature);
@@ -109,5 +136,15 @@ test("a head's entropy and its weight on true tokens are NumPy's", () => {
     near(measures.entropy, entropy);
     near(measures.alignment, alignment);
     assert.equal(arithmetic.headMeasures(weights, null).alignment, null);
+  }
+});
+
+test("the change of a vector and the sizes of a shape are NumPy's", () => {
+  const { changes, sizes, shapes } = cases.walk;
+  for (const { from, to, change } of changes) {
+    near(arithmetic.relativeChange(from, to), change);
+  }
+  for (const [shape, expected] of shapes) {
+    near(arithmetic.shapeOf(shape, sizes), expected);
   }
 });

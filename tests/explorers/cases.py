@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import torch
 
 from attnbook.mechanisms import soft_lookup
+from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.multiplicative import (
+    gaussian_window,
+    monotonic_window,
+)
+from attnbook.mechanisms.scaled_dot_product import causal_mask
 
 
 def jacobian_norm(weights: np.ndarray, temperature: float) -> float:
@@ -103,6 +110,34 @@ def alignment_cases() -> list[dict]:
     return cases
 
 
+def walk_cases() -> dict:
+    """Relative changes of vectors, and the sizes of written shapes."""
+    rng = np.random.default_rng(7)
+    changes = []
+    for size in (1, 4, 64):
+        first, second = rng.normal(size=(2, size))
+        moved = np.linalg.norm(second - first) / np.linalg.norm(first)
+        changes.append(
+            {
+                "from": first.tolist(),
+                "to": second.tolist(),
+                "change": float(moved),
+            }
+        )
+    B, T, D, H = 2, 7, 48, 6
+    return {
+        "changes": changes,
+        "sizes": {"B": B, "T": T, "D": D, "H": H},
+        "shapes": [
+            ["(B, T, D)", [B, T, D]],
+            ["(B, T, 4·D)", [B, T, 4 * D]],
+            ["(B, H, T, D/H)", [B, H, T, D / H]],
+            ["(T, 10)", [T, 10]],
+            ["(D,)", [D]],
+        ],
+    }
+
+
 def head_cases() -> list[dict]:
     """Mean entropy and mean mass on the truth of one head's weights."""
     rng = np.random.default_rng(6)
@@ -156,6 +191,73 @@ def scaled_score_cases() -> list[dict]:
     return cases
 
 
+def mask_cases() -> list[dict]:
+    """Weights under masks, some rows empty, by three policies."""
+    rng = np.random.default_rng(7)
+    cases = []
+    for queries, keys, padded in ((1, 1, 1), (5, 5, 2), (3, 6, 4), (6, 3, 1)):
+        scores = torch.tensor(3 * rng.normal(size=(queries, keys)))
+        mask = torch.tensor(rng.random((queries, keys)) < 0.6)
+        mask[-1] = False
+        real = torch.arange(keys) < keys - padded  # (S,)
+        causal = causal_mask(queries, keys)
+        infinite = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        large = scores.masked_fill(~mask, -1e9).softmax(-1)
+        assert infinite[-1].isnan().all()
+        presets = {
+            "none": torch.ones_like(mask),
+            "causal": causal,
+            "padding": real.expand(queries, keys),
+            "both": causal & real,
+        }
+        cases.append(
+            {
+                "scores": scores.tolist(),
+                "mask": mask.tolist(),
+                "padded": padded,
+                "weights": masked_softmax(scores, mask).tolist(),
+                "infinite": infinite[:-1].tolist(),
+                "large": large.tolist(),
+                "presets": {k: v.tolist() for k, v in presets.items()},
+            }
+        )
+    return cases
+
+
+def window_cases() -> list[dict]:
+    """Weights of local-m and local-p, as the chapter's mechanism has them."""
+    rng = np.random.default_rng(8)
+    cases = []
+    for queries, keys in ((1, 1), (4, 6), (9, 5)):
+        scores = torch.tensor(2 * rng.normal(size=(queries, keys)))
+        centre = torch.tensor(rng.uniform(0, keys, queries))
+        for half_width in (1, 2, 5):
+            inside, factor = gaussian_window(centre[None], keys, half_width)
+            local_m = masked_softmax(
+                scores, monotonic_window(queries, keys, half_width)
+            )
+            local_p = masked_softmax(scores, inside[0]) * factor[0]
+            for name, weights in (("m", local_m), ("p", local_p)):
+                sums = weights.sum(-1)
+                held = weights[sums > 0] / sums[sums > 0, None]
+                cases.append(
+                    {
+                        "scores": scores.tolist(),
+                        "centres": (
+                            centre if name == "p" else torch.arange(queries)
+                        ).tolist(),
+                        "half_width": half_width,
+                        "gaussian": name == "p",
+                        "weights": weights.tolist(),
+                        "sum": float(sums.mean()),
+                        "entropy": float(
+                            np.mean([entropy(row) for row in held.numpy()])
+                        ),
+                    }
+                )
+    return cases
+
+
 def position_cases() -> list[dict]:
     """Rates, sinusoids and rotated pairs, the latter as complex numbers."""
     rng = np.random.default_rng(5)
@@ -194,8 +296,11 @@ if __name__ == "__main__":
                 "softmaxes": softmax_cases(),
                 "alignments": alignment_cases(),
                 "heads": head_cases(),
+                "walk": walk_cases(),
                 "positions": position_cases(),
                 "scaled_scores": scaled_score_cases(),
+                "masks": mask_cases(),
+                "windows": window_cases(),
             }
         )
     )

@@ -99,6 +99,26 @@ def heads() -> explorers.HeadPicker:
 
 
 @pytest.fixture
+def walk() -> explorers.BlockWalk:
+    """Three tokens through four stages; the second is normalised."""
+    x = np.random.default_rng(0).normal(1.0, 2.0, size=(3, 8))  # (T, D)
+    h = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
+    wide = np.maximum(0, np.tile(h, 4))  # (T, 4 D)
+    keys = ("name", "shape", "formula", "text", "values")
+    told = [
+        ("embedding", "(B, T, D)", "x", "looked up", x),
+        ("layer norm", "(B, T, D)", "h = LN(x)", "mean 0", h),
+        ("widen", "(B, T, 4·D)", "max(0, W h)", "many are zero", wide),
+        ("heads", "(B, H, T, D/H)", "split", "each its own", h),
+    ]
+    return explorers.BlockWalk(
+        ["drei", "und", "vierzig"],
+        [dict(zip(keys, row, strict=True)) for row in told],
+        {"B": 2, "T": 3, "D": 8, "H": 2},
+    )
+
+
+@pytest.fixture
 def rotary() -> explorers.RotaryDial:
     return explorers.RotaryDial(
         [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
@@ -111,8 +131,25 @@ def wavelengths() -> explorers.Wavelengths:
 
 
 @pytest.fixture
+def painter() -> explorers.MaskPainter:
+    """Causal; the same word stands at two places."""
+    words = ["the", "cat", "chased", "the", "mouse"]
+    scores = np.random.default_rng(3).normal(size=(5, 5))
+    return explorers.MaskPainter(scores, words, words, np.tri(5) > 0)
+
+
+@pytest.fixture
 def one_of_each(
-    lookup, dial, scrubber, frames, scaled, rotary, wavelengths, heads
+    lookup,
+    dial,
+    scrubber,
+    frames,
+    scaled,
+    rotary,
+    wavelengths,
+    heads,
+    walk,
+    painter,
 ) -> list:
     return [
         lookup,
@@ -123,6 +160,8 @@ def one_of_each(
         rotary,
         wavelengths,
         heads,
+        walk,
+        painter,
     ]
 
 

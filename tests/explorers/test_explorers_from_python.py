@@ -25,6 +25,14 @@ SENTENCE = {
 
 HEADS = {**SENTENCE, "weights": np.stack([SENTENCE["weights"]] * 2)}
 
+STAGE = {
+    "name": "embedding",
+    "shape": "(B, T, D)",
+    "formula": "E[token]",
+    "text": "looked up",
+    "values": [[0.5, -0.25]],
+}
+
 
 def draw(width):
     fig, ax = plt.subplots(figsize=(3, 2))
@@ -42,6 +50,7 @@ def one_of_each():
         explorers.RotaryDial([1.0, 0.5], [0.3, -0.2]),
         explorers.Wavelengths(),
         explorers.HeadPicker([HEADS]),
+        explorers.BlockWalk(["a"], [STAGE], {"B": 1, "T": 1, "D": 2}),
     ]
 
 
