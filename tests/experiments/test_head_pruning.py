@@ -79,6 +79,48 @@ def test_greedy_keeps_most_and_every_order_beats_a_random_one():
         assert min(area.values()) > random
 
 
+def matter(kind):
+    """Heads of a kind whose removal breaks more answers than it mends."""
+    rows = [row for row in table("head_importance") if kind in row["layer"]]
+    worse = [row["p"] < 0.01 and row["broken"] > row["mended"] for row in rows]
+    return np.mean(worse)
+
+
+def test_about_half_of_the_heads_matter_and_most_in_cross_attention():
+    assert 0.4 < matter("") < 0.65
+    assert matter("cross") > 0.6 > 0.5 > max(matter("encoder"), matter("dec"))
+    assert not any(
+        row["p"] < 0.01 and row["mended"] > row["broken"]
+        for row in table("head_importance")
+    )
+
+
+def test_heads_of_the_last_cross_attention_share_out_the_digits():
+    for seed in SEEDS:
+        rows = [
+            row
+            for row in table("head_importance")
+            if row["layer"] == "cross 2" and row["seed"] == seed
+        ]
+        pairs = [(row["first digits"], row["second digits"]) for row in rows]
+        assert np.corrcoef(np.array(pairs).T)[0, 1] < -0.4
+
+
+def test_one_head_left_hurts_the_last_cross_attention_most():
+    rows = table("one_head_left")
+    one = {
+        layer: np.mean([r["one"] for r in rows if r["layer"] == layer])
+        for layer in {row["layer"] for row in rows}
+    }
+    assert min(one, key=one.get) == "cross 2"
+    never_had_more = [
+        row["exact match"]
+        for row in table("heads_trained")
+        if row["heads"] == 1
+    ]
+    assert min(never_had_more) > max(row["one"] for row in rows)
+
+
 def test_the_model_learns_and_a_pruned_model_forgets(model, task, batch):
     held_out = task.collate(task.examples(100, "held-out", length=2))
     assert study.exact_match(model, held_out, study.all_heads(model)) > 0.6
