@@ -10,8 +10,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks.chapter_seconds import run_notebook
-from benchmarks.mechanism_ratios import ratios
 from benchmarks.measurement import Measurement, median_of, number, table
+from benchmarks.mechanism_ratios import ratios
 from benchmarks.notebook_seconds import as_markdown, newest_cache
 from benchmarks.page_weight import gzipped_bytes
 from benchmarks.served_book import served
