@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -35,6 +36,14 @@ def anchors_of(markdown: str) -> set[str]:
     return anchors
 
 
+def cells_of(path: Path) -> set[str]:
+    """The anchors that the book gives to the cells of a chapter."""
+    if path.suffix != ".ipynb":
+        return set()
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return {f"cell-{cell['id']}" for cell in cells}
+
+
 def broken_links(path: Path, markdown: str, anchors: dict) -> list[str]:
     broken = []
     for link in links_of(markdown):
@@ -48,7 +57,8 @@ def broken_links(path: Path, markdown: str, anchors: dict) -> list[str]:
 
 def test_every_relative_link_leads_to_a_place(documents):
     anchors = {
-        document.path: anchors_of(document.markdown) for document in documents
+        document.path: anchors_of(document.markdown) | cells_of(document.path)
+        for document in documents
     }
     broken = [
         f"{document.name}: {link}"
@@ -56,6 +66,15 @@ def test_every_relative_link_leads_to_a_place(documents):
         for link in broken_links(document.path, document.without_code, anchors)
     ]
     assert broken == []
+
+
+def test_the_learning_path_links_every_chapter_in_order(root):
+    path = (root / "intro.md").read_text(encoding="utf-8")
+    picture = re.search(r'<svg class="path".*?</svg>', path, re.DOTALL)[0]
+    linked = re.findall(r'<a href="chapters/([\w-]+)\.html"', picture)
+    assert linked == sorted(
+        p.stem for p in (root / "chapters").glob("*.ipynb")
+    )
 
 
 def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path):
