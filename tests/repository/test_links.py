@@ -68,15 +68,6 @@ def test_every_relative_link_leads_to_a_place(documents):
     assert broken == []
 
 
-def test_the_learning_path_links_every_chapter_in_order(root):
-    path = (root / "intro.md").read_text(encoding="utf-8")
-    picture = re.search(r'<svg class="path".*?</svg>', path, re.DOTALL)[0]
-    linked = re.findall(r'<a href="chapters/([\w-]+)\.html"', picture)
-    assert linked == sorted(
-        p.stem for p in (root / "chapters").glob("*.ipynb")
-    )
-
-
 def test_a_link_to_a_missing_file_or_heading_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A title\n", encoding="utf-8")
