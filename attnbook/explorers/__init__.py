@@ -11,6 +11,7 @@ from attnbook.explorers.head_picker import HeadPicker
 from attnbook.explorers.mask_painter import MaskPainter
 from attnbook.explorers.rotary_dial import RotaryDial
 from attnbook.explorers.scaled_scores import ScaledScores
+from attnbook.explorers.score_window import ScoreWindow
 from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
 from attnbook.explorers.wavelengths import Wavelengths
@@ -23,6 +24,7 @@ __all__ = [
     "MaskPainter",
     "RotaryDial",
     "ScaledScores",
+    "ScoreWindow",
     "SoftLookup",
     "SoftmaxDial",
     "Wavelengths",

@@ -139,6 +139,19 @@ def painter() -> explorers.MaskPainter:
 
 
 @pytest.fixture
+def windows() -> explorers.ScoreWindow:
+    """Three steps of two score functions; "und" stands at two places."""
+    dot, general = 2 * np.random.default_rng(4).normal(size=(2, 3, 6))
+    return explorers.ScoreWindow(
+        {"dot": dot, "general": general},
+        ["ein", "und", "zwanzig", "drei", "und", "vierzig"],
+        ["2", "1", "4"],
+        np.array([[0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6], bool),
+        centres=[1.7, 0.2, 6.0],
+    )
+
+
+@pytest.fixture
 def one_of_each(
     lookup,
     dial,
@@ -150,6 +163,7 @@ def one_of_each(
     heads,
     walk,
     painter,
+    windows,
 ) -> list:
     return [
         lookup,
@@ -162,6 +176,7 @@ def one_of_each(
         heads,
         walk,
         painter,
+        windows,
     ]
 
 

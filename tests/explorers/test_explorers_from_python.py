@@ -49,6 +49,8 @@ def one_of_each():
         explorers.ScaledScores(np.ones((2, 8)), np.ones((3, 8))),
         explorers.RotaryDial([1.0, 0.5], [0.3, -0.2]),
         explorers.Wavelengths(),
+        explorers.MaskPainter(np.ones((2, 3))),
+        explorers.ScoreWindow({"dot": np.ones((1, 3))}, LABELS, ["bread"]),
         explorers.HeadPicker([HEADS]),
         explorers.BlockWalk(["a"], [STAGE], {"B": 1, "T": 1, "D": 2}),
     ]
