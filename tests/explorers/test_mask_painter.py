@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from attnbook import explorers
@@ -189,6 +190,30 @@ def test_an_empty_row_is_announced_with_what_three_policies_give(
     page.get_by_role("gridcell").nth(0).click()
     expect(alert).to_have_text("")
     expect(page.get_by_role("table")).to_be_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 760])
+def test_an_empty_row_is_readable_for_everyone(show, theme, width):
+    words = [f"word{n}" for n in range(14)]
+    mask = np.tri(14) > 0
+    mask[3] = False
+    wide = explorers.MaskPainter(np.zeros((14, 14)), words, words, mask)
+    page = show([wide], theme=theme, width=width)
+    expect(page.get_by_role("alert")).to_have_text(
+        "Nothing to attend to: query 4, word3."
+    )
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"]) for v in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    cell = page.get_by_role("gridcell").first.bounding_box()
+    assert cell["width"] >= 24 and cell["height"] >= 24  # room for a finger
+
+
+def test_python_receives_the_painted_mask():
+    painter = explorers.MaskPainter(SCORES)
+    painter.set_state({"mask": [[True, False, True], [False] * 3]})
+    assert painter.mask[0] == [True, False, True]
 
 
 def test_the_mask_starts_open_and_the_labels_count():

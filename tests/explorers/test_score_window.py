@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from attnbook import explorers, train
@@ -179,6 +180,38 @@ def test_a_step_beyond_the_source_has_an_empty_window(show):
     assert expected[4:].sum() == 0
     np.testing.assert_allclose(weights(page, (6, 3)), expected, atol=0.00051)
     assert tiles(page)[1] == pytest.approx(4 / 6, abs=0.0051)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 760])
+def test_a_local_window_is_readable_for_everyone(show, windows, theme, width):
+    page = show([windows], theme=theme, width=width)
+    page.get_by_label("local-p").check()
+    page.get_by_label("Outline the true alignment").check()
+    expect(page.locator(".marks")).to_be_visible()
+    page.wait_for_timeout(200)
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"]) for v in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_long_sentence_stays_inside_a_phone(show):
+    rng = np.random.default_rng(6)
+    scores = {
+        name: rng.normal(size=(16, 28))
+        for name in ("dot", "general", "concat", "location")
+    }
+    long = explorers.ScoreWindow(
+        scores,
+        TOKENS * 9 + ["null"],
+        list("43210589" * 2),
+        centres=np.linspace(0, 28, 16),
+        half_width=10,
+        window="local-p",
+    )
+    page = show([long], width=360)
+    expect(page.locator(".centre")).to_have_count(16)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_its_text_names_scores_and_windows(windows):
