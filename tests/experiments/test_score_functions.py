@@ -70,6 +70,36 @@ def test_input_feeding_costs_time_where_the_score_is_cheap():
         assert feeding > 1.2 * without
 
 
+def test_general_is_ahead_of_dot_in_every_seed():
+    for measure in (M, "alignment"):
+        dot, general = (
+            values(Combination(score, "global", 0, False), measure)
+            for score in ("dot", "general")
+        )
+        assert min(general) > max(dot)
+
+
+@pytest.mark.parametrize("score", CONTENT)
+def test_input_feeding_pays_on_longer_numbers_and_not_within(score):
+    without, feeding = (
+        Combination(score, "global", 0, each) for each in (False, True)
+    )
+    longer = "exact match, longer"
+    assert min(values(feeding, longer)) > 3 * max(values(without, longer))
+    within = np.mean(values(feeding, M)) - np.mean(values(without, M))
+    assert abs(within) < 0.02
+
+
+@pytest.mark.parametrize("score", CONTENT)
+def test_a_narrow_fixed_window_costs_and_a_wide_one_does_not(score):
+    whole = values(Combination(score, "global", 0, False), M)
+    narrow = values(Combination(score, "local-m", 3, False), M)
+    assert max(narrow) < min(whole) - 0.05
+    if score == "general":
+        wide = values(Combination(score, "local-m", 10, False), M)
+        assert np.mean(wide) == pytest.approx(np.mean(whole), abs=0.01)
+
+
 def test_the_study_at_a_reduced_size_still_shows_the_blind_score():
     seeing = Combination("general", "global", 0, False)
     blind = Combination("location", "global", 0, False)
