@@ -15,6 +15,7 @@ from attnbook import mechanisms
 from attnbook.experiments import several_relations
 from attnbook.mechanisms import (
     additive,
+    decoding,
     luong,
     multi_head,
     multiplicative,
@@ -22,6 +23,7 @@ from attnbook.mechanisms import (
     recurrent,
     scaled_dot_product,
     soft_lookup,
+    transformer,
 )
 
 MODULES = {
@@ -31,6 +33,7 @@ MODULES = {
     "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
     "chapters/04-multi-head-attention.ipynb": [multi_head, several_relations],
     "chapters/05-positions.ipynb": [positions],
+    "chapters/06-transformer.ipynb": [transformer, decoding],
 }
 
 
@@ -255,6 +258,80 @@ HEADS = {
     ),
 }
 
+
+def next_tokens(prefix):
+    """A model that looks at all of its prefix: logits (N, 6)."""
+    powers = 7 ** torch.arange(prefix.shape[1])
+    return 2 * torch.sin(
+        (prefix * powers).sum(1)[:, None] * torch.arange(1, 7) * 1.7
+    )
+
+
+def flat(result):
+    output, weights = result
+    return output, *weights
+
+
+def blocks(call):
+    """Both placements of the norm, forward and backward."""
+
+    def case(kind):
+        results = []
+        for norm_first in [True, False]:
+            module = seeded(kind, 6, 2, 10, norm_first).double()
+            found = call(module)
+            found[0].square().sum().backward()
+            results += [*found]
+            results += [each.grad for each in module.parameters()]
+        return results
+
+    return case
+
+
+def stacks(kind):
+    results = []
+    for norm_first in [True, False]:
+        module = seeded(kind, 6, 2, 2, 3, 10, norm_first).double()
+        inputs = torch.randn(2, 4, 6).double(), torch.randn(2, 5, 6).double()
+        output, weights = module(*inputs, MASK)
+        output.square().sum().backward()
+        results += [output, *weights]
+        results += [each.grad for each in module.parameters()]
+    return results
+
+
+BLOCKS = {
+    "LayerNorm": lambda kind: [
+        seeded(kind, 6, 0.1)(torch.linspace(-1, 4, 12).reshape(2, 6) ** 2)
+    ],
+    "SublayerNorm": lambda kind: [
+        getattr(seeded(kind, 6, first), side)(torch.arange(6.0)[None] ** 2)
+        for first in [True, False]
+        for side in ["before", "after"]
+    ],
+    "FeedForward": lambda kind: [seeded(kind, 6, 10)(torch.randn(2, 3, 6))],
+    "EncoderLayer": blocks(
+        lambda layer: layer(
+            torch.linspace(-1, 2, 48).double().view(2, 4, 6), MASK
+        )
+    ),
+    "DecoderLayer": blocks(
+        lambda layer: flat(
+            layer(
+                torch.linspace(-1, 2, 36).double().view(2, 3, 6).sin(),
+                torch.linspace(-1, 2, 48).double().view(2, 4, 6),
+                memory_mask=MASK,
+            )
+        )
+    ),
+    "Transformer": stacks,
+    "TransformerTranslator": lambda kind: translate(
+        lambda *sizes: kind(*sizes, num_heads=2)
+    ),
+    "greedy": lambda it: [*it(next_tokens, 4, 6)],
+    "beam_search": lambda it: [*it(next_tokens, 2, 6, 3)],
+}
+
 # How each name is called that a chapter shares with its modules: a function
 # of the thing itself, in torch; in chapter 00 also of a NumPy generator.
 COMPARED = {
@@ -264,6 +341,7 @@ COMPARED = {
     "chapters/03-scaled-dot-product.ipynb": SCALED,
     "chapters/04-multi-head-attention.ipynb": HEADS,
     "chapters/05-positions.ipynb": POSITIONS,
+    "chapters/06-transformer.ipynb": BLOCKS,
 }
 IN_TORCH = [
     (chapter, name)
@@ -313,6 +391,26 @@ def test_a_chapter_computes_what_the_package_does(chapters, chapter, name):
     assert written is not packaged
     case = COMPARED[chapter][name]
     assert same(run(case, written, name), run(case, packaged, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("FeedingTranslator", {"input_feeding": True}),
+        ("PredictiveTranslator", {"window": "local-p"}),
+    ],
+)
+def test_a_class_of_chapter_02_is_an_option_in_the_package(
+    chapters, name, options
+):
+    written = getattr(chapters["chapters/02-luong-attention.ipynb"], name)
+    model = seeded(lambda *sizes: written(*sizes, size=6), 8, 7)
+    packaged = luong.LuongTranslator(8, 7, 6, **options)
+    packaged.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert same(
+            *(each(SOURCE, MASK, TARGET) for each in (model, packaged))
+        )
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
