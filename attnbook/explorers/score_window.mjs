@@ -120,18 +120,12 @@ function render(context) {
     root.append(
       make("div", { class: "controls" }, score.node, pick.node, width.node),
       make(
-        "div", { class: "panes" },
-        make(
-          "div", {},
-          make(
-            "div", { class: "beside" },
-            make("p", { class: "part", text: "Weights" }),
-            ramp(),
-          ),
-          map.node, marks, over.node,
-        ),
-        make("div", { class: "tiles" }, ...tiles.map((tile) => tile.node)),
+        "div", { class: "beside" },
+        make("p", { class: "part", text: "Weights" }),
+        ramp(),
       ),
+      map.node, marks, over.node,
+      make("div", { class: "tiles" }, ...tiles.map((tile) => tile.node)),
     );
     return () => {
       const [name, window, D] = ["score", "window", "half_width"].map(get);
