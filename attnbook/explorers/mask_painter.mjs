@@ -75,7 +75,8 @@ function policyTable() {
   return { node, show };
 }
 
-const hint = "Click, tap or drag over cells; at the keyboard, arrows and Space.";
+const hint =
+  "Click, tap or drag over cells; at the keyboard, arrows and Space.";
 
 function render(context) {
   const sheet = heatStyle + hatched + style;
