@@ -41,7 +41,7 @@ def test_the_study_at_a_reduced_size_still_shows_the_gap():
     tables = run(
         MODELS,
         seeds=[0],
-        steps=260,
+        steps=160,
         trained_to=4,
         lengths=[2, 4, 5],
         count=100,
