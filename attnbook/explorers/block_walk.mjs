@@ -15,19 +15,20 @@ const GROUPED = new Intl.NumberFormat("en");
 
 const spread = (values) => Math.sqrt(variance(values));
 
-// The values as cells, above 0 in one colour and below in the other.
+// The values as cells, above 0 in one colour and below in the other; the
+// colour is full at `largest`.
 function drawStrip() {
   const node = make("div", { class: "strip", role: "img" });
-  const show = (values, label) => {
-    const largest = Math.max(1e-9, ...values.map(Math.abs));
+  const show = (values, largest, label) => {
+    const part = (x) =>
+      Math.min(100, Math.round((100 * Math.abs(x)) / largest));
     node.replaceChildren(...values.map((value) => make("i", {
       class: value < 0 ? "below" : "",
-      "--part": `${Math.round((100 * Math.abs(value)) / largest)}%`,
+      "--part": `${part(value)}%`,
     })));
     set(node, {
       "aria-label": label, "--across": Math.min(values.length, MOST),
     });
-    return largest;
   };
   return { node, show };
 }
@@ -94,6 +95,12 @@ function render(context) {
     const strip = drawStrip();
     const legend = make("p", { class: "quiet number legend" });
     const facts = make("p", { class: "number" });
+    const moved = drawStrip();
+    const step = make(
+      "div", {}, moved.node,
+      make("p", { class: "quiet legend" },
+        "Change from the stage before, in the same colours"),
+    );
     const sizes = drawSizes(tools);
     root.append(
       pick.node,
@@ -101,7 +108,7 @@ function render(context) {
       make("div", { class: "panes" },
         list.node,
         make("div", {},
-          title, formula, words, shape, strip.node, legend, facts,
+          title, formula, words, shape, strip.node, legend, step, facts,
           make("p", { class: "part", text: "Shapes at other sizes" }),
           sizes.node,
         ),
@@ -126,18 +133,23 @@ function render(context) {
           ? `${GROUPED.format(count)} numbers`
           : "not whole, so these sizes do not fit"),
       });
-      const largest = strip.show(row, `${row.length} values of ${tokens[t]}`);
+      const largest = Math.max(1e-9, ...row.map(Math.abs));
+      strip.show(row, largest, `${row.length} values of ${tokens[t]}`);
       set(legend, {
         text: `${row.length} values of “${tokens[t]}”, colours to ` +
           `±${number(largest)}`,
       });
-      const before = i > 0 && stages[i - 1].values[t];
+      const last = i > 0 && stages[i - 1].values[t];
+      const before = last && last.length === row.length ? last : null;
+      moved.show(before ? row.map((x, n) => x - before[n]) : [], largest,
+        `Their change from ${before ? stages[i - 1].name : "nothing"}`);
+      set(step, { hidden: !before });
       const told = [
         `mean ${number(mean(row))}`,
         `spread ${number(spread(row))}`,
         row.some((x) => x === 0) &&
           `${sum(row.map((x) => Number(x === 0)))} are 0`,
-        before && before.length === row.length &&
+        before &&
           `differs from the stage before by ` +
           `${number(relativeChange(before, row))} of its length`,
       ].filter(Boolean).join(" · ");

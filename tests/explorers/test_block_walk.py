@@ -59,6 +59,24 @@ def test_arrow_keys_step_through_the_stages_and_stay_inside(show, walk):
     assert page.evaluate("window.heard") is None
 
 
+def test_the_change_is_drawn_where_the_widths_agree(show, walk):
+    page = show([walk])
+    changes = page.locator(".strip").nth(1)
+    expect(changes).to_be_hidden()  # before the first there is nothing
+    page.get_by_role("button", name="layer norm").click()
+    expect(changes).to_be_visible()
+    expect(changes).to_have_attribute(
+        "aria-label", "Their change from embedding"
+    )
+    first, second = (np.array(s["values"][0]) for s in walk.stages[:2])
+    below = changes.locator("i").evaluate_all(
+        "cells => cells.map(cell => cell.className === 'below')"
+    )
+    assert below == (second < first).tolist()
+    page.get_by_role("button", name="widen").click()
+    expect(changes).to_be_hidden()
+
+
 def test_a_finger_chooses_another_token(show, walk):
     page = show([walk], width=360, has_touch=True, is_mobile=True)
     page.get_by_label("vierzig").tap()
