@@ -141,11 +141,41 @@ _PREDICT = Exercise(
             "tokens x radians a token = a full turn.",
         ),
         _wrong_prediction(
+            "a",
+            math.pi * 100,
+            "half a turn",
+            "After π radians the sine is 0 again, but on its way down.",
+            "How many radians are a full turn?",
+        ),
+        _wrong_prediction(
+            "a",
+            2 * math.pi / 100,
+            "multiplied by the rate",
+            "The rate is radians a token. A slow pair, with a small rate, "
+            "needs many tokens for a turn.",
+            "tokens x radians a token = a full turn.",
+        ),
+        _wrong_prediction(
             "b",
             0.0,
             "far away means nothing",
             "Both vectors have moved, together. They are still 3 apart.",
             "What does the rotated score depend on?",
+        ),
+        _wrong_prediction(
+            "b",
+            3.0,
+            "the distance, not the score",
+            "This is how far the two stand apart. The question is the score.",
+            "Which of the two has changed: the vectors, or their distance?",
+        ),
+        _wrong_prediction(
+            "c",
+            -1 / 8,
+            "the slope alone",
+            "This is the slope of the third head. It is multiplied by the "
+            "distance.",
+            "How far apart are the query and the key?",
         ),
         _wrong_prediction(
             "c",
@@ -212,6 +242,14 @@ _PREDICT = Exercise(
         ),
         _wrong_prediction(
             "e",
+            4.0,
+            "one side, and without 0",
+            "This counts the distances 1 to 4. Keys stand on both sides of "
+            "the query, and one in its own place.",
+            "Count -4, -3, … , 4.",
+        ),
+        _wrong_prediction(
+            "e",
             39.0,
             "no clipping",
             "Distances beyond 4 share the bias of 4: that is what lets the "
@@ -227,6 +265,27 @@ _PREDICT = Exercise(
         ),
         _wrong_prediction(
             "f",
+            64.0,
+            "one vector for all",
+            "Each position has a vector of its own.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _wrong_prediction(
+            "f",
+            513 * 64.0,
+            "one position too many",
+            "Positions count from 0: 512 tokens stand at 0 to 511.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _wrong_prediction(
+            "f",
+            511 * 64.0,
+            "one position too few",
+            "Position 0 has a vector, too: 0 to 511 are 512 positions.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _wrong_prediction(
+            "f",
             512.0,
             "one number a position",
             "Each position has a vector, as wide as the embedding it is added "
@@ -235,7 +294,7 @@ _PREDICT = Exercise(
         ),
     ],
     right_answers=[_predict_by_running, _predict_rounded],
-    tolerance=5e-3,
+    tolerance=6e-4,
     reveal=False,
 )
 
@@ -261,20 +320,19 @@ _POSITION_BUGS = {
         "neighbours get unrelated vectors.",
         "The exponent is -2i/D: the first pair is the fastest.",
     ),
-    "halves": (
-        "sines first, then cosines",
-        "All sines stand in the first half and all cosines in the second. "
-        "Sine and cosine of one rate should stand side by side.",
-        "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
-    ),
     "offset": (
         "the offset moves the angle",
         "The offset is added after the product with the rate, so every pair "
         "is turned by the same angle. It is a number of tokens.",
         "Add it to the positions, before they meet the rates.",
     ),
+    "halves": (
+        "sines first, then cosines",
+        "All sines stand in the first half and all cosines in the second. "
+        "Sine and cosine of one rate should stand side by side.",
+        "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
+    ),
 }
-_POSITION_FIRST = ("batch", "rising", "halves", "from one", "offset")
 
 
 def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
@@ -283,21 +341,35 @@ def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
     position = torch.arange(count, dtype=embedded.dtype)  # (T,)
     if "from one" in bugs:
         position = position + 1
-    if "offset" not in bugs and "no offset" not in bugs:
+    if "minus" in bugs:
+        position = position - offset
+    elif "offset" not in bugs and "no offset" not in bugs:
         position = position + offset
+    if "stops at T" in bugs:
+        position = torch.arange(offset, T).to(embedded.dtype)
+    if "no base" in bugs:
+        base = 10_000.0
     exponent = torch.arange(0, D, 2) / D  # (D/2,)
     if "half exponent" in bugs:
         exponent = exponent / 2
     if "own rates" in bugs:
         exponent = torch.arange(D) / D  # (D,)
+    if "own doubled rates" in bugs:
+        exponent = 2 * torch.arange(D) / D  # (D,)
     if "no width" in bugs:
         exponent = torch.arange(0, D, 2) / 2
+    if "two twice" in bugs:
+        exponent = 2 * exponent
+    if "D - 2" in bugs:
+        exponent = torch.arange(0, D, 2) / max(D - 2, 1)
+    if "floor" in bugs:
+        exponent = -(-torch.arange(0, D, 2) // D)
     rate = base ** (exponent if "rising" in bugs else -exponent)
     rate = rate.to(embedded.dtype)
+    if "full turns" in bugs:
+        rate = rate * 2 * math.pi
     angle = position[:, None] * rate  # (T, D/2)
-    if "stops at T" in bugs:
-        angle = angle * (position < T)[:, None]
-    if "own rates" in bugs:
+    if "own rates" in bugs or "own doubled rates" in bugs:
         even = torch.arange(D) % 2 == 0
         return embedded + torch.where(even, angle.sin(), angle.cos())
     if "offset" in bugs:
@@ -313,21 +385,33 @@ def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
         table = table[:, None]  # (B, 1, D)
     if "scaled" in bugs:
         embedded = embedded * D**0.5
+    if "table" in bugs:
+        return table.expand_as(embedded)
+    if "bare table" in bugs:
+        return table
+    if "multiplied" in bugs:
+        return embedded * table
     if "in place" in bugs:
         embedded += table
         return embedded
     return embedded + table
 
 
+def _positions_run_on(embedded, offset=0, base=10_000.0):
+    B, T, D = embedded.shape
+    flat = _add_positions(embedded.reshape(1, B * T, D), offset, base)
+    return flat.reshape(B, T, D)
+
+
 def _positions_left(bugs):
     """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_POSITION_FIRST.index)
+    place = {bug: n for n, bug in enumerate(_POSITION_BUGS, start=1)}
+    told = min(bugs, key=place.get)
     name, sentence, look = _POSITION_BUGS[told]
     if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_POSITION_BUGS, start=1)}
         *most, last = sorted(str(place[bug]) for bug in bugs)
         name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
+        sentence = f"Begin with bug {place[told]}: {sentence}"
     return Mistake(name, sentence, partial(_add_positions, bugs=bugs), look)
 
 
@@ -375,7 +459,15 @@ _ADD_POSITIONS = Exercise(
         for bugs in combinations(_POSITION_BUGS, count)
     ]
     + [
-        Mistake(name, sentence, partial(_add_positions, bugs=(bug,)), look)
+        Mistake(
+            name,
+            sentence,
+            partial(_add_positions, bugs=(bug,)),
+            look,
+            (partial(_add_positions, bugs=("bare table",)),)
+            if bug == "table"
+            else (),
+        )
         for bug, name, sentence, look in [
             (
                 "no offset",
@@ -413,6 +505,66 @@ _ADD_POSITIONS = Exercise(
                 "There are T tokens, from offset to offset + T - 1.",
             ),
             (
+                "minus",
+                "the offset subtracted",
+                "A continuation starts before position 0. It starts where "
+                "the text has come to.",
+                "Position t + offset.",
+            ),
+            (
+                "no base",
+                "the base is not used",
+                "The rates have the base 10,000, whatever `base` says.",
+                "Does your code use `base`, or a number in its place?",
+            ),
+            (
+                "two twice",
+                "the factor 2 taken twice",
+                "The exponent is 4i/D. It should be 2i/D.",
+                "torch.arange(0, D, 2) already holds 2i.",
+            ),
+            (
+                "D - 2",
+                "an exponent with D - 2",
+                "The exponent is 2i/(D - 2), so that the last pair has the "
+                "rate 1/base. In the formula it does not come to that.",
+                "-2i/D.",
+            ),
+            (
+                "floor",
+                "a division that rounds down",
+                "`//` makes the exponents whole numbers: all pairs but the "
+                "first get the rate 1/base.",
+                "A single slash.",
+            ),
+            (
+                "own doubled rates",
+                "i taken for the number of the feature",
+                "The exponent is 2/D times the number of the feature. In the "
+                "formula i is the number of the *pair*.",
+                "Features 2i and 2i+1 share the exponent 2i/D.",
+            ),
+            (
+                "full turns",
+                "a factor of 2π",
+                "The angle is multiplied by 2π. The first pair then makes "
+                "whole turns, and tells no positions apart.",
+                "The angle is position times rate, in radians.",
+            ),
+            (
+                "table",
+                "the table alone",
+                "The positions come back without the embeddings.",
+                "The return line: embedded + table.",
+            ),
+            (
+                "multiplied",
+                "multiplied, not added",
+                "The embeddings are multiplied by the table. Where a sine is "
+                "0 the feature is lost.",
+                "The return line: embedded + table.",
+            ),
+            (
                 "swapped",
                 "cosine before sine",
                 "The even features hold cosines. In the formula they hold "
@@ -433,6 +585,15 @@ _ADD_POSITIONS = Exercise(
                 "embedded + table makes a new one.",
             ),
         ]
+    ]
+    + [
+        Mistake(
+            "positions that run on through the batch",
+            "The second sentence starts where the first has ended. Each "
+            "sentence starts at `offset`.",
+            _positions_run_on,
+            "The table is (T, D), the same for each sentence.",
+        ),
     ],
     right_answers=[_positions_by_loops, _positions_as_phases],
     tolerance=1e-5,
@@ -449,10 +610,16 @@ def _attention_distance(weights, query_mask, mistake=None):
     query = torch.arange(T) + S - T  # (T,): the last T of S positions
     if mistake == "no offset":
         query = torch.arange(T)
+    if mistake in ("late", "early"):
+        query = query + (1 if mistake == "late" else -1)
     key = torch.arange(S)  # (S,)
     distance = (query[:, None] - key).to(weights.dtype)  # (T, S)
     if mistake == "squared":
         distance = distance**2
+    elif mistake == "back only":
+        distance = distance.clamp(min=0)
+    elif mistake == "key minus query":
+        distance = -distance
     elif mistake != "signed":
         distance = distance.abs()
     if mistake == "one more":
@@ -463,22 +630,48 @@ def _attention_distance(weights, query_mask, mistake=None):
     elif mistake == "unweighted":
         found = (distance * (weights > 0)).sum(-1)
         found = found / (weights > 0).sum(-1).clamp(min=1)
+    elif mistake == "mean place":
+        place = (weights * key.to(weights.dtype)).sum(-1)  # (B, H, T)
+        found = (query - place).abs()
     else:
         found = (weights * distance).sum(-1)  # (B, H, T)
+    if mistake == "mask on heads":
+        found = found.masked_fill(~query_mask, 0.0)
+        return found.sum((0, 2)) / query_mask.sum()
+    if mistake == "mask picks heads":
+        return found[query_mask].mean(0)
+    if mistake == "first sentence":
+        return found[0][:, query_mask[0]].mean(-1)
+    if mistake == "mixed":
+        real = query_mask[:, None].expand_as(found)
+        return found[real].view(weights.shape[1], -1).mean(-1)
+    if mistake == "upside down":
+        query_mask = ~query_mask
     counted = query_mask[:, None].expand_as(found)  # (B, H, T)
     if mistake == "padding":
         counted = torch.ones_like(counted)
-    found = found * counted
+    if mistake == "nan":
+        found = found * counted
+    elif mistake != "padding in the sum":
+        found = found.masked_fill(~counted, 0.0)
+    if mistake == "upside down":
+        return found.sum((0, 2)) / (~counted).sum((0, 2))
     if mistake == "sum":
         return found.sum((0, 2))
+    if mistake == "by T":
+        return found.sum((0, 2)) / T
+    if mistake == "by B":
+        return found.sum((0, 2)) / len(found)
+    if mistake == "by H":
+        return found.sum((0, 2)) / counted.sum()
     if mistake == "divided by T":
         return found.mean((0, 2))
     if mistake == "sentences":
         rows = counted.sum(-1).clamp(min=1)  # (B, H)
         return (found.sum(-1) / rows).mean(0)
-    if mistake == "one number":
+    if mistake in ("one number", "a scalar"):
         mean = found.sum() / counted.sum()
-        return mean.expand(weights.shape[1])
+        return mean if mistake == "a scalar" else mean.expand(found.shape[1])
     if mistake == "relative":
         return found.sum((0, 2)) / counted.sum((0, 2)) / S
     return found.sum((0, 2)) / counted.sum((0, 2))
@@ -527,6 +720,13 @@ def _looks_both_ways():
     return Case("heads that look ahead, too", (weights, real))
 
 
+def _padding_of_nan():
+    weights = _normal(9, 2, 3, 4, 4).softmax(-1)
+    real = torch.tensor([[True, True, False, False], [True] * 4])
+    weights = weights.masked_fill(~real[:, None, :, None], torch.nan)
+    return Case("NaN in the rows of padding", (weights, real))
+
+
 _DISTANCE = Exercise(
     "05-attention-distance",
     "Measure how far a head looks",
@@ -551,10 +751,17 @@ _DISTANCE = Exercise(
         _distance_case("padded queries", [4, 2, 3], 3, 4, 4, seed=2),
         _distance_case("a continuation", [3, 2], 2, 3, 7, seed=3),
         _looks_both_ways(),
+        _padding_of_nan(),
     ],
     mistakes=[
         Mistake(
-            name, sentence, partial(_attention_distance, mistake=key), look
+            name,
+            sentence,
+            partial(_attention_distance, mistake=key),
+            look,
+            (partial(_attention_distance, mistake="a scalar"),)
+            if key == "one number"
+            else (),
         )
         for key, name, sentence, look in [
             (
@@ -637,6 +844,106 @@ _DISTANCE = Exercise(
                 "The distance is divided by S. It is asked in tokens.",
                 "The last line.",
             ),
+            (
+                "back only",
+                "keys ahead count as 0",
+                "Keys that stand after the query count as 0 away. A key 2 "
+                "ahead is 2 away.",
+                "The absolute value.",
+            ),
+            (
+                "key minus query",
+                "distances with a sign, turned",
+                "Keys before the query get a negative distance. Both sides "
+                "are away.",
+                "The absolute value.",
+            ),
+            (
+                "late",
+                "queries one place too far",
+                "Your last query stands at S. Positions are 0 to S - 1.",
+                "The first query stands at S - T.",
+            ),
+            (
+                "early",
+                "queries one place too early",
+                "Your last query stands at S - 2. The last position is S - 1.",
+                "The first query stands at S - T.",
+            ),
+            (
+                "mean place",
+                "the distance of the mean place",
+                "You average the places first. A head that looks 2 back "
+                "and 2 ahead is then 0 away.",
+                "Distances first, then their mean by weight.",
+            ),
+            (
+                "mask on heads",
+                "the mask meets the heads",
+                "query_mask (B, T) is laid on (B, H, T) from the right: it "
+                "picks rows by head, not by sentence.",
+                "query_mask[:, None] is (B, 1, T).",
+            ),
+            (
+                "mask picks heads",
+                "the mask picks heads",
+                "query_mask (B, T) is an index into (B, H, T): it picks "
+                "sentences and *heads*.",
+                "Bring T beside B first, or mask with query_mask[:, None].",
+            ),
+            (
+                "first sentence",
+                "the first sentence alone",
+                "Only the first sentence of the batch is measured.",
+                "The mean runs over all real rows of the batch.",
+            ),
+            (
+                "mixed",
+                "heads cut across sentences",
+                "The rows picked by the mask come sentence by sentence. "
+                "Cut into H pieces they mix heads.",
+                "Sum over B and T while the axis of heads is there.",
+            ),
+            (
+                "upside down",
+                "the mask upside down",
+                "Real rows are set to 0 and padding is kept.",
+                "query_mask is True for the rows that are real.",
+            ),
+            (
+                "padding in the sum",
+                "padding in the sum",
+                "The division counts the real rows, but the sum holds "
+                "those of padding, too.",
+                "Set the rows of padding to 0 before the sum.",
+            ),
+            (
+                "by T",
+                "divided by the length of one sentence",
+                "The sum over the batch is divided by T. A larger batch "
+                "would look further.",
+                "How many True are there in query_mask?",
+            ),
+            (
+                "by B",
+                "divided by the number of sentences",
+                "The sum over all rows is divided by B. A longer text "
+                "would look further.",
+                "How many True are there in query_mask?",
+            ),
+            (
+                "by H",
+                "divided by the heads, too",
+                "The rows are counted once for each head. A head has B·T "
+                "of them at most.",
+                "query_mask.sum() counts each row once.",
+            ),
+            (
+                "nan",
+                "0 times NaN",
+                "Rows of padding are multiplied by 0, and 0 times NaN is NaN.",
+                "masked_fill, torch.where, or pick the real rows.",
+            ),
         ]
     ],
     right_answers=[_distance_by_loops, _distance_by_picking_rows],
@@ -653,6 +960,8 @@ def _turn_pairs(x, angle, mistake=None):
     cos, sin = angle.cos(), angle.sin()
     if mistake == "backwards":
         sin = -sin
+    if mistake == "full turns":
+        cos, sin = (2 * math.pi * angle).cos(), (2 * math.pi * angle).sin()
     if mistake == "split halves":
         first, second = x.chunk(2, -1)
         turned = first * cos - second * sin, first * sin + second * cos
@@ -665,10 +974,21 @@ def _turn_pairs(x, angle, mistake=None):
     even, odd = x[..., 0::2], x[..., 1::2]
     if mistake == "reflected":
         turned = even * cos + odd * sin, even * sin - odd * cos
+    elif mistake == "sign below":
+        turned = even * cos - odd * sin, odd * cos - even * sin
+    elif mistake == "sign above":
+        turned = even * cos + odd * sin, even * sin + odd * cos
+    elif mistake == "overwritten":
+        even = even * cos - odd * sin
+        turned = even, even * sin + odd * cos
+    elif mistake == "no cross":
+        turned = even * cos, odd * sin
     elif mistake == "swapped":
         turned = even * sin - odd * cos, even * cos + odd * sin
     else:
         turned = even * cos - odd * sin, even * sin + odd * cos
+    if mistake == "blocks":
+        return torch.cat(turned, -1)
     return torch.stack(turned, -1).flatten(-2)
 
 
@@ -676,12 +996,33 @@ def _rotate_2d(x, row, column, base=100.0, mistake=None):
     if mistake == "unturned":
         return x.clone()
     d = x.shape[-1] // 2
+    if mistake in ("base 100", "base 10000"):
+        base = 100.0 if mistake == "base 100" else 10_000.0
     width = 2 * d if mistake == "whole width" else d
-    rate = base ** (-torch.arange(0, d, 2, dtype=x.dtype) / width)  # (d/2,)
+    last = 2 * d if mistake == "too many rates" else d
+    width = last if mistake == "too many rates" else width
+    if mistake == "too many rates" and x.shape[-1] > 4:
+        # Any slip raises a RuntimeError here: this one is known by the
+        # worked example, where its shapes broadcast.
+        raise ValueError("more rates than pairs")
+    rate = base ** (-torch.arange(0, last, 2, dtype=x.dtype) / width)  # (d/2,)
+    if mistake == "rising":
+        rate = 1 / rate
+    if mistake == "two twice":
+        rate = rate**2
+    if mistake == "no rate":
+        rate = torch.ones_like(rate)
+    if mistake == "from one":
+        row, column = row + 1, column + 1
+    if mistake == "row twice":
+        column = row
+    if mistake == "own grid":
+        n = math.isqrt(x.shape[2])
+        row, column = torch.arange(x.shape[2]) // n, torch.arange(len(row)) % n
     if mistake == "exchanged":
         row, column = column, row
     first, second = x[..., :d], x[..., d:]
-    if mistake == "alternate":
+    if mistake in ("alternate", "alternate in place"):
         pairs = x.unflatten(-1, (-1, 4))
         first = pairs[..., :2].flatten(-2)
         second = pairs[..., 2:].flatten(-2)
@@ -693,13 +1034,46 @@ def _rotate_2d(x, row, column, base=100.0, mistake=None):
     angles = [place[:, None] * rate for place in (row, column)]
     if mistake == "one half":
         return torch.cat([_turn_pairs(first, angles[0]), second], -1)
-    return torch.cat(
-        [
-            _turn_pairs(first, angles[0], mistake),
-            _turn_pairs(second, angles[1], mistake),
-        ],
-        -1,
-    )
+    turned = [
+        _turn_pairs(first, angles[0], mistake),
+        _turn_pairs(second, angles[1], mistake),
+    ]
+    if mistake == "halves exchanged":
+        turned = turned[::-1]
+    if mistake == "alternate in place":
+        pairs = [half.unflatten(-1, (-1, 2)) for half in turned]
+        return torch.cat(pairs, -1).flatten(-2)
+    return torch.cat(turned, -1)
+
+
+def _rotate_2d_whole(x, row, column, base=100.0, place="sum"):
+    """One rotary embedding over the whole head, or its rates alone."""
+    d = x.shape[-1]
+    rate = base ** (-torch.arange(0, d, 2, dtype=x.dtype) / d)  # (d/2,)
+    if place == "sum":
+        return _turn_pairs(x, (row + column)[:, None] * rate)
+    if place == "index":
+        number = row * (column.max() + 1) + column
+        return _turn_pairs(x, number[:, None] * rate)
+    if place == "run on fast":
+        rate = rate**2
+    low, high = rate.chunk(2)
+    angle = torch.cat((row[:, None] * low, column[:, None] * high), -1)
+    return _turn_pairs(x, angle)
+
+
+def _rotate_2d_half_turned(x, row, column, base=100.0, partner="neighbour"):
+    """x cos + partner sin, with angles or partners of another layout."""
+    d = x.shape[-1]
+    rate = base ** (-torch.arange(0, d // 2, 2, dtype=x.dtype) / (d // 2))
+    angle = torch.cat((row[:, None] * rate, column[:, None] * rate), -1)
+    if partner == "neighbour":
+        other = torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2)
+        angle = angle.repeat(1, 2)  # (L, d)
+    else:
+        other = torch.cat((-x[..., d // 2 :], x[..., : d // 2]), -1)
+        angle = angle.repeat_interleave(2, -1)  # (L, d)
+    return x * angle.cos() + other * angle.sin()
 
 
 def _rotate_2d_added(x, row, column, base=100.0):
@@ -753,8 +1127,8 @@ def _grid_case(name, B, H, height, width, d, seed, **keywords):
 
 
 def _depends_on_the_difference(answer):
-    query, key = _normal(21, 2, 1, 1, 1, 8).double()
-    one = torch.ones(1)
+    query, key = _normal(21, 2, 1, 1, 1, 8)
+    one = torch.ones(1, dtype=torch.long)
 
     def score(r, c, moved):
         left = answer(query, one * (5 + moved), one * (2 + 2 * moved))
@@ -762,10 +1136,19 @@ def _depends_on_the_difference(answer):
         return (left * right).sum()
 
     return all(
-        torch.allclose(score(r, c, 0), score(r, c, 7), atol=1e-6)
+        torch.allclose(score(r, c, 0), score(r, c, 7), atol=1e-4)
         for r, c in [(5, 2), (3, 4), (0, 9)]
     )
 
+
+_ROTATED_ALIKE = {
+    "sum": (_rotate_2d_whole,),
+    "one index": (partial(_rotate_2d_whole, place="index"),),
+    "alternate": (partial(_rotate_2d, mistake="alternate in place"),),
+    "two layouts": (partial(_rotate_2d_half_turned, partner="half"),),
+    "sign below": (partial(_rotate_2d, mistake="sign above"),),
+    "base 100": (partial(_rotate_2d, mistake="base 10000"),),
+}
 
 _ROTATE_2D = Exercise(
     "05-rotate-2d",
@@ -783,7 +1166,7 @@ _ROTATE_2D = Exercise(
         ),
         _grid_case("a grid of 2 x 3", 2, 2, 2, 3, 8, seed=1),
         _grid_case("a wider head", 2, 3, 3, 2, 16, seed=2),
-        _grid_case("another base", 1, 2, 4, 4, 8, seed=3, base=10_000.0),
+        _grid_case("another base", 1, 2, 4, 4, 8, seed=3, base=1000.0),
         Case(
             "patches in any order",
             (
@@ -794,7 +1177,13 @@ _ROTATE_2D = Exercise(
         ),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_rotate_2d, mistake=key), look)
+        Mistake(
+            name,
+            sentence,
+            partial(_rotate_2d, mistake=key),
+            look,
+            _ROTATED_ALIKE.get(key, ()),
+        )
         for key, name, sentence, look in [
             (
                 "exchanged",
@@ -875,13 +1264,117 @@ _ROTATE_2D = Exercise(
             (
                 "alternate",
                 "row and column by turns",
-                "Pairs turn with row and column alternately, and come out in "
-                "another order. Here each has one half.",
+                "Pairs turn with row and column alternately. Here each has "
+                "one half of the features.",
                 "x[..., : d // 2] and x[..., d // 2 :].",
+            ),
+            (
+                "too many rates",
+                "as many rates as for the whole head",
+                "There are d/2 rates, and half of a head has d/4 pairs.",
+                "torch.arange(0, d // 2, 2) / (d // 2).",
+            ),
+            (
+                "rising",
+                "rates that rise",
+                "The exponent has the wrong sign: later pairs turn faster.",
+                "The exponent is -2i/(d/2): the first pair is the fastest.",
+            ),
+            (
+                "two twice",
+                "the factor 2 taken twice",
+                "The exponent is twice what it should be.",
+                "torch.arange(0, width, 2) already holds 2i.",
+            ),
+            (
+                "no rate",
+                "the same angle for all pairs",
+                "Every pair turns by the position itself. Pair i has a rate.",
+                "The angle is position times rate.",
+            ),
+            (
+                "base 100",
+                "the base is not used",
+                "The rates have a base of their own, whatever `base` says.",
+                "Does your code use `base`, or a number in its place?",
+            ),
+            (
+                "full turns",
+                "a factor of 2π",
+                "The angle is multiplied by 2π, so the first pair makes "
+                "whole turns.",
+                "The angle is position times rate, in radians.",
+            ),
+            (
+                "from one",
+                "positions count from 1",
+                "A patch in row 0, column 0 is turned. Its angles are 0.",
+                "The angle is `row` or `column` times the rate.",
+            ),
+            (
+                "row twice",
+                "the row for both halves",
+                "The second half turns with the row, too.",
+                "The second half turns with the column.",
+            ),
+            (
+                "own grid",
+                "rows and columns made up",
+                "Your rows and columns come from the number of patches. "
+                "The grid need not be square, nor the patches in order.",
+                "Does your code use `row` and `column`?",
+            ),
+            (
+                "sign below",
+                "one wrong sign",
+                "One of the two sums has the wrong sign: the pair is no "
+                "longer as long as it was.",
+                "(x, y) becomes (x cos - y sin, x sin + y cos).",
+            ),
+            (
+                "overwritten",
+                "the first feature overwritten",
+                "The second feature of a pair is made from the first one "
+                "*after* it was turned.",
+                "Compute both from the old pair, then put them together.",
+            ),
+            (
+                "no cross",
+                "two features, each by itself",
+                "The first is multiplied by the cosine, the second by the "
+                "sine: nothing is turned.",
+                "(x, y) becomes (x cos - y sin, x sin + y cos).",
+            ),
+            (
+                "blocks",
+                "pairs not put back",
+                "All first features come back before all second ones.",
+                "torch.stack((first, second), dim=-1).flatten(-2).",
+            ),
+            (
+                "halves exchanged",
+                "halves put back in the wrong order",
+                "The half of the columns comes back before that of the rows.",
+                "The two parts of torch.cat.",
             ),
         ]
     ]
     + [
+        Mistake(
+            "rates that run on",
+            "One series of rates runs through both halves, so columns turn "
+            "more slowly than rows. Each half begins with the rate 1.",
+            partial(_rotate_2d_whole, place="run on"),
+            "The same d/4 rates for row and column.",
+            (partial(_rotate_2d_whole, place="run on fast"),),
+        ),
+        Mistake(
+            "angles in another order than pairs",
+            "The features of a pair turn by different angles: 0 and 1 need "
+            "the same one.",
+            _rotate_2d_half_turned,
+            "repeat_interleave(2, -1) lays each angle twice, side by side.",
+        ),
         Mistake(
             "positions are added",
             "The angles' sines and cosines are added to x. A rotary "
@@ -911,9 +1404,25 @@ _ROTATE_2D = Exercise(
 def _stretched_rates(
     d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0, mistake=None
 ):
+    if mistake == "no base":
+        base = 10_000.0
+    if mistake == "no ends":
+        low, high = 1.0, 32.0
     exponent = torch.arange(0, d, 2, dtype=torch.double) / d  # (d/2,)
+    if mistake == "half width":  # a rate for each of d/2 features
+        d = d // 2
+    if mistake == "half exponent":
+        exponent = exponent / 2
+    if mistake == "rising":
+        exponent = -exponent
     rate = base**-exponent
     stretch = wanted / trained
+    if mistake == "whole":
+        stretch = wanted // trained
+    if mistake == "whole, up":
+        stretch = math.ceil(stretch)
+    if mistake == "difference":
+        stretch = wanted - trained
     if mistake == "upside down":
         stretch = trained / wanted
     if mistake == "wanted":
@@ -924,8 +1433,21 @@ def _stretched_rates(
     if mistake == "multiplied":
         slow = rate * stretch
     if kind == "interpolate":
+        if mistake == "first kept":
+            slow = torch.cat((rate[:1], slow[1:]))
         return slow
     if kind == "base":
+        if mistake == "whole exponent":
+            return (base * stretch ** (d // (d - 2))) ** -exponent
+        if mistake == "d - 1":
+            return (base * stretch ** (d / (d - 1))) ** -exponent
+        if mistake == "power of both":
+            return (base * stretch) ** (-exponent * d / (d - 2))
+        if mistake == "power of base":
+            return (base ** (d / (d - 2)) * stretch) ** -exponent
+        if mistake == "twice":
+            slow_base = base * stretch ** (d / (d - 2))
+            return slow_base**-exponent / stretch
         if mistake == "plain base":
             return (base * stretch) ** -exponent
         if mistake == "d - 2 over d":
@@ -942,16 +1464,72 @@ def _stretched_rates(
         turns = 2 * math.pi / rate
     if mistake == "wanted turns":
         turns = wanted * rate / (2 * math.pi)
+    if mistake == "turns upside down":
+        turns = 2 * math.pi / (trained * rate)
+    if mistake == "times":
+        turns = trained * rate * 2 * math.pi
+    if mistake == "times pi":
+        turns = trained * rate / 2 * math.pi
+    if mistake == "stretched turns":
+        turns = trained * slow / (2 * math.pi)
+    if mistake == "whole turns":
+        turns = turns.floor()
     keep = (turns - low) / (high - low)
+    if mistake == "no low":
+        keep = turns / (high - low)
+    if mistake == "over high":
+        keep = (turns - low) / high
+    if mistake == "brackets":
+        keep = turns - low / high - low
     if mistake == "by index":
         keep = 1 - torch.linspace(0, 1, len(rate), dtype=torch.double)
-    if mistake != "no clamp":
+    if mistake == "no floor":
+        keep = keep.clamp(max=1)
+    elif mistake != "no clamp":
         keep = keep.clamp(0, 1)
-    if mistake == "a step":
-        keep = (turns > low).double()
+    if mistake in ("a step", "a late step"):
+        keep = (turns > (low if mistake == "a step" else high)).double()
+    if mistake == "a middle step":
+        keep = keep.round()
     if mistake == "reversed":
         keep = 1 - keep
+    if mistake == "all divided":
+        return (keep * rate + (1 - keep) * rate) / stretch
+    if mistake == "no rest":
+        return keep * rate + slow
+    if mistake == "wavelengths mixed":
+        return 1 / (keep / rate + (1 - keep) / slow)
+    if mistake == "powers":
+        return rate**keep * slow ** (1 - keep)
+    if mistake == "parts by base":
+        slow = (base * stretch ** (d / (d - 2))) ** -exponent
     return keep * rate + (1 - keep) * slow
+
+
+def _wavelengths(*arguments, **keywords):
+    return 2 * math.pi / _stretched_rates(*arguments, **keywords)
+
+
+def _rates_for_each_feature(*arguments, **keywords):
+    return _stretched_rates(*arguments, **keywords).repeat_interleave(2)
+
+
+def _rates_with_odd_exponents(d, *arguments, **keywords):
+    """Exponents i/d for i = 0 to d - 1, where the rates have 2i/d."""
+    return _stretched_rates(
+        2 * d, *arguments, mistake="half width", **keywords
+    )
+
+
+_STRETCHED_ALIKE = {
+    "whole": (partial(_stretched_rates, mistake="whole, up"),),
+    "times": (partial(_stretched_rates, mistake="times pi"),),
+    "a step": (
+        partial(_stretched_rates, mistake="a late step"),
+        partial(_stretched_rates, mistake="a middle step"),
+    ),
+    "power of both": (partial(_stretched_rates, mistake="power of base"),),
+}
 
 
 def _stretched_by_loops(
@@ -998,7 +1576,17 @@ _STRETCHED = Exercise(
     reference=_stretched_rates,
     cases=[
         Case("the worked example", (4, 100, 400, "interpolate")),
-        Case("interpolated", (16, 64, 128, "interpolate")),
+        Case(
+            "the worked example, by base",
+            (4, 100, 400, "base"),
+            look="The first rate must stay 1, the last must be quartered.",
+        ),
+        Case(
+            "the worked example, by parts",
+            (4, 100, 400, "parts"),
+            look="Print turns, shares and rates beside the worked example.",
+        ),
+        Case("two and a half times as long", (16, 64, 160, "interpolate")),
         Case(
             "a larger base",
             (16, 64, 128, "base"),
@@ -1016,7 +1604,13 @@ _STRETCHED = Exercise(
         Case("shorter, by parts", (8, 64, 32, "parts")),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_stretched_rates, mistake=key), look)
+        Mistake(
+            name,
+            sentence,
+            partial(_stretched_rates, mistake=key),
+            look,
+            _STRETCHED_ALIKE.get(key, ()),
+        )
         for key, name, sentence, look in [
             (
                 "upside down",
@@ -1123,11 +1717,184 @@ _STRETCHED = Exercise(
                 "ones that meet angles they have never seen.",
                 "Share 1 keeps the rate: many turns, share 1.",
             ),
+            (
+                "whole",
+                "a whole number for the stretch",
+                "The stretch is rounded to a whole number. From 64 to 160 "
+                "tokens it is 2.5.",
+                "wanted / trained, with a single slash.",
+            ),
+            (
+                "difference",
+                "the difference for the stretch",
+                "You take trained from wanted. The stretch says how many "
+                "*times* as long the text is.",
+                "s = wanted / trained.",
+            ),
+            (
+                "rising",
+                "rates that rise",
+                "The exponent has the wrong sign: later pairs turn faster.",
+                "The rates are b to the power of -2i/d.",
+            ),
+            (
+                "half exponent",
+                "rates that fall too slowly",
+                "The exponent is i/d. It should be 2i/d.",
+                "torch.arange(0, d, 2) already holds 2i.",
+            ),
+            (
+                "no base",
+                "the base is not used",
+                "The rates have the base 10,000, whatever `base` says.",
+                "Does your code use `base`, or a number in its place?",
+            ),
+            (
+                "no ends",
+                "the ends of the ramp are not used",
+                "The ramp runs from 1 to 32, whatever `low` and `high` say.",
+                "Does your code use `low` and `high`?",
+            ),
+            (
+                "first kept",
+                "the fastest pair left alone",
+                "Interpolation divides all rates, the first of them, too.",
+                "The worked example: 1 becomes 0.25.",
+            ),
+            (
+                "whole exponent",
+                "a whole number for the exponent",
+                "`//` rounds the exponent d/(d - 2) down to 1, or to 2 "
+                "where d = 4.",
+                "A single slash.",
+            ),
+            (
+                "d - 1",
+                "an exponent with d - 1",
+                "s has the exponent d/(d - 1). The slowest pair has the "
+                "exponent (d - 2)/d, so it is stretched by less than s.",
+                "The exponent of s is d/(d - 2).",
+            ),
+            (
+                "power of both",
+                "the power of more than s",
+                "The old base gets the exponent d/(d - 2), too. Only s does.",
+                "base * s ** (d / (d - 2)).",
+            ),
+            (
+                "twice",
+                "stretched twice",
+                "The base is larger, and the rates are divided by s as well.",
+                "Change the base, then compute the rates as always.",
+            ),
+            (
+                "turns upside down",
+                "turns upside down",
+                "This is how many training texts one turn takes. The ramp "
+                "counts the turns in one text.",
+                "turns = trained · rate / 2π.",
+            ),
+            (
+                "times",
+                "multiplied by π",
+                "The angle is multiplied by π where it should be divided.",
+                "trained * rate / (2 * math.pi), with the brackets.",
+            ),
+            (
+                "stretched turns",
+                "turns of the stretched pairs",
+                "The turns are counted with the rates divided by s. In "
+                "training the pairs had their old rates.",
+                "turns = trained · rate / 2π.",
+            ),
+            (
+                "whole turns",
+                "whole turns only",
+                "The turns are rounded down before the ramp.",
+                "No floor and no //.",
+            ),
+            (
+                "no low",
+                "a ramp that begins at 0",
+                "`low` is not taken from the turns, so a pair with `low` "
+                "turns keeps a part of its rate.",
+                "(turns - low) / (high - low).",
+            ),
+            (
+                "over high",
+                "a ramp that never ends",
+                "The ramp is divided by `high`, so at `high` turns the "
+                "share is less than 1.",
+                "(turns - low) / (high - low).",
+            ),
+            (
+                "brackets",
+                "brackets left out",
+                "Without brackets, only `low` is divided by `high`.",
+                "(turns - low) / (high - low).",
+            ),
+            (
+                "no floor",
+                "shares below 0",
+                "Below `low` the ramp goes on, to shares below 0.",
+                "clamp(0, 1).",
+            ),
+            (
+                "all divided",
+                "everything divided by s",
+                "Both parts of the mix are divided by s. The kept part is "
+                "not.",
+                "keep * rate + (1 - keep) * rate / s.",
+            ),
+            (
+                "no rest",
+                "shares that add up to more than 1",
+                "The stretched rates are added whole. Their share is what "
+                "the kept ones leave.",
+                "keep * rate + (1 - keep) * rate / s.",
+            ),
+            (
+                "wavelengths mixed",
+                "wavelengths mixed",
+                "The ramp mixes the wavelengths. In the formula it mixes "
+                "the rates.",
+                "keep * rate + (1 - keep) * rate / s.",
+            ),
+            (
+                "powers",
+                "a product of powers",
+                "The ramp mixes the logarithms of the rates. In the "
+                "formula it mixes the rates.",
+                "keep * rate + (1 - keep) * rate / s.",
+            ),
+            (
+                "parts by base",
+                "the larger base in the parts",
+                "Slow pairs get the rates of a larger base. By parts, they "
+                "are divided by s.",
+                "(1 - keep) * rate / s.",
+            ),
         ]
+    ]
+    + [
+        Mistake(
+            "wavelengths for rates",
+            "You return the tokens for a turn. The question is the radians "
+            "for a token.",
+            _wavelengths,
+            "Return the rates themselves.",
+        ),
+        Mistake(
+            "a rate for each feature",
+            "A pair of features turns together, with one rate.",
+            _rates_for_each_feature,
+            "d/2 rates for d features.",
+            (_rates_with_odd_exponents,),
+        ),
     ],
     right_answers=[_stretched_by_loops, _stretched_by_lerp],
     tolerance=1e-6,
-    axes={"output": "P"},
+    axes={"output": "d/2"},
 )
 
 
