@@ -210,6 +210,30 @@ _PREDICT = Exercise(
             "The variance is asked for.",
         ),
         _wrong_prediction(
+            "b",
+            2.0**6,
+            "layers that double",
+            "A variance doubles only where two equal ones are added. The "
+            "stream's grows, the sublayer's stays 1.",
+            "Add 1 twelve times.",
+        ),
+        _wrong_prediction(
+            "c",
+            1600**-0.5,
+            "the rate, not its share",
+            "This is the smaller of the two terms. The question is how "
+            "much of the peak it is.",
+            "The peak is at step 400: what is the rate there?",
+        ),
+        _wrong_prediction(
+            "c",
+            400**-0.5,
+            "the rate at the peak",
+            "This is the largest rate. The question is the share at step "
+            "1600.",
+            "The rate at 1600, divided by the rate at 400.",
+        ),
+        _wrong_prediction(
             "c",
             0.25,
             "one over the steps",
@@ -284,6 +308,21 @@ _PREDICT = Exercise(
             "The answer is above 1.",
         ),
         _wrong_prediction(
+            "e",
+            0.36,
+            "the probability of the answer",
+            "This is the beam's answer by itself. The question is how many "
+            "times greedy's it is.",
+            "Divide by 0.6 · 0.4.",
+        ),
+        _wrong_prediction(
+            "f",
+            -300.0,
+            "the mean taken off, no more",
+            "The distance from the mean is divided by the standard deviation.",
+            "(200 - 500)/√50,000.",
+        ),
+        _wrong_prediction(
             "f",
             -3 / math.sqrt(20 / 3),
             "divided by D - 1",
@@ -317,7 +356,7 @@ _PREDICT = Exercise(
         _wrong_prediction(
             "f",
             0.0,
-            "centred alone, or the mean",
+            "the mean, not the first feature",
             "The *mean* of the four is 0 afterwards, not the first of them.",
             "(2 - 5) over the root of the mean of squares.",
         ),
@@ -680,10 +719,15 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
     real = target != padding  # (B, T)
     if mistake in ("padding", "padding in the loss"):
         real = torch.ones_like(real)
+    elif mistake == "rows upside down":
+        real = ~real
     if mistake == "uniform":
         prior = torch.full_like(prior, 1 / V)
     elif mistake == "no padding token":
         prior = torch.where(torch.arange(V) == padding, 0, prior)
+    elif mistake == "the rest scaled up":
+        prior = torch.where(torch.arange(V) == padding, 0, prior)
+        prior = prior / prior.sum()
     keep = smoothing if mistake == "changed over" else 1 - smoothing
     one = F.one_hot(target, V).to(logits)  # (B, T, V)
     if mistake == "the others":
@@ -700,6 +744,8 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
         log_p = logits.log_softmax(1)
     elif mistake == "raw":
         log_p = logits
+    elif mistake == "no logarithm":
+        log_p = logits.softmax(-1)
     else:
         log_p = logits.log_softmax(-1)
     if mistake == "detached":
@@ -748,6 +794,8 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
         count = torch.tensor(real.numel())
     elif mistake == "sum":
         count = torch.tensor(1)
+    elif mistake == "by sentences":
+        count = torch.tensor(len(real))
     elif mistake != "nothing over nothing":
         count = count.clamp(min=1)
     loss, floor = ((x * real).sum() / count for x in (losses, floors))
@@ -892,6 +940,32 @@ _SMOOTHING_MISTAKES = [
         "a sum over the rows",
         "The rows are added up. Asked is their mean.",
         "Divide by the number of rows that count.",
+    ),
+    (
+        "by sentences",
+        "divided by the number of sentences",
+        "The sum over all rows is divided by B. A longer sentence then "
+        "costs more.",
+        "Divide by the number of rows that count.",
+    ),
+    (
+        "rows upside down",
+        "padding alone is counted",
+        "Only the rows of padding count. They are the ones to leave out.",
+        "target != padding are the rows that count.",
+    ),
+    (
+        "the rest scaled up",
+        "a prior scaled up without padding",
+        "The padding token's share is given to the other tokens. The prior "
+        "is used as it is.",
+        "Padding is left out as a *row*, not as a column.",
+    ),
+    (
+        "no logarithm",
+        "probabilities without their logarithm",
+        "The softmax went into the sum without a logarithm.",
+        "log_softmax, not softmax.",
     ),
     (
         "over the vocabulary",
@@ -1122,6 +1196,8 @@ class _CrossCache:
         """(B, L, H·d) to (B, H, L, d)."""
         if self.mistake == "viewed":
             return x.reshape(len(x), self.num_heads, x.shape[1], -1)
+        if self.mistake == "interleaved":
+            return x.unflatten(-1, (-1, self.num_heads)).permute(0, 3, 1, 2)
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def read(self, memory, mask):
@@ -1163,6 +1239,9 @@ class _CrossCache:
             weights = scores.softmax(-1) * mask
         elif mistake == "nan":
             weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        elif mistake in ("scores of 0", "a large number"):
+            low = 0.0 if mistake == "scores of 0" else -1e9
+            weights = scores.masked_fill(~mask, low).softmax(-1)
         else:
             weights = masked_softmax(scores, mask)  # (B, H, S)
         heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
@@ -1410,6 +1489,25 @@ _CACHE = Exercise(
                 "Index the keys, the values and the mask by `rows`.",
             ),
             (
+                "interleaved",
+                "heads interleaved",
+                "A head takes every H-th number. It owns d numbers in a row.",
+                "unflatten(-1, (H, -1)): the head first, then its width.",
+            ),
+            (
+                "scores of 0",
+                "a score of 0 for what is hidden",
+                "A score of 0 is not a weight of 0: its exponential is 1.",
+                "masked_fill with -inf, or masked_softmax.",
+            ),
+            (
+                "a large number",
+                "a large negative number for -inf",
+                "Where nothing may be read, all scores are alike and the "
+                "weights uniform. They should be 0.",
+                "masked_softmax, or set the empty rows to 0 afterwards.",
+            ),
+            (
                 "keys alone",
                 "values left where they were",
                 "`select` moves the keys and not the values: the weights are "
@@ -1650,11 +1748,14 @@ def _normalised_beam_search(step, beam, length, alpha, bos, eos, mistake=None):
                 )
             ]
         else:
+            most = V if mistake == "one row's worth" else total.numel()
             values, places_of = total.flatten().topk(
-                min(places, total.numel()), largest=mistake != "worst"
+                min(places, most), largest=mistake != "worst"
             )
             picks = [
-                (s, place // V, place % V)
+                (s, place % len(live), place // len(live))
+                if mistake == "row and token exchanged"
+                else (s, place // V, place % V)
                 for s, place in zip(
                     values.tolist(), places_of.tolist(), strict=True
                 )
@@ -1869,6 +1970,20 @@ _BEAM_MISTAKES = [
         "Each prefix goes on with its own best token. Two of the best "
         "candidates may come from the same prefix.",
         "Flatten (N, V), then take the best.",
+    ),
+    (
+        "one row's worth",
+        "no more candidates than tokens",
+        "At most V candidates are kept, but several prefixes have more "
+        "between them: N · V.",
+        "min(beam - len(ended), N * V).",
+    ),
+    (
+        "row and token exchanged",
+        "the row and the token exchanged",
+        "Place i of the flattened table is taken for row i mod N and token "
+        "i // N.",
+        "Row i // V, token i % V.",
     ),
     (
         "mixed up",
