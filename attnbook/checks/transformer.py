@@ -1189,6 +1189,8 @@ class _CrossCache:
     def project(self, x, name):
         """Multiply by a matrix, stored as nn.Linear stores it."""
         W = getattr(self, name)
+        if self.mistake == "no output" and name == "W_o":
+            return x
         untransposed = self.mistake in ("untransposed", f"{name} untransposed")
         return x @ W if untransposed else x @ W.T
 
@@ -1196,7 +1198,8 @@ class _CrossCache:
         """(B, L, H·d) to (B, H, L, d)."""
         if self.mistake == "viewed":
             return x.reshape(len(x), self.num_heads, x.shape[1], -1)
-        if self.mistake == "interleaved":
+        alone = self.mistake == "source interleaved" and x.shape[1] > 1
+        if self.mistake == "interleaved" or alone:
             return x.unflatten(-1, (-1, self.num_heads)).permute(0, 3, 1, 2)
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
@@ -1493,6 +1496,13 @@ _CACHE = Exercise(
                 "heads interleaved",
                 "A head takes every H-th number. It owns d numbers in a row.",
                 "unflatten(-1, (H, -1)): the head first, then its width.",
+                "source interleaved",
+            ),
+            (
+                "no output",
+                "the last projection left out",
+                "The heads lie side by side and `W_o` has not mixed them.",
+                "merged @ W_o.T comes last.",
             ),
             (
                 "scores of 0",
