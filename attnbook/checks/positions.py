@@ -500,8 +500,8 @@ _ADD_POSITIONS = Exercise(
             (
                 "stops at T",
                 "positions that end at T",
-                "Positions run from the offset to T, so the last `offset` "
-                "tokens get none.",
+                "Positions run from the offset to T, so there are too few: "
+                "one row for all tokens, or an error.",
                 "There are T tokens, from offset to offset + T - 1.",
             ),
             (
@@ -1113,6 +1113,17 @@ def _rotate_2d_by_matrices(x, row, column, base=100.0):
     return torch.stack(places, -2)
 
 
+def _rotate_2d_by_einsum(x, row, column, base=100.0):
+    """A 2 x 2 matrix for each patch, half and pair."""
+    B, H, L, d = x.shape
+    rate = base ** (-torch.arange(0, d // 2, 2) / (d // 2))  # (d/4,)
+    angle = torch.stack((row, column), 1)[:, :, None] * rate  # (L, 2, d/4)
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack((cos, -sin, sin, cos), -1).unflatten(-1, (2, 2))
+    pairs = x.reshape(B, H, L, 2, d // 4, 2)
+    return torch.einsum("lkpij,bhlkpj->bhlkpi", turn, pairs).flatten(3)
+
+
 def _grid(height, width):
     row, column = torch.meshgrid(
         torch.arange(height), torch.arange(width), indexing="ij"
@@ -1383,7 +1394,11 @@ _ROTATE_2D = Exercise(
             "(x, y) becomes (x cos - y sin, x sin + y cos).",
         ),
     ],
-    right_answers=[_rotate_2d_complex, _rotate_2d_by_matrices],
+    right_answers=[
+        _rotate_2d_complex,
+        _rotate_2d_by_matrices,
+        _rotate_2d_by_einsum,
+    ],
     properties=[
         Property(
             "The score of two patches does not change when both move by the "
