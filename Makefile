@@ -112,6 +112,7 @@ experiments: $(BOOK) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments.leaderboard
 	$(RUN) -m attnbook.experiments.longer_training
 	$(RUN) -m attnbook.experiments.length_extrapolation
+	$(RUN) -m attnbook.experiments.distance_or_number
 	$(RUN) -m attnbook.experiments.score_functions
 	$(RUN) -m attnbook.experiments.dictionary_lookup
 	$(RUN) -m attnbook.experiments.attention_cost
