@@ -72,7 +72,8 @@ function drawSentence({ root, get, change }, sentence) {
   const head = (text) => make("th", { scope: "col", text });
   const rows = weights[0].map((_, h) => {
     const name = make("th", { scope: "row" });
-    const cells = [0, 1, 2].map(() => make("td", { class: "n" }));
+    const cells = (importance ? [0, 1, 2] : [0, 1])
+      .map(() => make("td", { class: "n" }));
     const bar = make("div", { class: "bar" });
     const node = make("tr", {}, name, ...cells);
     if (importance) node.append(make("td", { class: "wide" }, bar));
@@ -81,9 +82,11 @@ function drawSentence({ root, get, change }, sentence) {
       set(name, { text: `head ${h + 1}` });
       set(cells[0], { text: number(entropy) });
       set(cells[1], { text: alignment === null ? "–" : number(alignment) });
-      const value = importance?.[l][h];
-      set(cells[2], { text: importance ? number(value, 3) : "–" });
-      set(bar, { "--weight": Math.max(0, value ?? 0) / most });
+      if (importance) {
+        const value = importance[l][h];
+        set(cells[2], { text: number(value, 3) });
+        set(bar, { "--weight": Math.max(0, value) / most });
+      }
       node.classList.toggle("now", h === get("head"));
     };
     return { node, show };
@@ -92,7 +95,7 @@ function drawSentence({ root, get, change }, sentence) {
     "table", {},
     make("thead", {}, make(
       "tr", {}, make("td"), head("entropy"), head("on true tokens"),
-      head(worth), importance && make("td"),
+      importance && head(worth), importance && make("td"),
     )),
     make("tbody", {}, ...rows.map((row) => row.node)),
   );

@@ -70,6 +70,15 @@ def test_the_head_stays_when_the_sentence_changes(show, heads):
     expect(page.get_by_label("Outline the true alignment")).to_be_disabled()
 
 
+def test_without_an_importance_the_table_has_no_column_for_it(show):
+    picker = explorers.HeadPicker([{**TOKENS, "weights": UNIFORM}])
+    page = show([picker])
+    expect(page.locator("thead th")).to_have_text(
+        ["entropy", "on true tokens"]
+    )
+    expect(page.locator("tbody tr").first.locator("td")).to_have_count(2)
+
+
 def test_the_truth_is_outlined_on_request(show, heads):
     page = show([heads])
     expect(page.locator(".explorer.true")).to_have_count(0)
