@@ -2,10 +2,12 @@
 
     python -m attnbook.experiments.norm_placement
 
-writes two tables beside this file. `norm_placement.csv` holds, for untrained
+writes three tables beside this file. `norm_placement.csv` holds, for untrained
 Transformers of 12 + 12 layers, the norm of the gradient of each layer's
 second feed-forward matrix (the one that Xiong et al. 2020 look at), one row a
-placement, seed, stack and layer. `warmup.csv` holds short trainings of 6 + 6
+placement, seed, stack and layer. `starved_decoder.csv` asks where post-norm's
+decoder loses its gradient: the last layer's over the first's, one row a memory
+and seed. `warmup.csv` holds short trainings of 6 + 6
 layers with and without warm-up, one row a placement, warm-up and seed.
 """
 
@@ -18,12 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from attnbook import data, train
 from attnbook.experiments import FOLDER, write_table
 from attnbook.mechanisms.transformer import TransformerTranslator
 
 PLACEMENTS = {"pre-norm": True, "post-norm": False}
+MEMORIES = ("the encoder's", "noise", "cross-attention silent")
 DEPTH = 12
 TRAINED_DEPTH = 6
 WARMUPS = [0, 50]
@@ -76,6 +81,49 @@ def gradient_by_depth(
     ]
 
 
+def decoder_gradients(
+    memory: str, seed: int, depth: int = DEPTH, batch_size: int = 64
+) -> dict:
+    """How much of the gradient post-norm's first decoder layer gets.
+
+    Args:
+        memory: one of `MEMORIES`: what cross-attention reads, or that what
+            it reads is multiplied by zero.
+        seed: of the weights and of the batch.
+        depth: layers of the encoder, and of the decoder.
+        batch_size: telephone numbers of 1 to 8 pairs.
+
+    Raises:
+        ValueError: if the memory is not one of `MEMORIES`.
+    """
+    if memory not in MEMORIES:
+        raise ValueError(
+            f"memory is {memory!r}; expected one of {', '.join(MEMORIES)}"
+        )
+    task = data.telephone_numbers("de", longer=None)
+    model = translator(task, "post-norm", depth, seed)
+    layers = model.stacks.decoder
+    if memory == "cross-attention silent":
+        for layer in layers:
+            for tensor in layer.cross_attention.output_projection.parameters():
+                nn.init.zeros_(tensor)
+    batch = task.sample(batch_size, np.random.default_rng(seed))
+    read = model.encode(batch.source, batch.source_mask)  # (B, S, D)
+    if memory == "noise":
+        read = torch.randn_like(read)
+    output, _ = model.decode(batch.target_in, read, batch.source_mask)
+    logits = model.readout(output)[batch.target_mask]
+    F.cross_entropy(logits, batch.target_out[batch.target_mask]).backward()
+    first, last = (
+        layers[at].feed_forward.narrow.weight.grad.norm() for at in (0, -1)
+    )
+    return {
+        "memory": memory,
+        "seed": seed,
+        "last over first": float(f"{last / first:.4g}"),
+    }
+
+
 def train_briefly(
     placement: str,
     warmup: int,
@@ -113,18 +161,22 @@ def train_briefly(
 
 def run(
     seeds: Iterable[int], steps: int = STEPS
-) -> tuple[list[dict], list[dict]]:
-    """The rows of both tables."""
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """The rows of the three tables."""
     seeds = list(seeds)
     gradients, trained = [], []
     for placement, seed in itertools.product(PLACEMENTS, seeds):
         gradients += gradient_by_depth(placement, seed)
+    starved = [
+        decoder_gradients(memory, seed)
+        for memory, seed in itertools.product(MEMORIES, seeds)
+    ]
     for placement, warmup, seed in itertools.product(
         PLACEMENTS, WARMUPS, seeds
     ):
         trained.append(train_briefly(placement, warmup, seed, steps=steps))
         print(trained[-1], flush=True)
-    return gradients, trained
+    return gradients, starved, trained
 
 
 def main() -> None:
@@ -134,8 +186,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=FOLDER)
     arguments = parser.parse_args()
-    gradients, trained = run(arguments.seeds, arguments.steps)
+    gradients, starved, trained = run(arguments.seeds, arguments.steps)
     write_table(arguments.out / "norm_placement.csv", gradients)
+    write_table(arguments.out / "starved_decoder.csv", starved)
     write_table(arguments.out / "warmup.csv", trained)
 
 

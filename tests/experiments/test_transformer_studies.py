@@ -48,6 +48,34 @@ def test_so_it_does_with_six_blocks():
     assert ends("post-norm", rows)[0] > 2.5 * ends("pre-norm", rows)[0]
 
 
+def starved(rows, memory):
+    return [r["last over first"] for r in rows if r["memory"] == memory]
+
+
+def test_what_cross_attention_reads_starves_the_decoder():
+    rows = table("starved_decoder")
+    whole, *others = (starved(rows, m) for m in norm_placement.MEMORIES)
+    assert all(len(ratios) >= 3 for ratios in [whole, *others])
+    assert min(whole) > 10
+    assert max(map(max, others)) < 2
+    through_the_model = ends("post-norm", table("norm_placement"))
+    np.testing.assert_allclose(whole, through_the_model, rtol=5e-3)
+
+
+def test_so_it_does_at_a_reduced_size():
+    whole, *others = (
+        norm_placement.decoder_gradients(m, seed=5, depth=6, batch_size=16)
+        for m in norm_placement.MEMORIES
+    )
+    for other in others:
+        assert whole["last over first"] > 4 * other["last over first"]
+
+
+def test_a_memory_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="expected one of"):
+        norm_placement.decoder_gradients("silence", seed=0)
+
+
 def test_post_norm_needs_warm_up_more_than_pre_norm_does():
     losses = {}
     for row in table("warmup"):
