@@ -99,8 +99,9 @@ def test_an_explorer_mounts_and_answers_to_the_keyboard(reader, name):
           .filter((node) => node.shadowRoot).length === count""",
         arg=places.count(),
     )
-    sliders = page.locator('article input[type="range"]')
-    assert sliders.count() >= 1
+    sliders = page.locator('article input[type="range"]:enabled')
+    grids = page.locator('article [role="grid"]')
+    assert sliders.count() + grids.count() >= 1
     for number in range(sliders.count()):
         slider = sliders.nth(number)
         before = slider.input_value()
@@ -109,6 +110,13 @@ def test_an_explorer_mounts_and_answers_to_the_keyboard(reader, name):
         slider.press("ArrowRight")
         slider.press("ArrowRight")
         expect(slider).not_to_have_value(before)
+    for number in range(grids.count()):
+        chosen = grids.nth(number).locator('[role="gridcell"][tabindex="0"]')
+        chosen.focus()
+        chosen.press("Home")
+        first = chosen.get_attribute("aria-label")
+        chosen.press("End")
+        expect(chosen).not_to_have_attribute("aria-label", first)
     assert reader.faults == []
 
 
