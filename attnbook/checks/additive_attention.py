@@ -22,6 +22,9 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
+from attnbook.checks.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -35,37 +38,18 @@ __all__ = [
 ]
 
 
-def _normal(generator, *shape, scale=1.0):
-    return scale * torch.randn(*shape, generator=generator)
-
-
-def _padding(lengths, S):
-    """The mask (B, S) of sentences of these lengths."""
-    return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
-
-
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 4 * 10 * 20 * 10,
-    "b": (10 * 4000 + 3500) / (4000 + 3500),
-    "c": math.exp(2.5) / (math.exp(2.5) + 4),
-    "d": 1 / 5,
-    "e": 3.75,
-    "f": 3.0,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
-
-
-def _predict_exactly(question):
-    return _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+_PREDICTIONS = Predictions(
+    {
+        "a": 4 * 10 * 20 * 10,
+        "b": (10 * 4000 + 3500) / (4000 + 3500),
+        "c": math.exp(2.5) / (math.exp(2.5) + 4),
+        "d": 1 / 5,
+        "e": 3.75,
+        "f": 3.0,
+    }
+)
 
 
 def _predict_by_running(question):
@@ -83,7 +67,7 @@ def _predict_by_running(question):
         scores = torch.stack([v.sign(), *[-v.sign()] * 4]) @ v  # (S,)
         return scores.softmax(0)[0].item()
     if question == "d":
-        key = _normal(torch.Generator().manual_seed(0), 5, 3)
+        key = normal(torch.Generator().manual_seed(0), 5, 3)
         shout = 1e6 * torch.tensor([1.0, -2.0, 0.5])
         return (torch.tanh(shout + key) @ v).softmax(0)[0].item()
     weights = torch.tensor([0.5, 0.25, 0.25])
@@ -93,26 +77,23 @@ def _predict_by_running(question):
     return (weights.flip(0) @ value).item()
 
 
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "01-predict",
     "Predict sizes, costs and weights",
     points=3,
-    reference=_predict_exactly,
+    reference=_PREDICTIONS.exactly,
     cases=[
         Case(
             f"question {q}",
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 1, 2, 3, 4, 4), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 1, 2, 3, 4, 4), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 10 * 10,
             "one hidden layer a query",
@@ -121,7 +102,7 @@ _PREDICT = Exercise(
             "The sum inside the tanh broadcasts (B, T, 1, d_a) against "
             "(B, 1, S, d_a).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 10 * 20,
             "scores counted, or keys",
@@ -129,14 +110,14 @@ _PREDICT = Exercise(
             "entries). Inside the tanh, each score still has d_a numbers.",
             "The dot product with v comes after the tanh.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             10 * 20 * 10,
             "the batch is left out",
             "This is right for one sentence. There are four in the batch.",
             "(B, T, S, d_a): four sizes.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 10 * 20 * 25,
             "pairs before the projection",
@@ -144,7 +125,7 @@ _PREDICT = Exercise(
             "end to end. Projected first, they are added in d_a.",
             "Which size has W_q q + W_k k?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             10.0,
             "the keys are all there is",
@@ -152,21 +133,21 @@ _PREDICT = Exercise(
             "terms do not change.",
             "Count all four terms, before and after.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             (40_000 + 2500) / 6500,
             "the blend is left out",
             "The weighted sum of the values is missing: T·S·d_v.",
             "Count four terms: keys, queries, scores, blend.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             (40_000 + 3000) / 7000,
             "the queries are left out",
             "The projection of the queries is missing: T·d_q·d_a.",
             "Count four terms: keys, queries, scores, blend.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             7500 / 43_500,
             "upside down",
@@ -174,7 +155,7 @@ _PREDICT = Exercise(
             "many.",
             "The answer is above 1.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             1.0,
             "as sharp as you like",
@@ -182,7 +163,7 @@ _PREDICT = Exercise(
             "a score is never more than the sum of the sizes in v.",
             "The largest score possible, and the smallest for the others.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             math.exp(1.25) / (math.exp(1.25) + 4),
             "the others at 0",
@@ -190,7 +171,7 @@ _PREDICT = Exercise(
             "best one scores high.",
             "The smallest score possible is not 0.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             math.exp(0.5) / (math.exp(0.5) + 4),
             "a plain sum of v",
@@ -198,7 +179,7 @@ _PREDICT = Exercise(
             "entry of v, so the sizes count.",
             "Choose each of the three tanhs by itself, to make v·tanh large.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             1.0,
             "a long query sharpens",
@@ -206,14 +187,14 @@ _PREDICT = Exercise(
             "the key adds to a million is lost.",
             "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             0.0,
             "the weights vanish",
             "Weights sum to 1 whatever the scores are.",
             "What are the five scores, compared with each other?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             3.0,
             "weights that stay in place",
@@ -221,7 +202,7 @@ _PREDICT = Exercise(
             "its key, and the key has moved along.",
             "Write out the three pairs of weight and value.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             3.75,
             "weights tied to the values",
@@ -230,7 +211,7 @@ _PREDICT = Exercise(
             "Write out the three pairs of weight and value.",
         ),
     ],
-    right_answers=[_predict_by_running, _predict_rounded],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
 )
@@ -314,18 +295,6 @@ def _concat_attention(query, key, value, mask, weight, v, bugs=()):
     return weights @ (key if "keys" in bugs else value), weights
 
 
-def _bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_FIRST_TO_SHOW.index)
-    name, sentence, look = _CONCAT_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_CONCAT_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_concat_attention, bugs=bugs), look)
-
-
 def _concat_as_a_sum(query, key, value, mask, weight, v):
     """One matrix is two, side by side: nothing is ever laid end to end."""
     d_q = query.shape[-1]
@@ -365,12 +334,12 @@ def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, d_q),
-            _normal(generator, B, S, d_k),
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, d_a, d_q + d_k, scale=0.7),
-            _normal(generator, d_a, scale=0.9),
+            normal(generator, B, T, d_q),
+            normal(generator, B, S, d_k),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, d_a, d_q + d_k, scale=0.7),
+            normal(generator, d_a, scale=0.9),
         ),
     )
 
@@ -400,7 +369,7 @@ _CONCAT = Exercise(
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=[
-        _bugs_left(bugs)
+        bugs_left(bugs, _CONCAT_BUGS, _concat_attention, _FIRST_TO_SHOW)
         for count in range(1, len(_CONCAT_BUGS) + 1)
         for bugs in combinations(_CONCAT_BUGS, count)
         if count == 1 or not {"queries", "late mask"} <= set(bugs)
@@ -572,8 +541,8 @@ def _alignment_case(name, lengths, T, S, seed):
         if length:
             alignment[b, length - 1] = False  # the row of EOS
             alignment[b, 0, (b + 1) % S] = True
-    scores = _normal(generator, B, T, S) + 1.2 * alignment
-    return Case(name, (scores.softmax(-1), alignment, _padding(lengths, T)))
+    scores = normal(generator, B, T, S) + 1.2 * alignment
+    return Case(name, (scores.softmax(-1), alignment, token_mask(lengths, T)))
 
 
 def _ties():
@@ -862,14 +831,14 @@ def _coverage_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, d_q),
-            _normal(generator, B, S, d_k),
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, d_a, d_q, scale=0.6),
-            _normal(generator, d_a, d_k, scale=0.6),
-            _normal(generator, d_a, scale=1.5),
-            _normal(generator, d_a),
+            normal(generator, B, T, d_q),
+            normal(generator, B, S, d_k),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, d_a, d_q, scale=0.6),
+            normal(generator, d_a, d_k, scale=0.6),
+            normal(generator, d_a, scale=1.5),
+            normal(generator, d_a),
         ),
     )
 
@@ -1196,13 +1165,13 @@ def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, d_q),
-            _normal(generator, B, S, d_k),
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, d_a, d_q, scale=0.7),
-            _normal(generator, d_a, d_k, scale=0.7),
-            _normal(generator, d_a),
+            normal(generator, B, T, d_q),
+            normal(generator, B, S, d_k),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, d_a, d_q, scale=0.7),
+            normal(generator, d_a, d_k, scale=0.7),
+            normal(generator, d_a),
             chunk,
         ),
     )

@@ -20,6 +20,9 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
+from attnbook.checks.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -33,38 +36,19 @@ __all__ = [
 ]
 
 
-def _normal(generator, *shape, scale=1.0):
-    return scale * torch.randn(*shape, generator=generator)
-
-
-def _padding(lengths, S):
-    """The mask (B, S) of sentences of these lengths."""
-    return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
-
-
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 6 * 10.0,
-    "b": 8 * (6 + 10) + 8.0,
-    "c": 50 * 6.0,
-    "d": 8.0,
-    "e": 20 * 10 * 6 + 12 * 20 * 6.0,
-    "f": 1 / (1 + math.exp(-4)),
-    "g": 2.7,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
-
-
-def _predict_exactly(question):
-    return _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+_PREDICTIONS = Predictions(
+    {
+        "a": 6 * 10.0,
+        "b": 8 * (6 + 10) + 8.0,
+        "c": 50 * 6.0,
+        "d": 8.0,
+        "e": 20 * 10 * 6 + 12 * 20 * 6.0,
+        "f": 1 / (1 + math.exp(-4)),
+        "g": 2.7,
+    }
+)
 
 
 def _predict_by_running(question):
@@ -89,33 +73,30 @@ def _predict_by_running(question):
     return (weights @ torch.tensor([6.0, 0.0, 3.0]).flip(0)).item()
 
 
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "02-predict",
     "Predict sizes, costs and weights",
     points=3,
-    reference=_predict_exactly,
+    reference=_PREDICTIONS.exactly,
     cases=[
         Case(
             f"question {q}",
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 1, 1, 2, 2, 3, 4), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 1, 1, 2, 2, 3, 4), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             16.0,
             "a sum for a product",
             "A matrix has as many numbers as the product of its sizes.",
             "W takes a key of 10 numbers to a vector of 6.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             100.0,
             "a square matrix",
@@ -123,7 +104,7 @@ _PREDICT = Exercise(
             "allows them not to be.",
             "q·W k: which shape must W have?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             61.0,
             "a bias",
@@ -131,35 +112,35 @@ _PREDICT = Exercise(
             "number added to each score would not change a weight.",
             "Count W alone.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             128.0,
             "v is left out",
             "This is W alone. The vector v is learnt too.",
             "v has d_a entries.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             8 * 6 * 10 + 8.0,
             "a product for a sum",
             "Query and key are laid end to end: 6 + 10 numbers, not 6 · 10.",
             "W has the shape (d_a, d_q + d_k).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             20 * 6.0,
             "as long as this sentence",
             "The matrix is made once, for the longest sentence there may be.",
             "How many rows has it: S, or the greatest length?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             50 * 10.0,
             "made for the keys",
             "The location score never looks at the keys.",
             "Which vector does the matrix multiply?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             1.0,
             "only the scores",
@@ -167,7 +148,7 @@ _PREDICT = Exercise(
             "a hidden layer for each pair.",
             "(B, T, S, d_a) against (B, T, S).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             16.0,
             "the keys as general's largest",
@@ -175,7 +156,7 @@ _PREDICT = Exercise(
             "(B, T, S), are more numbers here.",
             "Compare 4 · 20 · 6 with 4 · 12 · 20.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             7680.0,
             "one number, not the ratio",
@@ -183,7 +164,7 @@ _PREDICT = Exercise(
             "times as many numbers it has.",
             "Divide by the size of general's largest tensor.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             12 * 20 * (6 * 10 + 6.0),
             "a projection for each pair",
@@ -191,7 +172,7 @@ _PREDICT = Exercise(
             "on the query.",
             "S keys are projected, once.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             12 * 6 * 10 + 12 * 20 * 10.0,
             "the queries projected",
@@ -199,21 +180,21 @@ _PREDICT = Exercise(
             "count; the question is about projected keys.",
             "S · d_k · d_q for the keys, then one dot product a pair.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             12 * 20 * 6.0,
             "the projection is left out",
             "These are the dot products alone. W k has a price too.",
             "S · d_k · d_q for the keys, then one dot product a pair.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1200 + 12 * 20 * 10.0,
             "dot products of the wrong length",
             "A projected key has d_q numbers, not d_k.",
             "How long are the two vectors of the dot product?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             1 / (1 + math.exp(-2)),
             "doubled once",
@@ -221,7 +202,7 @@ _PREDICT = Exercise(
             "as large.",
             "2q · 2k.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             1 / (1 + math.exp(-1)),
             "length does not count",
@@ -229,7 +210,7 @@ _PREDICT = Exercise(
             "lengths.",
             "2q · 2k.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "g",
             3.6,
             "weights that go with the keys",
@@ -239,7 +220,7 @@ _PREDICT = Exercise(
             "stands there.",
         ),
     ],
-    right_answers=[_predict_by_running, _predict_rounded],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=2e-3,
     reveal=False,
 )
@@ -339,18 +320,6 @@ def _banded_attention(query, key, value, mask, W, D, bugs=()):
     return (weights[..., None] * fetched).sum(2), weights
 
 
-def _band_bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_BAND_FIRST.index)
-    name, sentence, look = _BAND_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_BAND_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_banded_attention, bugs=bugs), look)
-
-
 def _whole_sentence(query, key, value, mask, W, D):
     """Wrong in its weights alone: they have a column for each key."""
     scores = query @ (key @ W.T).mT  # (B, T, S)
@@ -416,11 +385,11 @@ def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, d_q),
-            _normal(generator, B, S, d_k),
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, d_q, d_k, scale=0.6),
+            normal(generator, B, T, d_q),
+            normal(generator, B, S, d_k),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, d_q, d_k, scale=0.6),
             D,
         ),
     )
@@ -451,7 +420,7 @@ _BANDED = Exercise(
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
     ],
     mistakes=[
-        _band_bugs_left(bugs)
+        bugs_left(bugs, _BAND_BUGS, _banded_attention, _BAND_FIRST)
         for count in range(1, len(_BAND_BUGS) + 1)
         for bugs in combinations(_BAND_BUGS, count)
     ]
@@ -670,7 +639,7 @@ def _cosine_case(
 ):
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
-    query, key = _normal(generator, B, T, d), _normal(generator, B, S, d)
+    query, key = normal(generator, B, T, d), normal(generator, B, S, d)
     if zeros:
         query[0, -1], key[0, 1], key[-1, 0] = 0, 0, 0
     return Case(
@@ -678,8 +647,8 @@ def _cosine_case(
         (
             query,
             key,
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
             torch.tensor(log_scale),
         ),
         {} if eps is None else {"eps": eps},
@@ -1075,11 +1044,11 @@ def _temporal_case(name, lengths, T, S, d_q, d_k, d_v, seed, scale=1.0):
     return Case(
         name,
         (
-            _normal(generator, B, T, d_q, scale=scale),
-            _normal(generator, B, S, d_k, scale=scale),
-            _normal(generator, B, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, d_q, d_k, scale=0.6),
+            normal(generator, B, T, d_q, scale=scale),
+            normal(generator, B, S, d_k, scale=scale),
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, d_q, d_k, scale=0.6),
         ),
     )
 
@@ -1466,11 +1435,11 @@ def _window_case(name, lengths, T, S, D, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, S),
-            _normal(generator, B, T, scale=0.8),
+            normal(generator, B, T, S),
+            normal(generator, B, T, scale=0.8),
             torch.tensor(lengths),
             D,
-            _normal(generator, B, T, S),
+            normal(generator, B, T, S),
         ),
     )
 

@@ -20,6 +20,9 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
+from attnbook.checks.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -31,15 +34,6 @@ __all__ = [
     "check_talking_heads",
     "points_so_far",
 ]
-
-
-def _normal(generator, *shape, scale=1.0):
-    return scale * torch.randn(*shape, generator=generator)
-
-
-def _padding(lengths, S):
-    """The mask (B, S) of sentences of these lengths."""
-    return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
 
 
 def _named(function, rows) -> list[Mistake]:
@@ -58,26 +52,20 @@ def _named(function, rows) -> list[Mistake]:
 
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 4 * 64 * 64 + 4 * 64,
-    "b": 10 * 20 * 64,
-    "c": 2 * 8 * 10 * 20,
-    "d": 4,
-    "e": 2.83,
-    "f": 0.0,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
+_PREDICTIONS = Predictions(
+    {
+        "a": 4 * 64 * 64 + 4 * 64,
+        "b": 10 * 20 * 64,
+        "c": 2 * 8 * 10 * 20,
+        "d": 4,
+        "e": 2.83,
+        "f": 0.0,
+    }
+)
 
 
 def _predict_exactly(question):
-    return math.sqrt(8) if question == "e" else _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+    return math.sqrt(8) if question == "e" else _PREDICTIONS.answers[question]
 
 
 def _predict_by_running(question):
@@ -93,18 +81,13 @@ def _predict_by_running(question):
         query, key = torch.zeros(2, 8, 10, 8), torch.zeros(2, 8, 20, 8)
         return (query @ key.transpose(-2, -1)).numel()
     if question == "d":
-        query, key = (_normal(generator, n, 4).double() for n in (10, 20))
+        query, key = (normal(generator, n, 4).double() for n in (10, 20))
         return torch.linalg.matrix_rank(query @ key.T).item()
     if question == "e":
         return math.sqrt(64) / math.sqrt(64 / 8)
-    query, key = _normal(generator, 10, 8), _normal(generator, 20, 8)
+    query, key = normal(generator, 10, 8), normal(generator, 20, 8)
     before, after = ((query @ (key + b).T).softmax(-1) for b in (0, 5))
     return round((after - before).abs().max().item(), 3)
-
-
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
 
 
 _PREDICT = Exercise(
@@ -118,10 +101,12 @@ _PREDICT = Exercise(
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 2, 2, 3, 4, 4), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 2, 2, 3, 4, 4), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             8 * (4 * 64 * 64 + 4 * 64),
             "a whole layer for each head",
@@ -129,14 +114,14 @@ _PREDICT = Exercise(
             "the 64 rows of each.",
             "All heads together project to D numbers, not each of them.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 64 * 64,
             "the biases are left out",
             "These are the four matrices. Each projection has a bias too.",
             "nn.Linear(64, 64) has 64 · 64 + 64 parameters.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             3 * 64 * 64 + 3 * 64,
             "the output projection is left out",
@@ -144,21 +129,21 @@ _PREDICT = Exercise(
             "heads go through a fourth.",
             "What mixes the heads, after they are laid side by side?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 8 * 8 + 4 * 8,
             "matrices of one head's size",
             "This takes each projection as 8 × 8. It reads all 64 numbers.",
             "W_q reads D numbers and writes H · d = D.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 8 * 64 + 4 * 8,
             "one head alone",
             "This is the share of one head. There are eight.",
             "Multiply by the number of heads.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             10 * 20 * 64 * 8,
             "each head as wide as the model",
@@ -166,7 +151,7 @@ _PREDICT = Exercise(
             "numbers wide.",
             "H heads, T · S scores each, d products a score.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             10 * 20 * 8,
             "one head alone, or scores counted",
@@ -174,7 +159,7 @@ _PREDICT = Exercise(
             "All heads are asked for, and each score takes 8 multiply-adds.",
             "H heads, T · S scores each, d products a score.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             2 * 10 * 20 * 64,
             "a factor of two",
@@ -183,21 +168,21 @@ _PREDICT = Exercise(
             "sentence.",
             "Read question b again: three words limit it.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             2 * 10 * 20,
             "one map for all heads",
             "These are the weights of one head. Each head has its own.",
             "(B, H, T, S): four sizes.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             8 * 10 * 20,
             "the batch is left out",
             "This is right for one sentence. There are two in the batch.",
             "(B, H, T, S): four sizes.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             2 * 10 * 64,
             "the output counted",
@@ -205,7 +190,7 @@ _PREDICT = Exercise(
             "entry for each query and key.",
             "(B, H, T, S): four sizes.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             10,
             "as many as there are queries",
@@ -213,7 +198,7 @@ _PREDICT = Exercise(
             "wide.",
             "A product of a 10 × 4 and a 4 × 20 matrix.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             64,
             "the width of the model",
@@ -221,28 +206,28 @@ _PREDICT = Exercise(
             "matrix is never above 10.",
             "How wide is a head when there are 16?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             16,
             "the number of heads",
             "This is H. What limits the rank is the width of one head, D/H.",
             "A product of a 10 × d and a d × 20 matrix.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             8,
             "the head of the questions before",
             "With 8 heads a head is 8 wide. In this question there are 16.",
             "D/H, with H = 16.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             8.0,
             "the root is left out",
             "This is D/d. The scores are divided by a square root.",
             "√D over √d.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1 / math.sqrt(8),
             "upside down",
@@ -250,7 +235,7 @@ _PREDICT = Exercise(
             "much.",
             "The factor is above 1.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             8**0.25,
             "shared between W_q and W_k",
@@ -258,7 +243,7 @@ _PREDICT = Exercise(
             "changed here.",
             "A score is one query times one key: which factor must W_q carry?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1.0,
             "softmax makes up for it",
@@ -266,14 +251,14 @@ _PREDICT = Exercise(
             "not one that multiplies it.",
             "The softmax of (0, 1) and that of (0, 2).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             5.0,
             "the bias taken for the weight",
             "A weight is never above 1, so it cannot change by 5.",
             "What does the bias add to each score of a row?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             1.0,
             "anything may happen",
@@ -282,7 +267,7 @@ _PREDICT = Exercise(
             "q·(k + b) = q·k + q·b: which part depends on the key?",
         ),
     ],
-    right_answers=[_predict_by_running, _predict_rounded],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=3e-3,
     reveal=False,
 )
@@ -407,20 +392,6 @@ def _attend_with_heads(
     return output, weights.mean(1) if "mean" in bugs else weights
 
 
-def _bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_FIRST_TO_SHOW.index)
-    name, sentence, look = _HEAD_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_HEAD_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
-    return Mistake(
-        name, sentence, partial(_attend_with_heads, bugs=bugs), look
-    )
-
-
 def _heads_by_loops(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads):
     outputs, maps = [], []
     for q, k, v in zip(
@@ -471,14 +442,14 @@ def _heads_case(name, lengths, T, S, D, H, d_k, d_v, seed):
     return Case(
         name,
         (
-            _normal(generator, B, T, D),
-            _normal(generator, B, S, D),
-            _normal(generator, B, S, D),
-            _padding(lengths, S),
-            _normal(generator, H * d_k, D, scale=near),
-            _normal(generator, H * d_k, D, scale=near),
-            _normal(generator, H * d_v, D, scale=near),
-            _normal(generator, D, H * d_v, scale=near),
+            normal(generator, B, T, D),
+            normal(generator, B, S, D),
+            normal(generator, B, S, D),
+            token_mask(lengths, S),
+            normal(generator, H * d_k, D, scale=near),
+            normal(generator, H * d_k, D, scale=near),
+            normal(generator, H * d_v, D, scale=near),
+            normal(generator, D, H * d_v, scale=near),
             H,
         ),
     )
@@ -520,7 +491,7 @@ _HEADS = Exercise(
         _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
     ],
     mistakes=[
-        _bugs_left(bugs)
+        bugs_left(bugs, _HEAD_BUGS, _attend_with_heads, _FIRST_TO_SHOW)
         for count in range(1, len(_HEAD_BUGS) + 1)
         for bugs in combinations(_HEAD_BUGS, count)
     ]
@@ -770,10 +741,10 @@ def _maps_case(name, lengths, H, T, S, seed, tokens=None):
     """Rows past a sentence's length are padding and hold anything."""
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
-    scores = _normal(generator, B, H, T, S, scale=1.2)
-    mask = _padding(tokens or [S] * B, S)
+    scores = normal(generator, B, H, T, S, scale=1.2)
+    mask = token_mask(tokens or [S] * B, S)
     weights = masked_softmax(scores, mask[:, None, None])
-    return Case(name, (weights, _padding(lengths, T)))
+    return Case(name, (weights, token_mask(lengths, T)))
 
 
 def _distances_follow_the_heads(answer):
@@ -1102,12 +1073,12 @@ def _talk_case(name, lengths, heads, T, S, d_k, d_v, seed):
     return Case(
         name,
         (
-            _normal(generator, B, H_k, T, d_k),
-            _normal(generator, B, H_k, S, d_k),
-            _normal(generator, B, H_v, S, d_v),
-            _padding(lengths, S),
-            _normal(generator, H, H_k, scale=0.8),
-            _normal(generator, H_v, H, scale=0.8),
+            normal(generator, B, H_k, T, d_k),
+            normal(generator, B, H_k, S, d_k),
+            normal(generator, B, H_v, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, H, H_k, scale=0.8),
+            normal(generator, H_v, H, scale=0.8),
         ),
     )
 
@@ -1485,10 +1456,10 @@ def _prune_by_views(layer, num_heads, gate, mean):
 def _layer(generator, D, H, d_k, d_v):
     layer = {}
     for name, d in zip(_PROJECTIONS, (d_k, d_k, d_v), strict=True):
-        layer[f"{name}_weight"] = _normal(generator, H * d, D, scale=0.6)
-        layer[f"{name}_bias"] = _normal(generator, H * d)
-    layer["output_weight"] = _normal(generator, D, H * d_v, scale=0.6)
-    layer["output_bias"] = _normal(generator, D)
+        layer[f"{name}_weight"] = normal(generator, H * d, D, scale=0.6)
+        layer[f"{name}_bias"] = normal(generator, H * d)
+    layer["output_weight"] = normal(generator, D, H * d_v, scale=0.6)
+    layer["output_bias"] = normal(generator, D)
     return layer
 
 
@@ -1504,7 +1475,7 @@ def _prune_case(name, D, d_k, d_v, gate, seed):
     generator = torch.Generator().manual_seed(seed)
     H = len(gate)
     layer = _layer(generator, D, H, d_k, d_v)
-    return Case(name, (layer, H, gate, _normal(generator, H, d_v)))
+    return Case(name, (layer, H, gate, normal(generator, H, d_v)))
 
 
 def _heads_of(layer, num_heads, x, memory):
@@ -1521,8 +1492,8 @@ def _heads_of(layer, num_heads, x, memory):
 def _pruned_attends_as_the_gated(answer):
     generator = torch.Generator().manual_seed(59)
     layer, gate = _layer(generator, 8, 4, 3, 2), [0.0, 1.0, 0.0, 0.5]
-    mean = _normal(generator, 4, 2)
-    x, memory = _normal(generator, 2, 3, 8), _normal(generator, 2, 5, 8)
+    mean = normal(generator, 4, 2)
+    x, memory = normal(generator, 2, 3, 8), normal(generator, 2, 5, 8)
     pruned = answer(layer, 4, gate, mean)
     outputs = []
     gates = torch.tensor(gate)[:, None, None]

@@ -19,6 +19,8 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
 
 __all__ = [
     "EXERCISES",
@@ -37,26 +39,16 @@ def _normal(seed, *shape):
 
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 2 * math.pi * 100,
-    "b": 0.8,
-    "c": -0.75,
-    "d": 1.3,
-    "e": 9.0,
-    "f": 32_768.0,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
-
-
-def _predict_exactly(question):
-    return _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+_PREDICTIONS = Predictions(
+    {
+        "a": 2 * math.pi * 100,
+        "b": 0.8,
+        "c": -0.75,
+        "d": 1.3,
+        "e": 9.0,
+        "f": 32_768.0,
+    }
+)
 
 
 def _turned(x, position):
@@ -89,26 +81,23 @@ def _predict_by_running(question):
     return float(torch.nn.Embedding(512, 64).weight.numel())
 
 
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "05-predict",
     "Predict wavelengths, scores and biases",
     points=3,
-    reference=_predict_exactly,
+    reference=_PREDICTIONS.exactly,
     cases=[
         Case(
             f"question {q}",
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 2, 2, 3, 3, 3), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 2, 2, 3, 3, 3), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             2 * math.pi * 1000,
             "pairs counted from 1",
@@ -116,7 +105,7 @@ _PREDICT = Exercise(
             "third has i = 2.",
             "Write down the exponent 2i/D of each pair.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             2 * math.pi * 10,
             "i in place of 2i",
@@ -124,7 +113,7 @@ _PREDICT = Exercise(
             "exponent is 2i/D.",
             "With D = 8 the exponents are 0, 1/4, 1/2 and 3/4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             100.0,
             "no full turn",
@@ -132,7 +121,7 @@ _PREDICT = Exercise(
             "full turn.",
             "How many radians are a full turn?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             0.01,
             "the rate, not the wavelength",
@@ -140,14 +129,14 @@ _PREDICT = Exercise(
             "tokens a full turn takes.",
             "tokens x radians a token = a full turn.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             math.pi * 100,
             "half a turn",
             "After π radians the sine is 0 again, but on its way down.",
             "How many radians are a full turn?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             2 * math.pi / 100,
             "multiplied by the rate",
@@ -155,21 +144,21 @@ _PREDICT = Exercise(
             "needs many tokens for a turn.",
             "tokens x radians a token = a full turn.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             0.0,
             "far away means nothing",
             "Both vectors have moved, together. They are still 3 apart.",
             "What does the rotated score depend on?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             3.0,
             "the distance, not the score",
             "This is how far the two stand apart. The question is the score.",
             "Which of the two has changed: the vectors, or their distance?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             -1 / 8,
             "the slope alone",
@@ -177,14 +166,14 @@ _PREDICT = Exercise(
             "distance.",
             "How far apart are the query and the key?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             0.75,
             "a reward for distance",
             "The bias is subtracted: what lies further back must lose.",
             "The sign of the bias in the chapter's formula.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             -6 / 4,
             "heads counted from 0",
@@ -192,7 +181,7 @@ _PREDICT = Exercise(
             "1/2.",
             "Write down the slopes: 1/2, then 1/4, and so on.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             -6 / 16,
             "one head too far",
@@ -200,7 +189,7 @@ _PREDICT = Exercise(
             "1/2.",
             "Write down the slopes: 1/2, then 1/4, and so on.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             -6 / 3,
             "one over the number of the head",
@@ -208,7 +197,7 @@ _PREDICT = Exercise(
             "one before, not 1/2, 1/3, 1/4.",
             "2 to the power of -8h/H.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             -4 / 8,
             "the position of the key",
@@ -216,7 +205,7 @@ _PREDICT = Exercise(
             "the key's position.",
             "The query stands at 10, the key at 4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             0.0,
             "another place, another output",
@@ -224,7 +213,7 @@ _PREDICT = Exercise(
             "input permutes the output, and that is all it does.",
             "Which sum does the token compute before, which after?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             8.0,
             "distance 0 forgotten",
@@ -232,7 +221,7 @@ _PREDICT = Exercise(
             "bias of its own.",
             "Count -4, -3, … , 4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             5.0,
             "one side only",
@@ -240,7 +229,7 @@ _PREDICT = Exercise(
             "query, and a bias knows on which.",
             "Count -4, -3, … , 4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             4.0,
             "one side, and without 0",
@@ -248,7 +237,7 @@ _PREDICT = Exercise(
             "the query, and one in its own place.",
             "Count -4, -3, … , 4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             39.0,
             "no clipping",
@@ -256,35 +245,35 @@ _PREDICT = Exercise(
             "table meet a length it has not seen.",
             "Which numbers remain after clamp(-4, 4)?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             0.0,
             "sinusoids",
             "Sinusoids have none. The question is about a *learnt* table.",
             "One vector for each position.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             64.0,
             "one vector for all",
             "Each position has a vector of its own.",
             "How many positions has a text of 512 tokens?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             513 * 64.0,
             "one position too many",
             "Positions count from 0: 512 tokens stand at 0 to 511.",
             "How many positions has a text of 512 tokens?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             511 * 64.0,
             "one position too few",
             "Position 0 has a vector, too: 0 to 511 are 512 positions.",
             "How many positions has a text of 512 tokens?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             512.0,
             "one number a position",
@@ -293,7 +282,7 @@ _PREDICT = Exercise(
             "The shape of the table.",
         ),
     ],
-    right_answers=[_predict_by_running, _predict_rounded],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=6e-4,
     reveal=False,
 )
@@ -403,18 +392,6 @@ def _positions_run_on(embedded, offset=0, base=10_000.0):
     return flat.reshape(B, T, D)
 
 
-def _positions_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    place = {bug: n for n, bug in enumerate(_POSITION_BUGS, start=1)}
-    told = min(bugs, key=place.get)
-    name, sentence, look = _POSITION_BUGS[told]
-    if len(bugs) > 1:
-        *most, last = sorted(str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"Begin with bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_add_positions, bugs=bugs), look)
-
-
 def _positions_by_loops(embedded, offset=0, base=10_000.0):
     rows = []
     D = embedded.shape[-1]
@@ -454,7 +431,7 @@ _ADD_POSITIONS = Exercise(
         Case("another base", (_normal(5, 2, 6, 8), 1, 100.0)),
     ],
     mistakes=[
-        _positions_left(bugs)
+        bugs_left(bugs, _POSITION_BUGS, _add_positions, begins="Begin with")
         for count in range(1, len(_POSITION_BUGS) + 1)
         for bugs in combinations(_POSITION_BUGS, count)
     ]

@@ -24,6 +24,9 @@ from attnbook.checks.exercise import (
     WrongAnswer,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
+from attnbook.checks.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -37,38 +40,19 @@ __all__ = [
 ]
 
 
-def _normal(generator, *shape, scale=1.0):
-    return scale * torch.randn(*shape, generator=generator)
-
-
-def _padding(lengths, S):
-    """The mask (B, S) of sentences of these lengths."""
-    return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
-
-
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 8.0,
-    "b": 3.0,
-    "c": 1 / 16,
-    "d": 1 / (1 + math.exp(-4)),
-    "e": 1 / (1 + math.exp(-0.25)),
-    "f": math.log(8),
-    "g": 8.0,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
-
-
-def _predict_exactly(question):
-    return _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+_PREDICTIONS = Predictions(
+    {
+        "a": 8.0,
+        "b": 3.0,
+        "c": 1 / 16,
+        "d": 1 / (1 + math.exp(-4)),
+        "e": 1 / (1 + math.exp(-0.25)),
+        "f": math.log(8),
+        "g": 8.0,
+    }
+)
 
 
 def _predict_by_formula(question):
@@ -89,40 +73,37 @@ def _predict_by_formula(question):
     return 64 / 64**0.5
 
 
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "03-predict",
     "Predict spreads and weights",
     points=3,
-    reference=_predict_exactly,
+    reference=_PREDICTIONS.exactly,
     cases=[
         Case(
             f"question {q}",
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 1, 1, 2, 2, 3, 4), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 1, 1, 2, 2, 3, 4), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             64.0,
             "the variance",
             "This is the variance. The standard deviation is its root.",
             "Variances of independent terms add up; deviations do not.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             1.0,
             "as if it were scaled",
             "This is the spread of the scaled score. Here nothing is divided.",
             "A sum of 64 products, each with a variance of 1.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             1.0,
             "what the scale cannot see",
@@ -131,42 +112,42 @@ _PREDICT = Exercise(
             "What is the variance of one product, if one factor has a "
             "standard deviation of 3?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             9.0,
             "the variance",
             "This is the variance of the score.",
             "Take the root.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             48.0,
             "before the scale",
             "This is the spread of the dot product before it is divided.",
             "Divide by √256.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             1.0,
             "d in place of its root",
             "Dividing by √d gives 1. Here the division is by d.",
             "16 divided by 256.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             1 / 256,
             "the variance",
             "This is the variance of the score.",
             "Take the root.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             16.0,
             "before the division",
             "This is the spread of the dot product, undivided.",
             "Divide by d.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             1 / (1 + math.exp(-1)),
             "with the scale",
@@ -174,21 +155,21 @@ _PREDICT = Exercise(
             "times as large.",
             "Scaled scores of 1 and 0 were divided by √16.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             1 / (1 + math.exp(-16)),
             "d for its root",
             "You multiplied the score by 16. The scale was √16.",
             "Undo a division by 4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             4 / (4 + 1),
             "a share of the scores",
             "Weights are shares of the exponentials of the scores.",
             "exp(4) and exp(0).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1 / (1 + math.exp(-1 / 16)),
             "divided twice",
@@ -196,14 +177,14 @@ _PREDICT = Exercise(
             "stands in place of that by √d.",
             "Scaled by √16 it was 1, so the dot product is 4. Then divide.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             0.5,
             "already even",
             "It is close to even, and not there yet: the score is 4/16.",
             "exp(0.25) is 1.28.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             0.0,
             "sharp in place of flat",
@@ -211,21 +192,21 @@ _PREDICT = Exercise(
             "0, so the weights become equal.",
             "In question c the spread of the scores falls with d.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             3.0,
             "bits",
             "This is the entropy in bits. The book measures in nats.",
             "Use the natural logarithm.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             1 / 8,
             "a weight, not the entropy",
             "Each weight goes to 1/8. The question is the entropy.",
             "-Σ w log w over eight equal weights.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "g",
             0.0,
             "two different tokens",
@@ -233,14 +214,14 @@ _PREDICT = Exercise(
             "independent of itself: no square is negative.",
             "The mean of x², 64 times, then the scale.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "g",
             64.0,
             "before the scale",
             "This is the mean of x·x. The scale is still missing.",
             "Divide by √64.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "g",
             1.0,
             "divided by d",
@@ -248,7 +229,7 @@ _PREDICT = Exercise(
             "64 divided by 8.",
         ),
     ],
-    right_answers=[_predict_by_formula, _predict_rounded],
+    right_answers=[_predict_by_formula, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
 )
@@ -343,18 +324,6 @@ def _packed_attention(
     return weights @ value, weights
 
 
-def _packed_bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_FIRST_TO_SHOW.index)
-    name, sentence, look = _PACKED_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_PACKED_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_packed_attention, bugs=bugs), look)
-
-
 def _packed_by_loops(query, key, value, query_document, key_document):
     B, H, T, d_k = query.shape
     S = key.shape[2]
@@ -415,9 +384,9 @@ def _packed_case(name, documents, H, T, d_k, d_v, seed):
     return Case(
         name,
         (
-            _normal(generator, B, H, T, d_k),
-            _normal(generator, B, H, S, d_k),
-            _normal(generator, B, H, S, d_v),
+            normal(generator, B, H, T, d_k),
+            normal(generator, B, H, S, d_k),
+            normal(generator, B, H, S, d_v),
             documents[:, S - T :].clone(),
             documents,
         ),
@@ -496,7 +465,7 @@ _PACKED = Exercise(
         ),
     ],
     mistakes=[
-        _packed_bugs_left(bugs)
+        bugs_left(bugs, _PACKED_BUGS, _packed_attention, _FIRST_TO_SHOW)
         for count in range(1, len(_PACKED_BUGS) + 1)
         for bugs in combinations(_PACKED_BUGS, count)
         # Where padding attends to itself, no row is empty.
@@ -708,11 +677,11 @@ def _sink_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
     return Case(
         name,
         (
-            _normal(generator, B, H, T, d_k, scale=scale),
-            _normal(generator, B, H, S, d_k, scale=scale),
-            _normal(generator, B, H, S, d_v),
+            normal(generator, B, H, T, d_k, scale=scale),
+            normal(generator, B, H, S, d_k, scale=scale),
+            normal(generator, B, H, S, d_v),
             torch.linspace(-0.6, 1.2, H),
-            _padding(lengths, S),
+            token_mask(lengths, S),
         ),
     )
 
@@ -984,9 +953,9 @@ def _judge(attention, flaw=None):
         T, S, d_k, lengths = 5, 5, 5, [5, 5]
     B = len(lengths)
     generator = torch.Generator().manual_seed(0)
-    query = _normal(generator, B, T, d_k)
-    key = _normal(generator, B, S, d_k)
-    value = _normal(generator, B, S, d_v)
+    query = normal(generator, B, T, d_k)
+    key = normal(generator, B, S, d_k)
+    value = normal(generator, B, S, d_v)
     if flaw == "saturated":
         query = 100 * torch.eye(5).repeat(B, 1, 1)
         key = query.clone()
@@ -994,7 +963,7 @@ def _judge(attention, flaw=None):
         query, key = 1e4 * query, 1e4 * key
     elif flaw == "all alike":
         query, key = torch.ones_like(query), torch.ones_like(key)
-    mask = _padding(lengths, S)
+    mask = token_mask(lengths, S)
     inputs = [x.requires_grad_() for x in (query, key, value)]
     output, weights = attention(*inputs, mask)
     right_output, right_weights = _suspect(*inputs, mask)
@@ -1013,7 +982,7 @@ def _judge(attention, flaw=None):
         return False
     if flaw in ("values alone", "saturated", "shouted", "all alike"):
         return True
-    direction = _normal(generator, *output.shape)
+    direction = normal(generator, *output.shape)
     found = torch.autograd.grad(
         (output * direction).sum(), inputs, allow_unused=True
     )
@@ -1034,10 +1003,10 @@ def _judge_by_the_book(attention):
     """Right: against PyTorch's own, in double precision, twice."""
     for seed, lengths in enumerate([[4, 0], [2, 6]]):
         generator = torch.Generator().manual_seed(seed)
-        query = _normal(generator, 2, 3, 5).double().requires_grad_()
-        key = _normal(generator, 2, 6, 5).double().requires_grad_()
-        value = _normal(generator, 2, 6, 4).double().requires_grad_()
-        mask = _padding(lengths, 6)
+        query = normal(generator, 2, 3, 5).double().requires_grad_()
+        key = normal(generator, 2, 6, 5).double().requires_grad_()
+        value = normal(generator, 2, 6, 4).double().requires_grad_()
+        mask = token_mask(lengths, 6)
         wanted = F.scaled_dot_product_attention(
             query, key, value, mask[:, None].expand(2, 3, 6)
         ).masked_fill(~mask.any(1)[:, None, None], 0)
@@ -1057,10 +1026,10 @@ def _judge_by_the_book(attention):
 def _judge_by_properties(attention):
     """Right: by hand for one query, and by what a mask must do."""
     generator = torch.Generator().manual_seed(5)
-    query = _normal(generator, 3, 2, 4).requires_grad_()
-    key = _normal(generator, 3, 6, 4)
-    value = _normal(generator, 3, 6, 3)
-    mask = _padding([6, 4, 0], 6)
+    query = normal(generator, 3, 2, 4).requires_grad_()
+    key = normal(generator, 3, 6, 4)
+    value = normal(generator, 3, 6, 3)
+    mask = token_mask([6, 4, 0], 6)
     output, weights = attention(query, key, value, mask)
     by_hand = ((key[1, :4] @ query[1, 0]) / 4**0.5).softmax(0)
     if (weights[1, 0, :4] - by_hand).abs().max() > 1e-5:
@@ -1438,10 +1407,10 @@ def _sparsemax_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
     return Case(
         name,
         (
-            _normal(generator, B, H, T, d_k, scale=scale),
-            _normal(generator, B, H, S, d_k, scale=scale),
-            _normal(generator, B, H, S, d_v),
-            _padding(lengths, S),
+            normal(generator, B, H, T, d_k, scale=scale),
+            normal(generator, B, H, S, d_k, scale=scale),
+            normal(generator, B, H, S, d_v),
+            token_mask(lengths, S),
         ),
     )
 

@@ -20,6 +20,8 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import entropy, masked_softmax, softmax
 
 __all__ = [
@@ -36,23 +38,16 @@ __all__ = [
 
 # ------------------------------------------- 1. Predict the weights, by hand
 
-_PREDICTIONS = {
-    "a": 25 / 30,
-    "b": 5 / 8,
-    "c": 5 / 6,
-    "d": 5 / 13,
-    "e": (1 / 5) / (1 + 1 / 2 + 1 / 5),
-    "f": 70 / 3,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
-
-
-def _mistaken(question, wrong, right):
-    """The right answers but one."""
-    return partial(_answer_from, {**right, question: wrong})
+_PREDICTIONS = Predictions(
+    {
+        "a": 25 / 30,
+        "b": 5 / 8,
+        "c": 5 / 6,
+        "d": 5 / 13,
+        "e": (1 / 5) / (1 + 1 / 2 + 1 / 5),
+        "f": 70 / 3,
+    }
+)
 
 
 def _predict_by_softmax(question):
@@ -70,35 +65,21 @@ def _predict_by_softmax(question):
     return answers[question]
 
 
-def _predict_rounded(question):
-    """Right, with two digits after the point."""
-    return round(_PREDICTIONS[question], 2)
-
-
-def _predict_exactly(question):
-    return _PREDICTIONS[question]
-
-
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = _mistaken(question, wrong, _PREDICTIONS)
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "00-predict",
     "Predict the weights",
     points=3,
-    reference=_predict_exactly,
+    reference=_PREDICTIONS.exactly,
     cases=[
         Case(
             f"question {q}",
             (q,),
             look="Hints 1 and 2 list the steps: write down each.",
         )
-        for q in _PREDICTIONS
+        for q in _PREDICTIONS.answers
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             2**0.5 * (5 / 2) ** 0.5 / (1 + 2**0.5 + 5**0.5),
             "the temperature multiplies",
@@ -107,7 +88,7 @@ _PREDICT = Exercise(
             "The scores are divided by the temperature. Dividing by 1/2 "
             "squares each exponential.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             5 / 8,
             "the temperature changes nothing",
@@ -116,7 +97,7 @@ _PREDICT = Exercise(
             "Divide the scores by 1/2 and take the exponentials again: "
             "1, 4 and 25.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             1.0,
             "half the temperature, twice the weight",
@@ -124,7 +105,7 @@ _PREDICT = Exercise(
             "still sum to 1, and no key gets nothing.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             (5 + 3) / (8 + 9),
             "the constant is added to the exponentials",
@@ -133,7 +114,7 @@ _PREDICT = Exercise(
             "exp(score + 3) = exp(3) exp(score): what does the division by "
             "the sum do to exp(3)?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             5 / 8,
             "the masked key keeps its share",
@@ -142,7 +123,7 @@ _PREDICT = Exercise(
             "A mask acts before the softmax: its score becomes -inf, and "
             "the others are divided by what is left.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             5 / 7,
             "a masked score of 0",
@@ -150,7 +131,7 @@ _PREDICT = Exercise(
             "weighs.",
             "Which score has an exponential of 0?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             5 / 16,
             "the copies share one weight",
@@ -158,7 +139,7 @@ _PREDICT = Exercise(
             "exponential in the sum.",
             "Write the sum out: 1 + 2 + 5 + 5.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             5 / 8,
             "a copy changes nothing",
@@ -166,7 +147,7 @@ _PREDICT = Exercise(
             "would replace the first; in a soft look-up both count.",
             "Write the sum out: 1 + 2 + 5 + 5.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1 / 8,
             "turning the query reverses the weights",
@@ -175,7 +156,7 @@ _PREDICT = Exercise(
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             -5 / 8,
             "a negative weight",
@@ -184,7 +165,7 @@ _PREDICT = Exercise(
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             40.0,
             "hot taken for cold",
@@ -193,7 +174,7 @@ _PREDICT = Exercise(
             "Divided by a huge temperature, all scores are nearly 0. Which "
             "weights do equal scores get?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             0.0,
             "no weight on anything",
@@ -203,7 +184,7 @@ _PREDICT = Exercise(
             "weights do equal scores get?",
         ),
     ],
-    right_answers=[_predict_by_softmax, _predict_rounded],
+    right_answers=[_predict_by_softmax, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
 )
@@ -268,18 +249,6 @@ def _epanechnikov(query, key, value, width, bugs=()):
     with np.errstate(invalid="ignore", divide="ignore"):
         weights = kernel / total  # (T, S)
     return weights @ value, weights
-
-
-def _bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = min(bugs, key=_FIRST_TO_SHOW.index)
-    name, sentence, look = _REGRESSION_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_REGRESSION_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"What you see comes from bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_epanechnikov, bugs=bugs), look)
 
 
 def _epanechnikov_variant(query, key, value, width, variant):
@@ -400,7 +369,7 @@ _REGRESSION = Exercise(
         _regression_case("narrow", 5, 9, 3, 2, 0.8, seed=5),
     ],
     mistakes=[
-        _bugs_left(bugs)
+        bugs_left(bugs, _REGRESSION_BUGS, _epanechnikov, _FIRST_TO_SHOW)
         for count in range(1, len(_REGRESSION_BUGS) + 1)
         for bugs in combinations(_REGRESSION_BUGS, count)
         if count == 1 or not {"unclipped", "empty"} <= set(bugs)
@@ -1109,17 +1078,15 @@ _TEMPERATURE = Exercise(
 
 _LENGTH_SCORES = np.random.default_rng(0).normal(size=4096)
 
-_CONCLUSIONS = {
-    "share": float(np.exp(-0.5)),
-    "double": float(np.log(2)),
-    "sqrt": _temperature(_LENGTH_SCORES, np.log(64)),
-    "half": float(3 / np.log(2000)),
-    "power": -1.0,
-}
-
-
-def _conclude_exactly(question):
-    return _CONCLUSIONS[question]
+_CONCLUSIONS = Predictions(
+    {
+        "share": float(np.exp(-0.5)),
+        "double": float(np.log(2)),
+        "sqrt": _temperature(_LENGTH_SCORES, np.log(64)),
+        "half": float(3 / np.log(2000)),
+        "power": -1.0,
+    }
+)
 
 
 def _conclude_by_measuring(question):
@@ -1153,20 +1120,11 @@ def _half_weight_temperature(S):
     return middle
 
 
-def _conclude_rounded(question):
-    return round(_CONCLUSIONS[question], 2)
-
-
-def _wrong_conclusion(question, wrong, name, sentence, look):
-    answer = _mistaken(question, wrong, _CONCLUSIONS)
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _CONCLUDE = Exercise(
     "00-conclude",
     "Measure what length does to a softmax",
     points=2,
-    reference=_conclude_exactly,
+    reference=_CONCLUSIONS.exactly,
     cases=[
         Case(
             f"question {q!r}",
@@ -1182,7 +1140,7 @@ _CONCLUDE = Exercise(
         }.items()
     ],
     mistakes=[
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "share",
             float(1 - 0.5 / np.log(4096)),
             "a ratio of entropies",
@@ -1190,7 +1148,7 @@ _CONCLUDE = Exercise(
             "keys: exp(entropy) / S.",
             "Take the exponential before you divide.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "share",
             1.0,
             "all keys",
@@ -1198,7 +1156,7 @@ _CONCLUDE = Exercise(
             "number is below S, however long the list.",
             "Print np.exp(entropy(softmax(scores))) / S for a large S.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "share",
             0.0,
             "a share that vanishes",
@@ -1206,14 +1164,14 @@ _CONCLUDE = Exercise(
             "each that does.",
             "Print np.exp(entropy(softmax(scores))) / S for a large S.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "double",
             1.0,
             "bits for nats",
             "Twice the keys are one bit more. In nats it is another number.",
             "entropy is in nats: a fair coin has ln 2 of them.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "double",
             0.0,
             "a focus that keeps itself",
@@ -1221,7 +1179,7 @@ _CONCLUDE = Exercise(
             "attention spreads as the list grows.",
             "Measure it at S = 32,768 and at S = 65,536.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "double",
             2.0,
             "twice the entropy",
@@ -1229,15 +1187,15 @@ _CONCLUDE = Exercise(
             "doubling the keys adds to it.",
             "The question is what is added: a difference, not a ratio.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "sqrt",
-            1 / _CONCLUSIONS["sqrt"],
+            1 / _CONCLUSIONS.answers["sqrt"],
             "one over the temperature",
             "This is 1 / temperature. The list has to get colder, so the "
             "temperature is below 1.",
             "Your temperature_for_entropy, and which way it divides.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "sqrt",
             _temperature(_LENGTH_SCORES, np.log2(64)),
             "bits for nats",
@@ -1245,7 +1203,7 @@ _CONCLUDE = Exercise(
             "of 64 keys is an entropy of ln 64 nats.",
             "The target that you passed.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "half",
             1.5,
             "half the gap",
@@ -1253,14 +1211,14 @@ _CONCLUDE = Exercise(
             "2,000 other keys too.",
             "Solve exp(3 / τ) = 2000: the match against the sum of the rest.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "half",
             float(np.log(2000) / 3),
             "upside down",
             "This is 1 / temperature.",
             "Solve exp(3 / τ) = 2000 for τ once more.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "half",
             float(3 / np.log10(2000)),
             "a logarithm to base 10",
@@ -1268,7 +1226,7 @@ _CONCLUDE = Exercise(
             "natural logarithm.",
             "np.log, not np.log10.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "power",
             0.0,
             "a constant temperature",
@@ -1276,7 +1234,7 @@ _CONCLUDE = Exercise(
             "lower one.",
             "Print it for S = 11, 101, 1,001 and 10,001.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "power",
             -0.5,
             "the square root",
@@ -1285,7 +1243,7 @@ _CONCLUDE = Exercise(
             "Temperature times (ln(S - 1))^p must come out the same for "
             "every S.",
         ),
-        _wrong_conclusion(
+        _CONCLUSIONS.wrong(
             "power",
             1.0,
             "the wrong way",
@@ -1293,7 +1251,7 @@ _CONCLUDE = Exercise(
             "Print it for S = 11, 101, 1,001 and 10,001.",
         ),
     ],
-    right_answers=[_conclude_by_measuring, _conclude_rounded],
+    right_answers=[_conclude_by_measuring, _CONCLUSIONS.rounded],
     tolerance=2e-2,
     reveal=False,
 )

@@ -23,6 +23,9 @@ from attnbook.checks.exercise import (
     WrongAnswer,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.planted_bugs import bugs_left
+from attnbook.checks.predictions import Predictions
+from attnbook.checks.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -34,15 +37,6 @@ __all__ = [
     "check_smoothed_loss",
     "points_so_far",
 ]
-
-
-def _normal(generator, *shape, scale=1.0):
-    return scale * torch.randn(*shape, generator=generator)
-
-
-def _padding(lengths, S):
-    """The mask (B, S) of sentences of these lengths."""
-    return torch.arange(S)[None] < torch.tensor(lengths)[:, None]
 
 
 def _named(function, rows) -> list[Mistake]:
@@ -61,26 +55,24 @@ def _named(function, rows) -> list[Mistake]:
 
 # ------------------------------------------------- 1. Predict, pen in hand
 
-_PREDICTIONS = {
-    "a": 4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
-    "b": 13.0,
-    "c": 0.5,
-    "d": 465.0,
-    "e": 1.5,
-    "f": -1.342,
-}
-
-
-def _answer_from(answers, question):
-    return answers[question]
+_PREDICTIONS = Predictions(
+    {
+        "a": 4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+        "b": 13.0,
+        "c": 0.5,
+        "d": 465.0,
+        "e": 1.5,
+        "f": -1.342,
+    }
+)
 
 
 def _predict_exactly(question):
-    return -3 / math.sqrt(5) if question == "f" else _PREDICTIONS[question]
-
-
-def _predict_rounded(question):
-    return round(_PREDICTIONS[question], 2)
+    return (
+        -3 / math.sqrt(5)
+        if question == "f"
+        else _PREDICTIONS.answers[question]
+    )
 
 
 def _predict_by_running(question):
@@ -107,11 +99,6 @@ def _predict_by_running(question):
     return F.layer_norm(token, (4,))[0].item()
 
 
-def _wrong_prediction(question, wrong, name, sentence, look):
-    answer = partial(_answer_from, {**_PREDICTIONS, question: wrong})
-    return Mistake(f"{question}: {name}", sentence, answer, look)
-
-
 _PREDICT = Exercise(
     "06-predict",
     "Predict sizes, spreads and steps",
@@ -123,10 +110,12 @@ _PREDICT = Exercise(
             (q,),
             look=f"Hint {hint} lists the steps: write down each.",
         )
-        for q, hint in zip(_PREDICTIONS, (1, 2, 3, 3, 4, 4), strict=True)
+        for q, hint in zip(
+            _PREDICTIONS.answers, (1, 2, 3, 3, 4, 4), strict=True
+        )
     ],
     mistakes=[
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * 64 * 64 + 2 * 64 * 256,
             "matrices alone",
@@ -134,7 +123,7 @@ _PREDICT = Exercise(
             "each normalisation a gain and a shift.",
             "Four biases of 64, one of 256, one of 64, and 2 · 2 · 64.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64,
             "the normalisations are left out",
@@ -142,14 +131,14 @@ _PREDICT = Exercise(
             "64 features, and there are two.",
             "Add 2 · 2 · 64.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 64,
             "one normalisation",
             "There is a normalisation for each of the two sublayers.",
             "Gain and shift, 64 each, twice.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             8 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 3 * 2 * 64,
             "a decoder layer",
@@ -157,14 +146,14 @@ _PREDICT = Exercise(
             "layer has one.",
             "Count one attention and two normalisations.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
             "attention is left out",
             "This is the feed-forward network with the normalisations.",
             "Attention has four linear layers from 64 to 64.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "a",
             3 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
             "the output projection is left out",
@@ -172,21 +161,21 @@ _PREDICT = Exercise(
             "for the merged heads.",
             "4 · (64 · 64 + 64).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             7.0,
             "one addition a layer",
             "A layer has two sublayers, and each of them adds.",
             "Six layers, twelve additions.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             12.0,
             "the stream that was there",
             "Twelve additions, and the stream began with a variance of 1.",
             "1 before the first layer.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             1.0,
             "the normalisation taken for the stream",
@@ -194,7 +183,7 @@ _PREDICT = Exercise(
             "goes on as it was, plus the sublayer's output.",
             "x + f(norm(x)): which of the two x is normalised?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             2.0**12,
             "variances that double",
@@ -202,14 +191,14 @@ _PREDICT = Exercise(
             "stream's grows, the sublayer's stays 1.",
             "Add 1 twelve times.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             math.sqrt(13),
             "the standard deviation",
             "This is the root of the variance.",
             "The variance is asked for.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "b",
             2.0**6,
             "layers that double",
@@ -217,7 +206,7 @@ _PREDICT = Exercise(
             "stream's grows, the sublayer's stays 1.",
             "Add 1 twelve times.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             1600**-0.5,
             "the rate, not its share",
@@ -225,7 +214,7 @@ _PREDICT = Exercise(
             "much of the peak it is.",
             "The peak is at step 400: what is the rate there?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             400**-0.5,
             "the rate at the peak",
@@ -233,28 +222,28 @@ _PREDICT = Exercise(
             "1600.",
             "The rate at 1600, divided by the rate at 400.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             0.25,
             "one over the steps",
             "The rate falls as one over the *root* of the step.",
             "√(400/1600).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             4.0,
             "a rate that still grows",
             "After the warm-up the rate falls.",
             "min(step^-0.5, step · 400^-1.5): which is smaller at 1600?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "c",
             2.0,
             "upside down",
             "You divided the peak by the rate at step 1600.",
             "A share of the peak is below 1.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             30.0,
             "one position a step",
@@ -262,14 +251,14 @@ _PREDICT = Exercise(
             "runs the decoder over the whole prefix.",
             "1 + 2 + … + 30.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             900.0,
             "thirty positions at each step",
             "The prefix grows: the first step has one position.",
             "1 + 2 + … + 30.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             435.0,
             "one step short",
@@ -277,7 +266,7 @@ _PREDICT = Exercise(
             "that of the last has 30 tokens.",
             "n (n + 1)/2, with n = 30.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "d",
             1.0,
             "training taken for generation",
@@ -285,7 +274,7 @@ _PREDICT = Exercise(
             "needs the tokens before it.",
             "What does step t run over?",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             1.0,
             "greedy taken for best",
@@ -293,21 +282,21 @@ _PREDICT = Exercise(
             "the second.",
             "0.6 · 0.4 against 0.4 · 0.9.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             0.9 / 0.4,
             "the second token alone",
             "You compared the second tokens. The first ones count too.",
             "The probability of an answer is a product.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             0.24 / 0.36,
             "upside down",
             "You divided greedy by beam.",
             "The answer is above 1.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "e",
             0.36,
             "the probability of the answer",
@@ -315,14 +304,14 @@ _PREDICT = Exercise(
             "times greedy's it is.",
             "Divide by 0.6 · 0.4.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             -300.0,
             "the mean taken off, no more",
             "The distance from the mean is divided by the standard deviation.",
             "(200 - 500)/√50,000.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             -3 / math.sqrt(20 / 3),
             "divided by D - 1",
@@ -330,7 +319,7 @@ _PREDICT = Exercise(
             "by the number of features, 4.",
             "x.var(-1, unbiased=False).",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             -134.2,
             "the hundred kept",
@@ -338,7 +327,7 @@ _PREDICT = Exercise(
             "times as large too.",
             "(200 - 500)/√50,000.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             -3 / 5,
             "divided by the variance",
@@ -346,14 +335,14 @@ _PREDICT = Exercise(
             "the features.",
             "√5, not 5.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             1.342,
             "the sign",
             "200 lies below the mean.",
             "x - mean, in this order.",
         ),
-        _wrong_prediction(
+        _PREDICTIONS.wrong(
             "f",
             0.0,
             "the mean, not the first feature",
@@ -361,7 +350,7 @@ _PREDICT = Exercise(
             "(2 - 5) over the root of the mean of squares.",
         ),
     ],
-    right_answers=[_predict_by_running, _predict_rounded],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=1e-3,
     reveal=False,
 )
@@ -469,18 +458,6 @@ def _encode(x, mask, layers, final, eps, bugs=()):
     return x if "final" in bugs else norm(x, final)
 
 
-def _stack_bugs_left(bugs):
-    """A draft in which these bugs remain: one is told, the rest counted."""
-    told = bugs[0]
-    name, sentence, look = _STACK_BUGS[told]
-    if len(bugs) > 1:
-        place = {bug: n for n, bug in enumerate(_STACK_BUGS, start=1)}
-        *most, last = (str(place[bug]) for bug in bugs)
-        name = f"at least bugs {', '.join(most)} and {last} of 5"
-        sentence = f"Begin with bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(_encode, bugs=bugs), look)
-
-
 def _encode_by_torch(x, mask, layers, final, eps):
     size = x.shape[-1:]
     for layer in layers:
@@ -510,10 +487,10 @@ def _encode_by_hand(x, mask, layers, final, eps):
 
 def _stack_layer(generator, D, width):
     return {
-        "attention": _normal(generator, 3, D, D, scale=0.5),
-        "wide": _normal(generator, width, D, scale=0.5),
-        "narrow": _normal(generator, D, width, scale=0.3),
-        "norms": 1 + _normal(generator, 2, 2, D, scale=0.3),
+        "attention": normal(generator, 3, D, D, scale=0.5),
+        "wide": normal(generator, width, D, scale=0.5),
+        "narrow": normal(generator, D, width, scale=0.3),
+        "norms": 1 + normal(generator, 2, 2, D, scale=0.3),
     }
 
 
@@ -522,10 +499,10 @@ def _stack_case(name, lengths, T, D, width, depth, seed):
     return Case(
         name,
         (
-            _normal(generator, len(lengths), T, D, scale=0.4),
-            _padding(lengths, T),
+            normal(generator, len(lengths), T, D, scale=0.4),
+            token_mask(lengths, T),
             [_stack_layer(generator, D, width) for _ in range(depth)],
-            1 + _normal(generator, 2, D, scale=0.3),
+            1 + normal(generator, 2, D, scale=0.3),
             0.05,
         ),
     )
@@ -552,8 +529,8 @@ def _worked_stack():
 
 def _no_layers_leave_layer_norm(answer):
     generator = torch.Generator().manual_seed(19)
-    x = _normal(generator, 2, 3, 6, scale=0.3)
-    final = 1 + _normal(generator, 2, 6, scale=0.3)
+    x = normal(generator, 2, 3, 6, scale=0.3)
+    final = 1 + normal(generator, 2, 6, scale=0.3)
     output = answer(x, torch.ones(2, 3, dtype=torch.bool), [], final, 0.1)
     return torch.allclose(
         output, F.layer_norm(x, (6,), *final, 0.1), atol=1e-5
@@ -581,7 +558,7 @@ _STACK = Exercise(
         _stack_case("all sizes alike", [3, 2, 3], 3, 3, 3, 2, seed=15),
     ],
     mistakes=[
-        _stack_bugs_left(bugs)
+        bugs_left(bugs, _STACK_BUGS, _encode, begins="Begin with")
         for count in range(1, len(_STACK_BUGS) + 1)
         for bugs in combinations(_STACK_BUGS, count)
     ]
@@ -841,13 +818,13 @@ def _smoothing_case(name, lengths, T, V, smoothing, seed, zeros=0):
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
     target = torch.randint(1, V, (B, T), generator=generator)
-    target = torch.where(_padding(lengths, T), target, 0)
+    target = torch.where(token_mask(lengths, T), target, 0)
     prior = torch.rand(V, generator=generator) + 0.1
     prior[V - zeros :] = 0
     prior = prior / prior.sum()
     return Case(
         name,
-        (_normal(generator, B, T, V), target, prior, smoothing, 0),
+        (normal(generator, B, T, V), target, prior, smoothing, 0),
     )
 
 
@@ -1376,19 +1353,19 @@ def _cache_case(name, lengths, sizes, steps, seed, sources=1):
     B, (S, D, H, d_k, d_v) = len(lengths), sizes
     near = D**-0.5
     matrices = [
-        _normal(generator, H * d_k, D, scale=near),
-        _normal(generator, H * d_k, D, scale=near),
-        _normal(generator, H * d_v, D, scale=near),
-        _normal(generator, D, H * d_v, scale=near),
+        normal(generator, H * d_k, D, scale=near),
+        normal(generator, H * d_k, D, scale=near),
+        normal(generator, H * d_v, D, scale=near),
+        normal(generator, D, H * d_v, scale=near),
     ]
     read = []
     for more in range(sources - 1, -1, -1):  # earlier batches were larger
-        memory = _normal(generator, B + more, S + more, D)
-        read.append((memory, _padding([*lengths, *[S] * more], S + more)))
+        memory = normal(generator, B + more, S + more, D)
+        read.append((memory, token_mask([*lengths, *[S] * more], S + more)))
     queries = []
     for rows in steps:
         B = B if rows is None else len(rows)
-        queries.append(_normal(generator, B, D))
+        queries.append(normal(generator, B, D))
     return Case(name, (matrices, H, read, queries, list(steps)))
 
 
@@ -1926,7 +1903,7 @@ def _run_beam(answer, step, beam, length, alpha, bos, eos):
 
 def _beam_case(name, V, beam, length, alpha, seed, eos=1):
     generator = torch.Generator().manual_seed(seed)
-    step = _table_step(_normal(generator, length, V, V, scale=1.2))
+    step = _table_step(normal(generator, length, V, V, scale=1.2))
     return Case(name, (step, beam, length, alpha, 0, eos))
 
 
@@ -1943,7 +1920,7 @@ def _toy_step(prefix):
 def _wide_beams_find_the_best(answer):
     """A beam as wide as the tree is an exhaustive search."""
     generator = torch.Generator().manual_seed(59)
-    table, V, length = _normal(generator, 3, 4, 4), 4, 3
+    table, V, length = normal(generator, 3, 4, 4), 4, 3
     step, alpha = _table_step(table), 0.8
     best, todo = -math.inf, [([0], 0.0)]
     while todo:
