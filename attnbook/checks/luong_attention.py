@@ -78,16 +78,7 @@ _PREDICT = Exercise(
     "Predict sizes, costs and weights",
     points=3,
     reference=_PREDICTIONS.exactly,
-    cases=[
-        Case(
-            f"question {q}",
-            (q,),
-            look=f"Hint {hint} lists the steps: write down each.",
-        )
-        for q, hint in zip(
-            _PREDICTIONS.answers, (1, 1, 1, 2, 2, 3, 4), strict=True
-        )
-    ],
+    cases=_PREDICTIONS.cases(hints=(1, 1, 1, 2, 2, 3, 4)),
     mistakes=[
         _PREDICTIONS.wrong(
             "a",

@@ -86,16 +86,7 @@ _PREDICT = Exercise(
     "Predict wavelengths, scores and biases",
     points=3,
     reference=_PREDICTIONS.exactly,
-    cases=[
-        Case(
-            f"question {q}",
-            (q,),
-            look=f"Hint {hint} lists the steps: write down each.",
-        )
-        for q, hint in zip(
-            _PREDICTIONS.answers, (1, 2, 2, 3, 3, 3), strict=True
-        )
-    ],
+    cases=_PREDICTIONS.cases(hints=(1, 2, 2, 3, 3, 3)),
     mistakes=[
         _PREDICTIONS.wrong(
             "a",

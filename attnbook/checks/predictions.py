@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from attnbook.checks.exercise import Mistake
+from attnbook.checks.exercise import Case, Mistake
 
 
 class Predictions:
@@ -27,6 +27,17 @@ class Predictions:
     def rounded(self, question: str) -> float:
         """Right, with two digits after the point."""
         return round(self.answers[question], 2)
+
+    def cases(self, hints: Sequence[int]) -> list[Case]:
+        """One case a question, each with the hint that lists its steps."""
+        return [
+            Case(
+                f"question {question}",
+                (question,),
+                look=f"Hint {hint} lists the steps: write down each.",
+            )
+            for question, hint in zip(self.answers, hints, strict=True)
+        ]
 
     def wrong(
         self, question: str, wrong: float, name: str, sentence: str, look: str

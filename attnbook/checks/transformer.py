@@ -104,16 +104,7 @@ _PREDICT = Exercise(
     "Predict sizes, spreads and steps",
     points=3,
     reference=_predict_exactly,
-    cases=[
-        Case(
-            f"question {q}",
-            (q,),
-            look=f"Hint {hint} lists the steps: write down each.",
-        )
-        for q, hint in zip(
-            _PREDICTIONS.answers, (1, 2, 3, 3, 4, 4), strict=True
-        )
-    ],
+    cases=_PREDICTIONS.cases(hints=(1, 2, 3, 3, 4, 4)),
     mistakes=[
         _PREDICTIONS.wrong(
             "a",
