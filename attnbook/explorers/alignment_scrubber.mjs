@@ -3,7 +3,7 @@
 
 import { argmax, massOnTruth, meanMassOnTruth } from "./arithmetic.mjs";
 import {
-  element as make, explore, number, picker, set, stepper, toggle,
+  bySentence, element as make, explore, number, set, stepper, toggle,
 } from "./explorer.mjs";
 import { heatMap, ramp, style as heatStyle } from "./heat_map.mjs";
 import style from "./alignment_scrubber.css";
@@ -113,29 +113,8 @@ function drawGrid({ get, change }, { source, target, weights, truth }) {
   return { node: map.node, show };
 }
 
-function render(context) {
-  return explore(context, "Alignment scrubber", heatStyle + style, (tools) => {
-    const { root, get, change, say } = tools;
-    const sentences = get("sentences");
-    const pick = picker({
-      label: "Sentence", options: sentences.map(({ label }) => label),
-      oninput: (sentence) => change({ sentence, step: 0 }),
-    });
-    const place = make("div");
-    root.append(pick.node, place);
-    let shown;
-    let view;
-    return () => {
-      const chosen = get("sentence");
-      if (shown !== chosen) {
-        shown = chosen;
-        view = drawSentence(tools, sentences[chosen]);
-        place.replaceChildren(view.node);
-        pick.show(chosen);
-      }
-      say(view.show());
-    };
-  });
-}
+const render = (context) =>
+  explore(context, "Alignment scrubber", heatStyle + style, (tools) =>
+    bySentence(tools, (sentence) => drawSentence(tools, sentence), { step: 0 }));
 
 export default { render };

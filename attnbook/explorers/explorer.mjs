@@ -226,6 +226,31 @@ export function picker({ label, options, oninput }) {
   return { node, show: (place) => (select.value = place) };
 }
 
+// A list of the model's sentences, and below it what `draw(sentence)` makes of
+// the chosen one, { node, show }; `reset` is set along with another sentence.
+// Returns the function that shows the model's state and says it.
+export function bySentence({ root, get, change, say }, draw, reset = {}) {
+  const sentences = get("sentences");
+  const pick = picker({
+    label: "Sentence", options: sentences.map(({ label }) => label),
+    oninput: (sentence) => change({ sentence, ...reset }),
+  });
+  const place = element("div");
+  root.append(pick.node, place);
+  let shown;
+  let view;
+  return () => {
+    const chosen = get("sentence");
+    if (shown !== chosen) {
+      shown = chosen;
+      view = draw(sentences[chosen]);
+      place.replaceChildren(view.node);
+      pick.show(chosen);
+    }
+    say(view.show());
+  };
+}
+
 // A slider over whole numbers from 0 to count - 1.
 export const stepper = (rest) =>
   slider({ ...rest, min: 0, step: 1, nudge: (at, steps) => at + steps });

@@ -3,7 +3,7 @@
 
 import { argmax, headMeasures } from "./arithmetic.mjs";
 import {
-  element as make, explore, number, picker, set, toggle,
+  bySentence, element as make, explore, number, set, toggle,
 } from "./explorer.mjs";
 import { heatMap, ramp, style as heatStyle } from "./heat_map.mjs";
 import style from "./head_picker.css";
@@ -127,29 +127,8 @@ function drawSentence({ root, get, change }, sentence) {
   return { node, show };
 }
 
-function render(context) {
-  return explore(context, "Head picker", heatStyle + style, (tools) => {
-    const { root, get, change, say } = tools;
-    const sentences = get("sentences");
-    const pick = picker({
-      label: "Sentence", options: sentences.map(({ label }) => label),
-      oninput: (sentence) => change({ sentence }),
-    });
-    const place = make("div");
-    root.append(pick.node, place);
-    let shown;
-    let view;
-    return () => {
-      const chosen = get("sentence");
-      if (shown !== chosen) {
-        shown = chosen;
-        view = drawSentence(tools, sentences[chosen]);
-        place.replaceChildren(view.node);
-        pick.show(chosen);
-      }
-      say(view.show());
-    };
-  });
-}
+const render = (context) =>
+  explore(context, "Head picker", heatStyle + style, (tools) =>
+    bySentence(tools, (sentence) => drawSentence(tools, sentence)));
 
 export default { render };

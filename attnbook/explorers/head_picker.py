@@ -14,8 +14,7 @@ from attnbook.explorers.explorer import (
     as_labels,
     rounded,
 )
-
-KEYS = ("label", "source", "target", "weights", "truth")
+from attnbook.explorers.sentences import as_sentences
 
 
 class HeadPicker(Explorer):
@@ -61,21 +60,7 @@ class HeadPicker(Explorer):
         layer: int = 0,
         head: int = 0,
     ) -> None:
-        if isinstance(sentences, Mapping):
-            raise ValueError(
-                "sentences must be a list of dictionaries, got one "
-                "dictionary. Write [sentence]."
-            )
-        sentences = list(sentences)
-        if not sentences:
-            raise ValueError(
-                "sentences must hold at least one sentence, got an empty "
-                f"list. Pass dictionaries with the keys {', '.join(KEYS)}."
-            )
-        checked = [
-            _checked(f"sentences[{i}]", sentence)
-            for i, sentence in enumerate(sentences)
-        ]
+        checked = as_sentences(sentences, ("L", "H"), digits=3)
         sizes = [np.shape(one["weights"])[:2] for one in checked]
         if len(set(sizes)) > 1:
             raise ValueError(
@@ -116,43 +101,3 @@ class HeadPicker(Explorer):
         return (
             f"HeadPicker: {layers} x {heads} heads, their weights on {labels}"
         )
-
-
-def _checked(name: str, sentence: Mapping) -> dict:
-    missing = {"source", "target", "weights"} - set(sentence)
-    unknown = set(sentence) - set(KEYS)
-    if missing or unknown:
-        raise ValueError(
-            f"{name} must have the keys {', '.join(KEYS)}, got "
-            f"{', '.join(map(str, sentence)) or 'none'}. Add or rename them "
-            "(label and truth may be left out)."
-        )
-    source, target = list(sentence["source"]), list(sentence["target"])
-    shape = (len(target), len(source))
-    weights = sentence["weights"]
-    if np.ndim(weights) == 3:
-        weights = weights[None]  # (1, H, T, S)
-    weights = as_array(f"{name}['weights']", weights, ("L", "H", *shape))
-    if weights.size == 0 or weights.min() < -1e-4:
-        raise ValueError(
-            f"{name}['weights'] must be weights of at least one token, none "
-            f"negative, got the shape {weights.shape}. Pass the weights, not "
-            "the scores."
-        )
-    if weights.sum(-1).max() > 1 + 1e-3:
-        raise ValueError(
-            f"{name}['weights'] must be weights, each row summing to 1, got "
-            f"a largest row sum of {weights.sum(-1).max():.3g}. Softmax runs "
-            "over the source."
-        )
-    truth = sentence.get("truth")
-    if truth is not None:
-        truth = as_array(f"{name}['truth']", truth, shape).astype(bool)
-    label = sentence.get("label") or " ".join(map(str, source))
-    return {
-        "label": str(label),
-        "source": as_labels("source", source, len(source), "tokens"),
-        "target": as_labels("target", target, len(target), "tokens"),
-        "weights": rounded(np.clip(weights, 0, 1), 3),  # (L, H, T, S)
-        "truth": None if truth is None else truth.tolist(),  # (T, S)
-    }
