@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attnbook.grading.changes import listed
 from attnbook.grading.notebook import Cell, Notebook
 from attnbook.grading.release import Release, matcher
 
@@ -114,7 +115,7 @@ def _notes(
         return [f"The {name} was missing{done}."]
     notes = []
     if len(found) > 1:
-        numbers = ", ".join(str(cell.number) for cell in found)
+        numbers = listed(cell.number for cell in found)
         done = "cell " + str(chosen.number) if chosen else "each of them"
         notes.append(
             f"There are {len(found)} copies of the {name}, cells {numbers}: "

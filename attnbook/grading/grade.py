@@ -5,18 +5,31 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnbook.grading import notebook as notebooks
 from attnbook.grading.assemble import RunCell, assemble
-from attnbook.grading.release import find, known_releases
+from attnbook.grading.changes import changes
+from attnbook.grading.release import Release, find, known_releases, matcher
 from attnbook.grading.report import Report, Result
 from attnbook.grading.running import Fate, run
 
+if TYPE_CHECKING:
+    from attnbook.grading.apart import Examiner
+
 TIMEOUT = 60.0  # seconds for each cell
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Also what turns the direction of writing, and halves of characters.
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _LONGEST_TEXT = 1_000
+_LONGEST_NAME = 200
+_LONGEST_ANSWER = 100_000  # characters
+_MOST_TROUBLES = 20  # cells of which it is said that they failed
 
 
 def grade(
@@ -46,21 +59,114 @@ def grade(
     notes += more
     cells, more = assemble(learner, release)
     notes += more
-    fates = run(cells, timeout)
+    report = _report(release, cells, run(cells, timeout), timeout)
+    return replace(
+        report,
+        notebook=str(path),
+        notes=(*notes, *report.notes),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def grade_bytes(
+    data: bytes, name: str, release: Release, examiner: Examiner
+) -> Report:
+    """Grade a notebook of a class, apart from the checks.
+
+    Parameters
+    ----------
+    data
+        The notebook file, which may be hostile.
+    name
+        What the report calls it.
+    release
+        The exercise that it is to be.
+    examiner
+        Runs the cells: student code there, graded cells here.
+
+    Raises
+    ------
+    attnbook.grading.notebook.UnusableError
+        When the file cannot be graded at all.
+    """
+    largest = round(examiner.limits.notebook * 1e6)
+    learner = notebooks.loads(data, clean(name, _LONGEST_NAME), largest)
+    return judge(learner, release, examiner)
+
+
+def judge(
+    learner: notebooks.Notebook, release: Release, examiner: Examiner
+) -> Report:
+    """Grade a notebook that was read, as :func:`grade_bytes` does.
+
+    Raises
+    ------
+    attnbook.grading.notebook.UnusableError
+        When none of its cells belongs to the exercise.
+    """
+    began = time.monotonic()
+    _belong(learner, release)
+    cells, notes = assemble(learner, release)
+    notes = changes(learner, release) + notes
+    fates = examiner.run(cells)
+    report = _report(release, cells, fates, examiner.limits.wall)
+    return replace(
+        report,
+        notebook=clean(str(learner.path), _LONGEST_NAME),
+        notes=(*notes, *report.notes),
+        seconds=round(time.monotonic() - began, 3),
+        isolation=examiner.isolation,
+    )
+
+
+def _belong(learner: notebooks.Notebook, release: Release) -> None:
+    try:
+        find(learner, {release.name: release})
+    except notebooks.UnusableError:
+        name = clean(learner.exercise, 40)
+        claim = f"; it says that it is “{name}”" if name else ""
+        raise notebooks.UnusableError(
+            f"{clean(str(learner.path), _LONGEST_NAME)} is not "
+            f"{release.name}: none of its cells belongs to that "
+            f"exercise{claim}. Was another file meant?"
+        ) from None
+
+
+def answers(learner: notebooks.Notebook, release: Release) -> dict[str, str]:
+    """Return what stands in the solution cells, by grade_id.
+
+    Copies of one cell are joined, and what is very long is cut.
+    """
+    match = matcher(release)
+    found: dict[str, list[str]] = {}
+    for cell in learner.cells:
+        found.setdefault(match(cell), []).append(cell.source)
+    return {
+        cell.grade_id: "\n".join(found[cell.grade_id])[:_LONGEST_ANSWER]
+        for cell in release.cells
+        if cell.is_solution and cell.grade_id in found
+    }
+
+
+def _report(
+    release: Release,
+    cells: Sequence[RunCell],
+    fates: Sequence[Fate],
+    timeout: float,
+) -> Report:
+    """Make the report from what happened to each cell."""
     results = []
     titles = [release.title_of(cell) for cell in release.graded]
     for cell, title in zip(release.graded, titles, strict=True):
         if titles.count(title) > 1:
             title = f"{title} ({cell.grade_id})"
         results.append(_result(cell, title, cells, fates, timeout))
-    notes += _troubles(cells, fates, timeout, results)
     return Report(
-        notebook=str(path),
+        notebook="",
         exercise=release.name,
         title=release.title,
         results=tuple(results),
-        notes=tuple(notes),
-        seconds=round(time.monotonic() - began, 1),
+        notes=tuple(_troubles(cells, fates, timeout, results)),
     )
 
 
@@ -90,6 +196,7 @@ def _result(
         status=_STATUS[fate.kind],
         message="" if passed else _message(place, cells, fates, timeout),
         seconds=fate.seconds,
+        mistake=fate.mistake,
     )
 
 
@@ -128,14 +235,8 @@ def _undefined(
     fates: Sequence[Fate],
     timeout: float,
 ) -> str:
-    word = re.escape(name)
-    binds = re.compile(
-        rf"^\s*(?:(?:async\s+)?def|class)\s+{word}\b|^\s*{word}\s*[:=]"
-        rf"|^\s*(?:from|import)\s.*\b{word}\b",
-        re.MULTILINE,
-    )
     for index, cell in enumerate(cells):
-        if index == place or not binds.search(cell.source):
+        if index == place or not _binds(cell.source, name):
             continue
         if fates[index].kind != "passed":
             reason = _reason(cell, fates[index], timeout)
@@ -146,6 +247,19 @@ def _undefined(
                 "the graded cell. Move it up."
             )
     return f"`{name}` is not defined: no cell of the notebook defines it."
+
+
+def _binds(source: str, name: str) -> bool:
+    """Tell whether a line of a source seems to define a name."""
+    word = re.escape(name)
+    # Line by line: over many lines at once, blanks could be split between
+    # the parts in so many ways that no end is seen.
+    binds = re.compile(
+        rf"[ \t]*(?:(?:async[ \t]+)?def[ \t]+{word}\b"
+        rf"|class[ \t]+{word}\b|{word}[ \t]*[:=]"
+        rf"|(?:from|import)[ \t].*\b{word}\b)"
+    )
+    return name in source and any(map(binds.match, source.splitlines()))
 
 
 def _reason(cell: RunCell, fate: Fate, timeout: float) -> str:
@@ -159,6 +273,8 @@ def _call(cell: RunCell) -> str:
 
 def what_happened(fate: Fate, timeout: float) -> str:
     """Say in one line what stopped a cell."""
+    if fate.kind != "error" and fate.text:
+        return clean(fate.text, _LONGEST_TEXT)
     if fate.kind == "timeout":
         return (
             f"It ran for {timeout:g} s and was stopped. Is there a loop "
@@ -199,7 +315,7 @@ def _troubles(
 
     A cell whose failure a result tells already is left out.
     """
-    return [
+    troubles = [
         f"Cell {cell.number}"
         f"{f' (“{cell.grade_id}”)' if cell.grade_id else ''} failed: "
         f"{' '.join(what_happened(fate, timeout).split())}"
@@ -211,9 +327,13 @@ def _troubles(
             for result in results
         )
     ]
+    more = len(troubles) - _MOST_TROUBLES
+    if more > 0:
+        troubles[_MOST_TROUBLES:] = [f"Of the cells, {more} more failed."]
+    return troubles
 
 
 def clean(text: str, longest: int) -> str:
     """Take control characters out of a text, and cut it."""
-    text = _CONTROL.sub("", text).strip()
+    text = _CONTROL.sub("", text[: 20 * longest]).strip()
     return text if len(text) <= longest else text[: longest - 1] + "…"

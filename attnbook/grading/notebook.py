@@ -6,6 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+LARGEST = 50_000_000  # bytes of a notebook file
+
+# A hostile file may be small and still fill the memory once it is parsed:
+# an empty list takes two bytes there and 64 here.
+_MOST_PARTS = 5_000_000
+_MOST_CELLS = 5_000
+_LONGEST_SOURCE = 1_000_000  # characters of one cell
+
 
 class UnusableError(Exception):
     """The file cannot be graded; the text says why and what to do."""
@@ -66,8 +74,8 @@ class Notebook:
     damaged: int = 0  # cells that could not be read
 
 
-def read(path: Path) -> Notebook:
-    """Read a notebook file of format 4.
+def read(path: Path, largest: int = LARGEST) -> Notebook:
+    """Read a notebook file of format 4, of ``largest`` bytes at most.
 
     Raises
     ------
@@ -81,27 +89,62 @@ def read(path: Path) -> Notebook:
             f"{path} is a folder. Give the path of one notebook in it."
         )
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
     except OSError as error:
         raise UnusableError(
             f"{path} cannot be read: {error.strerror}."
         ) from None
+    return loads(data, str(path), largest)
+
+
+def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
+    """Read a notebook of format 4 from its bytes.
+
+    The bytes may be hostile: what is read is bounded in size, depth and
+    number, and a name that is given twice counts as in Jupyter, where the
+    last one stands.
+
+    Parameters
+    ----------
+    name
+        What messages call the file.
+    largest
+        Bytes that it may have.
+
+    Raises
+    ------
+    UnusableError
+        When it is too large, not JSON or no such notebook.
+    """
+    if len(data) > largest:
+        raise UnusableError(
+            f"{name} is larger than {largest / 1e6:g} MB. Clear the outputs "
+            "in Jupyter and save it again."
+        )
+    if sum(map(data.count, (b"[", b"{", b","))) > _MOST_PARTS:
+        raise UnusableError(
+            f"{name} has too many parts for a notebook. Clear the outputs "
+            "in Jupyter and save it again."
+        )
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnusableError(
-            f"{path} is not a notebook: it is not text in UTF-8."
+            f"{name} is not a notebook: it is not text in UTF-8."
         ) from None
     if not text.strip():
         raise UnusableError(
-            f"{path} is empty. Save the notebook in Jupyter, then grade it."
+            f"{name} is empty. Save the notebook in Jupyter, then grade it."
         )
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
         raise UnusableError(
-            f"{path} is not a notebook: it is not JSON. Export or save it "
+            f"{name} is not a notebook: it is not JSON. Export or save it "
             "as .ipynb."
         ) from None
-    return parse(content, path)
+    return parse(content, Path(name))
 
 
 def parse(content: object, path: Path) -> Notebook:
@@ -110,7 +153,7 @@ def parse(content: object, path: Path) -> Notebook:
     Raises
     ------
     UnusableError
-        When it is not a notebook of format 4.
+        When it is not a notebook of format 4, or one beyond measure.
     """
     if not isinstance(content, dict) or "nbformat" not in content:
         raise UnusableError(
@@ -125,11 +168,22 @@ def parse(content: object, path: Path) -> Notebook:
         raise UnusableError(
             f"{path} is not a notebook: it has no list of cells."
         )
+    if len(content["cells"]) > _MOST_CELLS:
+        raise UnusableError(
+            f"{path} has {len(content['cells']):,} cells, and at most "
+            f"{_MOST_CELLS:,} are graded. Hand in the exercise's own notebook."
+        )
     cells, damaged = [], 0
     for number, raw in enumerate(content["cells"], start=1):
         cell = _cell(raw, number)
         if cell is None:
             damaged += 1
+        elif len(cell.source) > _LONGEST_SOURCE:
+            raise UnusableError(
+                f"{path}: cell {number} has {len(cell.source):,} characters, "
+                f"and at most {_LONGEST_SOURCE:,} are graded. Take out of it "
+                "what is not the answer."
+            )
         else:
             cells.append(cell)
     metadata = _mapping(content.get("metadata"))
@@ -168,5 +222,7 @@ def _mapping(value: object) -> dict:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, (list, dict)):  # it may be nested without end
+        return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
     return text if len(text) <= 20 else text[:19] + "…"

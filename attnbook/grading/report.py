@@ -14,11 +14,15 @@ The JSON document (``--json``) is an object with these members:
 ``results``      list, one object for each graded cell, see below
 ``notes``        list of strings: what was restored, which cells failed
 ``seconds``      number, how long grading took
+``isolation``    how the learner's code was kept apart: ``"bubblewrap"``;
+                 ``"none"``, the grade is unprotected; ``""``, it ran with
+                 the rights of whoever graded it
 ===============  ==========================================================
 
 Each result has ``grade_id``, ``title``, ``points``, ``out_of``, ``status``
 (``"passed"``, ``"failed"``, ``"timed out"``, ``"crashed"``, ``"not run"``),
-``message`` (``""`` when passed; lines end in ``\\n``) and ``seconds``.
+``message`` (``""`` when passed; lines end in ``\\n``), ``seconds`` and
+``mistake`` (name of the known mistake that it looks like, ``""`` if none).
 Members may be added under the same schema name; none changes its meaning.
 """
 
@@ -44,6 +48,7 @@ class Result:
     status: str
     message: str
     seconds: float
+    mistake: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Report:
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    isolation: str = ""
 
     @property
     def points(self) -> float:
@@ -128,6 +134,7 @@ def as_json(report: Report) -> str:
         "results": [vars(result) for result in report.results],
         "notes": list(report.notes),
         "seconds": report.seconds,
+        "isolation": report.isolation,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 

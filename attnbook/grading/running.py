@@ -39,6 +39,7 @@ class Fate:
     name: str = ""  # of the exception
     text: str = ""  # of the exception
     seconds: float = 0.0
+    mistake: str = ""  # name of the known mistake that it looks like
 
 
 NOT_RUN = Fate("not run")
