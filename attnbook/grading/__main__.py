@@ -1,17 +1,31 @@
-"""The command: grade a notebook, or make the released notebooks.
+"""The command: grade a notebook or a class, or make what grading needs.
 
 ::
 
     python -m attnbook.grading exercises/00-soft-lookup.ipynb
-    python -m attnbook.grading release [--check]
+    python -m attnbook.grading COMMAND …
 
-It ends with 0 when it graded, whatever the points; with 2 when the file
-cannot be graded; ``release --check`` with 1 when something differs.
+Each command explains itself: ``python -m attnbook.grading class --help``.
+
+=============  ===========================================================
+``class``      grade the submissions of a class, each in a sandbox
+``points``     give points by hand; they survive a regrade
+``merge``      join the results of shards
+``doctor``     try whether this machine can grade strangers' code
+``release``    make ``exercises/`` from ``solutions/``
+``systems``    make the files in ``teaching/`` for other systems
+=============  ===========================================================
+
+Each ends with 0 when it did what was asked, whatever the points; with 2 when
+it cannot; with 130 when it was interrupted. ``release --check`` and
+``systems --check`` end with 1 when something differs, ``doctor`` when the
+machine is not fit.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +34,17 @@ from attnbook.grading import report as reports
 from attnbook.grading.grade import TIMEOUT, grade, unusable
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.release import compare_all, write_all
+
+
+# The modules are loaded when they are called for: a learner who grades one
+# notebook needs none of them.
+COMMANDS = {
+    "class": "attnbook.grading.classes",
+    "points": "attnbook.grading.points",
+    "merge": "attnbook.grading.merging",
+    "doctor": "attnbook.grading.doctor",
+    "systems": "attnbook.grading.systems",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["release"]:
             return _release(arguments[1:])
+        if arguments and arguments[0] in COMMANDS:
+            command = importlib.import_module(COMMANDS[arguments[0]])
+            return command.main(arguments[1:])
         return _grade(arguments)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -41,8 +69,8 @@ def _grade(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m attnbook.grading",
         description="Grade one exercise notebook and print its points.",
-        epilog="`python -m attnbook.grading release` makes exercises/ from "
-        "solutions/; `release --check` only compares.",
+        epilog="Other commands: " + ", ".join([*COMMANDS, "release"]) + ". "
+        "`python -m attnbook.grading class --help` explains one.",
     )
     parser.add_argument("notebook", type=Path, help="the notebook to grade")
     for form in ("json", "junit", "html"):
