@@ -35,7 +35,6 @@ from attnbook.grading.grade import TIMEOUT, grade, unusable
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.release import compare_all, write_all
 
-
 # The modules are loaded when they are called for: a learner who grades one
 # notebook needs none of them.
 COMMANDS = {
