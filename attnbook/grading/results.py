@@ -48,8 +48,8 @@ class ResultError(ValueError):
     """A result file cannot be used; the text says which, and what to do."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Graded:
     is_marked_late: bool = False
     place: str = ""
     identifiers: Mapping[str, str] = field(default_factory=dict)
-    graded_at: datetime = field(default_factory=_now)
+    graded_at: str = field(default_factory=_now)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -103,7 +103,6 @@ def write(out: Path, graded: Graded) -> Path:
     """Write a result, whole or not at all, and return its path."""
     content = {"schema": SCHEMA, "status": graded.status} | asdict(graded)
     content["received"] = graded.received and graded.received.isoformat()
-    content["graded_at"] = graded.graded_at.isoformat()
     path = path_of(out, graded.student, graded.exercise)
     text = json.dumps(content, indent=1, ensure_ascii=True)
     write_whole(path, text + "\n")
@@ -129,7 +128,7 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
             os.close(folder)
 
 
-def read(path: Path) -> Graded:
+def load(path: Path) -> Graded:
     """Read a result.
 
     Raises
@@ -172,11 +171,18 @@ def _parse(content: dict) -> Graded:
     )
     received = members["received"]
     members["received"] = received and datetime.fromisoformat(received)
-    members["graded_at"] = datetime.fromisoformat(members["graded_at"])
     members["identifiers"] = dict(members["identifiers"])
     members["sources"] = dict(members["sources"])
     graded = Graded(**members)
-    for name in ("student", "exercise", "key", "digest", "failure", "place"):
+    for name in (
+        "student",
+        "exercise",
+        "key",
+        "digest",
+        "failure",
+        "place",
+        "graded_at",
+    ):
         if not isinstance(members[name], str):
             raise TypeError(name)
     return graded
@@ -195,5 +201,5 @@ def load_all(out: Path) -> list[Graded]:
     ResultError
         When one of them is damaged.
     """
-    found = [read(path) for path in paths(out)]
+    found = [load(path) for path in paths(out)]
     return sorted(found, key=lambda graded: (graded.student, graded.exercise))
