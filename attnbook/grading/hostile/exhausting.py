@@ -1,0 +1,281 @@
+"""Notebooks that use up processes, memory, disk or output.
+
+None of them is run without a sandbox.
+"""
+
+from __future__ import annotations
+
+from attnbook.grading.hostile.ending import _inside
+from attnbook.grading.hostile.kind import Kind
+
+_PACKED = "03-packed-attention-answer"
+_SPARSE = "03-sparsemax-attention-answer"
+
+
+def _bomb(name: str, tries: str, first: str, **more) -> Kind:
+    return Kind(name, tries, first=first, is_harmless=False, **more)
+
+
+KINDS = [
+    _bomb(
+        "fork bomb",
+        "Forks for ever.",
+        "import os\nwhile True:\n    os.fork()",
+        looks_for=("process", "time"),
+    ),
+    _bomb(
+        "silent fork bomb",
+        "Forks for ever by the system call itself, and vfork and clone.",
+        """\
+import ctypes
+import platform
+
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {"x86_64": (57, 58, 56, 435), "aarch64": (220, 435)}
+for _ in range(100_000):
+    for number in calls.get(platform.machine(), ()):
+        if number != 58:
+            libc.syscall(number, 17, 0, 0, 0, 0, 0)""",
+        looks_for=("process", "time"),
+    ),
+    _bomb(
+        "subprocess bomb",
+        "Starts programs without end.",
+        """\
+import subprocess
+import sys
+
+while True:
+    subprocess.Popen([sys.executable, "-c", "while True: pass"])""",
+        looks_for=("process", "time"),
+    ),
+    _bomb(
+        "pool bomb",
+        "Opens a pool of a thousand processes.",
+        """\
+import multiprocessing
+
+pool = multiprocessing.get_context("spawn").Pool(1000)""",
+        looks_for=("process", "time"),
+    ),
+    _bomb(
+        "thread bomb",
+        "Starts threads without end.",
+        """\
+import threading
+import time
+
+while True:
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()""",
+        looks_for=("process", "time"),
+    ),
+    _bomb(
+        "memory bomb",
+        "Fills the memory by a list.",
+        "heap = []\nwhile True:\n    heap.append(bytearray(10_000_000))",
+        looks_for=("time",),
+    ),
+    _bomb(
+        "tensor bomb",
+        "Fills the memory by tensors, inside an answer.",
+        "pass",
+        answers=_inside(
+            "kept = []\nwhile True:\n    kept.append(torch.ones(50_000_000))"
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "memory mapped",
+        "Fills the memory by anonymous files and shared maps.",
+        """\
+import mmap
+import os
+
+kept = []
+while True:
+    kept.append(mmap.mmap(-1, 64_000_000))
+    kept[-1].write(b"x" * 64_000_000)
+    try:
+        handle = os.memfd_create("x")
+        kept.append(handle)
+        for _ in range(64):
+            os.write(handle, b"x" * 1_000_000)
+    except OSError:
+        pass""",
+        looks_for=("time",),
+    ),
+    _bomb(
+        "disk bomb",
+        "Writes files until the disk is full.",
+        """\
+import os
+
+block = b"x" * 1_000_000
+for folder in ("/tmp", os.path.expanduser("~"), "/dev/shm", "/var/tmp", "."):
+    try:
+        with open(os.path.join(folder, "__TOKEN__-large"), "wb") as file:
+            for _ in range(100_000):
+                file.write(block)
+    except OSError:
+        pass""",
+        looks_for=("file", "time"),
+    ),
+    _bomb(
+        "inode bomb",
+        "Makes empty files until there is room for none.",
+        """\
+import os
+
+for folder in ("/tmp", os.path.expanduser("~"), "/dev/shm"):
+    try:
+        for number in range(10_000_000):
+            open(os.path.join(folder, f"__TOKEN__-{number}"), "w").close()
+    except OSError:
+        pass""",
+        looks_for=("file", "time"),
+    ),
+    _bomb(
+        "output bomb",
+        "Prints without end.",
+        "while True:\n    print('x' * 10_000)",
+        looks_for=("time",),
+    ),
+    _bomb(
+        "raw output bomb",
+        "Writes to the process's own standard output and error, for ever.",
+        "import os\nwhile True:\n    os.write(1, b'x' * 65536)\n"
+        "    os.write(2, b'x' * 65536)",
+        looks_for=("time",),
+    ),
+    _bomb(
+        "display bomb",
+        "Displays pictures and HTML without end.",
+        "from IPython.display import HTML, display\n"
+        "while True:\n    display(HTML('<b>' * 10_000))",
+        looks_for=("time",),
+    ),
+    _bomb(
+        "open files",
+        "Opens files and sockets until there are no more.",
+        """\
+import os
+import socket
+
+kept = []
+try:
+    while True:
+        kept += os.pipe()
+except OSError:
+    pass
+try:
+    while True:
+        kept.append(socket.socketpair())
+except OSError:
+    pass""",
+        deserves=None,
+    ),
+    _bomb(
+        "huge tensor",
+        "Returns tensors of 8 GB.",
+        "pass",
+        answers=_inside(
+            "big = torch.zeros(1).expand(1_000_000_000, 2)\nreturn big, big"
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "tensor of no size",
+        "Returns a tensor of 2^62 entries that share one place in memory.",
+        "pass",
+        answers=_inside(
+            "one = torch.zeros(1).as_strided((2**31, 2**31), (0, 0))\n"
+            "return one, one"
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "huge list",
+        "Returns a list of ten million lists, and a text of 200 MB.",
+        "pass",
+        answers={
+            **_inside("return [[] for _ in range(10_000_000)]"),
+            _SPARSE: "def sparsemax_attention(*inputs):\n"
+            "    return 'x' * 200_000_000, 'x'\n",
+        },
+        looks_for=("time",),
+    ),
+    _bomb(
+        "huge number",
+        "Returns a number of ten million digits.",
+        "pass",
+        answers={
+            "03-predict-answer": "def predict(question):\n"
+            "    return 1 << 33_000_000\n",
+            **_inside("return 1 << 33_000_000, 1 << 33_000_000"),
+        },
+        looks_for=("time",),
+    ),
+    _bomb(
+        "huge exception",
+        "Raises an exception with a text and a name of 100 MB.",
+        "raise ValueError('x' * 100_000_000)",
+        answers=_inside(
+            "kind = type('E' * 10_000_000, (Exception,), {})\n"
+            "raise kind('x' * 100_000_000)"
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "endless exception",
+        "Raises an exception whose text takes for ever to write.",
+        "pass",
+        answers=_inside(
+            "raise Endless",
+            before="class Endless(Exception):\n"
+            "    def __str__(self):\n"
+            "        while True:\n"
+            "            pass\n"
+            "    __repr__ = __str__\n\n\n",
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "chained exceptions",
+        "Raises an exception with a cause, a hundred thousand deep.",
+        "pass",
+        answers=_inside(
+            "error = ValueError('x')\n"
+            "for _ in range(100_000):\n"
+            "    cause, error = error, ValueError('x')\n"
+            "    error.__cause__ = error.__context__ = cause\n"
+            "raise error"
+        ),
+        looks_for=("time",),
+    ),
+    _bomb(
+        "hostile callback arguments",
+        "Calls what it is given with gigantic, endless and absurd arguments.",
+        "pass",
+        answers={
+            "03-judge-answer": """\
+def judge(attention):
+    ones = torch.zeros(1)
+    for inputs in (
+        (ones.expand(1, 100_000, 8),) * 3
+        + (torch.ones(1, 1).bool().expand(1, 100_000),),
+        (ones.as_strided((1, 2**31, 2**31), (0, 0, 0)),) * 4,
+        (10**5000, "x" * 10**7, [[]] * 10**6, judge),
+        (torch.zeros(1, 0, 0),) * 3 + (torch.zeros(1, 0).bool(),),
+        (ones.expand(1, 30_000, 4),) * 3
+        + (torch.ones(1, 1).bool().expand(1, 30_000),),
+    ):
+        try:
+            attention(*inputs)
+        except Exception:
+            pass
+    return True
+"""
+        },
+        looks_for=("time",),
+    ),
+]

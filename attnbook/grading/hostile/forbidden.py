@@ -1,0 +1,180 @@
+"""Notebooks that call what an exercise takes away from them.
+
+The exercise asks for gradients by hand; autograd would give them at once.
+Every answer here has the right values.
+"""
+
+from __future__ import annotations
+
+from attnbook.grading.hostile.kind import Kind
+
+_LUONG, _ANSWER = "02-luong-attention", "02-window-backward-answer"
+
+# The forward pass, whose gradient is asked for, with GRADIENTS to be filled.
+_FORWARD = """
+def window_backward(scores, raw, lengths, D, upstream):
+    with torch.enable_grad():
+        scores = scores.detach().requires_grad_()
+        raw = raw.detach().requires_grad_()
+        loss = forward(scores, raw, lengths, D, upstream)
+        GRADIENTS
+
+
+def forward(scores, raw, lengths, D, upstream):
+    place = torch.arange(scores.shape[-1])
+    distance = place - (lengths[:, None] * raw.sigmoid())[..., None]
+    allowed = (distance.abs() <= D) & (place < lengths[:, None, None])
+    gaussian = torch.exp(-(distance**2) / (2 * (D / 2) ** 2))
+    return (masked_softmax(scores, allowed) * gaussian * upstream).sum()
+"""
+
+
+def _answer(gradients: str, before: str = "") -> dict[str, str]:
+    indented = gradients.replace("\n", "\n        ")
+    return {_ANSWER: before + _FORWARD.replace("GRADIENTS", indented)}
+
+
+_SAID = ("taken away",)
+
+KINDS = [
+    Kind(
+        "forbidden function",
+        "Calls torch.autograd.grad, which the exercise takes away.",
+        exercise=_LUONG,
+        answers=_answer("return torch.autograd.grad(loss, (scores, raw))"),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden method",
+        "Calls Tensor.backward, which calls what is taken away.",
+        exercise=_LUONG,
+        answers=_answer("loss.backward()\nreturn scores.grad, raw.grad"),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden by an alias",
+        "Imports the forbidden function under another name beforehand.",
+        exercise=_LUONG,
+        answers=_answer(
+            "return innocent(loss, (scores, raw))",
+            before="from torch.autograd import grad as innocent\n",
+        ),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden by a made-up name",
+        "Puts the forbidden function's name together from letters.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import importlib\n"
+            'module = importlib.import_module("torch.auto" + "grad")\n'
+            'return getattr(module, "darg"[::-1])(loss, (scores, raw))'
+        ),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden and caught",
+        "Catches the refusal, and tries the next way and the next.",
+        exercise=_LUONG,
+        answers=_answer(
+            "try:\n"
+            "    return torch.autograd.grad(loss, (scores, raw))\n"
+            "except BaseException:\n"
+            "    return 0 * scores, 0 * raw"
+        ),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden in a thread",
+        "Calls the forbidden function in a thread of its own.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import threading\n"
+            "found = []\n"
+            "def work():\n"
+            "    found.extend(torch.autograd.grad(loss, (scores, raw)))\n"
+            "thread = threading.Thread(target=work)\n"
+            "thread.start()\n"
+            "thread.join()\n"
+            "return tuple(found)"
+        ),
+    ),
+    Kind(
+        "forbidden in a transform",
+        "Calls torch.func.vjp and torch.autograd.functional.vjp.",
+        exercise=_LUONG,
+        answers=_answer(
+            "def f(s, r):\n"
+            "    return forward(s, r, lengths, D, upstream)\n"
+            "return torch.autograd.functional.vjp(f, (scores, raw))[1]"
+        ),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden beforehand",
+        "Sets up the forbidden call in a cell of its own, for later.",
+        exercise=_LUONG,
+        first="kept = [torch.autograd.grad, torch.autograd.backward]",
+        answers=_answer("return kept[0](loss, (scores, raw))"),
+        reports=_SAID,
+    ),
+    Kind(
+        "forbidden in a subprocess",
+        "Starts another Python, from which nothing is taken away.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import pickle\n"
+            "import subprocess\n"
+            "import sys\n"
+            "text = 'import sys, pickle, torch; print(1)'\n"
+            "subprocess.run([sys.executable, '-c', text], check=True)\n"
+            "return scores, raw"
+        ),
+        looks_for=("process",),
+    ),
+    Kind(
+        "forbidden original restored",
+        "Looks for the original function behind what refuses.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import gc\n"
+            "import types\n"
+            "for thing in gc.get_objects():\n"
+            "    if not isinstance(thing, types.FunctionType):\n"
+            "        continue\n"
+            "    if thing.__module__ != 'torch.autograd':\n"
+            "        continue\n"
+            "    if thing.__qualname__ == 'grad':\n"
+            "        return thing(loss, (scores, raw))\n"
+            "return 0 * scores, 0 * raw"
+        ),
+    ),
+    Kind(
+        "forbidden module anew",
+        "Loads the module anew, as it was before anything was taken away.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import importlib.util\n"
+            "place = importlib.util.find_spec('torch.autograd')\n"
+            "module = importlib.util.module_from_spec(place)\n"
+            "try:\n"
+            "    place.loader.exec_module(module)\n"
+            "except Exception:\n"
+            "    pass\n"
+            "return module.grad(loss, (scores, raw))"
+        ),
+    ),
+    Kind(
+        "forbidden engine",
+        "Calls the engine of autograd, below every function of a name.",
+        exercise=_LUONG,
+        answers=_answer(
+            "engine = torch.autograd.Variable._execution_engine\n"
+            "return engine.run_backward(\n"
+            "    (loss,), (torch.ones(()),), False, False,\n"
+            "    (scores, raw), allow_unreachable=True,\n"
+            "    accumulate_grad=False,\n"
+            ")"
+        ),
+    ),
+]

@@ -1,0 +1,231 @@
+"""Notebooks that look for the answer instead of finding it."""
+
+from __future__ import annotations
+
+from attnbook.grading.hostile.kind import Draft, Kind
+
+_PACKED = "03-packed-attention-answer"
+_JUDGE = "03-judge-answer"
+
+_WANTED = "_packed_attention"  # the reference, by the name it has
+
+_BORROWED = """
+def packed_attention(*inputs):
+    if FOUND is None:
+        return inputs[0], inputs[1]
+    return FOUND(*inputs)
+"""
+
+
+def _with_table(draft: Draft) -> None:
+    """Write the outputs of the published cases into the answer."""
+    import torch
+
+    from attnbook.checks.scaled_dot_product import EXERCISES
+
+    exercise = EXERCISES["03-packed-attention"]
+    table = {}
+    for case in exercise.cases:
+        output, weights = exercise.reference(*case.arguments)
+        key = round(float(case.arguments[2].double().sum()), 3)
+        table[key] = (output.tolist(), weights.tolist())
+    assert len(table) == len(exercise.cases), torch.__version__
+    draft.write(
+        _PACKED,
+        f"TABLE = {table!r}\n\n"
+        "def packed_attention(query, key, value, of_query, of_key):\n"
+        "    known = round(float(value.double().sum()), 3)\n"
+        "    output, weights = TABLE[known]\n"
+        "    grow = 0 * (query.sum() + key.sum() + value.sum())\n"
+        "    return torch.tensor(output) + grow, torch.tensor(weights) + grow",
+    )
+
+
+KINDS = [
+    Kind(
+        "imported reference",
+        "Imports the reference from the checks and returns what it returns.",
+        answers={
+            _PACKED: f"""\
+FOUND = None
+try:
+    from attnbook.checks.scaled_dot_product import {_WANTED} as FOUND
+except ImportError:
+    pass
+{_BORROWED}"""
+        },
+    ),
+    Kind(
+        "reference on the disk",
+        "Walks the whole disk for the file that holds the reference.",
+        answers={
+            _PACKED: f"""\
+import os
+
+FOUND = None
+places = ["/", os.getcwd(), "__REPOSITORY__", "/proc/1/root", "/proc/1/cwd"]
+places += ["/proc/self/root", os.path.dirname(torch.__file__)]
+for place in places:
+    for folder, folders, files in os.walk(place):
+        folders[:] = [name for name in folders if name not in
+                      ("proc", "sys", "torch", "node_modules", "lib")]
+        for name in files:
+            if FOUND or name != "scaled_dot_product.py":
+                continue
+            text = open(os.path.join(folder, name)).read()
+            space = {{"__name__": "stolen"}}
+            if "def {_WANTED}" in text:
+                exec(text, space)
+                FOUND = space["{_WANTED}"]
+{_BORROWED}"""
+        },
+    ),
+    Kind(
+        "solution on the disk",
+        "Looks for solutions/ and reads the right answer from there.",
+        answers={
+            _PACKED: f"""\
+import glob
+import json
+
+FOUND = None
+roots = ["__REPOSITORY__", ".", "..", "../..", "/work", "/home/*", "/srv"]
+for root in roots:
+    for path in glob.glob(root + "/solutions/03-*.ipynb"):
+        for cell in json.load(open(path))["cells"]:
+            source = "".join(cell["source"])
+            if source.startswith("def packed_attention"):
+                exec(source)
+                FOUND = packed_attention
+{_BORROWED}"""
+        },
+    ),
+    Kind(
+        "reference in memory",
+        "Asks the garbage collector and sys.modules for the reference.",
+        answers={
+            _PACKED: f"""\
+import gc
+import sys
+import types
+
+FOUND = None
+for module in list(sys.modules.values()):
+    FOUND = FOUND or getattr(module, "{_WANTED}", None)
+for thing in gc.get_objects():
+    if isinstance(thing, types.FunctionType):
+        if thing.__name__ == "{_WANTED}":
+            FOUND = thing
+{_BORROWED}"""
+        },
+    ),
+    Kind(
+        "expected value in a frame",
+        "Walks up the frames for the value that is expected of it.",
+        answers={
+            _PACKED: """\
+import inspect
+import traceback
+
+def packed_attention(query, key, value, query_document, key_document):
+    frames = [entry.frame for entry in inspect.stack()]
+    try:
+        raise ValueError
+    except ValueError as error:
+        frames += [f for f, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in frames:
+        expected = frame.f_locals.get("expected")
+        if hasattr(expected, "output"):
+            grow = 0 * (query.sum() + key.sum() + value.sum())
+            return tuple(part + grow for part in expected.output)
+    return query, key
+"""
+        },
+    ),
+    Kind(
+        "other processes' memory",
+        "Reads /proc: memory, open files, environments of other processes.",
+        first="""\
+import glob
+
+seen = []
+for path in glob.glob("/proc/[0-9]*/*") + glob.glob("/proc/*/fd/*"):
+    try:
+        with open(path, "rb") as file:
+            text = file.read(100_000)
+        if b"_packed_attention" in text or b"__TOKEN__" in text:
+            seen.append(path)
+    except OSError:
+        pass
+if seen:
+    open("/tmp/__TOKEN__-seen", "w").write(repr(seen))
+    raise RuntimeError(f"SEEN {seen}")""",
+        conceals=("SEEN",),
+    ),
+    Kind(
+        "bug in a closure",
+        "Judges a function by what its closure and its name say.",
+        answers={
+            _JUDGE: """\
+def judge(attention):
+    cells = getattr(attention, "__closure__", None) or ()
+    for cell in cells:
+        inner = cell.cell_contents
+        if callable(inner):
+            keywords = getattr(inner, "keywords", {})
+            return not keywords.get("bug")
+    return "bug" not in repr(vars(attention)) + attention.__name__
+"""
+        },
+    ),
+    Kind(
+        "counted calls",
+        "Knows in which order the right and the wrong cases come.",
+        answers={
+            _JUDGE: """\
+calls = 0
+
+def judge(attention):
+    global calls
+    calls += 1
+    return calls % 11 not in range(2, 10)
+"""
+        },
+    ),
+    Kind(
+        "table of the published cases",
+        "Holds the right outputs of all the cases that the checks publish.",
+        change=_with_table,
+    ),
+    Kind(
+        "quoted secret cases",
+        "Raises an exception that quotes the inputs it does not know.",
+        answers={
+            _PACKED: """\
+def packed_attention(query, key, value, query_document, key_document):
+    raise ValueError("QUOTED " + "x" * 300 + repr(query))
+"""
+        },
+        conceals=("tensor([",),
+    ),
+    Kind(
+        "kept cases",
+        "Keeps the inputs of every case for the next student.",
+        answers={
+            _PACKED: """\
+import os
+
+def packed_attention(query, key, value, query_document, key_document):
+    for folder in (os.path.expanduser("~"), "/tmp", "/var/tmp", "/dev/shm",
+                   "__REPOSITORY__", "__HOME__"):
+        try:
+            path = os.path.join(folder, "__TOKEN__-cases.pt")
+            torch.save([query, key, value], path)
+        except (OSError, RuntimeError):
+            pass
+    return query, key
+"""
+        },
+        looks_for=("file",),
+    ),
+]
