@@ -68,7 +68,6 @@ def _channel(name: str, tries: str, body: str, start: str = _FOUND) -> Kind:
             _PACKED: f"{start}\n\ndef packed_attention(*inputs):\n"
             f"    {indented}\n    return inputs[0], inputs[1]\n"
         },
-        is_harmless=False,
     )
 
 

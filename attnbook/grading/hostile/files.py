@@ -211,7 +211,7 @@ def _sparse(folder: Path, notebook: bytes) -> None:
         file.truncate(1 << 40)
 
 
-# -- notebooks that are none ---------------------------------------------------
+# -- notebooks that are none -------------------------------------------------
 
 
 def _large(notebook: bytes) -> bytes:

@@ -69,11 +69,9 @@ except (OSError, RuntimeError):
         "abstract socket",
         "Connects to a Unix socket of the machine, which has no file.",
         first="""\
-import glob
 import socket
 
-for place in ("\\0__TOKEN__", "__SOCKET__", *glob.glob("/run/*.sock"),
-              *glob.glob("/tmp/*.sock"), "/run/docker.sock"):
+for place in ("\\0__TOKEN__", "__SOCKET__"):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         try:
             with socket.socket(socket.AF_UNIX, kind) as line:
@@ -90,9 +88,8 @@ for place in ("\\0__TOKEN__", "__SOCKET__", *glob.glob("/run/*.sock"),
 !curl -s -m 1 http://127.0.0.1:__PORT__/__TOKEN__
 !wget -q -T 1 -O /dev/null http://127.0.0.1:__PORT__/__TOKEN__
 !bash -c 'echo __TOKEN__ > /dev/tcp/127.0.0.1/__PORT__'
-%pip install -q __TOKEN__ --index-url http://127.0.0.1:__PORT__/ --retries 0""",
+%pip install -q __TOKEN__ -i http://127.0.0.1:__PORT__/ --retries 0""",
         looks_for=("connection", "process"),
-        # Pip takes seconds to give up.
     ),
     Kind(
         "raw system calls",
@@ -217,7 +214,6 @@ for home in ("__HOME__", os.path.expanduser("~"), os.environ.get("HOME")):
                  ".config/__TOKEN__", ".jupyter/__TOKEN__.py"):
         try:
             path = os.path.join(home, name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write("# left behind")
         except OSError:
@@ -291,6 +287,7 @@ for path in glob.glob("__EXERCISES__/*.ipynb"):
             file.write(" ")
     except OSError:
         pass""",
+        is_harmless=False,
         looks_for=("gradebook",),
     ),
     Kind(
@@ -351,6 +348,7 @@ try:
 except OSError:
     pass""",
         ),
+        is_harmless=False,
         looks_for=("file",),
         times=2,
     ),

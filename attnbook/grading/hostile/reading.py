@@ -160,6 +160,7 @@ for path in glob.glob("/proc/[0-9]*/*") + glob.glob("/proc/*/fd/*"):
 if seen:
     open("/tmp/__TOKEN__-seen", "w").write(repr(seen))
     raise RuntimeError(f"SEEN {seen}")""",
+        is_harmless=False,
         conceals=("SEEN",),
     ),
     Kind(

@@ -1,0 +1,87 @@
+"""Grades a hostile notebook, and says what is not as it should be."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attnbook.grading.grade import grade_bytes
+from attnbook.grading.hostile.kind import Kind
+from attnbook.grading.hostile.traps import Traps
+from attnbook.grading.notebook import UnusableError
+from attnbook.grading.report import Report
+
+if TYPE_CHECKING:
+    from attnbook.grading.apart import Examiner
+    from attnbook.grading.release import Release
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of grading a hostile notebook."""
+
+    kind: Kind
+    report: Report
+    effects: dict[str, list[str]]
+    seconds: float
+
+    @property
+    def faults(self) -> list[str]:
+        """What is not as it should be, in words."""
+        found = [words for kind in self.effects.values() for words in kind]
+        if self.report.reason:
+            return [*found, f"it was not graded: {self.report.reason}"]
+        for result in self.report.results:
+            deserved = self.kind.earned.get(result.grade_id, 0)
+            if result.points != deserved:
+                found.append(
+                    f"{result.grade_id} got {result.points:g} points and "
+                    f"deserves {deserved:g}"
+                )
+        text = text_of(self.report)
+        found += [
+            f"the report does not say “{words}”"
+            for words in self.kind.reports
+            if words not in text
+        ]
+        found += [
+            f"the report holds {words!r}"
+            for words in self.kind.conceals
+            if words in text
+        ]
+        return found
+
+
+def text_of(report: Report) -> str:
+    """Return all that a report says, as people read it."""
+    return "\n".join(
+        [report.notebook, report.reason, *report.notes]
+        + [f"{result.title} {result.message}" for result in report.results]
+    )
+
+
+def attempt(
+    kind: Kind, release: Release, examiner: Examiner, traps: Traps
+) -> Outcome:
+    """Grade a hostile notebook and look what got out.
+
+    Parameters
+    ----------
+    release
+        The exercise that the kind is a change of.
+    examiner
+        One for that release; it has graded before, so that what it needs
+        runs already.
+    traps
+        Open.
+    """
+    began = time.monotonic()
+    data = kind.notebook(traps.exercises, traps.fill)
+    try:
+        for _ in range(kind.times):
+            report = grade_bytes(data, f"{kind.name}.ipynb", release, examiner)
+    except UnusableError as error:
+        report = Report(notebook=kind.name, reason=str(error))
+    seconds = time.monotonic() - began
+    return Outcome(kind, report, traps.effects(), seconds)
