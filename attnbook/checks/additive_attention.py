@@ -22,6 +22,7 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew, lengths
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
@@ -205,6 +206,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -430,6 +432,16 @@ _CONCAT = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _concat_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 4),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        d_a=(1, 5),
+    ),
 )
 
 
@@ -707,6 +719,12 @@ _ERROR_RATE = Exercise(
     ],
     right_answers=[_error_rate_by_loops, _error_rate_by_gather],
     tolerance=1e-6,
+    fresh=anew(
+        _alignment_case,
+        T=(1, 6),
+        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
+        S=(1, 6),
+    ),
 )
 
 
@@ -1012,6 +1030,16 @@ _COVERAGE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _coverage_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 5),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        d_a=(1, 5),
+    ),
 )
 
 
@@ -1352,6 +1380,17 @@ _CHUNKED = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _chunked_case,
+        S=(1, 7),
+        lengths="S",
+        T=(1, 4),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        d_a=(1, 5),
+        chunk=(1, 8),
+    ),
 )
 
 

@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -318,6 +319,25 @@ def with_gradients(value: Any, leaves: list) -> Any:
     if isinstance(value, dict):
         return {k: with_gradients(v, leaves) for k, v in value.items()}
     return value
+
+
+def nudged(value: Any, by: float, random: np.random.Generator) -> Any:
+    """Move each number that is not whole by about such a part of itself."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(nudged(item, by, random) for item in value)
+    if isinstance(value, dict):
+        return {k: nudged(item, by, random) for k, item in value.items()}
+    if isinstance(value, partial):
+        arguments = nudged(value.args, by, random)
+        return partial(value.func, *arguments, **value.keywords)
+    if isinstance(value, float):
+        return value * (1 + by * random.uniform(-1, 1))
+    if not is_array(value) or as_array(value).dtype.kind != "f":
+        return value
+    factor = 1 + by * random.uniform(-1, 1, tuple(value.shape))
+    if is_tensor(value):
+        factor = sys.modules["torch"].as_tensor(factor).to(value)
+    return value * factor
 
 
 def floating_tensors(value: Any) -> Iterator:

@@ -39,6 +39,7 @@ from attnbook.checks.comparison import (
     is_data,
     is_number,
     kind_of,
+    nudged,
     row_sums,
     with_gradients,
 )
@@ -61,6 +62,21 @@ __all__ = [
 ]
 
 _LONGEST_MESSAGE = 8  # lines
+_STEADY = 10  # times the tolerance, for numbers a millionth away
+
+# What is told of a case that was drawn anew: nothing of its numbers.
+_FRESH = {
+    "stub": "not written for all of them.",
+    "forbidden": "your code calls what is taken away in this exercise.",
+    "exception": "your code raised an exception.",
+    "type": "a result is not of the kind that is asked for.",
+    "shape": "a result has the wrong shape.",
+    "nan": "a result holds NaN, “not a number”.",
+    "input changed": "your code changed an input in place.",
+    "property": "what your code returned cannot be used.",
+    "value": "a result is another number.",
+    "gradient": "the values are right, but a gradient is not.",
+}
 _LONGEST_QUOTE = 200  # characters of the learner's own exception
 
 
@@ -190,7 +206,14 @@ class Exercise:
         answer is a prediction, which can be tried again: then the message
         begins with the questions that are right and those that are not,
         by the first argument of each case.
+    fresh
+        ``fresh(seed)`` returns cases of other numbers and sizes, of the
+        same kind. They are tried last, and only where a grader has set
+        ``secret_seed``; the message quotes nothing of them.
     """
+
+    # A grader that gives points sets it for a run; learners never see it.
+    secret_seed: int | None = None
 
     def __init__(
         self,
@@ -209,6 +232,7 @@ class Exercise:
         axes: Mapping[str, str] | None = None,
         run: Callable | None = None,
         reveal: bool = True,
+        fresh: Callable[[int], Iterable[Case]] | None = None,
     ) -> None:
         self.grade_id = grade_id
         self.title = title
@@ -227,6 +251,7 @@ class Exercise:
         self.axes = dict(axes or {})
         self.run = run
         self.reveal = reveal
+        self.fresh = fresh
         if not self.cases:
             raise ValueError(
                 f"{grade_id}: an exercise needs at least one case, got none"
@@ -238,6 +263,7 @@ class Exercise:
                 f"got {names}"
             )
         self._known: dict[tuple[int, int], _Outcome] = {}
+        self._drawn: dict[int, tuple[Case, ...]] = {}  # by seed
         _SCOREBOARD[grade_id] = self
         self.earned: int | None = None
 
@@ -287,7 +313,38 @@ class Exercise:
             if outcome.error is not None or not outcome.output:
                 trouble = self._property_trouble(outcome, property_)
                 return self._with_mistake(answer, outcomes, property_, trouble)
+        return self._diagnose_fresh(answer)
+
+    def _diagnose_fresh(self, answer: Callable) -> Diagnosis | None:
+        """Try the cases that a grader has drawn anew, if it has."""
+        outcomes = []
+        cases = self.fresh_cases()
+        for case in cases:
+            expected = self._quietly_known(case)
+            outcome = self._evaluate(answer, case, watched=True)
+            outcomes.append(outcome)
+            trouble = self._trouble(expected, outcome, case)
+            if trouble is not None:
+                mistake = self._matching_mistake(
+                    answer, outcomes, case, trials=cases
+                )
+                return self._fresh_diagnosis(trouble[0], mistake)
         return None
+
+    def fresh_cases(self) -> tuple[Case, ...]:
+        """Return the cases of the secret seed, none where there is none.
+
+        A case on which rounding alone could turn a right answer into a
+        wrong one, a tie that is nearly one, is left out.
+        """
+        seed = self.secret_seed
+        if seed is None or self.fresh is None:
+            return ()
+        if seed not in self._drawn:
+            self._drawn[seed] = tuple(
+                filter(self._is_steady, self.fresh(seed))
+            )
+        return self._drawn[seed]
 
     # -- running ---------------------------------------------------------
 
@@ -327,6 +384,27 @@ class Exercise:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._evaluate(answer, case)
+
+    def _quietly_known(self, case: Case) -> _Outcome:
+        """Run the reference on a case, once for all."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._try_known(self.reference, case)
+
+    def _is_steady(self, case: Case) -> bool:
+        """Say whether numbers a millionth away give nearly the same."""
+        one = self._quietly(self.reference, case)
+        tolerance = _STEADY * self.tolerance
+        for by in (1e-6, -1e-6):  # of two that nearly tie, each is ahead once
+            inputs = nudged(
+                (case.arguments, case.keywords), by, np.random.default_rng(0)
+            )
+            other = self._quietly(self.reference, Case(case.name, *inputs))
+            if differences(one.output, other.output, "", tolerance):
+                return False
+            if differences(one.gradients, other.gradients, "", tolerance * 10):
+                return False
+        return True
 
     def _observe(
         self, answer: Callable, property_: Property, watched: bool = False
@@ -668,6 +746,31 @@ class Exercise:
             lines = [*tally, *lines[: 3 - len(tally)], *named]
         return self._diagnosis(kind, lines, mistake.name)
 
+    def _fresh_diagnosis(
+        self, kind: str, mistake: Mistake | None
+    ) -> Diagnosis:
+        """Say that only the known cases are right, and quote none."""
+        lines = [
+            "Right on the cases of the notebook, wrong on others: "
+            f"{_FRESH[kind]}",
+            "The others are made alike, with new numbers and sizes for each "
+            "grading.",
+            "Does your code hold numbers or a size of the cases that it was "
+            "shown?",
+        ]
+        if mistake is None:
+            lines.append(
+                "Try it on inputs that you make up, one of them by hand, in "
+                "sizes that all differ."
+            )
+            return self._diagnosis(kind, lines)
+        lines += [
+            f"On those it looks like a known mistake: {mistake.name}.",
+            mistake.sentence,
+            f"Look again: {mistake.look}",
+        ]
+        return self._diagnosis(kind, lines, mistake.name)
+
     def _fallback(self, kind: str, where: Case | Property) -> list[str]:
         """Say what to do where no known mistake fits."""
         if kind == "exception":
@@ -681,6 +784,7 @@ class Exercise:
         answer: Callable,
         outcomes: list[_Outcome],
         where: Case | Property,
+        trials: Sequence[Case | Property] = (),
     ) -> Mistake | None:
         """Find the mistake that does what the answer does where it fails.
 
@@ -688,9 +792,10 @@ class Exercise:
         properties; the first listed where they are level. Where none
         agrees on all, one that is known by what it shows comes first. Any
         slip may raise a RuntimeError: where the answer raised, a mistake
-        must raise with the same words, or agree on all.
+        must raise with the same words, or agree on all. `trials` are the
+        fixed cases and the properties, where no others are given.
         """
-        trials: list[Case | Property] = [*self.cases, *self.properties]
+        trials = trials or [*self.cases, *self.properties]
         failed = len(outcomes) - 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

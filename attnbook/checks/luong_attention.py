@@ -20,6 +20,7 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew, up_to
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
@@ -214,6 +215,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=2e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -508,6 +510,16 @@ _BANDED = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T 2D+1"},
+    fresh=anew(
+        _band_case,
+        S=(1, 7),
+        lengths="S",
+        T=up_to("S"),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        D=(1, 3),
+    ),
 )
 
 
@@ -895,6 +907,16 @@ _COSINE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _cosine_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 5),
+        d=(2, 5),
+        d_v=(1, 4),
+        log_scale=(-0.7, 1.5),
+        eps=[None, 0.01, 0.5],
+    ),
 )
 
 
@@ -1279,6 +1301,15 @@ _TEMPORAL = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _temporal_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 8),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+    ),
 )
 
 
@@ -1640,6 +1671,7 @@ _WINDOW = Exercise(
     tolerance=1e-5,
     outputs=("for_scores", "for_raw"),
     axes={"for_scores": "B T S", "for_raw": "B T"},
+    fresh=anew(_window_case, S=(1, 8), lengths="S", T=(1, 5), D=(1, 3)),
 )
 
 

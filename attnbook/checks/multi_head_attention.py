@@ -20,6 +20,7 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
@@ -261,6 +262,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=3e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -606,6 +608,16 @@ _HEADS = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T D", "weights": "B H T S"},
+    fresh=anew(
+        _heads_case,
+        S=(1, 5),
+        lengths="S",
+        T=(1, 4),
+        D=(2, 6),
+        H=(1, 3),
+        d_k=(1, 4),
+        d_v=(1, 4),
+    ),
 )
 
 
@@ -945,6 +957,16 @@ _DISTANCES = Exercise(
     ],
     tolerance=1e-5,
     axes={"output": "H H"},
+    fresh=anew(
+        _maps_case,
+        T=(1, 5),
+        lengths="T",
+        S=(1, 6),
+        H=(2, 4),
+        tokens=lambda random, drawn: random.integers(
+            1, drawn["S"] + 1, len(drawn["lengths"])
+        ).tolist(),
+    ),
 )
 
 
@@ -1298,6 +1320,15 @@ _TALKING = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H_v T d_v", "weights": "B H_v T S"},
+    fresh=anew(
+        _talk_case,
+        S=(1, 5),
+        lengths="S",
+        heads=lambda random, _: random.integers(1, 5, 3).tolist(),
+        T=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 5),
+    ),
 )
 
 
@@ -1713,6 +1744,16 @@ _PRUNE = Exercise(
     tolerance=1e-5,
     gradients=True,
     run=_run_prune,
+    fresh=anew(
+        _prune_case,
+        D=(2, 6),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        gate=lambda random, _: [
+            random.choice([0.0, 1.0, round(random.uniform(-1, 2), 2)]).item()
+            for _ in range(random.integers(2, 5))
+        ],
+    ),
 )
 
 

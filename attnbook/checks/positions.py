@@ -10,6 +10,7 @@ import math
 from functools import partial
 from itertools import combinations
 
+import numpy as np
 import torch
 
 from attnbook.checks.exercise import (
@@ -19,6 +20,7 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew, lengths, up_to
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 
@@ -276,6 +278,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=6e-4,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -403,6 +406,10 @@ def _positions_as_phases(embedded, offset=0, base=10_000.0):
     phase = (feature % 2) * math.pi / 2
     position = torch.arange(offset, offset + T).to(embedded.dtype)
     return embedded + torch.sin(torch.outer(position, rate) + phase)
+
+
+def _positions_case(name, B, T, D, offset, base, seed):
+    return Case(name, (_normal(seed, B, T, D), offset, base))
 
 
 _ADD_POSITIONS = Exercise(
@@ -567,6 +574,14 @@ _ADD_POSITIONS = Exercise(
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B T D"},
+    fresh=anew(
+        _positions_case,
+        B=(1, 4),
+        T=(1, 6),
+        D=[2, 4, 6, 8],
+        offset=(0, 9),
+        base=[10_000.0, 100.0],
+    ),
 )
 
 
@@ -917,6 +932,13 @@ _DISTANCE = Exercise(
     right_answers=[_distance_by_loops, _distance_by_picking_rows],
     tolerance=1e-5,
     axes={"output": "H"},
+    fresh=anew(
+        _distance_case,
+        S=(1, 7),
+        T=up_to("S"),
+        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
+        H=(1, 4),
+    ),
 )
 
 
@@ -1103,6 +1125,13 @@ def _grid_case(name, B, H, height, width, d, seed, **keywords):
     row, column = _grid(height, width)
     x = _normal(seed, B, H, height * width, d)
     return Case(name, (x, row, column), keywords)
+
+
+def _patches_case(name, B, H, L, d, base, seed):
+    generator = torch.Generator().manual_seed(seed)
+    row, column = torch.randint(0, 9, (2, L), generator=generator)
+    x = torch.randn(B, H, L, d, generator=generator)
+    return Case(name, (x, row, column), {"base": base})
 
 
 def _depends_on_the_difference(answer):
@@ -1378,6 +1407,14 @@ _ROTATE_2D = Exercise(
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B H L d"},
+    fresh=anew(
+        _patches_case,
+        B=(1, 3),
+        H=(1, 3),
+        L=(1, 8),
+        d=[4, 8, 12, 16],
+        base=[100.0, 1000.0],
+    ),
 )
 
 
@@ -1550,6 +1587,16 @@ def _stretched_by_lerp(
     turns = trained * rate / math.tau
     keep = ((turns - low) / (high - low)).clip(0, 1)
     return torch.lerp(rate / s, rate, keep)
+
+
+def _rates_of_each_kind(seed):
+    random = np.random.default_rng(seed)
+    for kind in ("interpolate", "base", "parts"):
+        d = int(2 * random.integers(2, 17))
+        trained = int(random.integers(50, 1000))
+        wanted = int(trained * random.uniform(0.5, 8))
+        base = float(random.choice([1e4, 5e5]))
+        yield Case("drawn anew", (d, trained, wanted, kind, base))
 
 
 _STRETCHED = Exercise(
@@ -1878,6 +1925,7 @@ _STRETCHED = Exercise(
     right_answers=[_stretched_by_loops, _stretched_by_lerp],
     tolerance=1e-6,
     axes={"output": "d/2"},
+    fresh=_rates_of_each_kind,
 )
 
 

@@ -24,6 +24,7 @@ from attnbook.checks.exercise import (
     WrongAnswer,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
@@ -223,6 +224,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_formula, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -382,6 +384,18 @@ def _packed_case(name, documents, H, T, d_k, d_v, seed):
             documents,
         ),
     )
+
+
+def _some_documents(random, _):
+    """Documents that follow each other in each row, and padding at times."""
+    B, S = random.integers(1, 4), random.integers(2, 8)
+    numbers = 1 + np.cumsum(random.random((B, S)) < 0.3, axis=1)
+    lengths = random.choice([0, S // 2, S, S], size=B)
+    return np.where(np.arange(S) < lengths[:, None], numbers, 0).tolist()
+
+
+def _some_of_the_positions(random, drawn):
+    return int(random.integers(1, len(drawn["documents"][0]) + 1))
 
 
 _PACKED = Exercise(
@@ -556,6 +570,14 @@ _PACKED = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
+    fresh=anew(
+        _packed_case,
+        documents=_some_documents,
+        H=(1, 3),
+        T=_some_of_the_positions,
+        d_k=(1, 5),
+        d_v=(1, 4),
+    ),
 )
 
 
@@ -854,6 +876,15 @@ _SINK = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
+    fresh=anew(
+        _sink_case,
+        S=(1, 6),
+        lengths="S",
+        H=(1, 4),
+        T=(1, 4),
+        d_k=(1, 5),
+        d_v=(1, 4),
+    ),
 )
 
 
@@ -1102,23 +1133,32 @@ def _run_judge(answer, name, attention):
     return bool(verdict)
 
 
+_LINE_UP = [
+    Case(name, (name, attention))
+    for name, attention in [
+        ("a right attention", _suspect),
+        *[
+            (name, partial(_suspect, bug=bug))
+            for bug, name in _SUSPECTS.items()
+        ],
+        ("right, in another order", _right_by_einsum),
+        ("right, sentence by sentence", _right_by_sentence),
+    ]
+]
+
+
+def _suspects_in_another_order(seed):
+    """Who counts the calls alone cannot tell the suspects apart."""
+    order = np.random.default_rng(seed).permutation(len(_LINE_UP))
+    return [_LINE_UP[place] for place in order]
+
+
 _JUDGE = Exercise(
     "03-judge",
     "Mend a grader that cannot fail",
     points=4,
     reference=_judge,
-    cases=[
-        Case(name, (name, attention))
-        for name, attention in [
-            ("a right attention", _suspect),
-            *[
-                (name, partial(_suspect, bug=bug))
-                for bug, name in _SUSPECTS.items()
-            ],
-            ("right, in another order", _right_by_einsum),
-            ("right, sentence by sentence", _right_by_sentence),
-        ]
-    ],
+    cases=_LINE_UP,
     mistakes=[
         Mistake(name, sentence, partial(_judge, flaw=flaw), look, also)
         for flaw, name, sentence, look, also in [
@@ -1233,6 +1273,7 @@ _JUDGE = Exercise(
     ],
     right_answers=[_judge_by_the_book, _judge_by_properties],
     run=_run_judge,
+    fresh=_suspects_in_another_order,
 )
 
 
@@ -1624,6 +1665,16 @@ _SPARSEMAX = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
+    fresh=anew(
+        _sparsemax_case,
+        S=(1, 8),
+        lengths="S",
+        H=(1, 3),
+        T=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        scale=[0.3, 1.0, 1.3],
+    ),
 )
 
 

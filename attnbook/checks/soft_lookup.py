@@ -20,6 +20,7 @@ from attnbook.checks.exercise import (
     Property,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew, up_to
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import entropy, masked_softmax, softmax
@@ -187,6 +188,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_softmax, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -452,6 +454,15 @@ _REGRESSION = Exercise(
     tolerance=1e-6,
     outputs=("output", "weights"),
     axes={"output": "T d_v", "weights": "T S"},
+    fresh=anew(
+        _regression_case,
+        T=(1, 5),
+        S=(2, 9),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        width=(0.8, 2.5),
+        far=(0, 1),
+    ),
 )
 
 
@@ -833,6 +844,15 @@ _TOP_K = Exercise(
     tolerance=1e-6,
     outputs=("output", "weights"),
     axes={"output": "T d_v", "weights": "T S"},
+    fresh=anew(
+        _top_k_case,
+        T=(1, 5),
+        S=(2, 8),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        k=up_to("S"),
+        blocked=[None, 0.3, 0.6],
+    ),
 )
 
 
@@ -957,6 +977,12 @@ def _is_an_end_of_a_range(case, found):
     return bool(share < 0.02 or share > 0.98)
 
 
+def _temperature_case(name, S, share, scale, seed):
+    """A share of the most entropy there is, which is ln S."""
+    scores = scale * np.random.default_rng(seed).normal(size=S)
+    return Case(name, (scores, share * np.log(S)))
+
+
 _TEMPERATURE = Exercise(
     "00-temperature-for-entropy",
     "Set the temperature by the focus wanted",
@@ -1071,6 +1097,12 @@ _TEMPERATURE = Exercise(
         ),
     ],
     tolerance=1e-5,
+    fresh=anew(
+        _temperature_case,
+        S=(2, 40),
+        share=(0.3, 0.9),
+        scale=[0.01, 1.0, 100.0],
+    ),
 )
 
 
@@ -1254,6 +1286,7 @@ _CONCLUDE = Exercise(
     right_answers=[_conclude_by_measuring, _CONCLUSIONS.rounded],
     tolerance=2e-2,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -1450,6 +1483,14 @@ _VJP = Exercise(
         )
     ],
     tolerance=1e-6,
+    fresh=anew(
+        _vjp_case,
+        shape=lambda random, _: tuple(
+            random.integers(1, 7, random.integers(1, 4)).tolist()
+        ),
+        temperature=(0.5, 2.0),
+        masked=[0.0, 0.4],
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from attnbook.checks.exercise import (
     WrongAnswer,
 )
 from attnbook.checks.exercise import points_so_far as _points_so_far
+from attnbook.checks.fresh_cases import anew, lengths
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
@@ -344,6 +345,7 @@ _PREDICT = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=1e-3,
     reveal=False,
+    # Nothing is drawn anew: each question has one right number.
 )
 
 
@@ -676,6 +678,14 @@ _STACK = Exercise(
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B T D"},
+    fresh=anew(
+        _stack_case,
+        T=(1, 4),
+        lengths="T",
+        D=(3, 6),
+        width=(2, 8),
+        depth=(1, 2),
+    ),
 )
 
 
@@ -1139,6 +1149,14 @@ _SMOOTHING = Exercise(
     gradients=True,
     outputs=("loss", "floor"),
     run=_run_smoothing,
+    fresh=anew(
+        _smoothing_case,
+        T=(1, 5),
+        lengths="T",
+        V=(4, 7),
+        smoothing=(0.05, 0.4),
+        zeros=(0, 2),
+    ),
 )
 
 
@@ -1358,6 +1376,16 @@ def _cache_case(name, lengths, sizes, steps, seed, sources=1):
         B = B if rows is None else len(rows)
         queries.append(normal(generator, B, D))
     return Case(name, (matrices, H, read, queries, list(steps)))
+
+
+def _some_steps(random, drawn):
+    """Three steps, before each of which rows may be chosen."""
+    B, steps = len(drawn["lengths"]), []
+    for _ in range(3):
+        rows = random.integers(B, size=random.integers(1, 5)).tolist()
+        steps.append(rows if random.random() < 0.5 else None)
+        B = B if steps[-1] is None else len(rows)
+    return steps
 
 
 def _later_steps_cost_little(answer):
@@ -1665,6 +1693,15 @@ _CACHE = Exercise(
     gradients=True,
     outputs=("outputs", "maps"),
     run=_run_cache,
+    fresh=anew(
+        _cache_case,
+        sizes=lambda random, _: random.integers(
+            [1, 2, 1, 1, 1], [6, 7, 4, 4, 4]
+        ).tolist(),
+        lengths=lambda random, drawn: lengths(random, drawn["sizes"][0]),
+        steps=_some_steps,
+        sources=(1, 2),
+    ),
 )
 
 
@@ -1869,13 +1906,13 @@ def _beam_search_by_recursion(step, beam, length, alpha, bos, eos):
 
 
 def _table_step(table):
+    return partial(_next_from, table)
+
+
+def _next_from(table, prefix):
     """The next token hangs on every token of the prefix and its place."""
-
-    def step(prefix):
-        places = torch.arange(prefix.shape[1])
-        return table[places, prefix].sum(1)  # (N, V)
-
-    return step
+    places = torch.arange(prefix.shape[1])
+    return table[places, prefix].sum(1)  # (N, V)
 
 
 def _run_beam(answer, step, beam, length, alpha, bos, eos):
@@ -2184,6 +2221,14 @@ _BEAM = Exercise(
     tolerance=1e-5,
     outputs=("answers", "scores"),
     run=_run_beam,
+    fresh=anew(
+        _beam_case,
+        V=(4, 6),
+        beam=(1, 5),
+        length=(1, 5),
+        alpha=(0.0, 2.0),
+        eos=(1, 3),
+    ),
 )
 
 

@@ -1,0 +1,302 @@
+"""Cases drawn anew let right answers pass and answers by heart fail."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from attnbook.checks import scaled_dot_product, soft_lookup
+from attnbook.checks.exercise import Case, Exercise, Mistake, WrongAnswer
+from attnbook.checks.fresh_cases import anew, lengths
+
+SEEDS = (3, 2**62 + 1, 2**127 + 5)
+
+
+@pytest.fixture(autouse=True)
+def no_seed_is_left(monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", None)
+
+
+# -- every exercise ----------------------------------------------------------
+
+
+def test_right_answers_stay_right_on_cases_drawn_anew(
+    chapter, exercise, monkeypatch
+):
+    for seed in SEEDS:
+        monkeypatch.setattr(Exercise, "secret_seed", seed)
+        for answer in (exercise.reference, *exercise.right_answers):
+            diagnosis = exercise.diagnose(answer)
+            assert diagnosis is None, diagnosis.message
+
+
+def test_only_what_is_answered_by_constants_draws_no_cases(chapter, exercise):
+    asks_for_numbers = not exercise.reveal
+    assert (exercise.fresh is None) == asks_for_numbers
+
+
+def test_another_seed_draws_other_cases(chapter, exercise):
+    if exercise.fresh is None:
+        return  # the test before says which these are
+    prints = [
+        str([fingerprint(c.arguments) for c in exercise.fresh(seed)])
+        for seed in (*SEEDS, SEEDS[0])
+    ]
+    assert prints[0] == prints[-1]
+    assert len(set(prints)) == len(SEEDS)
+
+
+def test_an_answer_by_heart_passes_alone_and_fails_where_points_are_given(
+    chapter, exercise, monkeypatch
+):
+    if exercise.fresh is None:
+        return  # the test before the last says which these are
+    assert exercise.diagnose(by_heart(exercise)) is None
+    for seed in SEEDS:
+        monkeypatch.setattr(Exercise, "secret_seed", None)
+        answer = by_heart(exercise)
+        monkeypatch.setattr(Exercise, "secret_seed", seed)
+        diagnosis = exercise.diagnose(answer)
+        assert diagnosis is not None, "zeros are taken for right"
+        assert "Right on the cases of the notebook" in diagnosis.message
+
+
+def by_heart(exercise):
+    """An answer that is right on what it has seen alone, and else zero."""
+    seen = set()
+    if exercise is scaled_dot_product.EXERCISES["03-judge"]:
+        return by_count(exercise)
+    if isinstance(exercise.reference, type):
+        recording = class_by_heart(exercise.reference, seen, is_open=True)
+        assert exercise.diagnose(recording) is None
+        return class_by_heart(exercise.reference, seen, is_open=False)
+
+    def recording(*arguments, **keywords):
+        seen.add(fingerprint((arguments, keywords)))
+        return exercise.reference(*arguments, **keywords)
+
+    def answer(*arguments, **keywords):
+        found = exercise.reference(*arguments, **keywords)
+        is_known = fingerprint((arguments, keywords)) in seen
+        return found if is_known else zeroed(found)
+
+    assert exercise.diagnose(recording) is None
+    return answer
+
+
+def by_count(exercise):
+    """A judge that knows in which order it is asked about the suspects."""
+    verdicts = [exercise.reference(c.arguments[1]) for c in exercise.cases]
+    verdicts = iter(verdicts)
+    return lambda attention: next(verdicts, False)
+
+
+def class_by_heart(reference, seen, is_open):
+    class ByHeart(reference):
+        def __init__(self, *matrices):
+            super().__init__(*matrices)
+            key = fingerprint(matrices)
+            if is_open:
+                seen.add(key)
+            self.is_known = key in seen
+
+        def step(self, *arguments):
+            found = super().step(*arguments)
+            return found if self.is_known else zeroed(found)
+
+    return ByHeart
+
+
+def fingerprint(value):
+    if isinstance(value, (tuple, list)):
+        return tuple(fingerprint(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((key, fingerprint(item)) for key, item in value.items())
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape), value.detach().numpy().tobytes()
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    if isinstance(value, partial):
+        return fingerprint((value.args, value.keywords))
+    return getattr(value, "__name__", value)
+
+
+def zeroed(value):
+    if isinstance(value, (tuple, list)):
+        return type(value)(zeroed(item) for item in value)
+    if isinstance(value, dict):
+        return {key: zeroed(item) for key, item in value.items()}
+    return value * 0
+
+
+# -- what a student reads ----------------------------------------------------
+
+
+def double(numbers):
+    return 2 * numbers
+
+
+def doubled(**more):
+    def make(name, size, seed):
+        return Case(name, (np.random.default_rng(seed).normal(size=size),))
+
+    mistake = Mistake(
+        "squared instead of doubled",
+        "You multiply each number by itself.",
+        lambda numbers: numbers * numbers,
+        "the definition of double.",
+    )
+    more = {"fresh": anew(make, size=(1, 4)), "mistakes": [mistake]} | more
+    return Exercise(
+        "00-double", "Double", 5, double, [Case("two", (np.array([2.0]),))],
+        **more,
+    )  # fmt: skip
+
+
+def otherwise(what):
+    """Right on the one case of the notebook, something else on others."""
+
+    def answer(numbers):
+        if len(numbers) == 1 and numbers[0] == 2:
+            return double(numbers)
+        return what(numbers)
+
+    return answer
+
+
+def test_who_has_no_seed_is_shown_the_cases_of_the_notebook_alone(capsys):
+    doubled().check(otherwise(lambda numbers: numbers * 0))
+    assert capsys.readouterr().out == "✓ Double: 5 of 5 points\n"
+
+
+def leaks(numbers):
+    raise ValueError(f"the secret is {numbers}")
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        (lambda numbers: numbers * 3, "value"),
+        (lambda numbers: numbers[None], "shape"),
+        (lambda numbers: numbers + np.nan, "nan"),
+        (str, "type"),
+        (leaks, "exception"),
+        (
+            lambda numbers: np.multiply(numbers, 2, out=numbers),
+            "input changed",
+        ),
+    ],
+)
+def test_the_message_quotes_nothing_of_a_case_that_was_drawn(
+    what, kind, monkeypatch
+):
+    messages = set()
+    for seed in SEEDS:
+        monkeypatch.setattr(Exercise, "secret_seed", seed)
+        diagnosis = doubled().diagnose(otherwise(what))
+        assert diagnosis.kind == kind
+        assert diagnosis.mistake is None
+        messages.add(diagnosis.message)
+    [message] = messages
+    title, *lines = message.splitlines()
+    assert title == "✗ Double"
+    assert "Right on the cases of the notebook, wrong on others:" in lines[0]
+    assert not any(sign.isdigit() for sign in message)
+    assert "secret" not in message
+
+
+def test_a_known_mistake_is_named_on_a_case_that_was_drawn(monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", 1)
+    exercise = doubled()
+    with pytest.raises(WrongAnswer) as caught:
+        exercise.check(otherwise(lambda numbers: numbers * numbers))
+    assert exercise.earned == 0
+    lines = str(caught.value).splitlines()
+    assert len(lines) <= 8
+    assert lines[-3:] == [
+        "  On those it looks like a known mistake: squared instead of "
+        "doubled.",
+        "  You multiply each number by itself.",
+        "  Look again: the definition of double.",
+    ]
+
+
+def test_what_is_forbidden_is_forbidden_there_too(monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", 1)
+    exercise = doubled(forbidden=["numpy.square"])
+    diagnosis = exercise.diagnose(otherwise(lambda n: np.square(n) / n * 2))
+    assert diagnosis.kind == "forbidden"
+    assert "calls what is taken away" in diagnosis.message
+
+
+# -- how they are drawn ------------------------------------------------------
+
+
+def test_sizes_are_drawn_by_name_and_in_their_ranges():
+    drawn = []
+
+    def make(name, **sizes):
+        drawn.append(sizes)
+        return Case(name, ())
+
+    fresh = anew(
+        make,
+        times=40,
+        S=(2, 5),
+        lengths="S",
+        scale=(0.5, 2.0),
+        kind=["a", "b"],
+        twice=lambda random, before: 2 * before["S"],
+        fixed=None,
+    )
+    assert len(list(fresh(7))) == 40
+    assert {sizes["S"] for sizes in drawn} == {2, 3, 4, 5}
+    assert {sizes["kind"] for sizes in drawn} == {"a", "b"}
+    assert len({sizes["seed"] for sizes in drawn}) == 40
+    for sizes in drawn:
+        assert 0.5 <= sizes["scale"] <= 2.0
+        assert 0 < max(sizes["lengths"]) <= sizes["S"]
+        assert sizes["twice"] == 2 * sizes["S"]
+        assert sizes["fixed"] is None
+
+
+def test_some_sentences_are_empty_but_never_all():
+    random = np.random.default_rng(0)
+    drawn = [lengths(random, 3) for _ in range(200)]
+    assert any(0 in found for found in drawn)
+    assert all(max(found) > 0 for found in drawn)
+    assert {len(found) for found in drawn} == {1, 2, 3, 4}
+
+
+def test_a_tie_that_rounding_could_turn_is_left_out(monkeypatch):
+    """Of two scores that differ in the eighth digit either may be best."""
+    monkeypatch.setattr(Exercise, "secret_seed", 1)
+    apart = Case("apart", (np.array([1.0, 2.0]),))
+    near = Case("near", (np.array([1.0, 1.0 + 1e-8]),))
+    exercise = Exercise(
+        "00-best", "The best", 1, lambda s: int(s.argmax()), [apart],
+        fresh=lambda seed: [near, apart],
+    )  # fmt: skip
+    assert exercise.fresh_cases() == (apart,)
+
+
+def test_the_cases_of_a_seed_are_drawn_and_answered_once(monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", 1)
+    calls = []
+
+    def reference(numbers):
+        calls.append(numbers)
+        return double(numbers)
+
+    exercise = doubled()
+    exercise.reference = reference
+    exercise.diagnose(double)
+    calls.clear()
+    exercise.diagnose(double)
+    assert len(calls) == len(exercise.cases)
+
+
+def test_the_checks_of_chapter_00_draw_without_torch():
+    cases = soft_lookup.EXERCISES["00-top-k-lookup"].fresh(5)
+    assert all(isinstance(c.arguments[0], np.ndarray) for c in cases)
