@@ -40,7 +40,10 @@ from attnbook.grading.places import (
 
 LARGEST_INSIDE = 64_000_000  # bytes of a zip within a zip
 _MOST_IN_CLASS = 100_000  # files in the zip of a class
-_LONGEST_LIST = 16_000_000  # bytes of the list of files
+
+# Bytes of the list of files, of which fifty become a kilobyte of memory.
+_LONGEST_LIST = 16_000_000
+_LONGEST_LIST_INSIDE = 3_000_000
 
 _UNIX = 3  # the system whose modes stand in a zip
 _DAMAGE = (
@@ -81,7 +84,8 @@ class MemberPlace:
             raise too_large(self.name, information.file_size, limit)
         try:
             with opened.open(information) as file:
-                return file.read(limit + 1)
+                # What a thousand bytes claim to be is not unpacked further.
+                return file.read(information.file_size + 1)
         except _DAMAGE as error:
             raise UnusableError(
                 f"{self.name} is damaged in its zip ({readable(str(error))})."
@@ -118,7 +122,7 @@ def contents(
     entries = []
     for number, information in enumerate(files):
         path, reason = _path(information)
-        if not path or any(is_litter(part) for part in path):
+        if not path or _is_litter((*parts, *path), information.is_dir()):
             continue
         if information.is_dir():
             entries.append(Entry((*parts, *path), is_folder=True))
@@ -135,6 +139,14 @@ def contents(
             )
         )
     return entries
+
+
+def _is_litter(path: tuple[str, ...], is_folder: bool) -> bool:
+    last = len(path) - 1
+    return any(
+        is_litter(part, depth, depth < last or is_folder)
+        for depth, part in enumerate(path)
+    )
 
 
 def _path(information: zipfile.ZipInfo) -> tuple[tuple[str, ...], str]:
@@ -220,23 +232,19 @@ def _time(information: zipfile.ZipInfo) -> datetime | None:
 
 class _FileReader(io.FileIO):
     def read(self, size: int | None = -1) -> bytes:
-        _refuse_long(size)
+        _refuse_long(size, _LONGEST_LIST)
         return super().read(size)
 
 
 class _BytesReader(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
-        _refuse_long(size)
+        _refuse_long(size, _LONGEST_LIST_INSIDE)
         return super().read(size)
 
 
-def _refuse_long(size: int | None) -> None:
-    """Refuse what only a list of a million files asks for.
-
-    The list is read in one piece, and a thousand bytes of memory are spent
-    on each fifty.
-    """
-    if size is not None and size > _LONGEST_LIST:
+def _refuse_long(size: int | None, longest: int) -> None:
+    """Refuse to read a long list, the one thing that is read in one piece."""
+    if size is not None and size > longest:
         raise zipfile.BadZipFile("its list of files is too long")
 
 

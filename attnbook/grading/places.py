@@ -22,9 +22,21 @@ from attnbook.grading.notebook import UnusableError
 MOST_FILES = 10_000  # looked at in the folder of one student
 _DEEPEST = 20  # folders within folders
 
-# Folders that programs make, with nothing in them that is handed in.
-_MADE = {"__macosx", "__pycache__", "node_modules", "site-packages"}
-_LITTER = {"thumbs.db", "desktop.ini"}
+# What programs leave behind, with nothing in it that is handed in.
+_LEFT_BEHIND = {
+    ".ds_store",
+    ".git",
+    ".github",
+    ".idea",
+    ".ipynb_checkpoints",
+    ".vscode",
+    "__macosx",
+    "__pycache__",
+    "desktop.ini",
+    "node_modules",
+    "site-packages",
+    "thumbs.db",
+}
 
 
 class Place(Protocol):
@@ -145,10 +157,18 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f}".removesuffix(".0") + " MB"
 
 
-def is_litter(name: str) -> bool:
-    """Whether a system made the file or folder, and no student."""
+def is_litter(name: str, depth: int, is_folder: bool) -> bool:
+    """Whether a program left the file or folder behind, and no student.
+
+    At the top, depth 0, a name may be a student's: there a folder whose
+    name begins with a dot is looked into.
+    """
     lower = name.casefold()
-    return lower.startswith(".") or lower in _MADE or lower in _LITTER
+    return (
+        lower in _LEFT_BEHIND
+        or lower.startswith("._")
+        or (is_folder and depth > 0 and lower.startswith("."))
+    )
 
 
 def walk(root: Path) -> list[Entry]:
@@ -199,7 +219,7 @@ def _walk(found: os.DirEntry, parts: tuple[str, ...]) -> Iterator[Entry]:
     if found.name == ".git" and kind == stat.S_IFDIR:
         yield Entry(parts, is_folder=True)
         return
-    if is_litter(found.name):
+    if is_litter(found.name, len(parts) - 1, kind == stat.S_IFDIR):
         return
     if kind == stat.S_IFREG:
         try:
