@@ -20,7 +20,6 @@
 #   06-transformer             20 points
 #
 # Made by `python -m attnbook.grading systems`.
-import os
 from pathlib import Path
 
 c = get_config()  # noqa: F821
@@ -41,7 +40,3 @@ c.OverwriteCells.add_missing_cells = True
 # Seconds for each cell, as the course's own grader allows.
 c.ExecutePreprocessor.timeout = 60
 c.ExecutePreprocessor.startup_timeout = 120
-
-# nbgrader gives no points to a graded cell that prints to stderr, and a
-# warning of a library does that. The kernel inherits this.
-os.environ["PYTHONWARNINGS"] = "ignore"
