@@ -7,6 +7,9 @@ PIP_ARGS  ?=
 SOLUTIONS ?= 1
 PORT      ?= 8000
 NB        ?=
+CLASS     ?=
+EXERCISE  ?=
+GRADES    ?= grades
 URL       ?=
 ARGS      ?=
 
@@ -14,16 +17,18 @@ RUN  := $(VENV)/bin/python
 BOOK := $(VENV)/.book-ready
 TEST := $(VENV)/.test-ready
 NODE := $(VENV)/.node-ready
+OTTER := $(VENV)/otter
 OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve epub test grade release notebooks address lint \
-        format explorers experiments bench clean distclean setup
+.PHONY: help book serve epub test grade grade-class release notebooks \
+        address lint format explorers experiments teaching bench \
+        bench-grading clean distclean setup
 .DELETE_ON_ERROR:
 
 help: ## list the commands
 	@echo "make …"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) \
 	  | awk -F'|' '{ printf "  %-13s %s\n", $$1, $$2 }'
 	@echo
 	@echo "PIP_ARGS=…  is passed to pip, e.g. for an index with CPU builds"
@@ -104,6 +109,10 @@ release: $(TEST) ## make exercises/ from solutions/
 address: $(BOOK) ## set the repository's address everywhere (URL=https://…)
 	$(RUN) -m book.address $(if $(URL),--set $(URL))
 
+teaching: $(TEST) ## make the example class and the files for other systems
+	$(RUN) -m teaching.example_class
+	$(RUN) -m attnbook.grading systems
+
 explorers: ## bundle the explorers' modules (needs Node)
 	npm ci
 	npm run build
@@ -130,8 +139,30 @@ grade: $(TEST) ## grade a notebook: make grade NB=exercises/00-soft-lookup.ipynb
 	  exit 2; }
 	$(RUN) -m attnbook.grading "$(NB)" $(ARGS)
 
+grade-class: $(TEST) ## grade a class: make grade-class CLASS=… EXERCISE=… GRADES=…
+	@test -n "$(CLASS)" -a -n "$(EXERCISE)" || { \
+	  echo "Which submissions of which exercise? make grade-class" \
+	    "CLASS=teaching/example-class/submissions" \
+	    "EXERCISE=03-scaled-dot-product GRADES=grades" >&2; \
+	  exit 2; }
+	$(RUN) -m attnbook.grading class "$(CLASS)" --exercise "$(EXERCISE)" \
+	  --out "$(GRADES)" $(ARGS)
+
 bench: $(TEST) ## measure: PyTorch beside us, chapters, pages, grading
 	$(RUN) -m benchmarks $(ARGS)
+
+# Otter asks for other versions of packages than the book: it gets an
+# environment of its own, which looks for the rest in ours.
+$(OTTER): $(TEST)
+	$(RUN) -m venv $@
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$($@/bin/python -c \
+	    'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
+	$@/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  'otter-grader[grading]==7.0.0'
+
+bench-grading: $(TEST) $(OTTER) ## measure graders side by side (long)
+	$(RUN) -m benchmarks.class_grading --otter $(OTTER)/bin/python $(ARGS)
 
 clean: ## delete what was built, keep the environment
 	rm -rf _build build .pytest_cache .ruff_cache .test-results *.egg-info

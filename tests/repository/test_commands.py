@@ -16,6 +16,7 @@ GUIDES = ("README.md", "CONTRIBUTING.md")
 LISTED = {
     "address",
     "bench",
+    "bench-grading",
     "book",
     "clean",
     "epub",
@@ -23,11 +24,13 @@ LISTED = {
     "explorers",
     "format",
     "grade",
+    "grade-class",
     "help",
     "lint",
     "notebooks",
     "release",
     "serve",
+    "teaching",
     "test",
 }
 
