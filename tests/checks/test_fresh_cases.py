@@ -10,7 +10,7 @@ from attnbook.checks import scaled_dot_product, soft_lookup
 from attnbook.checks.exercise import Case, Exercise, Mistake, WrongAnswer
 from attnbook.checks.fresh_cases import anew, lengths
 
-SEEDS = (3, 2**62 + 1, 2**127 + 5)
+SEEDS = (3, 2**127 + 5)
 
 
 @pytest.fixture(autouse=True)
@@ -52,25 +52,27 @@ def test_an_answer_by_heart_passes_alone_and_fails_where_points_are_given(
 ):
     if exercise.fresh is None:
         return  # the test before the last says which these are
-    assert exercise.diagnose(by_heart(exercise)) is None
+    make = by_heart(exercise)
+    assert exercise.diagnose(make()) is None
     for seed in SEEDS:
-        monkeypatch.setattr(Exercise, "secret_seed", None)
-        answer = by_heart(exercise)
         monkeypatch.setattr(Exercise, "secret_seed", seed)
-        diagnosis = exercise.diagnose(answer)
+        diagnosis = exercise.diagnose(make())
         assert diagnosis is not None, "zeros are taken for right"
         assert "Right on the cases of the notebook" in diagnosis.message
 
 
 def by_heart(exercise):
-    """An answer that is right on what it has seen alone, and else zero."""
+    """Return what makes answers that are right on known inputs alone.
+
+    On all others they are zero.
+    """
     seen = set()
     if exercise is scaled_dot_product.EXERCISES["03-judge"]:
-        return by_count(exercise)
+        return partial(by_count, exercise)
     if isinstance(exercise.reference, type):
         recording = class_by_heart(exercise.reference, seen, is_open=True)
         assert exercise.diagnose(recording) is None
-        return class_by_heart(exercise.reference, seen, is_open=False)
+        return partial(class_by_heart, exercise.reference, seen, is_open=False)
 
     def recording(*arguments, **keywords):
         seen.add(fingerprint((arguments, keywords)))
@@ -82,7 +84,7 @@ def by_heart(exercise):
         return found if is_known else zeroed(found)
 
     assert exercise.diagnose(recording) is None
-    return answer
+    return lambda: answer
 
 
 def by_count(exercise):
