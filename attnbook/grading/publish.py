@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,11 @@ class Options:
     rule: dict[str, Any] = field(default_factory=dict)  # members of Policy
 
 
+# What a person changes in an exercise of the gradebook before the grades are
+# published; it says whether it did.
+Change = Callable[[gradebook.Book, Sequence[Grade]], bool]
+
+
 @dataclass(frozen=True)
 class Published:
     """What was published."""
@@ -63,6 +68,7 @@ class Published:
     grades: tuple[Grade, ...]
     page: Path
     database: str  # without its password
+    is_changed: bool = False  # by a person
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -165,8 +171,13 @@ def _read(reader: Any) -> Any:
     return read
 
 
-def publish(out: Path, options: Options | None = None) -> Published:
+def publish(
+    out: Path, options: Options | None = None, change: Change | None = None
+) -> Published:
     """Publish the results below a folder.
+
+    ``change`` may change marks in the gradebook before; it is called for
+    each exercise.
 
     Raises
     ------
@@ -176,7 +187,7 @@ def publish(out: Path, options: Options | None = None) -> Published:
     """
     options = options or Options()
     try:
-        return _publish(out, options)
+        return _publish(out, options, change)
     except (
         gradebook.GradebookError,
         results.ResultError,
@@ -189,7 +200,7 @@ def publish(out: Path, options: Options | None = None) -> Published:
         ) from None
 
 
-def _publish(out: Path, options: Options) -> Published:
+def _publish(out: Path, options: Options, change: Change | None) -> Published:
     graded = results.load_all(out)
     if not graded:
         raise PublishError(
@@ -208,15 +219,15 @@ def _publish(out: Path, options: Options) -> Published:
     _write(out / "publish.json", json.dumps(settings, indent=1) + "\n")
     ids = gradebook.student_ids(sorted({one.student for one in graded}))
     grades: list[Grade] = []
+    is_changed = False
     with gradebook.opened(url) as book:
         for exercise in exercises:
             own = [one for one in graded if one.exercise == exercise.name]
             recorded = gradebook.record(book, exercise, own, ids)
-            marks = recorded.marks()
-            made = [
-                grade_of(one, exercise, marks.get(one.student, {}))
-                for one in own
-            ]
+            made = _grades(recorded, own)
+            if change and change(recorded, made):
+                is_changed = True
+                made = _grades(recorded, own)
             recorded.charge(made)
             grades += made
     grades.sort(key=lambda grade: (grade.student, grade.exercise.name))
@@ -225,7 +236,16 @@ def _publish(out: Path, options: Options) -> Published:
         tuple(grades),
         out / "index.html",
         url.render_as_string(hide_password=True),
+        is_changed,
     )
+
+
+def _grades(book: gradebook.Book, graded: Sequence[Graded]) -> list[Grade]:
+    marks = book.marks()
+    return [
+        grade_of(one, book.exercise, marks.get(one.student, {}))
+        for one in graded
+    ]
 
 
 def exercises_of(
