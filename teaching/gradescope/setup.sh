@@ -18,7 +18,8 @@ apt-get update -q
 apt-get install -q -y --no-install-recommends git python3 python3-venv
 python=python3
 # Ubuntu 22.04 has an older Python by default, and this one beside it.
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+oldest='(3, 11)'
+if ! python3 -c "import sys; sys.exit(sys.version_info < $oldest)"; then
   apt-get install -q -y --no-install-recommends \
     python3.11 python3.11-venv
   python=python3.11

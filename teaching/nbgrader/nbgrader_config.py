@@ -1,8 +1,9 @@
 # The configuration of an nbgrader course with the exercises of
-# https://github.com/OWNER/attention-from-scratch. nbgrader runs student
-# code with your rights and in one process with the checks: treat its scores
-# as feedback. The grade of record is your own run of the class grader, whose
-# gradebook nbgrader's formgrader shows.
+# https://github.com/OWNER/attention-from-scratch
+#
+# nbgrader runs student code with your rights, in one process with the checks:
+# take its scores as feedback. The grade of record is your own run of the class
+# grader, whose gradebook nbgrader's formgrader shows too.
 #
 # Lay the course out once, in the checkout of attention-from-scratch:
 #   python -m attnbook.grading systems --nbgrader-course COURSE
