@@ -168,3 +168,37 @@ def fresh(course, tmp_path_factory):
 def learner(fresh):
     """Return a learner's fresh copy of the first made-up chapter."""
     return fresh()
+
+
+# -- the sandbox, where a machine has one ---------------------------------
+
+_WITHOUT_SANDBOX: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """Require the sandbox; count the tests that go without it."""
+    from attnbook.grading.sandbox import support
+
+    found = support()
+    if not found.ok:
+        pytest.skip(f"the sandbox cannot run here: {found.reason}")
+    return found
+
+
+def pytest_runtest_logreport(report):
+    """Remember the tests that were skipped for want of a sandbox."""
+    if report.skipped and "the sandbox cannot run here" in str(
+        report.longrepr
+    ):
+        _WITHOUT_SANDBOX.append(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests did not run because the sandbox cannot."""
+    if _WITHOUT_SANDBOX:
+        terminalreporter.section("the sandbox cannot run here", red=True)
+        terminalreporter.write_line(
+            f"{len(_WITHOUT_SANDBOX)} tests of it were NOT run; nothing is "
+            "known of whether hostile code is held here."
+        )

@@ -1,0 +1,198 @@
+"""Hostile notebooks, graded as a class is: what they get, and what got out.
+
+Each kind of :mod:`attnbook.grading.hostile` is one test. Where the sandbox
+cannot run, they are skipped and counted at the end of the session, and one
+test fails where ``CI`` is set.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnbook.grading.hostile import FAMILIES, NOTEBOOKS, Kind, Traps
+from attnbook.grading.hostile.kind import EARNED
+from attnbook.grading.hostile.trying import Outcome, attempt, text_of
+from attnbook.grading.limits import Limits
+from attnbook.grading.release import known_releases
+from attnbook.grading.report import Report, Result, as_html, as_json
+
+ROOT = Path(__file__).parents[2]
+EXERCISES = ROOT / "exercises"
+
+# Enough for an honest answer; many kinds use up all that they are given.
+LIMITS = Limits(
+    wall=2.0, total=10.0, cpu=10.0, memory=512.0, disk=16.0, output=0.5
+)
+
+_HONEST = {
+    name: Kind("honest", "Answers an exercise.", exercise=name)
+    for name in EARNED
+}
+
+
+@pytest.fixture(scope="module")
+def releases():
+    return known_releases(EXERCISES, Path("hostile.ipynb"))[0]
+
+
+@pytest.fixture(scope="module")
+def traps():
+    with Traps(EXERCISES) as traps:
+        yield traps
+
+
+@pytest.fixture(scope="module")
+def examine(sandbox, releases, traps):
+    """Return what grades a kind, with one examiner for each exercise."""
+    from attnbook.grading.apart import Examiner
+
+    kept = {}
+
+    def examine(kind):
+        if kind.exercise not in kept:
+            for examiner in kept.values():
+                examiner.close()
+            kept.clear()
+            examiner = Examiner(releases[kind.exercise], LIMITS, "bubblewrap")
+            kept[kind.exercise] = examiner
+            honest = _HONEST[kind.exercise]
+            first = attempt(honest, releases[kind.exercise], examiner, traps)
+            assert first.report.points == sum(honest.earned.values())
+            traps.expect_processes()
+        return attempt(
+            kind, releases[kind.exercise], kept[kind.exercise], traps
+        )
+
+    yield examine
+    for examiner in kept.values():
+        examiner.close()
+
+
+def _by_exercise():
+    kinds = sorted(NOTEBOOKS.values(), key=lambda kind: kind.exercise)
+    return [pytest.param(kind, id=kind.name) for kind in kinds]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", _by_exercise())
+def test_a_hostile_notebook_gets_what_it_deserves(kind, examine):
+    outcome = examine(kind)
+    assert outcome.faults == []
+    assert outcome.report.isolation == "bubblewrap"
+
+
+def test_this_machine_can_run_the_sandbox():
+    from attnbook.grading.sandbox import support
+
+    found = support()
+    if not found.ok and not os.environ.get("CI"):
+        pytest.skip(f"the sandbox cannot run here: {found.reason}")
+    assert found.ok, " ".join([found.reason, *found.ways_out])
+
+
+def test_the_corpus_is_as_large_as_it_is_said_to_be():
+    assert len(NOTEBOOKS) == sum(map(len, FAMILIES.values()))  # no name twice
+    assert len(NOTEBOOKS) >= 100
+    for kind in NOTEBOOKS.values():
+        assert kind.tries.endswith(".")
+        assert "__" not in kind.name
+
+
+# -- that the tests can fail -------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unprotected(releases, traps):
+    """Return what grades a kind without the sandbox."""
+    from attnbook.grading.apart import Examiner
+
+    release = releases["03-scaled-dot-product"]
+    with Examiner(release, LIMITS, "none") as examiner:
+        attempt(_HONEST[release.name], release, examiner, traps)
+        traps.expect_processes()
+        yield lambda kind: attempt(kind, release, examiner, traps)
+
+
+@pytest.mark.parametrize(
+    ("name", "effect"),
+    [
+        ("files in shared places", "file"),
+        ("files at home", "file"),
+        ("TCP connection", "connection"),
+        ("UDP and names", "connection"),
+        ("abstract socket", "connection"),
+        ("written gradebook", "gradebook"),
+        ("daemon", "process"),
+    ],
+)
+def test_without_the_sandbox_it_would_be_noticed(name, effect, unprotected):
+    outcome = unprotected(NOTEBOOKS[name])
+    assert effect in outcome.effects
+    assert outcome.faults
+
+
+def test_even_without_the_sandbox_the_verdict_is_made_elsewhere(
+    unprotected,
+):
+    for name in ("patched differences", "patched Exercise", "patched check"):
+        outcome = unprotected(NOTEBOOKS[name])
+        assert outcome.report.points == sum(outcome.kind.earned.values())
+        assert outcome.report.isolation == "none"
+
+
+def test_points_and_words_that_differ_are_faults():
+    kind = Kind(
+        "k",
+        "Tries.",
+        deserves={"one": 2.0},
+        reports=("restored",),
+        conceals=("secret",),
+    )
+
+    def outcome(points, note, **effects):
+        result = Result("one", "One", points, 4, "failed", "", 0.0)
+        report = Report(notebook="n", results=(result,), notes=(note,))
+        return Outcome(kind, report, effects, 0.0)
+
+    assert outcome(2, "It was restored.").faults == []
+    assert "got 4 points" in outcome(4, "restored").faults[0]
+    assert "does not say" in outcome(2, "").faults[0]
+    assert "holds 'secret'" in outcome(2, "restored secret").faults[0]
+    assert outcome(2, "restored", file=["x was left"]).faults == ["x was left"]
+
+
+def test_the_traps_notice_what_they_are_for(tmp_path):
+    (tmp_path / "exercises").mkdir()
+    with Traps(tmp_path / "exercises") as traps:
+        assert traps.effects() == {}
+        Path("/tmp", f"{traps.token}-x").touch()
+        traps.gradebook.write_bytes(b"other")
+        socket.create_connection(("127.0.0.1", traps.port)).close()
+        sleeper = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(60)"]
+        )
+        try:
+            effects = traps.effects()
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+        assert set(effects) == {"file", "process", "connection", "gradebook"}
+        assert not Path("/tmp", f"{traps.token}-x").exists()
+
+
+# -- how a report is shown ---------------------------------------------------
+
+
+def test_a_hostile_text_does_no_harm_where_it_is_shown(examine):
+    report = examine(NOTEBOOKS["hostile exception text"]).report
+    page = as_html(report)
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "alert(1)" in text_of(report)  # it is there to be read
+    document = as_json(report)
+    assert "\x1b" not in page + document
+    document.encode("utf-8")
