@@ -32,14 +32,20 @@ def is_notebook(name: str) -> bool:
     return _NOTEBOOK.fullmatch(name) is not None
 
 
+# What is handed in by mistake, in the place of a notebook.
+_MISTAKEN = re.compile(
+    r".*\.(?:json|py|html?|tar|t?gz|bz2|xz|rar|7z)", re.IGNORECASE | re.DOTALL
+)
+_ENDING = re.compile(
+    r"(?:\.(?:ipynb|txt|zip|json|py|html?|tar|t?gz|bz2|xz|rar|7z))+"
+    r"(?: ?\(\d+\))?$",
+    re.IGNORECASE,
+)
+
+
 def stem(name: str) -> str:
-    """Return the name of a notebook or zip without what it ends in."""
-    return re.sub(
-        r"(?:\.ipynb|\.txt|\.json|\.zip)+(?: ?\(\d+\))?$",
-        "",
-        name,
-        flags=re.IGNORECASE,
-    )
+    """Return the name of what was handed in without what it ends in."""
+    return _ENDING.sub("", name)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -102,6 +108,8 @@ class Groups:
                 f"Left out, as they are no notebooks: {listed(self._others)}."
             )
         self._set_apart()
+        for kind in ("moodle_id", "canvas_id"):
+            self._refuse_doubles(kind)
 
     def __iter__(self):
         return iter(self._by_student.values())
@@ -259,6 +267,26 @@ class Groups:
                 f"students: {listed([group.label for group in groups])}."
             )
 
+    def _refuse_doubles(self, kind: str) -> None:
+        """Take away a number that two students have.
+
+        Canvas lets users choose their names, and one who is called "x_12"
+        has files that look like those of user 12.
+        """
+        owners: dict[str, list[Group]] = {}
+        for group in self:
+            if kind in group.identifiers:
+                owners.setdefault(group.identifiers[kind], []).append(group)
+        for number, groups in owners.items():
+            if len(groups) == 1:
+                continue
+            for group in groups:
+                del group.identifiers[kind]
+            self.notes.append(
+                f"These have one number, {number}, and so none in the tables "
+                f"to import: {listed([group.label for group in groups])}."
+            )
+
 
 def _is_folder(below: list[Entry]) -> bool:
     return below[0].is_folder or len(below[0].parts) > 1
@@ -270,6 +298,7 @@ def _is_work(top: str, below: list[Entry]) -> bool:
         _is_folder(below)
         or is_notebook(top)
         or is_zip(top)
+        or _MISTAKEN.fullmatch(top) is not None
         # A link in the place of a student's folder.
         or (bool(below[0].reason) and "." not in top)
     )

@@ -43,7 +43,12 @@ from pathlib import Path
 from attnbook.grading.archives import contents, is_zip
 from attnbook.grading.by_student import Groups, is_notebook, listed
 from attnbook.grading.choosing import choose
-from attnbook.grading.file_names import natural, readable
+from attnbook.grading.file_names import (
+    from_canvas,
+    from_moodle,
+    natural,
+    readable,
+)
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.places import Entry, FilePlace, Place, walk
 from attnbook.grading.release import Release, known_releases
@@ -166,7 +171,8 @@ def find(
             f"{readable(str(path))} cannot be read: "
             f"{getattr(error, 'strerror', None) or error}. Is the path right?"
         ) from None
-    groups = Groups(_entries(root), root, releases)
+    root, entries = _entries(root)
+    groups = Groups(entries, root, releases)
     notes = list(groups.notes)
     submissions = []
     for group in groups:
@@ -198,19 +204,37 @@ def find(
     )
 
 
-def _entries(root: Path) -> list[Entry]:
-    if root.is_dir():
-        return walk(root)
+def _entries(root: Path) -> tuple[Path, list[Entry]]:
+    """Return what there is, and the folder or file that it is in."""
     place = FilePlace(str(root))
+    if root.is_dir():
+        entries = walk(root)
+        if len(entries) == 1 and is_zip(entries[0].name):
+            return _download(root / entries[0].name) or (root, entries)
+        return root, entries
     if is_zip(root.name):
-        return contents(place)
+        return root, contents(place)
     if is_notebook(root.name):
         time = datetime.fromtimestamp(root.stat().st_mtime, UTC)
-        return [Entry((root.name,), place, time)]
+        return root, [Entry((root.name,), place, time)]
     raise UnusableError(
         f"{readable(root.name)} is neither a folder nor a zip nor a notebook. "
         "Give the folder or zip of the submissions."
     )
+
+
+def _download(path: Path) -> tuple[Path, list[Entry]] | None:
+    """Look into a zip that is alone in the folder that was given.
+
+    It may be one student's, or the class's as it was downloaded.
+    """
+    try:
+        entries = contents(FilePlace(str(path)))
+    except UnusableError:
+        return None
+    tops = {entry.parts[0] for entry in entries}
+    is_of_class = any(from_moodle(top) or from_canvas(top) for top in tops)
+    return (path, entries) if is_of_class else None
 
 
 # -- times of the teacher's own ----------------------------------------------

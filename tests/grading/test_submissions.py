@@ -12,6 +12,7 @@ import subprocess
 import tracemalloc
 import unicodedata
 import zipfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import layouts
@@ -147,6 +148,15 @@ def test_an_unpacked_download_is_known_as_well(tmp_path, toy, found_in):
         assert students(found) == layouts.labels(layout, notebooks)
         # They were changed when they were unpacked, not when handed in.
         assert {one.received for one in found.submissions} == {None}
+
+
+def test_a_download_alone_in_its_folder_is_found(tmp_path, toy, found_in):
+    for layout in ("moodle-zip", "moodle-flat-zip", "canvas-zip"):
+        notebooks = {"student-1": toy(1), "student-2": toy(2)}
+        path = layouts.make(layout, tmp_path / layout, notebooks, "00-toy")
+        found = found_in(path.parent)
+        assert students(found) == layouts.labels(layout, notebooks)
+        assert found == replace(found_in(path), path=str(path.parent))
 
 
 def test_one_notebook_is_a_class_of_one(tmp_path, toy, found_in):
@@ -364,6 +374,20 @@ def test_a_file_that_does_not_fit_the_layout_is_not_lost(toy, in_zip):
     assert "by mail.ipynb is not named as Canvas" in found.notes[0]
 
 
+def test_a_number_that_two_have_is_nobodys(toy, in_zip):
+    found = in_zip({
+        "studentone_101_9001_00-toy.ipynb": toy("one"),
+        "studenttwo_101_102_9002_00-toy.ipynb": toy("called two_101"),
+        "studentthree_103_9003_00-toy.ipynb": toy("three"),
+    })  # fmt: skip
+    assert [one.identifiers for one in found.submissions] == [
+        {},
+        {"canvas_id": "103"},
+        {},
+    ]
+    assert "one number, 101" in found.notes[0]
+
+
 # -- repositories ------------------------------------------------------------
 
 
@@ -523,6 +547,17 @@ def test_a_head_that_leads_elsewhere_is_no_commit(
 
 
 # -- notebooks named by student ----------------------------------------------
+
+
+def test_who_handed_in_something_else_is_not_lost(tmp_path, toy, found_in):
+    layouts.write(tmp_path / "student-01.ipynb", toy())
+    layouts.write(tmp_path / "student-02.tar.gz", b"\x1f\x8b")
+    layouts.write(tmp_path / "student-03.html", b"<p>")
+    layouts.write(tmp_path / "roster.csv", b"student\n")
+    found = found_in(tmp_path)
+    assert students(found) == ["student-01", "student-02", "student-03"]
+    assert "student-02.tar.gz" in refusal(found.submissions[1])
+    assert found.notes == ("Left out, as they are no notebooks: roster.csv.",)
 
 
 def test_the_name_of_the_exercise_is_taken_out_of_the_students(
