@@ -12,7 +12,6 @@ from itertools import combinations
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from attnbook.checks.exercise import (
@@ -26,6 +25,7 @@ from attnbook.checks.fresh_cases import anew, lengths
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
+from attnbook.checks.watching import kept_for_backward, largest_tensor
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -1199,22 +1199,6 @@ def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
 _LARGE = _chunked_case("", [48, 30], 48, 48, 5, 6, 4, 64, 4, seed=39)
 
 
-class _Largest(TorchFunctionMode):
-    """Notes the entries of the largest tensor that a function returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries = 0
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):
-            storage = result.untyped_storage().nbytes()
-            held = storage // result.element_size()
-            self.entries = max(self.entries, min(result.numel(), held))
-        return result
-
-
 def _leaves(case):
     return [
         x.clone().requires_grad_()
@@ -1225,27 +1209,20 @@ def _leaves(case):
 
 
 def _forms_no_whole_tensor(answer):
-    with _Largest() as largest:
+    with largest_tensor(answer) as largest:
         answer(*_leaves(_LARGE))
     query, key, *_, v, _ = _LARGE.arguments
     B, T, S, d_a = len(query), query.shape[1], key.shape[1], len(v)
-    return largest.entries < B * T * S * d_a / 4
+    return largest.amount < B * T * S * d_a / 4
 
 
 def _keeps_no_whole_tensor(answer):
-    kept = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+    with kept_for_backward(answer) as kept:
         result = answer(*_leaves(_LARGE))
     query, key, *_, v, _ = _LARGE.arguments
     hidden = 4 * len(query) * query.shape[1] * key.shape[1] * len(v)
     del result
-    return sum(kept.values()) < hidden / 4
+    return kept.amount < hidden / 4
 
 
 _CHUNKED = Exercise(

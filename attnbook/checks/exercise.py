@@ -46,8 +46,7 @@ from attnbook.checks.comparison import (
 from attnbook.checks.conditions import (
     TakenAwayError,
     has_loop,
-    same_chance,
-    taken_away,
+    trial,
 )
 
 __all__ = [
@@ -81,7 +80,12 @@ _LONGEST_QUOTE = 200  # characters of the learner's own exception
 
 
 class WrongAnswer(AssertionError):  # noqa: N818, it is read as a sentence
-    """Raised by a check; its text is what the learner reads."""
+    """Raised by a check; its text is what the learner reads.
+
+    ``mistake`` is the name of the known mistake that the answer makes.
+    """
+
+    mistake: str = ""
 
     def _render_traceback_(self) -> list[str]:
         """Show the message alone in a notebook, not the check's frames."""
@@ -284,7 +288,9 @@ class Exercise:
         except WrongAnswer as error:
             raise error.with_traceback(None) from None
         if diagnosis is not None:
-            raise WrongAnswer(diagnosis.message)
+            error = WrongAnswer(diagnosis.message)
+            error.mistake = diagnosis.mistake or ""
+            raise error
         self.earned = self.points
         print(f"✓ {self.title}: {self.points} of {_points(self.points)}")
 
@@ -361,7 +367,7 @@ class Exercise:
         outcome = _Outcome()
         forbidden = self.forbidden if watched else ()
         try:
-            with same_chance(), taken_away(forbidden):
+            with trial(answer, forbidden):
                 outcome.output = self._call(answer, case, arguments, keywords)
             outcome.output = copy.deepcopy(detached(outcome.output))
         except WrongAnswer as error:
@@ -374,7 +380,7 @@ class Exercise:
         if not self.gradients or outcome.changed:
             return outcome
         try:
-            with same_chance(), taken_away(forbidden):
+            with trial(answer, forbidden):
                 outcome.gradients = self._gradients(answer, case)
         except Exception as error:
             outcome.error, outcome.stage = error, "gradients"
@@ -411,7 +417,7 @@ class Exercise:
     ) -> _Outcome:
         forbidden = self.forbidden if watched else ()
         try:
-            with same_chance(), taken_away(forbidden):
+            with trial(answer, forbidden):
                 return _Outcome(output=bool(property_.holds(answer)))
         except Exception as error:
             return _Outcome(error=error)
@@ -961,6 +967,9 @@ def _alike(one: Exception | None, other: Exception | None) -> bool:
 
 def _place(error: Exception) -> str:
     """Return the last line of the learner's own code in a traceback."""
+    elsewhere = getattr(error, "place_in_answer", None)
+    if isinstance(elsewhere, str):  # it was raised in another process
+        return elsewhere
     library = (
         *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
         str(Path(__file__).parents[1]),

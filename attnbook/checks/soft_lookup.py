@@ -7,7 +7,6 @@ NumPy only, so that the notebook starts fast.
 
 from __future__ import annotations
 
-import tracemalloc
 from functools import partial
 from itertools import combinations
 
@@ -23,6 +22,7 @@ from attnbook.checks.exercise import points_so_far as _points_so_far
 from attnbook.checks.fresh_cases import anew, up_to
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
+from attnbook.checks.watching import peak_memory
 from attnbook.mechanisms.soft_lookup import entropy, masked_softmax, softmax
 
 __all__ = [
@@ -1358,16 +1358,9 @@ def _builds_no_matrix(answer):
     random = np.random.default_rng(37)
     weights = softmax(random.normal(size=(4, 600)))
     upstream = random.normal(size=(4, 600))
-    tracing = tracemalloc.is_tracing()
-    if not tracing:
-        tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    tracemalloc.reset_peak()
-    answer(weights, upstream, temperature=0.9)
-    _, peak = tracemalloc.get_traced_memory()
-    if not tracing:
-        tracemalloc.stop()
-    return peak - before < 60 * weights.nbytes
+    with peak_memory(answer) as peak:
+        answer(weights, upstream, temperature=0.9)
+    return peak.amount < 60 * weights.nbytes
 
 
 _VJP = Exercise(

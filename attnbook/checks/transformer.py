@@ -12,7 +12,6 @@ from itertools import combinations
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from attnbook.checks.comparison import kind_of
 from attnbook.checks.exercise import (
@@ -27,6 +26,7 @@ from attnbook.checks.fresh_cases import anew, lengths
 from attnbook.checks.planted_bugs import bugs_left
 from attnbook.checks.predictions import Predictions
 from attnbook.checks.tensors import normal, token_mask
+from attnbook.checks.watching import products
 from attnbook.mechanisms.additive import masked_softmax
 
 __all__ = [
@@ -1395,12 +1395,12 @@ def _later_steps_cost_little(answer):
     cache = answer(*matrices, H)
     cache.read(*sources[0])
     cache.step(queries[0])
-    with FlopCounterMode(display=False) as counter:
+    with products(answer) as counted:
         for x in queries[1:]:
             cache.step(x)
     B, S, D = 2, 64, 16
     needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
-    return counter.get_total_flops() < 2 * 7 * needed
+    return counted.amount < 2 * 7 * needed
 
 
 def _two_caches_do_not_mix(answer):

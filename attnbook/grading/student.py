@@ -1,0 +1,453 @@
+"""The student's process: runs cells, and calls what they define on request.
+
+It starts when the sandbox is closed behind it and trusts nobody to keep it
+so: whatever is decided about points is decided elsewhere, in a process that
+sees of this one only the messages of :mod:`attnbook.grading.wire`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import dis
+import functools
+import importlib
+import inspect
+import io
+import os
+import random
+import signal
+import socket
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import StdinNotImplementedError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from attnbook.grading.bridge import Peer
+from attnbook.grading.measures import MEASURES
+from attnbook.grading.wire import Channel, Mark, Packer, Unpacker, WireError
+
+MOST_OUTPUT = 10_000_000  # characters; a cell that prints more is stopped
+
+
+class TakenAwayError(Exception):
+    """Raised when an answer calls what the exercise forbids."""
+
+
+class Flood(BaseException):
+    """Raised in code that prints without end."""
+
+
+def serve(connection: socket.socket) -> None:
+    """Serve the grader until it closes the connection."""
+    Student(Channel(connection)).serve_all()
+
+
+# -- the notebook -----------------------------------------------------------
+
+
+class _Silence(io.TextIOBase):
+    """Drops what is printed, and stops who prints too much."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    @property
+    def encoding(self) -> str:
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.written += len(text)
+        if self.written > MOST_OUTPUT:
+            raise Flood
+        return len(text)
+
+
+class _NoHook(DisplayHook):
+    """Keeps the value of a cell's last line, and shows it to nobody."""
+
+    def compute_format_data(self, result):
+        return {}, {}
+
+    def write_output_prompt(self):
+        pass
+
+    def write_format_data(self, format_dict, md_dict=None):
+        pass
+
+    def finish_displayhook(self):
+        pass
+
+
+class _NoPublisher(DisplayPublisher):
+    def publish(self, *arguments, **keywords):
+        pass
+
+    def clear_output(self, wait=False):
+        pass
+
+
+class _Notebook(InteractiveShell):
+    """IPython without a screen, a keyboard, a history or other programs."""
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        for name in ("pip", "conda", "mamba", "micromamba", "uv"):
+            self.register_magic_function(_nothing, "line", name)
+        for name in ("bash", "sh", "script", "system", "sx", "!"):
+            self.register_magic_function(_nothing, "line_cell", name)
+
+    def showtraceback(self, *arguments, **keywords) -> None:
+        pass
+
+    def showsyntaxerror(self, *arguments, **keywords) -> None:
+        pass
+
+    def system(self, command: str) -> None:
+        self.user_ns["_exit_code"] = 1
+
+    system_raw = system_piped = system
+
+    def getoutput(self, *arguments, **keywords) -> list:
+        return []
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        pass
+
+    def enable_matplotlib(self, gui: str | None = None) -> tuple:
+        return "agg", "agg"
+
+    def ask_exit(self) -> None:
+        os._exit(0)
+
+
+def _nothing(*arguments: str) -> None:
+    """Do nothing: no cell installs or runs other programs here."""
+
+
+_prepared: list[_Notebook] = []
+
+
+def prepare() -> None:
+    """Make the notebook of the first student, ahead of the fork."""
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    settings.InteractiveShell.colors = "nocolor"
+    settings.InteractiveShell.cache_size = 0
+    settings.InteractiveShell.displayhook_class = _NoHook
+    settings.InteractiveShell.display_pub_class = _NoPublisher
+    shell = _Notebook.instance(config=settings)
+    shell.loop_runner_map["asyncio"] = (_without_selector, True)
+    _prepared.append(shell)
+
+
+def _without_selector(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _no_input(*arguments: object) -> str:
+    raise StdinNotImplementedError(
+        "raw_input was called, but this frontend does not support input "
+        "requests."
+    )
+
+
+# -- the process ------------------------------------------------------------
+
+
+class Student(Peer):
+    """The side of the pipe that runs the student's code."""
+
+    tells_changes = True
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        if not _prepared:
+            prepare()
+        self._shell = _prepared.pop()
+        self._taken: dict[str, _Taken] = {}
+        self._armed: list[str] = []
+        self._used: list[str] = []
+        self._trials: list[tuple] = []
+        self._measure: Any = None
+        self._is_busy = False
+        self._silence = _Silence()
+
+    def serve_all(self) -> None:
+        """Serve requests until the other side closes."""
+        from attnbook.grading.wire import ClosedError
+
+        torch.set_num_threads(1)
+        signal.signal(signal.SIGINT, self._interrupted)
+        sys.stdout = sys.stderr = self._silence
+        sys.stdin = open(os.devnull)  # noqa: SIM115, for as long as we live
+        builtins.input = _no_input
+        with contextlib.suppress(ImportError):
+            import getpass
+
+            getpass.getpass = _no_input
+        names = dict.fromkeys(("exit", "quit"), sys.exit)
+        self._shell.user_ns.update(names)
+        with contextlib.suppress(ClosedError):
+            while True:
+                self.serve(*self.receive())
+
+    def _interrupted(self, *arguments: object) -> None:
+        # One that comes late must not end the process.
+        if self._is_busy:
+            raise KeyboardInterrupt
+
+    def handlers(self) -> Mapping[str, Callable]:
+        return {
+            **super().handlers(),
+            "start": self._on_data(self._start),
+            "cell": self._on_data(self._run_cell),
+            "names": self._on_data(self._names),
+            "begin": self._on_data(self._begin),
+            "end": self._on_data(self._end),
+            "watch": self._on_data(self._watch),
+            "seen": self._on_data(self._seen),
+            "loop": self._on_data(self._has_loop),
+        }
+
+    def _on_data(self, handler: Callable) -> Callable:
+        def handle(code: Any, body: memoryview) -> tuple[Any, Packer]:
+            value = Unpacker(body, self._stand_in).unpack(code)
+            packer = Packer(self._mark)
+            return packer.pack(handler(value)), packer
+
+        return handle
+
+    def described(self, error: BaseException) -> tuple:
+        kinds, *rest = super().described(error)
+        if type(error) is TakenAwayError:
+            kinds = ("attnbook.TakenAwayError",)
+        if type(error) is Flood:
+            kinds = ("attnbook.Flood",)
+        return kinds, *rest
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        was_busy, self._is_busy = self._is_busy, True
+        try:
+            yield
+        finally:
+            self._is_busy = was_busy
+
+    # -- cells -----------------------------------------------------------
+
+    def _start(self, forbidden: Sequence[str]) -> None:
+        for name in forbidden:
+            if name != "loop" and name not in self._taken:
+                self._taken[name] = _Taken(name, self)
+        if any(name.startswith("torch.autograd") for name in forbidden):
+            take_engine(self)
+
+    def _run_cell(self, source: str) -> tuple[str, tuple | None]:
+        self._silence.written = 0
+        trouble = None
+        try:
+            with self._busy():
+                result = self._shell.run_cell(source, store_history=False)
+            trouble = result.error_before_exec or result.error_in_exec
+        except BaseException as error:
+            trouble = error
+        with contextlib.suppress(Exception):
+            if "matplotlib.pyplot" in sys.modules:
+                sys.modules["matplotlib.pyplot"].close("all")
+        sys.stdout = sys.stderr = self._silence
+        if trouble is None:
+            return None
+        return self.described(trouble)
+
+    def _names(self, names: Sequence[str]) -> dict[str, Any]:
+        space = self._shell.user_ns
+        return {name: space[name] for name in names if name in space}
+
+    def _has_loop(self, target: Any) -> bool:
+        return has_loop(target)
+
+    # -- trials ----------------------------------------------------------
+
+    def _begin(self, forbidden: Sequence[str]) -> int:
+        states = (
+            random.getstate(),
+            np.random.get_state(),
+            torch.get_rng_state(),
+        )
+        first = next(self._number)
+        self._trials.append((states, self._armed, self._used, first))
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        self._silence.written = 0
+        self._armed, self._used = list(forbidden), []
+        return first
+
+    def _end(self, theirs: int) -> list[str]:
+        if not self._trials:
+            raise WireError("no trial has begun")
+        used = self._used
+        states, self._armed, self._used, first = self._trials.pop()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        self.release(first, theirs)
+        return list(dict.fromkeys(used))
+
+    def refuse(self, name: str) -> None:
+        """Raise where a function is called that is taken away now.
+
+        Raises
+        ------
+        TakenAwayError
+            When it is one of those of this trial.
+        """
+        if name in self._armed:
+            self._used.append(name)
+            raise TakenAwayError(name)
+
+    def refuse_engine(self) -> None:
+        """Raise where gradients are had by whatever road."""
+        for name in self._armed:
+            if name.startswith("torch.autograd"):
+                self.refuse(name)
+
+    def differentiate(self, pairs: list, leaves: list) -> list:
+        armed, self._armed = self._armed, []
+        try:
+            with self._busy():
+                return super().differentiate(pairs, leaves)
+        finally:
+            self._armed = armed
+
+    # -- calls -----------------------------------------------------------
+
+    def invoke(
+        self, how: str, target: Any, arguments: tuple, keywords: dict
+    ) -> Any:
+        measure = self._measure or contextlib.nullcontext()
+        with self._busy(), measure:
+            return super().invoke(how, target, arguments, keywords)
+
+    def _watch(self, kind: str) -> None:
+        if kind not in MEASURES:
+            raise WireError("a measure that is not known")
+        self._measure = MEASURES[kind]()
+
+    def _seen(self, _: None) -> int:
+        measure, self._measure = self._measure, None
+        return int(measure.amount) if measure else 0
+
+    def stand_in(self, mark: Mark) -> Callable:
+        """Return the function that calls one of the grader's."""
+        era = self.era
+
+        def given(*arguments, **keywords):
+            if self.era != era:
+                raise ReferenceError(
+                    f"`{mark.name}` can be called only while the call lasts "
+                    "that it was given to"
+                )
+            return self.call(mark.number, arguments, keywords)
+
+        given.__name__ = given.__qualname__ = mark.name
+        return given
+
+
+# -- functions that are taken away ---------------------------------------
+
+
+class _Taken:
+    """A function in whose place stands one that can refuse."""
+
+    def __init__(self, name: str, student: Student) -> None:
+        owner, attribute = resolved(name)
+        original = getattr(owner, attribute)
+
+        @functools.wraps(original)
+        def asked(*arguments, **keywords):
+            student.refuse(name)
+            return original(*arguments, **keywords)
+
+        setattr(owner, attribute, asked)
+
+
+def take_engine(student: Student) -> None:
+    """Let every way to the engine of autograd ask first."""
+    graph = importlib.import_module("torch.autograd.graph")
+    original = graph._engine_run_backward
+
+    @functools.wraps(original)
+    def asked(*arguments, **keywords):
+        student.refuse_engine()
+        return original(*arguments, **keywords)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "_engine_run_backward", None) is original:
+            module._engine_run_backward = asked
+
+    engine = torch.autograd.Variable._execution_engine
+
+    class Engine:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(engine, name)
+
+        def run_backward(self, *arguments, **keywords):
+            student.refuse_engine()
+            return engine.run_backward(*arguments, **keywords)
+
+    torch.autograd.Variable._execution_engine = Engine()
+    torch._C._ImperativeEngine = Engine
+    torch._C._EngineBase = Engine
+
+
+def resolved(name: str) -> tuple[Any, str]:
+    """Return the owner of a dotted name, and its last part."""
+    *path, attribute = name.split(".")
+    owner = importlib.import_module(path[0])
+    for part in path[1:]:
+        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
+            importlib.import_module(f"{owner.__name__}.{part}")
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
+def has_loop(answer: Any) -> bool:
+    """Say whether a function, or a method of a class, has a loop."""
+    if isinstance(answer, type):
+        return any(
+            has_loop(member)
+            for member in vars(answer).values()
+            if inspect.isfunction(member)
+        )
+    code = getattr(answer, "__code__", None)
+    stack = [code] if isinstance(code, types.CodeType) else []
+    while stack:
+        code = stack.pop()
+        for instruction in dis.get_instructions(code):
+            operation = instruction.opname
+            if operation == "FOR_ITER" or (
+                "JUMP_BACKWARD" in operation
+                and "NO_INTERRUPT" not in operation
+            ):
+                return True
+        stack += [
+            constant
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        ]
+    return False
