@@ -225,11 +225,17 @@ STUDENTS: dict[str, Mapping[str, str]] = {
 }  # fmt: skip
 CUT_SHORT = "student-10"  # whose upload broke off
 
-TIMES = """\
-student,submitted
-student-05,2026-11-02T09:30+01:00
-student-12,2026-11-04T20:00+01:00
-"""
+# The deadline of the teachers' page is the end of 1 November.
+LATE = {"student-05": "2026-11-02T09:30", "student-12": "2026-11-04T20:00"}
+
+
+def times() -> str:
+    """Return the table of who handed in when; two are late."""
+    lines = ["student,submitted"]
+    for student in sorted([*STUDENTS, CUT_SHORT]):
+        time = LATE.get(student, "2026-11-01T18:00")
+        lines.append(f"{student},{time}+01:00")
+    return "\n".join(lines) + "\n"
 
 
 def notebook(answers: Mapping[str, str], exercise: str = EXERCISE) -> str:
@@ -268,7 +274,7 @@ def files() -> dict[Path, str]:
     whole = notebook(RIGHT)
     broken = place / CUT_SHORT / f"{EXERCISE}.ipynb"
     made[broken] = whole[: len(whole) // 2]
-    made[FOLDER / "times.csv"] = TIMES
+    made[FOLDER / "times.csv"] = times()
     return made
 
 
