@@ -9,6 +9,7 @@ data for plain data. No code of the student's ever runs here.
 from __future__ import annotations
 
 import contextlib
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from attnbook.checks.conditions import TakenAwayError
 from attnbook.grading import errors
 from attnbook.grading.bridge import Peer, owner_of
 from attnbook.grading.running import Fate
+from attnbook.grading.sandbox.confinement import address_space
 from attnbook.grading.wire import (
     Channel,
     ClosedError,
@@ -78,6 +80,7 @@ class Session(Peer):
         super().__init__(Channel(connection), lambda: self._limit)
         self._forbidden = list(forbidden)
         self._has_started = False
+        self._in_use = address_space()
 
     # -- time --------------------------------------------------------------
 
@@ -133,6 +136,8 @@ class Session(Peer):
     def trial(self, forbidden: Sequence[str]) -> Iterator[None]:
         """Let what is called meanwhile start alike and do without."""
         ours, theirs = next(self._number), self.ask("begin", list(forbidden))
+        # What the calls of one trial leave is kept until it ends.
+        self._in_use = address_space()
         with self._guarded():
             if type(theirs) is not int:
                 raise WireError("a trial does not begin as expected")
@@ -224,15 +229,31 @@ class Session(Peer):
         return super().receive()
 
     def serve(self, kind: str, code: Any, body: memoryview) -> None:
-        """Do what is asked, and reply."""
+        """Do what is asked, with so much memory and no more, and reply."""
         try:
-            super().serve(kind, code, body)
+            with _bounded_memory(self._in_use):
+                super().serve(kind, code, body)
         except CellEnded:
             raise
         except BaseException:
             # Over there somebody waits for an answer that will not come.
             self._end_process()
             raise
+
+    def invoke(
+        self, how: str, target: Any, arguments: tuple, keywords: dict
+    ) -> Any:
+        """Call one of our functions, which is all that can be done with it.
+
+        Raises
+        ------
+        WireError
+            When anything else is asked for: its attributes lead to all that
+            there is in this process.
+        """
+        if how != "call" or not callable(target) or isinstance(target, type):
+            raise WireError("it looks into a function that it may only call")
+        return super().invoke(how, target, arguments, keywords)
 
     def is_fatal(self, error: BaseException) -> bool:
         """A function of ours that fails tells so; the rest ends the cell."""
@@ -263,6 +284,24 @@ class Seen:
     """What a measure found, in its own unit."""
 
     amount = 0
+
+
+_MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
+
+
+@contextlib.contextmanager
+def _bounded_memory(in_use: int | None) -> Iterator[None]:
+    """Let an allocation fail rather than take all that the machine has."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = before[0]
+    if in_use is not None:
+        wanted = in_use + _MOST_MEMORY
+        most = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def session_of(answer: Any) -> Session | None:

@@ -19,6 +19,7 @@ the grader but :mod:`~attnbook.grading.bridge`,
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import struct
@@ -34,6 +35,7 @@ MOST_HEADER = 8 * 2**20  # bytes of JSON in a message
 MOST_BODY = 64 * 2**20  # bytes of numbers in a message
 MOST_DEPTH = 32  # lists within lists
 MOST_ITEMS = 200_000  # in one message
+MOST_KEYS = 2_000  # of one dict: keys can be chosen so that all collide
 LONGEST_TEXT = 200_000  # characters of a string
 LONGEST_NAME = 80  # characters of a class or function
 
@@ -314,6 +316,7 @@ class Unpacker:
         self._tensor = tensor
         self._seen: list = []
         self._items = 0
+        self._size = 0
 
     def unpack(self, code: Any) -> Any:
         """Return the value.
@@ -358,6 +361,8 @@ class Unpacker:
     def _read_dict(self, code: list, depth: int) -> dict:
         if len(code) % 2 == 0:
             raise WireError("a dict has a key without a value")
+        if len(code) > 2 * MOST_KEYS:
+            raise WireError("a dict has too many keys")
         items = self._read_list(code, depth)
         found = {}
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -386,7 +391,14 @@ class Unpacker:
         _expect(code, int)
         if not 0 <= code[1] < len(self._seen):
             raise WireError("a value refers to one that never came")
+        self._add(_bytes_of(self._seen[code[1]]))
         return self._seen[code[1]]
+
+    def _add(self, size: int) -> None:
+        """Count what values stand for, however few bytes they came in."""
+        self._size += size
+        if self._size > 2 * MOST_BODY:
+            raise WireError("a message stands for too much")
 
     def _read_object(self, code: list, depth: int) -> Any:
         _expect(code[:4], bool, int, str)
@@ -428,6 +440,7 @@ class Unpacker:
             if strides is None
             else tensor.as_strided(shape, strides)
         )
+        self._add(_bytes_of(tensor))
         tensor = self._tensor(tensor, TensorNote(*note))
         self._seen.append(tensor)
         return tensor
@@ -443,6 +456,7 @@ class Unpacker:
             _check_booleans(data)
         array = np.frombuffer(data, dtype=dtype)
         array = array.reshape(code[3], order=code[2])
+        self._add(_bytes_of(array))
         self._seen.append(array)
         return array
 
@@ -477,6 +491,11 @@ _READERS = {
     "A": Unpacker._read_array,
     "N": Unpacker._read_scalar,
 }
+
+
+def _bytes_of(value: Any) -> int:
+    """Return the bytes of a tensor or array, each entry counted."""
+    return math.prod(value.shape) * value.dtype.itemsize
 
 
 def _expect(code: list, *kinds: Any) -> None:
@@ -614,6 +633,9 @@ class Channel:
             When it has not come by the deadline. What has come of it is
             kept: call again to go on.
         """
+        # Who sends without end never lets a wait come to its own.
+        if deadline is not None and time.monotonic() > deadline:
+            raise LateError
         self._await(_LENGTHS.size, deadline)
         header, body = _LENGTHS.unpack_from(self._waiting)
         if header > MOST_HEADER or body > MOST_BODY:
