@@ -257,8 +257,13 @@ class Zygote:
             When the zygote has ended, or the child could not be confined;
             then it has run no code.
         """
-        if self._control is None:
+        if not self._is_ready:
             raise SandboxError("The zygote has not been started.")
+        if self._control is None:
+            raise SandboxError(
+                "No child can be started: "
+                + (self._failure or "the zygote has been closed")
+            )
         near, far = socket.socketpair()
         self._count += 1
         child = Child(near, self._count)
@@ -284,11 +289,18 @@ class Zygote:
             + (child.failure or self._failure or "it did not answer")
         )
 
+    def interrupt(self, child: Child) -> None:
+        """Send a child the signal of Ctrl-C, which it may ignore."""
+        self._tell("interrupt", child)
+
     def kill(self, child: Child) -> None:
         """Ask for the end of a child, and of all that it started."""
+        self._tell("kill", child)
+
+    def _tell(self, do: str, child: Child) -> None:
         if not child.is_gone and self._control is not None:
             with contextlib.suppress(OSError):
-                self._control.send({"do": "kill", "child": child.number})
+                self._control.send({"do": do, "child": child.number})
 
     def wait(self, child: Child, timeout: float = _END) -> str:
         """Wait until nothing of a child is left; return how it ended.
@@ -371,7 +383,8 @@ class Zygote:
         if self._control is not None:
             self._control.sock.close()
             self._control = None
-        self._failure = self._failure or "the zygote has ended"
+        if self._is_ready:
+            self._failure = "its zygote has ended"
         for child in self._children.values():
             _gone(child)
         self._children.clear()

@@ -183,7 +183,11 @@ class _Server:
                 os.close(descriptor)
         elif number in self._children:
             _, channel = self._children[number]
-            channel.sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                if message["do"] == "interrupt":
+                    channel.sock.send(b"!")
+                else:
+                    channel.sock.shutdown(socket.SHUT_WR)
 
     def _spawn(self, number: int, descriptor: int, limits: Limits) -> None:
         near, far = socket.socketpair()
@@ -265,9 +269,11 @@ def _watch_over(
             if bell in readable:
                 with contextlib.suppress(BlockingIOError):
                     bell.recv(4096)
-            if lines.sock in readable:
-                # Nothing is ever sent this way: the zygote wants the end,
-                # or has come to its own.
+            if lines.sock in readable and lines.sock.recv(4096):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGINT)
+            elif lines.sock in readable:
+                # The zygote wants the end, or has come to its own.
                 was_asked = True
                 _kill(child, plan)
     finally:
