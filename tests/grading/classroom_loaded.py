@@ -1,0 +1,9 @@
+"""Loads all that the command may need, before processes are forked."""
+
+import classroom
+
+from attnbook.grading import publish
+
+classroom.equip()
+classroom.version()
+__all__ = ["publish"]

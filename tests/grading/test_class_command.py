@@ -1,0 +1,189 @@
+"""The command that grades a class: what it grades, keeps and says."""
+
+import importlib
+from pathlib import Path
+
+import classroom
+import pytest
+from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
+
+from attnbook.grading import classes, fingerprints, results
+
+
+@pytest.fixture(autouse=True)
+def toy_examiner(monkeypatch):
+    for module, name in classroom.REPLACED:
+        monkeypatch.setattr(module, name, getattr(module, name))
+    classroom.equip()
+
+
+@pytest.fixture(scope="module")
+def submissions(fresh, tmp_path_factory):
+    """Return the folder of a class of five, which nobody changes."""
+    return a_class(fresh, tmp_path_factory.mktemp("class") / "in", 5)
+
+
+@pytest.fixture
+def grade(course, tmp_path, capfd):
+    """Return a function that grades into one folder."""
+
+    def run(submissions: Path, *more: str, protected: bool = False):
+        line = arguments(course, submissions, tmp_path / "out", *more)
+        if protected:
+            line.remove("--no-sandbox")
+        return classes.main(line), *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def points(out: Path) -> dict[str, float]:
+    return {g.student: g.report.points for g in results.load_all(out)}
+
+
+def touched(out: Path) -> dict[str, int]:
+    """Return when each student's result was written."""
+    return {
+        g.student: results.path_of(out, g.student, g.exercise)
+        .stat().st_mtime_ns
+        for g in results.load_all(out)
+    }  # fmt: skip
+
+
+def test_a_class_is_graded_and_published(grade, submissions, out):
+    status, printed, _ = grade(submissions)
+    assert status == 0
+    assert points(out)["student-01"] == 20
+    assert points(out)["student-02"] == 0
+    assert "To grade:    5; 0 are graded already" in printed
+    assert "Graded 4 of 5 in 00-toy" in printed
+    assert "student-03: 00-toy.ipynb is not a notebook" in printed
+    assert "Unprotected" in printed
+    published = {path.name for path in out.iterdir()}
+    assert {"grades.csv", "gradebook.db", "index.html"} <= published
+
+
+def test_a_result_says_all_that_is_published_of_it(grade, submissions, out):
+    grade(submissions)
+    graded = {g.student: g for g in results.load_all(out)}
+    right, broken = graded["student-01"], graded["student-03"]
+    assert right.status == "graded"
+    assert right.report.isolation == "none"
+    assert "return 2 * number" in right.sources["00-double-answer"]
+    assert broken.status == "unusable"
+    assert "is not JSON" in broken.trouble
+    assert broken.report.title == right.report.title
+
+
+def test_the_second_run_grades_nothing(grade, submissions, out):
+    grade(submissions)
+    before, published = touched(out), grades(out)
+    status, printed, _ = grade(submissions)
+    assert status == 0
+    assert "To grade:    0; 5 are graded already" in printed
+    assert touched(out) == before
+    assert grades(out) == published
+
+
+def test_only_what_is_new_or_changed_is_graded(grade, fresh, tmp_path, out):
+    folder = a_class(fresh, tmp_path / "in", 4)
+    grade(folder)
+    before = touched(out)
+    hand_in(fresh, folder, "student-02", RIGHT)
+    hand_in(fresh, folder, "student-05", WRONG)
+    _, printed, _ = grade(folder)
+    assert "To grade:    2 (1 of them changed); 3 are" in printed
+    after = touched(out)
+    assert {s for s in after if after[s] != before.get(s)} == {
+        "student-02",
+        "student-05",
+    }
+    assert points(out)["student-02"] == 20
+
+
+@pytest.mark.parametrize("what", ["package", "release", "limits"])
+def test_all_are_graded_again_when_what_a_grade_hangs_on_changes(
+    what, grade, submissions, monkeypatch
+):
+    grade(submissions)
+    more = []
+    if what == "limits":
+        more = ["--wall", "30"]
+    else:
+        monkeypatch.setattr(fingerprints, f"of_{what}", lambda *_: "another")
+    assert "To grade:    5 (5 of them changed)" in grade(submissions, *more)[1]
+
+
+def test_one_student_is_graded_again(grade, submissions, out):
+    grade(submissions)
+    before = touched(out)
+    _, printed, _ = grade(submissions, "--regrade", "student-02")
+    assert "To grade:    1; 4 are graded already" in printed
+    after = touched(out)
+    assert [s for s in after if after[s] != before[s]] == ["student-02"]
+    assert "To grade:    5;" in grade(submissions, "--regrade")[1]
+
+
+def test_one_exercise_is_graded_again_and_the_others_keep_their_points(
+    grade, submissions, out, monkeypatch
+):
+    grade(submissions)
+
+    def all_wrong(examiner, cells):
+        return [classroom.Fate("error", "WrongAnswer", "No.")] * len(cells)
+
+    monkeypatch.setattr(classroom.Examiner, "run", all_wrong)
+    monkeypatch.setattr(fingerprints, "of_package", lambda: "mended")
+    grade(submissions, "--regrade-exercise", "00-halve")
+    assert points(out)["student-01"] == 15
+    assert "To grade:    0;" in grade(submissions)[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--regrade", "student-99"], "no student student-99"),
+        (["--regrade-exercise", "00-treble"], "no graded cell 00-treble"),
+        (["--wall", "-1"], "The limit `wall` must be"),
+        (["--seed", "/dev/null"], "/dev/null holds no seed"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    more, words, grade, submissions
+):
+    status, _, complaint = grade(submissions, *more)
+    assert status == 2
+    assert words in complaint
+    assert "Traceback" not in complaint
+
+
+def test_without_a_sandbox_it_refuses_and_names_the_ways_out(
+    grade, submissions, monkeypatch, out
+):
+    module = importlib.import_module("attnbook.grading.sandbox.support")
+    refusal = module.Support(
+        False, "none", "There is no bwrap.", ("Install bubblewrap.",)
+    )
+    monkeypatch.setattr(module, "support", lambda: refusal)
+    status, _, complaint = grade(submissions, protected=True)
+    assert status == 2
+    assert "There is no bwrap." in complaint
+    assert "Install bubblewrap." in complaint
+    assert not list(out.glob("results/*"))
+    status, printed, _ = grade(submissions, "--dry-run", protected=True)
+    assert status == 0
+    assert "There is no bwrap." in printed
+
+
+def test_a_dry_run_says_what_it_understood_and_writes_nothing(
+    grade, submissions, out
+):
+    status, printed, _ = grade(submissions, "--dry-run")
+    assert status == 0
+    assert "one folder for each student" in printed
+    assert "To grade:    5" in printed
+    assert not out.exists()
