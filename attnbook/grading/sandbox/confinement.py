@@ -19,6 +19,7 @@ HOME = "/home/student"
 WRITABLE = (HOME, "/tmp", "/dev/shm")
 STAGE = "/mnt"  # where these are made; empty before and after
 _MIB = 1 << 20
+_MAY_GROW = 512  # threads of other programs of this user
 _INODES = 4_096  # files a child may make; each costs the kernel about 1 KiB
 
 _NEW_MOUNTS = 0x00020000
@@ -147,13 +148,18 @@ def address_space() -> int | None:
         return None
 
 
-def take_limits(limits: Limits, in_use: int | None) -> None:
+def take_limits(
+    limits: Limits, in_use: int | None, others: int | None
+) -> None:
     """Set what the kernel limits by itself.
 
     Parameters
     ----------
     in_use
         Bytes of address space at the start; None leaves it unlimited.
+    others
+        Threads that the kernel counts besides this one's; None leaves them
+        unlimited.
 
     Raises
     ------
@@ -173,9 +179,8 @@ def take_limits(limits: Limits, in_use: int | None) -> None:
     }
     if in_use is not None:
         wanted["AS"] = in_use + int(limits.memory * _MIB)
-    if _counts_threads_by_namespace():
-        # The supervisor shares the namespace.
-        wanted["NPROC"] = limits.threads + 1
+    if others is not None:
+        wanted["NPROC"] = limits.threads + others
     for name, value in wanted.items():
         which = getattr(resource, f"RLIMIT_{name}", None)
         if which is None:
@@ -186,16 +191,38 @@ def take_limits(limits: Limits, in_use: int | None) -> None:
         resource.setrlimit(which, (value, value))
 
 
-def _counts_threads_by_namespace() -> bool:
-    # Before Linux 5.14 the limit counts all processes of the user, also
-    # those outside, and would refuse a learner's first thread.
+def other_threads(is_alone: bool) -> int | None:
+    """Return how many threads the kernel counts with a child's.
+
+    Parameters
+    ----------
+    is_alone
+        Whether the child has a user namespace of its own.
+    """
     if sys.platform != "linux":
-        return False
+        return None
+    if is_alone:
+        # The supervisor's is one. Before Linux 5.14 whatever the user runs
+        # outside counts too, and nobody in here knows how much that is.
+        return 1 if _kernel() >= (5, 14) else None
+    # Whatever this user runs counts, and must be able to grow meanwhile.
+    count, user = _MAY_GROW, os.getuid()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                found = os.stat(f"/proc/{name}/task")
+            except OSError:
+                continue
+            if found.st_uid == user:
+                count += found.st_nlink - 2
+    return count
+
+
+def _kernel() -> tuple[int, ...]:
     try:
-        first, second = os.uname().release.split(".")[:2]
-        return (int(first), int(second)) >= (5, 14)
+        return tuple(map(int, os.uname().release.split(".")[:2]))
     except ValueError:
-        return False
+        return (0,)
 
 
 def give_up_privileges() -> None:

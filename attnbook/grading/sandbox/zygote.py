@@ -368,13 +368,14 @@ def _confine(
         os.dup2(nothing, number)
     confinement.close_all_but(0, 1, 2, channel, descriptor)
     in_use = confinement.address_space()
+    others = confinement.other_threads(plan.is_isolated)
     if plan.is_isolated:
         confinement.hide_files(limits)
     else:
         os.environ.update(HOME=home, TMPDIR=home)
         tempfile.tempdir = None
         os.chdir(home)
-    confinement.take_limits(limits, in_use)
+    confinement.take_limits(limits, in_use, others)
     if plan.is_isolated:
         confinement.give_up_privileges()
         confinement.filter_system_calls(plan.system_calls)
