@@ -22,6 +22,7 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -190,7 +191,8 @@ def _tried_on(
     from attnbook.grading.hostile.kind import Kind
     from attnbook.grading.hostile.trying import attempt
 
-    with Examiner(release, LIMITS, isolation) as examiner:
+    seed = secrets.randbits(62)
+    with Examiner(release, LIMITS, isolation, seed) as examiner:
         # An honest one first: whoever gets nothing through is no danger.
         honest = Kind(
             "honest",

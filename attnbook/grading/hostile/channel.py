@@ -35,26 +35,17 @@ def say(data):
             pass
 """
 
-# The module that writes messages, wherever it is kept.
-_WIRE = (
+# The objects with which its own process speaks to the grader.
+_TAKEN = (
     _FOUND
     + """
 import gc
-import sys
 
-def tools():
-    for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").endswith("wire"):
-            yield module
+TOOLS = {type(thing).__name__: thing for thing in gc.get_objects()
+         if type(thing).__name__ in ("Student", "Channel")}
 
-def forge(message):
-    for wire in tools():
-        for handle in lines():
-            try:
-                copy = socket.socket(fileno=os.dup(handle))
-                wire.send(copy, message)
-            except Exception:
-                pass
+def forge(kind, code, buffers=()):
+    TOOLS["Channel"].send(kind, code, list(buffers))
 """
 )
 
@@ -118,13 +109,171 @@ KINDS = [
     ),
     _channel(
         "forged replies",
-        "Sends replies that it was not asked for, with every sequence number.",
-        "for number in range(300):\n"
-        "    for kind in ('passed', 'value', 'result', 'ok', 'return'):\n"
-        "        forge({'kind': kind, 'sequence': number, 'seq': number,\n"
-        "               'id': number, 'ok': True, 'value': True,\n"
-        "               'result': True})",
-        start=_WIRE,
+        "Sends replies that nobody asked for, with the right numbers.",
+        "for kind in ('reply', 'error', 'call', 'names', 'end', 'seen'):\n"
+        "    for code in (None, True, [], ['t', True, None], ['l'], 'x'):\n"
+        "        try:\n"
+        "            forge(kind, code)\n"
+        "        except Exception:\n"
+        "            pass",
+        start=_TAKEN,
+    ),
+    _channel(
+        "forged praise",
+        "Sends the exceptions and fates that only the grader may.",
+        "forge('error', ['t', ['t', 'attnbook.checks.exercise.WrongAnswer',\n"
+        "      'builtins.AssertionError'], 'PRAISE', ['t'], 'PRAISE'])",
+        start=_TAKEN,
+    ),
+    _channel(
+        "forged leaving",
+        "Sends exceptions that would end the grader, were they raised there.",
+        "for name in ('KeyboardInterrupt', 'SystemExit', 'GeneratorExit',\n"
+        "             'BaseExceptionGroup', 'StopIteration', 'MemoryError'):\n"
+        "    forge('error', ['t', ['t', 'builtins.' + name], 'x', ['t'], ''])",
+        start=_TAKEN,
+    ),
+    _channel(
+        "colliding keys",
+        "Sends a dict whose keys all fall into one place of the table.",
+        "code = ['d']\n"
+        "for k in range(90_000):\n"
+        "    code += [k * (2**61 - 1), None]\n"
+        "forge('reply', ['t', code, None])",
+        start=_TAKEN,
+    ),
+    _channel(
+        "one tensor many times",
+        "Returns a list that names one large tensor a hundred thousand times.",
+        "return [torch.zeros(15_000_000)] * 100_000",
+    ),
+    _channel(
+        "many tensors of no size",
+        "Returns a thousand tensors of 60 MB, each of which has one number.",
+        "return [torch.zeros(1).expand(15_000_000) for _ in range(1_000)]",
+    ),
+    _channel(
+        "absurd tensors",
+        "Sends tensors whose shapes, strides and types do not fit.",
+        "for shape in ([2**62, 0], [2**31, 2**31], [-1], [2**64], ['x'],\n"
+        "              [1] * 1_000, [True], [1.5], {}, None):\n"
+        "    for strides in (None, [2**62], [-8], [0] * 1_000):\n"
+        "        head = ['T', 'float32', *[True] * 3, 0, shape, strides]\n"
+        "        try:\n"
+        "            forge('reply', ['t', head, None], [bytes(8)])\n"
+        "        except Exception:\n"
+        "            pass",
+        start=_TAKEN,
+    ),
+    _channel(
+        "changed arguments",
+        "Claims that its calls changed arguments of earlier calls, and more.",
+        "for place in (0, 1, 10**6, -1, 'x', True):\n"
+        "    for after in (None, ['t'], ['l', ['o', True, 7, 'f', 'call']]):\n"
+        "        forge('reply', ['t', None, ['d', place, after]])",
+        start=_TAKEN,
+    ),
+    Kind(
+        "grader's function taken apart",
+        "Asks for the globals of the function that it is given, for exec.",
+        answers={
+            "03-judge-answer": """\
+def judge(attention):
+    cells = [cell.cell_contents for cell in attention.__closure__]
+    parts = {type(cell).__name__: cell for cell in cells}
+    student, number = parts["Student"], parts["Mark"].number
+    space = student.call(number, ("__globals__",), how="get")
+    run = space["__builtins__"]["exec"]
+    run("open('/tmp/__TOKEN__-inside', 'w').write('x')")
+    return True
+"""
+        },
+        reports=("wrote to the pipe",),
+        looks_for=("file",),
+    ),
+    Kind(
+        "grader's function changed",
+        "Sets attributes of the function that it is given.",
+        answers={
+            "03-judge-answer": """\
+def judge(attention):
+    cells = [cell.cell_contents for cell in attention.__closure__]
+    parts = {type(cell).__name__: cell for cell in cells}
+    student, number = parts["Student"], parts["Mark"].number
+    student.call(number, ("__name__", "a right attention"), how="set")
+    return True
+"""
+        },
+        reports=("wrote to the pipe",),
+    ),
+    Kind(
+        "grader's functions of all numbers",
+        "Calls objects of the grader that it was never given, by number.",
+        answers={
+            "03-judge-answer": """\
+def judge(attention):
+    cells = [cell.cell_contents for cell in attention.__closure__]
+    student = {type(cell).__name__: cell for cell in cells}["Student"]
+    found = []
+    for number in range(10_000):
+        try:
+            found.append(student.call(number, ("bug",)))
+        except Exception:
+            pass
+    return bool(found)
+"""
+        },
+    ),
+    Kind(
+        "calls without a pause",
+        "Sends calls without waiting for their answers, so none is late.",
+        answers={
+            "03-judge-answer": """\
+import struct
+import threading
+
+def judge(attention):
+    cells = [cell.cell_contents for cell in attention.__closure__]
+    parts = {type(cell).__name__: cell for cell in cells}
+    channel, number = parts["Student"].channel, parts["Mark"].number
+    line = channel._socket
+    line.settimeout(None)
+
+    def drain():
+        while True:
+            line.recv(1 << 20)
+
+    threading.Thread(target=drain, daemon=True).start()
+    while True:
+        channel.send("call", ["t", "call", number, ["t"], ["d"], False], [])
+"""
+        },
+        looks_for=("time",),
+    ),
+    Kind(
+        "strange arguments for the grader",
+        "Gives its own objects to the function that it is given.",
+        answers={
+            "03-judge-answer": """\
+class Strange:
+    def __getattr__(self, name): return self
+    def __call__(self, *a, **k): return self
+    def __iter__(self): return iter([self] * 3)
+    def __len__(self): return 3
+    def __getitem__(self, key): return self
+    def __bool__(self): return True
+    def __float__(self): return 1.0
+
+def judge(attention):
+    for inputs in ([Strange()] * 4, [Strange] * 4, [judge] * 4, [{}] * 4,
+                   [attention] * 4, [[attention]] * 4, [b""] * 4):
+        try:
+            attention(*inputs)
+        except Exception:
+            pass
+    return Strange()
+"""
+        },
     ),
     _channel(
         "read channel",
@@ -150,12 +299,10 @@ KINDS = [
     ),
     _channel(
         "patched channel",
-        "Replaces the functions that write messages in its own process.",
-        "for wire in tools():\n"
-        "    for name in ('send', 'encode', 'pack'):\n"
-        "        if hasattr(wire, name):\n"
-        "            setattr(wire, name, lambda *a, **k: b'{}')",
-        start=_WIRE,
+        "Replaces what its own process packs and sends its answers with.",
+        "kind = type(TOOLS['Channel'])\n"
+        "kind.send = lambda self, *a, **k: self._socket.sendall(b'{}')",
+        start=_TAKEN,
     ),
     _channel(
         "JSON bomb on the channel",

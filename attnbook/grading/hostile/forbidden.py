@@ -165,6 +165,20 @@ KINDS = [
         ),
     ),
     Kind(
+        "forbidden and forgotten",
+        "Switches off, in its own process, what refuses the call.",
+        exercise=_LUONG,
+        answers=_answer(
+            "import gc\n"
+            "for thing in gc.get_objects():\n"
+            "    if type(thing).__name__ == 'Student':\n"
+            "        thing._armed = []\n"
+            "return torch.autograd.grad(loss, (scores, raw))"
+        ),
+        deserves={"02-predict": 3.0, "02-window-backward": 5.0},
+        caught=False,
+    ),
+    Kind(
         "forbidden engine",
         "Calls the engine of autograd, below every function of a name.",
         exercise=_LUONG,
