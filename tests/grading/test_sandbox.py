@@ -1,5 +1,6 @@
 """The sandbox: what code inside can do, and what is left when it ends."""
 
+import ast
 import errno
 import json
 import os
@@ -13,10 +14,17 @@ import textwrap
 import time
 from pathlib import Path
 
+import iniconfig
 import pytest
 
 from attnbook.grading.limits import Limits
-from attnbook.grading.sandbox import SandboxError, Zygote, pruned, support
+from attnbook.grading.sandbox import (
+    SandboxError,
+    Zygote,
+    bubblewrap,
+    pruned,
+    support,
+)
 from attnbook.grading.sandbox import spawning as spawning_module
 
 # What a child here runs: each line that comes is a program, and what it binds
@@ -26,7 +34,7 @@ import json
 
 
 def serve(sock):
-    space = {}
+    space = {"sock": sock}
     with sock.makefile("rw", encoding="utf-8") as stream:
         for line in stream:
             try:
@@ -185,7 +193,7 @@ def test_of_the_repository_only_the_pruned_package_is_there(probe):
         "attnbook/checks/exercise.py",
     ]  # fmt: skip
     found = probe.run(f"""
-        import os, attnbook, attnbook.mechanisms.soft_lookup
+        import os, attnbook
         import attnbook.checks.soft_lookup as checks
         found = {{
             "there": [p for p in {[str(root / p) for p in inside]!r}
@@ -499,6 +507,20 @@ def test_it_is_killed_whatever_it_ignores(either):
     """)
     one.tell("while True: pass")
     assert one.end() == "killed"
+
+
+def test_it_can_be_interrupted(either):
+    with Probe(either) as probe:
+        probe.tell("""
+            try:
+                sock.sendall(b"ready\\n")
+                while True: pass
+            except KeyboardInterrupt:
+                found = "interrupted"
+        """)
+        assert probe.stream.readline() == "ready\n"
+        either.interrupt(probe.child)
+        assert json.loads(probe.stream.readline()) == "interrupted"
 
 
 def test_processor_time_is_bounded(either):
@@ -846,6 +868,48 @@ def test_the_pruned_package_holds_no_answers(package):
     assert "attnbook/grading/release.py" not in names
     assert not any("solution" in name for name in names)
     assert not list(stand_ins.rglob("*.pyc"))
+
+
+def test_an_installed_package_is_hidden(package, able, monkeypatch):
+    # Another package of this environment plays its part.
+    monkeypatch.setattr(bubblewrap, "attnbook", iniconfig)
+    place = Path(iniconfig.__file__).parent
+    with (
+        Zygote(SMALL, "bubblewrap", (), "probe:serve", package) as zygote,
+        Probe(zygote) as probe,
+    ):
+        found = probe.run(f"import os; found = os.listdir({str(place)!r})")
+    assert sorted(found) == sorted(os.listdir(package / "attnbook"))
+    assert "mechanisms" in found
+
+
+def test_a_python_that_the_sandbox_would_hide_is_refused(
+    package, able, monkeypatch
+):
+    monkeypatch.setattr(bubblewrap, "visible", lambda: [Path("/tmp/x/lib")])
+    with pytest.raises(SandboxError, match="has files in /tmp/x/lib"):
+        Zygote(SMALL, "bubblewrap", (), "probe:serve", package).start()
+
+
+def test_the_pruned_package_has_what_its_modules_import(package):
+    missing = []
+    for path in (package / "attnbook/grading").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            module = node.module or ""
+            names = [module, *(f"{module}.{a.name}" for a in node.names)]
+            found = [
+                name
+                for name in names
+                if (package / name.replace(".", "/")).is_dir()
+                or (package / f"{name.replace('.', '/')}.py").is_file()
+            ]
+            if module.startswith("attnbook") and module not in found:
+                missing.append([path.name, module])
+            if module == "attnbook.grading" and found == [module]:
+                missing.append([path.name, names])
+    assert missing == []
 
 
 # -- the limits --------------------------------------------------------------

@@ -53,21 +53,21 @@ def command(bwrap: str, package: Path, program: list[str]) -> list[str]:
         words += ["--dir", folder]
     words += ["--tmpfs", "/tmp"]  # for the zygote's own start
     words += ["--ro-bind", str(package), PACKAGE]
-    for path in _visible():
+    for path in visible():
         # A merged system has /lib -> usr/lib; others have real folders.
         if path.is_symlink():
             words += ["--symlink", os.readlink(path), str(path)]
         else:
             words += ["--ro-bind", str(path), str(path)]
     installed = Path(attnbook.__file__).resolve().parent
-    if any(installed.is_relative_to(path) for path in _visible()):
+    if any(installed.is_relative_to(path) for path in visible()):
         words += ["--ro-bind", f"{package}/attnbook", str(installed)]
     for folder in ("/dev", "/"):
         words += ["--remount-ro", folder]
     return [*words, "--chdir", "/", "--", *program]
 
 
-def _visible() -> list[Path]:
+def visible() -> list[Path]:
     """The paths of this machine that the sandbox has, read only."""
     found = dict.fromkeys(_candidates())
     kept: list[Path] = []

@@ -7,6 +7,7 @@ takes limits and a filter of system calls.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
@@ -84,6 +85,15 @@ def die_with_parent() -> None:
     """Be killed when the parent ends, where the system can do that."""
     if sys.platform == "linux":
         _prctl(_SET_DEATH_SIGNAL, _SIGKILL)
+
+
+def die_first() -> None:
+    """Be the one whom Linux ends where the whole machine lacks memory."""
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/self/oom_score_adj", "w") as file,
+    ):
+        file.write("1000")
 
 
 def hide_files(limits: Limits) -> None:

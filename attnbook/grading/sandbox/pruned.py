@@ -81,8 +81,7 @@ def _write_grading(source: Path, target: Path) -> None:
         folder.mkdir()
         (folder / "__init__.py").write_text("", "utf-8")
     for name in _OF_GRADING:
-        if (source / name).exists():
-            shutil.copy2(source / name, target / name)
+        shutil.copy2(source / name, target / name)
 
 
 def _write_checks(source: Path, target: Path) -> None:

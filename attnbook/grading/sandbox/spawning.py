@@ -28,7 +28,7 @@ from typing import Literal
 
 from attnbook.grading.limits import Limits
 from attnbook.grading.sandbox import bubblewrap, pruned
-from attnbook.grading.sandbox.confinement import HOME
+from attnbook.grading.sandbox.confinement import HOME, WRITABLE
 from attnbook.grading.sandbox.system_calls import compiled_filter
 from attnbook.grading.sandbox.zygote import Lines
 
@@ -409,4 +409,12 @@ def _wrapped(package: Path, program: list[str]) -> list[str]:
     bwrap = bubblewrap.find()
     if bwrap is None:
         raise SandboxError("bubblewrap (`bwrap`) is not installed here.")
+    for path in bubblewrap.visible():
+        for place in WRITABLE:
+            if path.is_relative_to(place):
+                raise SandboxError(
+                    f"This Python has files in {path}; {place} is empty in "
+                    "the sandbox. Install Python, or its environment, "
+                    "somewhere else."
+                )
     return bubblewrap.command(bwrap, package, program)

@@ -14,13 +14,8 @@ from attnbook.grading.sandbox.spawning import SandboxError, Zygote
 
 LEVEL = "bubblewrap+seccomp"
 
-_NO_SANDBOX = (
-    "Or add --no-sandbox: each submission is then a process with limits "
-    "and no more, its code can read and write what you can, and each grade "
-    "is marked as unprotected."
-)
 _KUBERNETES = (
-    "Or grade with one pod a shard, as teaching/kubernetes does, where the "
+    "Grade with one pod a shard, as teaching/kubernetes does, where the "
     "pod's own limits and network policy stand in for the sandbox."
 )
 _WHERE_LINUX_IS = (
@@ -33,11 +28,12 @@ _INSTALL = (
     "`pip install pyseccomp`."
 )
 _APPARMOR = (
-    "Ubuntu 23.10 and newer keep user namespaces from programs without an "
-    "AppArmor profile. Let bubblewrap have them: write `abi <abi/4.0>, "
-    "include <tunables/global> profile bwrap /usr/bin/bwrap "
-    "flags=(unconfined) { userns, }` to /etc/apparmor.d/bwrap and run "
-    "`sudo apparmor_parser -r /etc/apparmor.d/bwrap`."
+    "Ubuntu keeps user namespaces, since 23.10, from programs without an "
+    "AppArmor profile. Give bubblewrap one: `printf 'abi <abi/4.0>,\\n"
+    "include <tunables/global>\\nprofile bwrap /usr/bin/bwrap "
+    "flags=(unconfined) {\\n  userns,\\n}\\n' | sudo tee "
+    "/etc/apparmor.d/bwrap && sudo apparmor_parser -r "
+    "/etc/apparmor.d/bwrap`."
 )
 _CONTAINER = (
     "This is a container, and it forbids user namespaces or the mounts "
@@ -82,7 +78,6 @@ def support() -> Support:
             "The sandbox needs Linux; this is Windows.",
             "Grade in WSL 2, the Linux inside Windows: `wsl --install`, then "
             "install Python and bubblewrap there.",
-            is_forking=False,
         )
     if sys.platform != "linux":
         system = "macOS" if sys.platform == "darwin" else sys.platform
@@ -101,9 +96,8 @@ def support() -> Support:
     return Support(True, LEVEL)
 
 
-def _refused(reason: str, *ways_out: str, is_forking: bool = True) -> Support:
-    last = (_KUBERNETES, _NO_SANDBOX) if is_forking else ()
-    return Support(False, "none", reason, (*ways_out, *last))
+def _refused(reason: str, *ways_out: str) -> Support:
+    return Support(False, "none", reason, (*ways_out, _KUBERNETES))
 
 
 def _ways_out(reason: str) -> list[str]:

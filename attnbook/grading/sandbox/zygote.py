@@ -185,7 +185,7 @@ class _Server:
             _, channel = self._children[number]
             with contextlib.suppress(OSError):
                 if message["do"] == "interrupt":
-                    channel.sock.send(b"!")
+                    channel.sock.send(b"!")  # nothing else is ever sent
                 else:
                     channel.sock.shutdown(socket.SHUT_WR)
 
@@ -270,15 +270,17 @@ def _watch_over(
                 with contextlib.suppress(BlockingIOError):
                     bell.recv(4096)
             if lines.sock in readable and lines.sock.recv(4096):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGINT)
+                os.kill(child, signal.SIGINT)
             elif lines.sock in readable:
                 # The zygote wants the end, or has come to its own.
                 was_asked = True
-                _kill(child, plan)
+                os.kill(child, signal.SIGKILL)
     finally:
-        _kill(child, plan)
         if home:
+            # Whatever stayed in its process group. In the sandbox the end
+            # of process 1 is the end of all.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)
             shutil.rmtree(home, ignore_errors=True)
     how = _how(status, used, before, was_asked, limits)
     lines.send(
@@ -289,16 +291,6 @@ def _watch_over(
             "memory": _bytes(used.ru_maxrss),
         }
     )
-
-
-def _kill(child: int, plan: _Plan) -> None:
-    # Process 1 of a namespace takes the whole namespace with it. Without
-    # one, whatever stayed in its process group.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if not plan.is_isolated:
-            os.killpg(child, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
 
 
 def _how(
@@ -360,6 +352,8 @@ def _confine(
     """Give up all rights; return the socket to the grader."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # The grader may have left it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     confinement.die_with_parent()
     channel = lines.sock.fileno()
@@ -368,6 +362,7 @@ def _confine(
         os.dup2(nothing, number)
     confinement.close_all_but(0, 1, 2, channel, descriptor)
     in_use = confinement.address_space()
+    confinement.die_first()
     others = confinement.other_threads(plan.is_isolated)
     if plan.is_isolated:
         confinement.hide_files(limits)
