@@ -68,10 +68,7 @@ def able():
     """Say so, and count it, where this machine cannot run the sandbox."""
     found = support()
     if not found.ok:
-        text = f"this machine cannot run the sandbox: {found.reason}"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
+        pytest.skip(f"this machine cannot run the sandbox: {found.reason}")
 
 
 @pytest.fixture(scope="module")
