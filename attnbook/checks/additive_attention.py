@@ -721,9 +721,9 @@ _ERROR_RATE = Exercise(
     tolerance=1e-6,
     fresh=anew(
         _alignment_case,
-        T=(1, 6),
-        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
-        S=(1, 6),
+        T=(2, 6),
+        lengths=lambda random, drawn: lengths(random, drawn["T"], least=2),
+        S=(2, 6),
     ),
 )
 

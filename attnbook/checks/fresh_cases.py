@@ -80,7 +80,7 @@ def lengths(
     """Return the lengths of a few sentences, of which one is not empty."""
     count = int(random.integers(1, _MOST_SENTENCES + 1))
     found = random.integers(least, most + 1, count)
-    found[random.integers(count)] = random.integers(1, most + 1)
+    found[random.integers(count)] = random.integers(max(least, 1), most + 1)
     return found.tolist()
 
 

@@ -961,10 +961,10 @@ _DISTANCES = Exercise(
         _maps_case,
         T=(1, 5),
         lengths="T",
-        S=(1, 6),
+        S=(2, 6),
         H=(2, 4),
         tokens=lambda random, drawn: random.integers(
-            1, drawn["S"] + 1, len(drawn["lengths"])
+            2, drawn["S"] + 1, len(drawn["lengths"])
         ).tolist(),
     ),
 )

@@ -934,7 +934,7 @@ _DISTANCE = Exercise(
     axes={"output": "H"},
     fresh=anew(
         _distance_case,
-        S=(1, 7),
+        S=(2, 7),
         T=up_to("S"),
         lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
         H=(1, 4),

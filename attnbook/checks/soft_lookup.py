@@ -456,11 +456,11 @@ _REGRESSION = Exercise(
     axes={"output": "T d_v", "weights": "T S"},
     fresh=anew(
         _regression_case,
-        T=(1, 5),
+        T=(2, 5),
         S=(2, 9),
         d_k=(1, 4),
         d_v=(1, 4),
-        width=(0.8, 2.5),
+        width=(1.2, 2.5),
         far=(0, 1),
     ),
 )

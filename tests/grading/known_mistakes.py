@@ -1,0 +1,175 @@
+"""Known mistakes as a student's notebook has them.
+
+The mistakes are code of the checks, which a sandbox hides. So a cell of the
+student's own brings along the sources of the checks, under another name, and
+each answer is taken from there.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from attnbook.checks.exercise import Exercise
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = {
+    "00-soft-lookup": "soft_lookup",
+    "01-additive-attention": "additive_attention",
+    "02-luong-attention": "luong_attention",
+    "03-scaled-dot-product": "scaled_dot_product",
+    "04-multi-head-attention": "multi_head_attention",
+    "05-positions": "positions",
+    "06-transformer": "transformer",
+}
+
+_BRINGS_ALONG = """\
+import importlib.util
+import sys
+
+SOURCES = {sources!r}
+
+
+class Brought:
+    def find_spec(name, path=None, target=None):
+        if name in SOURCES:
+            spec = importlib.util.spec_from_loader
+            return spec(name, Brought, is_package=name == "known")
+
+    def create_module(spec):
+        return None
+
+    def exec_module(module):
+        module.__file__ = f"/nowhere/{{module.__name__}}.py"
+        code = SOURCES[module.__name__]
+        exec(compile(code, module.__file__, "exec"), vars(module))
+
+
+sys.meta_path.insert(0, Brought)
+known = {{
+    grade_id: [
+        *(mistake.answer for mistake in exercise.mistakes),
+        exercise.reference,
+        *exercise.right_answers,
+    ]
+    for grade_id, exercise in importlib.import_module(
+        "known.{module}"
+    ).EXERCISES.items()
+}}
+"""
+
+
+def brings_along(chapter: str) -> str:
+    """Return the cell that defines ``known``: answers by grade_id.
+
+    Those of all known mistakes in their order, then the right ones.
+    """
+    package = ROOT / "attnbook"
+    others = set(CHAPTERS.values()) - {CHAPTERS[chapter]}
+    paths = [
+        path
+        for path in (package / "checks").glob("*.py")
+        if path.stem not in others
+    ]
+    sources = {"known": ""}
+    for path in (*paths, package / "grading" / "measures.py"):
+        if path.stem != "__init__":
+            sources[f"known.{path.stem}"] = (
+                path.read_text("utf-8")
+                .replace("attnbook.checks", "known")
+                .replace(
+                    "attnbook.grading import measures", "known import measures"
+                )
+            )
+    return _BRINGS_ALONG.format(sources=sources, module=CHAPTERS[chapter])
+
+
+def takes(chapter: str, grade_id: str, place: int) -> str:
+    """Return the solution cell that takes the answer at a place."""
+    return f"{asked(chapter)[grade_id]} = known[{grade_id!r}][{place}]"
+
+
+def count(exercise: Exercise) -> int:
+    """How many answers ``known`` has of an exercise."""
+    return len(exercise.mistakes) + 1 + len(exercise.right_answers)
+
+
+def released(chapter: str) -> dict:
+    """Return the content of a released notebook."""
+    path = ROOT / "exercises" / f"{chapter}.ipynb"
+    return json.loads(path.read_text("utf-8"))
+
+
+def solved(chapter: str) -> dict:
+    """Return the released notebook with the answers of the solutions."""
+    path = ROOT / "solutions" / f"{chapter}.ipynb"
+    return answered(
+        released(chapter),
+        {
+            grade_id_of(cell): "".join(cell["source"])
+            for cell in json.loads(path.read_text("utf-8"))["cells"]
+            if marks_of(cell).get("solution")
+        },
+    )
+
+
+def mistaken(chapter: str, places: Mapping[str, int]) -> dict:
+    """Return the released notebook with answers taken from ``known``.
+
+    ``places`` says which, by grade_id.
+    """
+    content = answered(
+        released(chapter),
+        {
+            f"{grade_id}-answer": takes(chapter, grade_id, place)
+            for grade_id, place in places.items()
+        },
+    )
+    content["cells"].insert(0, code_cell(brings_along(chapter), "brings"))
+    return content
+
+
+def answered(content: dict, answers: Mapping[str, str]) -> dict:
+    """Return a notebook with other sources in its solution cells."""
+    content, left = copy.deepcopy(content), dict(answers)
+    for cell in content["cells"]:
+        if grade_id_of(cell) in left:
+            cell["source"] = left.pop(grade_id_of(cell))
+    assert not left, f"there are no cells {sorted(left)}"
+    return content
+
+
+def asked(chapter: str) -> dict[str, str]:
+    """Return the name that each graded cell checks, by grade_id."""
+    return {
+        grade_id_of(cell): re.fullmatch(
+            r"checks\.check_\w+\((\w+)\)", "".join(cell["source"])
+        )[1]
+        for cell in released(chapter)["cells"]
+        if marks_of(cell).get("grade")
+    }
+
+
+def marks_of(cell: dict) -> dict:
+    """Return nbgrader's metadata of a cell, {} where it has none."""
+    return cell["metadata"].get("nbgrader", {})
+
+
+def grade_id_of(cell: dict) -> str:
+    """Return a cell's grade_id, "" where it has none."""
+    return marks_of(cell).get("grade_id", "")
+
+
+def code_cell(source: str, identity: str) -> dict:
+    """Return a code cell that has not been run."""
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": identity,
+        "metadata": {},
+        "outputs": [],
+        "source": source,
+    }

@@ -1,0 +1,174 @@
+"""One notebook, a class and nbgrader's autograder give the same points.
+
+For every exercise that exists: for right answers, for stubs, and for each
+known mistake.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count as from_zero
+
+import known_mistakes as notebooks
+import pytest
+import torch
+from known_mistakes import CHAPTERS, ROOT
+from ways_of_grading import Course, as_in_a_class, by_nbval, in_one_kernel
+
+from attnbook.checks import (
+    additive_attention,
+    luong_attention,
+    multi_head_attention,
+    positions,
+    scaled_dot_product,
+    soft_lookup,
+    transformer,
+)
+from attnbook.grading.apart import Examiner
+from attnbook.grading.limits import Limits
+from attnbook.grading.release import known_releases
+from attnbook.grading.sandbox.support import support
+
+torch.set_num_threads(1)
+
+CHECKS = dict(
+    zip(
+        CHAPTERS,
+        (
+            soft_lookup,
+            additive_attention,
+            luong_attention,
+            scaled_dot_product,
+            multi_head_attention,
+            positions,
+            transformer,
+        ),
+        strict=True,
+    )
+)
+
+
+@pytest.fixture(params=CHAPTERS)
+def chapter(request):
+    return request.param
+
+
+@pytest.fixture
+def exercises(chapter):
+    return CHECKS[chapter].EXERCISES
+
+
+@pytest.fixture
+def release(chapter):
+    releases, _ = known_releases(ROOT / "exercises", ROOT / "none.ipynb")
+    return releases[chapter]
+
+
+@pytest.fixture
+def examiner(release):
+    isolation = "bubblewrap" if support().ok else "none"
+    with Examiner(release, Limits(), isolation, seed=20_20) as examiner:
+        yield examiner
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    return Course(tmp_path_factory.mktemp("nbgrader") / "course")
+
+
+def test_the_exercises_are_those_that_are_released():
+    released = sorted(p.stem for p in (ROOT / "exercises").glob("*.ipynb"))
+    assert released == sorted(CHAPTERS)
+
+
+def test_whole_notebooks(
+    chapter, exercises, release, examiner, course, tmp_path
+):
+    contents = {
+        "right": notebooks.solved(chapter),
+        "stubs": notebooks.released(chapter),
+        "mistakes": notebooks.mistaken(
+            chapter, dict(zip(exercises, from_zero()))
+        ),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        in_course = pool.submit(course.grade, contents, chapter)
+        alone = {
+            kind: by_nbval(content, tmp_path, chapter)
+            for kind, content in contents.items()
+        }
+        in_class = {
+            kind: as_in_a_class(content, release, examiner)
+            for kind, content in contents.items()
+        }
+    for kind in contents:
+        given = points(alone[kind])
+        assert given == points(in_class[kind]), messages(in_class[kind])
+        assert given == in_course.result()[kind]
+        assert messages(alone[kind]) == messages(in_class[kind])
+        assert given == {
+            grade_id: exercise.points if kind == "right" else 0
+            for grade_id, exercise in exercises.items()
+        }
+
+
+def test_each_known_mistake(chapter, exercises, release, examiner):
+    graded = {cell.grade_id: cell for cell in release.graded}
+    answers = [
+        (grade_id, place)
+        for grade_id, exercise in exercises.items()
+        for place in range(notebooks.count(exercise))
+    ]
+    before = [cell.source for cell in release.setup]
+    before.append(notebooks.brings_along(chapter))
+    pairs = [
+        (
+            notebooks.takes(chapter, grade_id, place),
+            graded[grade_id].source,
+            graded[grade_id].points,
+        )
+        for grade_id, place in answers
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        judged = pool.submit(lambda: list(in_one_kernel(before, pairs)))
+        in_class = in_a_class_of(chapter, exercises, release, examiner)
+    differences = []
+    for (grade_id, place), one in zip(answers, judged.result(), strict=True):
+        exercise, result = exercises[grade_id], in_class[grade_id, place]
+        is_right = place >= len(exercise.mistakes)
+        wanted = exercise.points if is_right else 0
+        given = (
+            exercise.points * one.is_passed_by_nbval,
+            one.points_by_nbgrader,
+            result.points,
+        )
+        if given != (wanted,) * 3 or one.message != result.message:
+            name = (
+                f"right answer {place - len(exercise.mistakes)}"
+                if is_right
+                else exercise.mistakes[place].name
+            )
+            differences.append(
+                f"{grade_id}, {name}: {given} points, {wanted} wanted\n"
+                f"{one.message}\n{result.message}"
+            )
+    assert not differences, "\n\n".join(differences)
+
+
+def in_a_class_of(chapter, exercises, release, examiner):
+    """Grade every known answer, those of several exercises at a time."""
+    counts = {g: notebooks.count(e) for g, e in exercises.items()}
+    results = {}
+    for place in range(max(counts.values())):
+        places = {g: place for g, count in counts.items() if place < count}
+        content = notebooks.mistaken(chapter, places)
+        report = as_in_a_class(content, release, examiner)
+        for result in report.results:
+            results[result.grade_id, place] = result
+    return results
+
+
+def points(report):
+    return {result.grade_id: result.points for result in report.results}
+
+
+def messages(report):
+    return {result.grade_id: result.message for result in report.results}
