@@ -7,31 +7,37 @@ that they printed.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
 
 from attnbook.grading.grades import Exercise, Grade
+from attnbook.grading.report import Result
 
 
 def autograded(exercise: Exercise) -> Callable[[Grade], str]:
     """Return the function that writes a student's notebook."""
     path = exercise.release.notebook.path
     released = json.loads(path.read_text("utf-8"))
+    cells = released.pop("cells")
+    # Most cells are the same for all.
+    written = [json.dumps(cell) for cell in cells]
+    rest = json.dumps(released, indent=1).removeprefix("{")
 
     def write(grade: Grade) -> str:
-        notebook = copy.deepcopy(released)
         results = {r.grade_id: r for r in grade.graded.report.results}
-        for cell in notebook["cells"]:
-            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
-            if grade_id in grade.graded.sources:
-                cell["source"] = _text(grade.graded.sources[grade_id])
+        sources = grade.graded.sources
+        own = []
+        for cell, text in zip(cells, written, strict=True):
+            metadata = cell["metadata"].get("nbgrader", {})
+            grade_id = metadata.get("grade_id", "")
+            changes: dict[str, Any] = {}
+            if grade_id in sources:
+                changes["source"] = _text(sources[grade_id])
             if grade_id in results and cell["cell_type"] == "code":
-                result = results[grade_id]
-                said = result.message or f"✓ {result.title}"
-                cell["outputs"] = [_output(said, result.status)]
-        return json.dumps(notebook, indent=1, ensure_ascii=True) + "\n"
+                changes["outputs"] = [_output(results[grade_id])]
+            own.append(json.dumps(cell | changes) if changes else text)
+        return '{\n "cells": [\n' + ",\n".join(own) + "\n ]," + rest + "\n"
 
     return write
 
@@ -40,16 +46,17 @@ def _text(source: str) -> str:
     return source.encode("utf-8", "replace").decode()
 
 
-def _output(said: str, status: str) -> dict[str, Any]:
+def _output(result: Result) -> dict[str, Any]:
     """Return what was said, as an error where the answer is not right.
 
     nbgrader sees points that are missing by such an error.
     """
-    if status == "passed":
+    said = _text(result.message) or f"✓ {result.title}"
+    if result.status == "passed":
         return {"name": "stdout", "output_type": "stream", "text": said}
     return {
         "ename": "WrongAnswer",
-        "evalue": said.splitlines()[0] if said else status,
+        "evalue": said.splitlines()[0],
         "output_type": "error",
         "traceback": said.splitlines(),
     }

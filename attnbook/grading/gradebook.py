@@ -469,7 +469,7 @@ def _person(graded: Graded, identity: str) -> dict[str, str | None]:
     name = graded.identifiers.get("full_name", "")
     if not name and identity != graded.student:
         name = graded.student
-    first, last = _names(name)
+    first, last = _names(name) if name != identity else (None, None)
     email = graded.identifiers.get("email")
     number = graded.identifiers.get("canvas_id") or graded.identifiers.get(
         "moodle_id"
@@ -483,12 +483,13 @@ def _person(graded: Graded, identity: str) -> dict[str, str | None]:
 
 
 def _names(name: str) -> tuple[str | None, str | None]:
-    if not name:
-        return None, None
+    """Return first and last name, None where there are none."""
     last, comma, first = name.partition(",")
     if not comma:
         first, _, last = name.strip().rpartition(" ")
-    first, last = _plain(first), _plain(last)
+    first, last = (
+        _plain(part) if part.strip() else "" for part in (first, last)
+    )
     return (first or "–", last or "–") if first or last else (None, None)
 
 

@@ -250,7 +250,8 @@ def _chosen(source: str) -> frozenset[int]:
 def _runs(source: str, with_names: bool = False) -> list[int]:
     """Return a hash of each run of tokens."""
     # Numbers, as hashes of texts differ from one Python process to another.
-    tokens = [_number(t) for t in _tokens(source, with_names)]
+    both = _tokens(source)
+    tokens = [_number(t) for t in (both.exact if with_names else both.plain)]
     shifted = (tokens[i:] for i in range(_RUN))
     return list(map(hash, zip(*shifted, strict=False)))
 
@@ -261,37 +262,44 @@ def _number(token: str) -> int:
 
 
 def _exact(source: str) -> str:
-    return "\0".join(_tokens(source, True))
+    return "\0".join(_tokens(source).exact)
 
 
-def _tokens(source: str, with_names: bool) -> list[str]:
+@dataclass(frozen=True)
+class _Tokens:
+    exact: tuple[str, ...]
+    plain: tuple[str, ...]  # without chosen names
+
+
+@functools.lru_cache(maxsize=4096)
+def _tokens(source: str) -> _Tokens:
     """Return the tokens of an answer, whatever it is."""
-    tokens: list[str] = []
+    exact: list[str] = []
+    plain: list[str] = []
     last = 0  # line up to which it was read
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             last = token.end[0]
             if token.type not in _SKIPPED:
-                tokens.append(_plain(token, tokens, with_names))
+                plain.append(_plain(token, exact[-1] if exact else ""))
+                exact.append(plain[-1] if plain[-1] == ";" else token.string)
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
         rest = "\n".join(source.splitlines()[last:])
-        tokens += re.findall(r"\w+|[^\w\s]", rest)
-    return tokens
+        words = re.findall(r"\w+|[^\w\s]", rest)
+        exact += words
+        plain += words
+    return _Tokens(tuple(exact), tuple(plain))
 
 
-def _plain(
-    token: tokenize.TokenInfo, before: Sequence[str], with_names: bool
-) -> str:
+def _plain(token: tokenize.TokenInfo, before: str) -> str:
     if token.type == tokenize.NEWLINE:
         return ";"
-    if with_names:
-        return token.string
     if token.type == tokenize.STRING:
         return "''"
     if (
         token.type == tokenize.NAME
         and token.string not in _KNOWN
-        and (not before or before[-1] != ".")
+        and before != "."
     ):
         return "name"
     return token.string

@@ -57,12 +57,17 @@ def feedback_of(grade: Grade) -> str:
 
 def as_json(exercises: Sequence[Exercise], grades: Sequence[Grade]) -> str:
     """Return the JSON document that the module describes."""
-    content = {
-        "schema": SCHEMA,
-        "exercises": [_exercise(exercise) for exercise in exercises],
-        "grades": [_grade(grade) for grade in grades],
-    }
-    return json.dumps(content, indent=1) + "\n"
+    # A grade to a line: a folder of them under version control shows what
+    # changed.
+    return (
+        f'{{\n"schema": {json.dumps(SCHEMA)},\n'
+        f'"exercises": {_lines(map(_exercise, exercises))},\n'
+        f'"grades": {_lines(map(_grade, grades))}\n}}\n'
+    )
+
+
+def _lines(members: Iterable[dict[str, Any]]) -> str:
+    return "[\n" + ",\n".join(map(json.dumps, members)) + "\n]"
 
 
 def _exercise(exercise: Exercise) -> dict[str, Any]:
