@@ -77,6 +77,8 @@ class Examiner:
         self._zygote: Zygote | None = None
 
     def __enter__(self) -> Examiner:
+        # Now, so that no submission has to wait for it.
+        self._living_zygote()
         return self
 
     def __exit__(self, *trouble: object) -> None:

@@ -13,10 +13,8 @@ be stopped and started at any time, and what is finished stays finished.
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -497,7 +495,11 @@ def _interruptible() -> Iterator[_Interrupts]:
 def examiner(
     release: Release, limits: Limits, isolation: str, seed: int
 ) -> AbstractContextManager:
-    """Open what runs the cells of submissions, one after the other."""
+    """Return what runs the cells of submissions, one after the other.
+
+    It imports all that the checks need, and nothing runs before it is
+    entered: workers that are forked in between share the memory.
+    """
     from attnbook.grading.apart import Examiner
 
     return Examiner(release, limits, isolation, seed)
@@ -514,11 +516,13 @@ def _grade_tasks(
     tasks = understood.plan.tasks
     if not tasks:
         return True
-    preload(understood.release)
     release, limits = understood.release, understood.limits
+    opened = examiner(release, limits, understood.isolation, seed)
+    gc.collect()
+    gc.freeze()  # so that looking for garbage copies none of it
     workers = Workers(
         min(jobs, len(tasks)),
-        lambda: examiner(release, limits, understood.isolation, seed),
+        lambda: opened,
         _task(tasks, release, limits, out),
         limits.total + _PATIENCE,
     )
@@ -540,31 +544,6 @@ def _grade_tasks(
                 progress.say(f"{student}: {event.failure}")
             progress.count(*_settled(event, tasks, out, release))
     return done == len(tasks)
-
-
-def preload(release: Release) -> None:
-    """Import what the release's cells import, before workers are forked.
-
-    They share the memory of it then.
-    """
-    import torch
-
-    torch.set_num_threads(1)
-    for cell in (*release.setup, *release.cells):
-        with contextlib.suppress(SyntaxError, ImportError):
-            for node in ast.walk(ast.parse(cell.source)):
-                if isinstance(node, ast.Import):
-                    for name in node.names:
-                        importlib.import_module(name.name)
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    module = importlib.import_module(node.module)
-                    for name in node.names:
-                        if not hasattr(module, name.name):
-                            importlib.import_module(
-                                f"{node.module}.{name.name}"
-                            )
-    gc.collect()
-    gc.freeze()  # so that looking for garbage copies none of it
 
 
 def _task(

@@ -195,7 +195,7 @@ def _result(
         out_of=graded.points,
         status=_STATUS[fate.kind],
         message="" if passed else _message(place, cells, fates, timeout),
-        seconds=fate.seconds,
+        seconds=round(fate.seconds, 3),
         mistake=fate.mistake,
     )
 
