@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,11 @@ from attnbook.grading.report import Report, Result, as_html, as_json
 ROOT = Path(__file__).parents[2]
 EXERCISES = ROOT / "exercises"
 
-# Enough for an honest answer; many kinds use up all that they are given.
 LIMITS = Limits(
-    wall=2.0, total=10.0, cpu=10.0, memory=512.0, disk=16.0, output=0.5
+    wall=4.0, total=20.0, cpu=12.0, memory=512.0, disk=16.0, output=0.5
 )
+# For those that use up all the time that they are given.
+BRIEF = replace(LIMITS, wall=1.5, total=8.0)
 SEED = 20_251  # of the cases that nobody has seen
 
 _HONEST = {
@@ -49,6 +51,7 @@ def traps():
 @pytest.fixture(scope="module")
 def examine(sandbox, releases, traps):
     """Return what grades a kind, with one examiner for each exercise."""
+    from attnbook.grading import remote
     from attnbook.grading.apart import Examiner
 
     kept = {}
@@ -66,11 +69,14 @@ def examine(sandbox, releases, traps):
             first = attempt(honest, releases[kind.exercise], examiner, traps)
             assert first.report.points == sum(honest.earned.values())
             traps.expect_processes()
-        return attempt(
-            kind, releases[kind.exercise], kept[kind.exercise], traps
-        )
+        examiner = kept[kind.exercise]
+        examiner.limits = BRIEF if "time" in kind.looks_for else LIMITS
+        return attempt(kind, releases[kind.exercise], examiner, traps)
 
-    yield examine
+    with pytest.MonkeyPatch.context() as patch:
+        # Seconds that are given to who ignores that it is interrupted.
+        patch.setattr(remote, "GRACE", 0.5)
+        yield examine
     for examiner in kept.values():
         examiner.close()
 

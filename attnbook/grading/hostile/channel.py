@@ -50,7 +50,9 @@ def forge(kind, code, buffers=()):
 )
 
 
-def _channel(name: str, tries: str, body: str, start: str = _FOUND) -> Kind:
+def _channel(
+    name: str, tries: str, body: str, start: str = _FOUND, **more
+) -> Kind:
     indented = body.replace("\n", "\n    ")
     return Kind(
         name,
@@ -59,6 +61,7 @@ def _channel(name: str, tries: str, body: str, start: str = _FOUND) -> Kind:
             _PACKED: f"{start}\n\ndef packed_attention(*inputs):\n"
             f"    {indented}\n    return inputs[0], inputs[1]\n"
         },
+        **more,
     )
 
 
@@ -123,6 +126,8 @@ KINDS = [
         "Sends the exceptions and fates that only the grader may.",
         "forge('error', ['t', ['t', 'attnbook.checks.exercise.WrongAnswer',\n"
         "      'builtins.AssertionError'], 'PRAISE', ['t'], 'PRAISE'])",
+        deserves={},
+        reports=("Error: PRAISE",),  # not in the check's own words
         start=_TAKEN,
     ),
     _channel(
@@ -131,6 +136,7 @@ KINDS = [
         "for name in ('KeyboardInterrupt', 'SystemExit', 'GeneratorExit',\n"
         "             'BaseExceptionGroup', 'StopIteration', 'MemoryError'):\n"
         "    forge('error', ['t', ['t', 'builtins.' + name], 'x', ['t'], ''])",
+        deserves={},
         start=_TAKEN,
     ),
     _channel(

@@ -200,8 +200,7 @@ def sparsemax_attention(*inputs):
         "slow calls",
         "Takes just less than the limit in every call.",
         answers=_inside(
-            "import time\ntime.sleep(0.8 * __SECONDS__)\n"
-            "return inputs[0], inputs[1]"
+            "import time\ntime.sleep(0.6)\nreturn inputs[0], inputs[1]"
         ),
         looks_for=("time",),
     ),

@@ -72,7 +72,8 @@ while True:
     _bomb(
         "memory bomb",
         "Fills the memory by a list.",
-        "heap = []\nwhile True:\n    heap.append(bytearray(10_000_000))",
+        "def fill(heap):\n    while True:\n"
+        "        heap.append(bytearray(10_000_000))\n\nfill([])",
         looks_for=("time",),
     ),
     _bomb(

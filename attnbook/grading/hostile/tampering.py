@@ -159,8 +159,10 @@ KINDS = [
     ),
     Kind(
         "cells turned round",
-        "Hands in all cells in the opposite order.",
+        "Hands in all cells in the opposite order, the imports last.",
         change=_turn_round,
+        deserves={},
+        reports=("put in another order",),
     ),
     Kind(
         "more points",
