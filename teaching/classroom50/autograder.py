@@ -1,7 +1,7 @@
 """Grade an exercise notebook for Classroom 50: writes ``result.json``.
 
-It is feedback: it runs beside the student's code in the student's own
-repository, and the grade of record is the teacher's own run.
+It is feedback: it runs in the student's own repository, and the grade of
+record is the teacher's own run.
 
 Put it at ``CLASSROOM/autograders/ASSIGNMENT/autograder.py`` of the
 repository ``classroom50``, or at ``CLASSROOM/autograder.py`` for all
@@ -15,13 +15,16 @@ assignments. An assignment that is called as an exercise is that exercise:
     05-positions               20 points
     06-transformer             20 points
 
-An assignment of another name is the whole course. Give the assignment the
-runtime ``{"python": "3.11"}``.
+An assignment of another name is the whole course. Give the assignment this
+runtime, for the Python and the sandbox that the course is tested with::
+
+    {"python": "3.11", "apt": ["bubblewrap", "libseccomp2"]}
 
 Made by ``python -m attnbook.grading systems``.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +44,11 @@ def run(*command: str) -> None:
 
 
 def main() -> None:
+    # Ubuntu 24.04 refuses user namespaces, and so the sandbox, to whoever is
+    # not root. Where this does not help, points are marked as unprotected.
+    allow = "kernel.apparmor_restrict_unprivileged_userns=0"
+    if shutil.which("sudo"):
+        subprocess.run(["sudo", "-n", "sysctl", "-q", "-w", allow])
     if PIP_EXTRA_INDEX_URL:
         os.environ["PIP_EXTRA_INDEX_URL"] = PIP_EXTRA_INDEX_URL
     with tempfile.TemporaryDirectory() as folder:

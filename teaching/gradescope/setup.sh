@@ -15,7 +15,8 @@ export PIP_EXTRA_INDEX_URL=
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-apt-get install -q -y --no-install-recommends git python3 python3-venv
+apt-get install -q -y --no-install-recommends \
+  bubblewrap git libseccomp2 python3 python3-venv
 python=python3
 # Ubuntu 22.04 has an older Python by default, and this one beside it.
 oldest='(3, 11)'

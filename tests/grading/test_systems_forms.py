@@ -189,6 +189,16 @@ def test_all_that_is_mounted_and_named_is_there(path):
                 assert mount["name"] in volumes
 
 
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_kubernetes_leaves_the_scripts_as_they_are(path):
+    """It replaces $(NAME) by the variable, and $$ by $, before the shell."""
+    for job in jobs_of(path).values():
+        for container in job["template"]["spec"]["containers"]:
+            script = container["command"][-1]
+            assert "$$" not in script
+            assert not re.search(r"\$\([A-Za-z_][\w.-]*\)", script)
+
+
 def test_only_the_manifest_that_says_so_grades_without_a_sandbox():
     with_it, without = (
         next(path for path in MANIFESTS if path.stem == name)

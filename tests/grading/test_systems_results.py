@@ -1,5 +1,6 @@
 """What the systems are told of a grade, by the programs they run."""
 
+import copy
 import datetime
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -74,9 +76,9 @@ def graded(monkeypatch):
     """The paths of which a grade was asked, which is then always the same."""
     asked = []
 
-    def grade(path, releases, timeout):
+    def grade(path, name, release):
         asked.append(path)
-        return report(result(3))
+        return replace(report(result(3)), notebook=name)
 
     monkeypatch.setattr(submitted, "grade", grade)
     return asked
@@ -91,7 +93,7 @@ def hand_in(folder: Path, *places: str, exercise: str = EXERCISE) -> None:
 
 def grade_folder(folder: Path, *wanted: str):
     return submitted.grade_folder(
-        folder, ROOT / "exercises", wanted or [EXERCISE], 60
+        folder, ROOT / "exercises", wanted or [EXERCISE]
     )
 
 
@@ -254,6 +256,29 @@ def solved(folder: Path) -> None:
     shutil.copy(ROOT / "solutions" / f"{EXERCISE}.ipynb", folder)
 
 
+STAND_IN = """\
+#!/bin/sh
+echo "$(basename "$0") $*" >> "{log}"
+case "$1 $2" in
+  "-c import"*) exit {status} ;;
+  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+esac
+"""
+
+
+def programs(folder: Path, python_is_old: bool = False) -> Path:
+    """Programs that write down how they were called, and do no more."""
+    place = folder / "programs"
+    place.mkdir(exist_ok=True)
+    for name in "sudo", "apt-get", "python3.11":
+        path = place / name
+        path.write_text(
+            STAND_IN.format(log=folder / "log", status=int(python_is_old))
+        )
+        path.chmod(0o755)
+    return place
+
+
 @pytest.fixture
 def git(tmp_path):
     """The environment in which the course's address is a repository here."""
@@ -282,6 +307,8 @@ def git(tmp_path):
     for number, (key, value) in enumerate(settings.items()):
         environment[f"GIT_CONFIG_KEY_{number}"] = key
         environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    # Nobody's machine is changed by a test.
+    environment["PATH"] = f"{programs(tmp_path)}:{environment['PATH']}"
     for command in ["init", "-q"], ["add", "."], ["commit", "-qm", "C"]:
         subprocess.run(
             ["git", *command],
@@ -320,6 +347,9 @@ def test_the_autograder_of_classroom_50_grades_a_checkout(tmp_path, git):
     assert (content["score"], content["max-score"]) == (20, 20)
     assert "20 of 20 points" in (work / "release-body.md").read_text("utf-8")
     assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / "log").read_text() == (
+        "sudo -n sysctl -q -w kernel.apparmor_restrict_unprivileged_userns=0\n"
+    )
 
 
 def test_classroom_50_hears_of_a_missing_notebook(tmp_path, capsys):
@@ -337,6 +367,28 @@ def test_classroom_50_hears_of_a_missing_notebook(tmp_path, capsys):
     schema("classroom50-result-v1").validate(content)
     assert (content["score"], content["max-score"]) == (0, 20)
     assert "no 00-soft-lookup.ipynb here" in content["tests"][0]["output"]
+
+
+@pytest.mark.parametrize("python_is_old", [False, True])
+def test_gradescope_installs_a_python_that_is_new_enough(
+    tmp_path, git, python_is_old
+):
+    place = programs(tmp_path, python_is_old)
+    shutil.copy(place / "python3.11", place / "python3")
+    text = (ROOT / "teaching/gradescope/setup.sh").read_text("utf-8")
+    script = text.replace("/autograder", str(tmp_path / "autograder"))
+    done = subprocess.run(
+        ["bash", "-c", script], env=git, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = (tmp_path / "log").read_text().splitlines()
+    python = "python3.11" if python_is_old else "python3"
+    assert f"{python} -m venv {tmp_path}/autograder/venv" in log
+    newer = "install -q -y --no-install-recommends python3.11 python3.11-venv"
+    assert (f"apt-get {newer}" in log) is python_is_old
+    assert log[-1].startswith("python -m pip install")
+    assert log[-1].endswith(f"{tmp_path}/autograder/course[grading]")
+    assert (tmp_path / "autograder/course/exercises").is_dir()
 
 
 def run_autograder(root: Path, exercise: str) -> subprocess.CompletedProcess:
@@ -362,6 +414,28 @@ def test_gradescope_grades_a_submission(tmp_path):
     schema("gradescope-results").validate(content)
     assert content["score"] == 20
     assert sum(test["max_score"] for test in content["tests"]) == 20
+
+
+def test_a_notebook_cannot_talk_gradescope_into_points(tmp_path):
+    hand_in(tmp_path, f"submission/{EXERCISE}.ipynb")
+    path = tmp_path / f"submission/{EXERCISE}.ipynb"
+    content = json.loads(path.read_text("utf-8"))
+    lie = copy.deepcopy(
+        next(c for c in content["cells"] if c["cell_type"] == "code")
+    )
+    lie["id"], lie["metadata"] = "lie", {}
+    lie["source"] = (
+        "from attnbook.checks import exercise, soft_lookup\n"
+        "exercise.Exercise.check = lambda *anything: None\n"
+        "for name in dir(soft_lookup):\n"
+        "    if name.startswith('check_'):\n"
+        "        setattr(soft_lookup, name, lambda *anything: None)\n"
+    )
+    content["cells"].insert(1, lie)
+    path.write_text(json.dumps(content), "utf-8")
+    assert run_autograder(tmp_path, EXERCISE).returncode == 0
+    content = json.loads((tmp_path / "results/results.json").read_text())
+    assert content["score"] == 0
 
 
 def test_gradescope_is_told_that_there_is_no_notebook(tmp_path):

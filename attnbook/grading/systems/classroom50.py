@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from attnbook.grading.grade import TIMEOUT
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.report import Report
 from attnbook.grading.systems.markdown import as_markdown
@@ -114,9 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = releases(options.release)
         assignment = surroundings.get("ASSIGNMENT", "")
         wanted = [assignment] if assignment in known else list(known)
-        graded, notes = grade_folder(
-            Path.cwd(), options.release, wanted, TIMEOUT
-        )
+        graded, notes = grade_folder(Path.cwd(), options.release, wanted)
         reports = [
             graded.get(name)
             or missing(known[name], f"There is no {name}.ipynb here.")

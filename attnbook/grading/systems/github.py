@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnbook.grading import report as reports
-from attnbook.grading.grade import TIMEOUT
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.systems.markdown import as_markdown
 from attnbook.grading.systems.submitted import grade_folder, releases
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         known = releases(options.release)
         graded, notes = grade_folder(
-            options.repository, options.release, known, TIMEOUT
+            options.repository, options.release, known
         )
     except UnusableError as error:
         print(error, file=sys.stderr)

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbook.grading.grade import TIMEOUT
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.report import Report
 from attnbook.grading.systems.submitted import (
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         release = releases(options.release, options.exercise)
         name = options.exercise
         graded, notes = grade_folder(
-            options.submission, options.release, [name], TIMEOUT
+            options.submission, options.release, [name]
         )
     except UnusableError as error:
         print(error, file=sys.stderr)
