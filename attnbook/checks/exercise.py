@@ -304,7 +304,7 @@ class Exercise:
             return unfit
         outcomes = []
         for case in self.cases:
-            expected = self._quietly(self.reference, case)
+            expected = self._quietly_known(case)
             outcome = self._evaluate(answer, case, watched=True)
             outcomes.append(outcome)
             trouble = self._trouble(expected, outcome, case)
@@ -493,7 +493,7 @@ class Exercise:
                 if place < len(outcomes)
                 else self._quietly(answer, case)
             )
-            expected = self._quietly(self.reference, case)
+            expected = self._quietly_known(case)
             right = self._trouble(expected, outcome, case) is None
             marks[right].append(str(case.arguments[0]))
         right, wrong = (", ".join(marks[mark]) for mark in (True, False))

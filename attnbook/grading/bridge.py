@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,7 @@ class Peer:
         self._given: dict[int, Any] = {}  # objects the other side may name
         self._numbers: dict[int, int] = {}  # of them, by id
         self._stand_ins: dict[int, Any] = {}  # for objects over there
+        self.handlers = self.served()
         self.era = 0
         self._forget()
 
@@ -90,13 +91,20 @@ class Peer:
     # -- messages --------------------------------------------------------
 
     def ask(self, kind: str, value: Any = None) -> Any:
-        """Send a request that holds no tensors with a graph; return its
-        reply.
+        """Send a request that holds no tensors with a graph.
+
+        Returns its reply.
         """
         packer = Packer(self._mark)
         with self.lock:
             code, body = self._exchange(kind, packer.pack(value), packer)
         return Unpacker(body, self._stand_in).unpack(code)
+
+    def tell(self, kind: str, value: Any = None) -> None:
+        """Send what wants no reply, together with the next request."""
+        packer = Packer(self._mark)
+        with self.lock:
+            self.channel.put(f"{kind}!", packer.pack(value), packer.buffers)
 
     def _exchange(
         self, kind: str, code: Any, packer: Packer
@@ -124,7 +132,7 @@ class Peer:
         WireError
             When it is nothing that can be asked.
         """
-        handler = self.handlers().get(kind)
+        handler = self.handlers.get(kind.removesuffix("!"))
         if handler is None:
             raise WireError("it asks for what cannot be asked")
         if self._depth >= _MOST_NESTED:
@@ -138,16 +146,19 @@ class Peer:
             if self.is_fatal(error):
                 raise
             packer = Packer(_no_object)
-            reply, kind = packer.pack(self.described(error)), "error"
+            reply, answer = packer.pack(self.described(error)), "error"
         else:
-            kind = "reply"
+            answer = "reply"
         finally:
             self._depth -= 1
-        with self.lock:  # another thread may wait for an answer
-            self.channel.send(kind, reply, packer.buffers, self.deadline())
+        if not kind.endswith("!"):
+            with self.lock:  # another thread may wait for an answer
+                self.channel.send(
+                    answer, reply, packer.buffers, self.deadline()
+                )
 
-    def handlers(self) -> Mapping[str, Callable]:
-        """The kinds of request that are served here."""
+    def served(self) -> dict[str, Callable]:
+        """Return the kinds of request that are served here."""
         return {"call": self._serve_call, "backward": self._serve_backward}
 
     def is_fatal(self, error: BaseException) -> bool:
@@ -175,12 +186,20 @@ class Peer:
             self._numbers[id(value)] = number
         return Mark(True, number, name_of(value), traits_of(value))
 
-    def release(self, ours: int, theirs: int) -> None:
-        """Forget the objects from these numbers on, and all calls."""
+    def release(self, ours: int, theirs: Iterable[int]) -> None:
+        """Forget what was given since a trial began, and all its calls.
+
+        Parameters
+        ----------
+        ours
+            The first number of the objects given to the other side.
+        theirs
+            The numbers of the objects that were given to this one.
+        """
         for number in [n for n in self._given if n >= ours]:
             self._numbers.pop(id(self._given.pop(number)), None)
-        for number in [n for n in self._stand_ins if n >= theirs]:
-            del self._stand_ins[number]
+        for number in theirs:
+            self._stand_ins.pop(number, None)
         self._forget()
 
     def _stand_in(self, mark: Mark) -> Any:
@@ -295,7 +314,7 @@ class Peer:
             raise WireError("it calls an object that was never given")
         served = _Served()
         self._served.append(served)
-        if self.tells_changes:
+        if self.tells_changes and (arguments or keywords):
             served.arguments = arguments, keywords
             served.before = self._fingerprint(served.arguments)
         with torch.set_grad_enabled(is_graph):

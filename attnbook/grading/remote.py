@@ -120,7 +120,7 @@ class Session(Peer):
         """Tell the process what to prepare, before any cell."""
         if not self._has_started:
             self._has_started = True
-            self.ask("start", self._forbidden)
+            self.tell("start", self._forbidden)
 
     def resolve(self, names: Sequence[str]) -> dict[str, Any]:
         """Return what the names stand for that are defined over there."""
@@ -135,12 +135,8 @@ class Session(Peer):
     @contextlib.contextmanager
     def trial(self, forbidden: Sequence[str]) -> Iterator[None]:
         """Let what is called meanwhile start alike and do without."""
-        ours, theirs = next(self._number), self.ask("begin", list(forbidden))
-        # What the calls of one trial leave is kept until it ends.
-        self._in_use = address_space()
-        with self._guarded():
-            if type(theirs) is not int:
-                raise WireError("a trial does not begin as expected")
+        ours, theirs = next(self._number), set(self._stand_ins)
+        self.tell("begin", list(forbidden))
         refusal = None
         try:
             yield
@@ -158,22 +154,26 @@ class Session(Peer):
             raise refusal
 
     def _end_trial(
-        self, ours: int, theirs: int, forbidden: Sequence[str]
+        self, ours: int, theirs: set[int], forbidden: Sequence[str]
     ) -> list[str]:
-        used = self.ask("end", ours)
+        used = []
+        if forbidden:
+            used = self.ask("end", ours)
+        else:
+            self.tell("end", ours)
         with self._guarded():
             if type(used) is not list or not all(
                 type(name) is str and name in forbidden for name in used
             ):
                 raise WireError("a trial does not end as expected")
-        self.release(ours, theirs)
+        self.release(ours, set(self._stand_ins) - theirs)
         return used
 
     @contextlib.contextmanager
     def watched(self, kind: str) -> Iterator[Seen]:
         """Measure the calls that are made meanwhile, over there."""
         seen = Seen()
-        self.ask("watch", kind)
+        self.tell("watch", kind)
         yield seen
         amount = self.ask("seen")
         with self._guarded():
@@ -315,7 +315,10 @@ def session_of(answer: Any) -> Session | None:
 def _fate(description: errors.Description) -> Fate:
     if description.kinds[0] == "attnbook.Flood":
         return Fate("output")
-    return Fate("error", description.name[:100], description.text)
+    name = description.name[:100]
+    if name in ("WrongAnswer", "TakenAwayError"):  # the grader's own
+        name = "Error"
+    return Fate("error", name, description.text)
 
 
 def _is_by_interrupt(fate: Fate) -> bool:

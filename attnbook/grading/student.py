@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,9 @@ class _Notebook(InteractiveShell):
     def init_magics(self) -> None:
         super().init_magics()
         for name in ("pip", "conda", "mamba", "micromamba", "uv"):
-            self.register_magic_function(_nothing, "line", name)
+            self.register_magic_function(nothing, "line", name)
         for name in ("bash", "sh", "script", "system", "sx", "!"):
-            self.register_magic_function(_nothing, "line_cell", name)
+            self.register_magic_function(nothing, "line_cell", name)
 
     def showtraceback(self, *arguments, **keywords) -> None:
         pass
@@ -132,7 +132,7 @@ class _Notebook(InteractiveShell):
         os._exit(0)
 
 
-def _nothing(*arguments: str) -> None:
+def nothing(*arguments: str) -> None:
     """Do nothing: no cell installs or runs other programs here."""
 
 
@@ -210,9 +210,9 @@ class Student(Peer):
         if self._is_busy:
             raise KeyboardInterrupt
 
-    def handlers(self) -> Mapping[str, Callable]:
+    def served(self) -> dict[str, Callable]:
         return {
-            **super().handlers(),
+            **super().served(),
             "start": self._on_data(self._start),
             "cell": self._on_data(self._run_cell),
             "names": self._on_data(self._names),
@@ -282,7 +282,7 @@ class Student(Peer):
 
     # -- trials ----------------------------------------------------------
 
-    def _begin(self, forbidden: Sequence[str]) -> int:
+    def _begin(self, forbidden: Sequence[str]) -> None:
         states = (
             random.getstate(),
             np.random.get_state(),
@@ -292,10 +292,9 @@ class Student(Peer):
         self._trials.append((states, self._armed, self._used, first))
         random.seed(0)
         np.random.seed(0)
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         self._silence.written = 0
         self._armed, self._used = list(forbidden), []
-        return first
 
     def _end(self, theirs: int) -> list[str]:
         if not self._trials:
@@ -305,7 +304,8 @@ class Student(Peer):
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
-        self.release(first, theirs)
+        given = [number for number in self._stand_ins if number >= theirs]
+        self.release(first, given)
         return list(dict.fromkeys(used))
 
     def refuse(self, name: str) -> None:

@@ -40,8 +40,9 @@ LONGEST_TEXT = 200_000  # characters of a string
 LONGEST_NAME = 80  # characters of a class or function
 
 KINDS = frozenset(
-    {"reply", "error", "start", "cell", "names", "call", "backward"}
-    | {"begin", "end", "watch", "seen", "loop"}
+    {"reply", "error", "cell", "names", "call", "backward"}
+    | {"end", "seen", "loop"}
+    | {"start!", "begin!", "end!", "watch!"}  # these want no reply
 )
 TRAITS = frozenset(
     {"routine", "class", "call", "iter", "len", "item"}
@@ -581,25 +582,17 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._waiting = bytearray()
+        self._unsent: list[bytes] = []
         self._sent = 0
         self._received = 0
 
-    def send(
-        self,
-        kind: str,
-        code: Any,
-        buffers: list[bytes],
-        deadline: float | None = None,
-    ) -> None:
-        """Send a message.
+    def put(self, kind: str, code: Any, buffers: list[bytes]) -> None:
+        """Add a message to what is sent next.
 
         Raises
         ------
-        LateError
-            When it is not taken by the deadline, in seconds of
-            ``time.monotonic()``.
-        ClosedError
-            When nobody is there to take it.
+        UnsendableError
+            When it is too large.
         """
         header = json.dumps(
             [self._sent, kind, code], separators=(",", ":")
@@ -608,11 +601,32 @@ class Channel:
             raise UnsendableError(_TOO_LARGE)
         self._sent += 1
         size = sum(map(len, buffers))
+        self._unsent += [_LENGTHS.pack(len(header), size), header, *buffers]
+
+    def send(
+        self,
+        kind: str,
+        code: Any,
+        buffers: list[bytes],
+        deadline: float | None = None,
+    ) -> None:
+        """Send a message, after those that were put.
+
+        Raises
+        ------
+        LateError
+            When it is not taken by the deadline, in seconds of
+            ``time.monotonic()``.
+        ClosedError
+            When nobody is there to take it.
+        UnsendableError
+            When it is too large.
+        """
+        self.put(kind, code, buffers)
+        data, self._unsent = b"".join(self._unsent), []
         try:
             self._socket.settimeout(_rest(deadline))
-            self._socket.sendall(
-                b"".join([_LENGTHS.pack(len(header), size), header, *buffers])
-            )
+            self._socket.sendall(data)
         except TimeoutError:
             raise LateError from None
         except OSError as error:
