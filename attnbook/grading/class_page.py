@@ -31,6 +31,10 @@ _MOST_ROWS = 10  # of known mistakes
 _LONGEST_NAME = 80  # characters of a name, on a page
 _LONGEST_TEXT = 4_000
 _NOT_WRITTEN = "Not written yet"
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufffe\uffff]"
+)
 _CELL_FAILED = re.compile(r"Cell \d+ .*?failed: ", re.DOTALL)
 
 
@@ -71,6 +75,7 @@ def _templates() -> Environment:
         loader=jinja2.PackageLoader("attnbook.grading"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -78,7 +83,7 @@ def _templates() -> Environment:
     templates.filters |= {
         "points": number,
         "shown": lambda name: readable(name, _LONGEST_NAME),
-        "text": lambda text: clean(_whole(text), _LONGEST_TEXT),
+        "text": lambda text: clean(text, _LONGEST_TEXT),
         "message": _message,
         "moment": moment,
         "percent": lambda share: f"{share * 100:.0f}%",
@@ -88,14 +93,19 @@ def _templates() -> Environment:
     return templates
 
 
-def _whole(text: str) -> str:
-    """Take out what no file can hold."""
-    return text.encode("utf-8", "replace").decode()
+def _harmless(value: object) -> object:
+    """Take out what no page shows, or what turns the direction of writing.
+
+    What is markup already went through here.
+    """
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return _INVISIBLE.sub("�", value)
 
 
 def _message(text: str) -> str:
     """Return a check's message without the heading that names it again."""
-    lines = clean(_whole(text), _LONGEST_TEXT).splitlines()
+    lines = clean(text, _LONGEST_TEXT).splitlines()
     if lines and lines[0].startswith("✗"):
         lines = lines[1:]
     return textwrap.dedent("\n".join(lines))

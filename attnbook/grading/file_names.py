@@ -41,6 +41,9 @@ _LONGEST = 100  # characters of a name that are shown
 # Persian and Indic names are written with these two.
 _JOINERS = "\u200c\u200d"
 
+# Surrogates that stand for no byte of a file's name.
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 _MOODLE = re.compile(
     r"(?P<name>.+?)(?:_(?P<id>\d+))?_assignsubmission_[a-z]+"
     r"(?:_(?P<file>.*))?",
@@ -111,7 +114,8 @@ def readable(name: str, longest: int = _LONGEST) -> str:
     is cut.
     """
     # A longer one may be ten thousand characters that combine into one.
-    text = name[: 4 * longest].encode("utf-8", "surrogateescape")
+    text = _NO_BYTE.sub("�", name[: 4 * longest])
+    text = text.encode("utf-8", "surrogateescape")
     text = unicodedata.normalize("NFC", text.decode("utf-8", "replace"))
     text = "".join(map(_shown, text))
     text = " ".join(text.split())

@@ -695,7 +695,11 @@ def _messages(graded: Graded, exercise: Exercise) -> dict[str, str]:
     for item in exercise.items:
         result = results.get(item.grade_id)
         if item.solutions and result and result.message:
-            said.setdefault(item.solutions[-1], []).append(result.message)
+            # No database holds a lone surrogate, and some no NUL.
+            message = result.message.encode("utf-8", "replace").decode()
+            said.setdefault(item.solutions[-1], []).append(
+                message.replace("\0", "�")
+            )
     return {name: "\n".join(parts) for name, parts in said.items()}
 
 
