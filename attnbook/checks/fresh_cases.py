@@ -2,6 +2,9 @@
 
 An answer can be made to fit the inputs that it was shown. Whoever grades
 for points also tries it on inputs that nobody has seen.
+
+They ask nothing more of an answer: an axis has a size of 1 only where it has
+one in a case of the notebook.
 """
 
 from __future__ import annotations
@@ -69,16 +72,18 @@ def _drawn(what: Any, random: np.random.Generator, before: dict) -> Any:
     return what
 
 
-def up_to(name: str) -> Callable[[np.random.Generator, Mapping], int]:
-    """Draw a whole number from 1 to what has been drawn by that name."""
-    return lambda random, drawn: int(random.integers(1, drawn[name] + 1))
+def up_to(
+    name: str, least: int = 1
+) -> Callable[[np.random.Generator, Mapping], int]:
+    """Draw a whole number up to what has been drawn by that name."""
+    return lambda random, drawn: int(random.integers(least, drawn[name] + 1))
 
 
 def lengths(
     random: np.random.Generator, most: int, least: int = 0
 ) -> list[int]:
     """Return the lengths of a few sentences, of which one is not empty."""
-    count = int(random.integers(1, _MOST_SENTENCES + 1))
+    count = int(random.integers(2, _MOST_SENTENCES + 1))
     found = random.integers(least, most + 1, count)
     found[random.integers(count)] = random.integers(max(least, 1), most + 1)
     return found.tolist()

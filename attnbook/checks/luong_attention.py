@@ -909,7 +909,7 @@ _COSINE = Exercise(
     axes={"output": "B T d_v", "weights": "B T S"},
     fresh=anew(
         _cosine_case,
-        S=(1, 6),
+        S=(2, 6),
         lengths="S",
         T=(1, 5),
         d=(2, 5),

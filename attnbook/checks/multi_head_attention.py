@@ -610,13 +610,13 @@ _HEADS = Exercise(
     axes={"output": "B T D", "weights": "B H T S"},
     fresh=anew(
         _heads_case,
-        S=(1, 5),
+        S=(2, 5),
         lengths="S",
-        T=(1, 4),
+        T=(2, 4),
         D=(2, 6),
         H=(1, 3),
-        d_k=(1, 4),
-        d_v=(1, 4),
+        d_k=(2, 4),
+        d_v=(2, 4),
     ),
 )
 
@@ -1324,7 +1324,7 @@ _TALKING = Exercise(
         _talk_case,
         S=(1, 5),
         lengths="S",
-        heads=lambda random, _: random.integers(1, 5, 3).tolist(),
+        heads=lambda random, _: random.integers(2, 5, 3).tolist(),
         T=(1, 4),
         d_k=(1, 4),
         d_v=(1, 5),

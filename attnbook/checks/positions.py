@@ -577,7 +577,7 @@ _ADD_POSITIONS = Exercise(
     fresh=anew(
         _positions_case,
         B=(1, 4),
-        T=(1, 6),
+        T=(2, 6),
         D=[2, 4, 6, 8],
         offset=(0, 9),
         base=[10_000.0, 100.0],
@@ -934,10 +934,10 @@ _DISTANCE = Exercise(
     axes={"output": "H"},
     fresh=anew(
         _distance_case,
-        S=(2, 7),
-        T=up_to("S"),
+        S=(3, 7),
+        T=up_to("S", least=2),
         lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
-        H=(1, 4),
+        H=(2, 4),
     ),
 )
 

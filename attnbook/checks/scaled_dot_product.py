@@ -388,7 +388,7 @@ def _packed_case(name, documents, H, T, d_k, d_v, seed):
 
 def _some_documents(random, _):
     """Documents that follow each other in each row, and padding at times."""
-    B, S = random.integers(1, 4), random.integers(2, 8)
+    B, S = random.integers(2, 4), random.integers(3, 8)
     numbers = 1 + np.cumsum(random.random((B, S)) < 0.3, axis=1)
     lengths = random.choice([0, S // 2, S], size=B)
     lengths[0] = S
@@ -396,7 +396,7 @@ def _some_documents(random, _):
 
 
 def _some_of_the_positions(random, drawn):
-    return int(random.integers(1, len(drawn["documents"][0]) + 1))
+    return int(random.integers(2, len(drawn["documents"][0]) + 1))
 
 
 _PACKED = Exercise(
@@ -883,7 +883,7 @@ _SINK = Exercise(
         lengths="S",
         H=(1, 4),
         T=(1, 4),
-        d_k=(1, 5),
+        d_k=(2, 5),
         d_v=(1, 4),
     ),
 )

@@ -846,7 +846,7 @@ _TOP_K = Exercise(
     axes={"output": "T d_v", "weights": "T S"},
     fresh=anew(
         _top_k_case,
-        T=(1, 5),
+        T=(2, 5),
         S=(2, 8),
         d_k=(1, 4),
         d_v=(1, 4),
@@ -1479,7 +1479,7 @@ _VJP = Exercise(
     fresh=anew(
         _vjp_case,
         shape=lambda random, _: tuple(
-            random.integers(1, 7, random.integers(1, 4)).tolist()
+            random.integers(2, 7, random.integers(1, 4)).tolist()
         ),
         temperature=(0.5, 2.0),
         masked=[0.0, 0.4],

@@ -680,10 +680,10 @@ _STACK = Exercise(
     axes={"output": "B T D"},
     fresh=anew(
         _stack_case,
-        T=(1, 4),
+        T=(2, 4),
         lengths="T",
         D=(3, 6),
-        width=(2, 8),
+        width=(3, 8),
         depth=(1, 2),
     ),
 )
@@ -1151,7 +1151,7 @@ _SMOOTHING = Exercise(
     run=_run_smoothing,
     fresh=anew(
         _smoothing_case,
-        T=(1, 5),
+        T=(2, 5),
         lengths="T",
         V=(4, 7),
         smoothing=(0.05, 0.4),
@@ -1382,7 +1382,7 @@ def _some_steps(random, drawn):
     """Three steps, before each of which rows may be chosen."""
     B, steps = len(drawn["lengths"]), []
     for _ in range(3):
-        rows = random.integers(B, size=random.integers(1, 5)).tolist()
+        rows = random.integers(B, size=random.integers(2, 5)).tolist()
         steps.append(rows if random.random() < 0.5 else None)
         B = B if steps[-1] is None else len(rows)
     return steps
@@ -1696,7 +1696,7 @@ _CACHE = Exercise(
     fresh=anew(
         _cache_case,
         sizes=lambda random, _: random.integers(
-            [1, 2, 1, 1, 1], [6, 7, 4, 4, 4]
+            [2, 3, 2, 2, 2], [6, 7, 4, 4, 4]
         ).tolist(),
         lengths=lambda random, drawn: lengths(random, drawn["sizes"][0]),
         steps=_some_steps,
