@@ -30,6 +30,7 @@ from attnbook.grading.running import NOT_RUN, Fate
 from attnbook.grading.sandbox import SandboxError, Zygote
 
 _MOST_RUNS = 8  # of one notebook, so of crashes in it
+_MOST_MEMORY = 2 * 2**30  # bytes that the verdict on a cell may take
 _LONGEST_TEXT = 4_000  # characters of an exception's text
 _MODULES = ("numpy", "matplotlib.pyplot", "attnbook.grading.warm")
 
@@ -190,6 +191,7 @@ class Examiner:
             with (
                 contextlib.redirect_stdout(sink),
                 contextlib.redirect_stderr(sink),
+                _bounded_memory(),
             ):
                 exec(code, space)  # the release's own cell
             fate = Fate("passed")
@@ -200,6 +202,32 @@ class Examiner:
         except BaseException as error:
             fate = _fate(error)
         return replace(fate, seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let this process take only so much more memory for a while.
+
+    What comes from a student is small, but functions of ours are called
+    with it, and a product of two large shapes would take all there is.
+    """
+    try:
+        import resource
+
+        with open("/proc/self/statm") as file:
+            taken = int(file.read().split()[0]) * resource.getpagesize()
+        before = resource.getrlimit(resource.RLIMIT_AS)
+    except (ImportError, OSError):
+        yield  # elsewhere than on Linux nobody tells
+        return
+    most = taken + _MOST_MEMORY
+    if before[0] != resource.RLIM_INFINITY:
+        most = min(most, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _fate(error: BaseException) -> Fate:

@@ -29,8 +29,8 @@ from attnbook.grading.wire import (
     Mark,
     Packer,
     TensorNote,
+    TooLargeError,
     Unpacker,
-    UnsendableError,
     WireError,
     identifier,
 )
@@ -60,6 +60,7 @@ class Peer:
 
     remembers = False  # whether later calls may depend on earlier arguments
     tells_changes = False  # whether arguments can be changed over here
+    doings: frozenset[str] = frozenset({"call"})  # what may be asked for
 
     def __init__(
         self,
@@ -174,6 +175,10 @@ class Peer:
 
     # -- objects ---------------------------------------------------------
 
+    def mark_result(self, value: Any) -> Mark:
+        """Return the mark of an object in the result of a call."""
+        return self._mark(value)
+
     def _mark(self, value: Any) -> Mark:
         """Return the mark of an object, ours or theirs."""
         theirs = owner_of(value)
@@ -243,7 +248,7 @@ class Peer:
             given = arguments, dict(keywords or {})
             try:
                 code = packer.pack((how, number, *given, is_graph))
-            except UnsendableError:
+            except TooLargeError:
                 del self._sent[first:]
                 raise
             self._asked.append(given)
@@ -310,8 +315,8 @@ class Peer:
         how, number, arguments, keywords, is_graph = _request(
             unpacker.unpack(code)
         )
-        if number not in self._given:
-            raise WireError("it calls an object that was never given")
+        if number not in self._given or how not in self.doings:
+            raise WireError("it calls what it was never given")
         served = _Served()
         self._served.append(served)
         if self.tells_changes and (arguments or keywords):
@@ -320,7 +325,7 @@ class Peer:
         with torch.set_grad_enabled(is_graph):
             result = self.invoke(how, self._given[number], arguments, keywords)
         packer = Packer(
-            self._mark, lambda tensor: self._note_output(tensor, served)
+            self.mark_result, lambda tensor: self._note_output(tensor, served)
         )
         return packer.pack((result, self._changes())), packer
 
@@ -328,7 +333,7 @@ class Peer:
         self, how: str, target: Any, arguments: tuple, keywords: dict
     ) -> Any:
         """Do with an object what a call from over there wants."""
-        return _DOINGS[how](target, *arguments, **keywords)
+        return DOINGS[how](target, *arguments, **keywords)
 
     def _incoming_argument(self, value: Any, note: TensorNote) -> Any:
         if not note.requires_grad:
@@ -355,7 +360,7 @@ class Peer:
         try:
             packer = Packer(self._mark)
             return packer.pack(arguments), packer.buffers
-        except UnsendableError:
+        except TooLargeError:
             return None
 
     def _changes(self) -> dict | None:
@@ -508,11 +513,11 @@ _MOST_ITERATED = 10_000
 def _iterate(target: Any) -> list:
     found = list(itertools.islice(target, _MOST_ITERATED + 1))
     if len(found) > _MOST_ITERATED:
-        raise UnsendableError(f"it yields more than {_MOST_ITERATED:,} things")
+        raise TooLargeError(f"it yields more than {_MOST_ITERATED:,} things")
     return found
 
 
-_DOINGS = {
+DOINGS = {
     "call": lambda target, *a, **k: target(*a, **k),
     "get": getattr,
     "set": setattr,
@@ -533,7 +538,7 @@ def _no_mark(mark: Mark) -> Any:
 
 
 def _no_object(value: Any) -> Mark:
-    raise UnsendableError("an object stands where only data can")
+    raise TooLargeError("an object stands where only data can")
 
 
 def _pair(value: Any) -> tuple:
@@ -546,7 +551,7 @@ def _request(value: Any) -> tuple:
     if (
         type(value) is not tuple
         or list(map(type, value)) != [str, int, tuple, dict, bool]
-        or value[0] not in _DOINGS
+        or value[0] not in DOINGS
         or not all(type(key) is str for key in value[3])
     ):
         raise WireError("a call is not of the form expected")

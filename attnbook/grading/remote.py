@@ -142,9 +142,11 @@ class Session(Peer):
             yield
         except _RefusedError as error:
             refusal = error
-        except CellEnded:
+        except CellEnded as end:
+            if not end.is_over:
+                self._end_trial(ours, theirs, forbidden)
             raise
-        except BaseException:
+        except Exception:
             self._end_trial(ours, theirs, forbidden)
             raise
         used = self._end_trial(ours, theirs, forbidden)
@@ -269,7 +271,19 @@ class Session(Peer):
             return CellEnded(fate, False)
         return errors.revived(description)
 
-    # -- stand-ins -----------------------------------------------------------
+    # -- objects -------------------------------------------------------------
+
+    def _mark(self, value: Any) -> Mark:
+        """Return the mark of a function that is handed over."""
+        if owner_of(value) is None and not callable(value):
+            raise TypeError(
+                f"expected data or a function to hand over, got {value!r}"
+            )
+        return super()._mark(value)
+
+    def mark_result(self, value: Any) -> Mark:
+        """Hand over nothing but data from a function that was called."""
+        raise TypeError(f"expected data as a result, got {value!r}")
 
     def stand_in(self, mark: Mark) -> Any:
         """Make what stands here for an object of the student's."""

@@ -31,7 +31,7 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from attnbook.grading.bridge import Peer
+from attnbook.grading.bridge import DOINGS, Peer
 from attnbook.grading.measures import MEASURES
 from attnbook.grading.wire import Channel, Mark, Packer, Unpacker, WireError
 
@@ -172,6 +172,7 @@ class Student(Peer):
     """The side of the pipe that runs the student's code."""
 
     tells_changes = True
+    doings = frozenset(DOINGS)
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel)
@@ -184,6 +185,7 @@ class Student(Peer):
         self._trials: list[tuple] = []
         self._measure: Any = None
         self._is_busy = False
+        self._is_late = False  # an interrupt came while it was not
         self._silence = _Silence()
 
     def serve_all(self) -> None:
@@ -209,6 +211,20 @@ class Student(Peer):
         # One that comes late must not end the process.
         if self._is_busy:
             raise KeyboardInterrupt
+        self._is_late = True
+
+    def _exchange(
+        self, kind: str, code: Any, packer: Packer
+    ) -> tuple[Any, memoryview]:
+        """Send a request of the student's code; be stopped only after it."""
+        was_busy, self._is_busy, self._is_late = self._is_busy, False, False
+        try:
+            reply = super()._exchange(kind, code, packer)
+        finally:
+            self._is_busy = was_busy
+        if self._is_late:
+            raise KeyboardInterrupt
+        return reply
 
     def served(self) -> dict[str, Callable]:
         return {

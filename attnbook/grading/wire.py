@@ -71,8 +71,8 @@ class LateError(Exception):
     """The other side has not answered in time."""
 
 
-class UnsendableError(ValueError):
-    """A value cannot be sent: it is too large or too deep."""
+class TooLargeError(ValueError):
+    """A value cannot be judged: it is too large or too deep."""
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,16 @@ class Packer:
 
         Raises
         ------
-        UnsendableError
+        TooLargeError
             When it is too large, too deep or has too many items.
         """
         self._items += 1
         if self._items > MOST_ITEMS:
-            raise UnsendableError(
+            raise TooLargeError(
                 f"the value has more than {MOST_ITEMS:,} items"
             )
         if depth > MOST_DEPTH:
-            raise UnsendableError(
+            raise TooLargeError(
                 f"the value is nested more than {MOST_DEPTH} deep"
             )
         if value is None or value is True or value is False:
@@ -199,13 +199,13 @@ class Packer:
 
     def _whole(self, value: int) -> int:
         if value.bit_length() > 4096:
-            raise UnsendableError("a whole number has more than 4,096 bits")
+            raise TooLargeError("a whole number has more than 4,096 bits")
         return value
 
     def _raw(self, head: list, data: bytes) -> list:
         self._size += len(data)
         if self._size > MOST_BODY:
-            raise UnsendableError(_TOO_LARGE)
+            raise TooLargeError(_TOO_LARGE)
         self.buffers.append(data)
         return head
 
@@ -236,7 +236,7 @@ class Packer:
             data = value.detach().resolve_conj().resolve_neg()
             shape, strides = list(data.shape), None
             if data.numel() * data.element_size() > MOST_BODY:
-                raise UnsendableError(_TOO_LARGE)
+                raise TooLargeError(_TOO_LARGE)
             if not data.is_contiguous():
                 span = _span(shape, data.stride())
                 if span <= data.numel():
@@ -264,7 +264,7 @@ class Packer:
         if again is not None:
             return again
         if value.nbytes > MOST_BODY:
-            raise UnsendableError(_TOO_LARGE)
+            raise TooLargeError(_TOO_LARGE)
         plain = value.view(np.ndarray)
         plain = plain.astype(plain.dtype.newbyteorder("="), copy=False)
         is_fortran = plain.flags.f_contiguous and not plain.flags.c_contiguous
@@ -591,14 +591,14 @@ class Channel:
 
         Raises
         ------
-        UnsendableError
+        TooLargeError
             When it is too large.
         """
         header = json.dumps(
             [self._sent, kind, code], separators=(",", ":")
         ).encode("ascii")
         if len(header) > MOST_HEADER:
-            raise UnsendableError(_TOO_LARGE)
+            raise TooLargeError(_TOO_LARGE)
         self._sent += 1
         size = sum(map(len, buffers))
         self._unsent += [_LENGTHS.pack(len(header), size), header, *buffers]
@@ -619,7 +619,7 @@ class Channel:
             ``time.monotonic()``.
         ClosedError
             When nobody is there to take it.
-        UnsendableError
+        TooLargeError
             When it is too large.
         """
         self.put(kind, code, buffers)
@@ -650,6 +650,8 @@ class Channel:
         # Who sends without end never lets a wait come to its own.
         if deadline is not None and time.monotonic() > deadline:
             raise LateError
+        if deadline is not None and time.monotonic() > deadline:
+            raise LateError  # even where there is always more to read
         self._await(_LENGTHS.size, deadline)
         header, body = _LENGTHS.unpack_from(self._waiting)
         if header > MOST_HEADER or body > MOST_BODY:
@@ -663,10 +665,6 @@ class Channel:
             raise WireError("a message is out of order")
         self._received += 1
         return kind, code, memoryview(whole)[end - body : end]
-
-    def is_quiet(self) -> bool:
-        """Say whether nothing has come that was not asked for."""
-        return not self._waiting
 
     def _await(self, size: int, deadline: float | None) -> None:
         while len(self._waiting) < size:
