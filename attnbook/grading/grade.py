@@ -120,7 +120,12 @@ def judge(
 
 
 def _belong(learner: notebooks.Notebook, release: Release) -> None:
+    known = {cell.grade_id for cell in release.cells}
+    is_known = any(cell.grade_id in known for cell in learner.cells)
     try:
+        # The ids of cells alone do not tell: chapters share some.
+        if not is_known and learner.exercise not in ("", release.name):
+            raise notebooks.UnusableError
         find(learner, {release.name: release})
     except notebooks.UnusableError:
         name = clean(learner.exercise, 40)
