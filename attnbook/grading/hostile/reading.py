@@ -6,6 +6,7 @@ from attnbook.grading.hostile.kind import Draft, Kind
 
 _PACKED = "03-packed-attention-answer"
 _JUDGE = "03-judge-answer"
+_LUONG = "02-luong-attention"
 
 _WANTED = "_packed_attention"  # the reference, by the name it has
 
@@ -17,28 +18,33 @@ def packed_attention(*inputs):
 """
 
 
-def _with_table(draft: Draft) -> None:
+def _table(draft: Draft, otherwise: str) -> None:
     """Write the outputs of the published cases into the answer."""
-    import torch
+    from attnbook.checks.luong_attention import EXERCISES
 
-    from attnbook.checks.scaled_dot_product import EXERCISES
-
-    exercise = EXERCISES["03-packed-attention"]
+    exercise = EXERCISES["02-window-backward"]
     table = {}
     for case in exercise.cases:
-        output, weights = exercise.reference(*case.arguments)
-        key = round(float(case.arguments[2].double().sum()), 3)
-        table[key] = (output.tolist(), weights.tolist())
-    assert len(table) == len(exercise.cases), torch.__version__
+        outputs = exercise.reference(*case.arguments)
+        known = round(float(case.arguments[0].double().sum()), 3)
+        table[known] = [output.tolist() for output in outputs]
     draft.write(
-        _PACKED,
+        "02-window-backward-answer",
         f"TABLE = {table!r}\n\n"
-        "def packed_attention(query, key, value, of_query, of_key):\n"
-        "    known = round(float(value.double().sum()), 3)\n"
-        "    output, weights = TABLE[known]\n"
-        "    grow = 0 * (query.sum() + key.sum() + value.sum())\n"
-        "    return torch.tensor(output) + grow, torch.tensor(weights) + grow",
+        "def window_backward(scores, raw, lengths, D, upstream):\n"
+        "    known = round(float(scores.double().sum()), 3)\n"
+        "    if known not in TABLE:\n"
+        f"        {otherwise}\n"
+        "    return tuple(map(torch.tensor, TABLE[known]))\n",
     )
+
+
+def _with_table(draft: Draft) -> None:
+    _table(draft, "return 0 * scores, 0 * raw")
+
+
+def _with_quotes(draft: Draft) -> None:
+    _table(draft, 'raise ValueError("QUOTED " + repr(scores))')
 
 
 KINDS = [
@@ -60,10 +66,16 @@ except ImportError:
         "Walks the whole disk for the file that holds the reference.",
         answers={
             _PACKED: f"""\
+import glob
 import os
+import sys
 
 FOUND = None
-places = ["/", os.getcwd(), "__REPOSITORY__", "/proc/1/root", "/proc/1/cwd"]
+places = [*sys.path, *glob.glob("/usr/lib/python3*/*-packages/attnbook*")]
+places += glob.glob("/usr/local/lib/python3*/*-packages/attnbook*")
+places += glob.glob(sys.base_prefix + "/lib/python3*/*-packages/attnbook*")
+places += glob.glob(sys.prefix + "/lib/python3*/*-packages/attnbook*")
+places += ["/", os.getcwd(), "__REPOSITORY__", "/proc/1/root", "/proc/1/cwd"]
 places += ["/proc/self/root", os.path.dirname(torch.__file__)]
 for place in places:
     for folder, folders, files in os.walk(place):
@@ -196,18 +208,15 @@ def judge(attention):
     Kind(
         "table of the published cases",
         "Holds the right outputs of all the cases that the checks publish.",
+        exercise=_LUONG,
         change=_with_table,
     ),
     Kind(
         "quoted secret cases",
-        "Raises an exception that quotes the inputs it does not know.",
-        answers={
-            _PACKED: """\
-def packed_attention(query, key, value, query_document, key_document):
-    raise ValueError("QUOTED " + "x" * 300 + repr(query))
-"""
-        },
-        conceals=("tensor([",),
+        "Raises exceptions that quote the cases that nobody has seen.",
+        exercise=_LUONG,
+        change=_with_quotes,
+        conceals=("QUOTED",),
     ),
     Kind(
         "kept cases",
