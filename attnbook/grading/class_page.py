@@ -167,7 +167,7 @@ class Section:
     exercise: Exercise
     grades: tuple[Grade, ...]
     totals: tuple[float, ...]
-    bars: tuple[tuple[str, int], ...]  # points, and how many have them
+    bars: tuple[tuple[str, int], ...]  # least points, and how many have them
     items: tuple[ItemSummary, ...]
     mistakes: tuple[MistakeSummary, ...]
     more_mistakes: int
@@ -176,6 +176,7 @@ class Section:
     troubles: tuple[Trouble, ...]
     late: tuple[Grade, ...]
     unknown_times: int
+    strangers: tuple[str, ...]  # with an extension and no submission
     waiting: tuple[Grade, ...]
     seconds: tuple[float, ...]
     slowest: Grade
@@ -209,6 +210,13 @@ def _section(exercise: Exercise, grades: Sequence[Grade]) -> Section:
         troubles=tuple(_troubles(grades)),
         late=tuple(g for g in grades if g.lateness.text),
         unknown_times=sum(g.lateness.is_unknown for g in grades),
+        strangers=tuple(
+            sorted(
+                set(exercise.policy.extensions) - {g.student for g in grades}
+            )
+            if exercise.policy
+            else ()
+        ),
         waiting=tuple(
             g
             for g in grades
@@ -231,8 +239,7 @@ def _distribution(
         counts[max(0, min(int(total / out_of * _BARS), _BARS - 1))] += 1
     step = out_of / _BARS
     return tuple(
-        (f"{number(step * i)}–{number(step * (i + 1))}", count)
-        for i, count in enumerate(counts)
+        (str(number(step * i)), count) for i, count in enumerate(counts)
     )
 
 

@@ -80,7 +80,8 @@ class Policy:
                 "was counted"
             )
             return Lateness(share, text, is_unknown=True)
-        late = received - due
+        # One without a zone is in that of this machine.
+        late = received.astimezone(UTC) - due
         if late <= max(self.grace, timedelta(0)):
             return Lateness()
         steps = math.ceil(late / _STEPS[self.per])

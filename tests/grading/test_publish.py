@@ -357,6 +357,13 @@ def test_a_rule_is_changed_member_by_member(out):
     assert grades_of(out)["student-03"]["total"] == 16
 
 
+def test_an_extension_for_nobody_is_said(out):
+    rule = {"extensions": {"studnet-03": DUE + timedelta(days=1)}}
+    publish(out, Options(exercise="00-toy", due=DUE, rule=rule))
+    text = " ".join(Page(out / "index.html").text.split())
+    assert "handed in nothing under this name: studnet-03." in text
+
+
 def test_a_rule_without_a_deadline_is_refused(out):
     with pytest.raises(PublishError, match="needs a deadline"):
         publish(out, Options(exercise="00-toy", rule=LATE))
