@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from nbgrader.api import Gradebook
 
 from attnbook.grading.grade import grade
 from attnbook.grading.notebook import read
+from attnbook.grading.sandbox import support
 from attnbook.grading.systems import main
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = Path(sys.executable).parent
 NAME = "00-soft-lookup"
 HALF = ("00-predict", "00-top-k-lookup", "00-softmax-vjp")
 # Libraries warn of what will change, on stderr, and nbgrader gives no points
@@ -48,20 +51,22 @@ class Course:
             ["--root", str(ROOT), "--nbgrader-course", str(self.folder)]
         )
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            # nbgrader calls alembic by its name.
+            "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
+            "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
+            "IPYTHONDIR": str(self.folder / "ipython"),
+        }
+
     def nbgrader(self, *arguments: str) -> str:
-        scripts = Path(sys.executable).parent
         done = subprocess.run(
-            [scripts / "nbgrader", *arguments],
+            [SCRIPTS / "nbgrader", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=os.environ
-            | {
-                # nbgrader calls alembic by its name.
-                "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-                "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
-                "IPYTHONDIR": str(self.folder / "ipython"),
-            },
+            env=self.environment,
         )
         assert done.returncode == 0, done.stdout + done.stderr[-3000:]
         return done.stderr
@@ -69,9 +74,9 @@ class Course:
     def submitted(self, student: str) -> Path:
         return self.folder / "submitted" / student / NAME / f"{NAME}.ipynb"
 
-    def scores(self, student: str) -> dict[str, float]:
-        database = f"sqlite:///{self.folder / 'gradebook.db'}"
-        with Gradebook(database) as gradebook:
+    def scores(self, student: str, database: Path | None = None) -> dict:
+        database = database or self.folder / "gradebook.db"
+        with Gradebook(f"sqlite:///{database}") as gradebook:
             notebook = gradebook.find_submission_notebook(NAME, NAME, student)
             return {grade.name: grade.auto_score for grade in notebook.grades}
 
@@ -159,6 +164,36 @@ def test_its_scores_are_those_of_the_grader(course, student, points):
     report = grade(course.submitted(student), ROOT / "exercises")
     assert scores == {r.grade_id: r.points for r in report.results}
     assert sum(scores.values()) == points
+
+
+def test_the_class_grader_gives_the_scores_to_nbgraders_gradebook(
+    course, tmp_path
+):
+    ours = tmp_path / "gradebook.db"
+    shutil.copy(course.folder / "gradebook.db", ours)
+    with Gradebook(f"sqlite:///{ours}") as gradebook:
+        for student in gradebook.students:
+            gradebook.remove_submission(NAME, student.id)
+    arguments = [
+        str(course.folder / "submitted"),
+        *("--exercise", NAME),
+        *("--out", str(tmp_path / "grades")),
+        *("--release", str(ROOT / "exercises")),
+        *("--database", f"sqlite:///{ours}"),
+        *("--jobs", "1"),
+    ]
+    if not support().ok:
+        arguments.append("--no-sandbox")
+    done = subprocess.run(
+        [sys.executable, "-m", "attnbook.grading", "class", *arguments],
+        env=course.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for number in range(1, 6):
+        student = f"student-0{number}"
+        assert course.scores(student, ours) == course.scores(student)
 
 
 def test_each_student_gets_a_page_of_feedback(course):
