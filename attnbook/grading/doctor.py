@@ -30,7 +30,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnbook.grading.limits import Limits
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.release import checkout, known_releases
 
@@ -39,12 +38,7 @@ if TYPE_CHECKING:
     from attnbook.grading.hostile.trying import Outcome
     from attnbook.grading.release import Release
 
-# Short, as many of the notebooks use up whatever time they are given.
-LIMITS = Limits(
-    wall=1.5, total=8.0, cpu=8.0, memory=512.0, disk=16.0, output=0.5
-)
-
-_WIDTH = 78
+_MOST_SLOW = 3  # of a family
 _OF_GRADES = ("nbgrader", "sqlalchemy", "jinja2", "tqdm")
 
 
@@ -171,14 +165,20 @@ def _tried(isolation: str) -> Iterator[Outcome]:
             kind.exercise for kinds in FAMILIES.values() for kind in kinds
         ):
             families = {
-                family: [
-                    kind
-                    for kind in kinds
-                    if kind.is_harmless and kind.exercise == name
-                ]
+                family: _chosen(kinds, name)
                 for family, kinds in FAMILIES.items()
             }
             yield from _tried_on(releases[name], families, isolation, traps)
+
+
+def _chosen(kinds: Sequence[Kind], exercise: str) -> list[Kind]:
+    """Return the kinds of a family that are tried here.
+
+    Of those that use up all the time they are given, a few must do.
+    """
+    safe = [k for k in kinds if k.is_harmless and k.exercise == exercise]
+    slow = [kind for kind in safe if "time" in kind.looks_for]
+    return [kind for kind in safe if kind not in slow[_MOST_SLOW:]]
 
 
 def _tried_on(
@@ -188,23 +188,13 @@ def _tried_on(
     traps: Traps,
 ) -> Iterator[Outcome]:
     from attnbook.grading.apart import Examiner
-    from attnbook.grading.hostile.kind import Kind
-    from attnbook.grading.hostile.trying import attempt
+    from attnbook.grading.hostile.trying import LIMITS, attempt, warm_up
 
     seed = secrets.randbits(62)
     with Examiner(release, LIMITS, isolation, seed) as examiner:
-        # An honest one first: whoever gets nothing through is no danger.
-        honest = Kind(
-            "honest",
-            "Answers an exercise honestly.",
-            exercise=release.name,
-        )
-        outcomes = attempt(honest, release, examiner, traps)
-        traps.expect_processes()
-        print(f"\n{release.title}: an honest notebook")
-        _say_outcome(outcomes)
-        yield outcomes
-        for family, kinds in families.items():
+        # Who gives an honest notebook nothing is not safe, but broken.
+        honest = warm_up(release, examiner, traps)
+        for family, kinds in {"an honest one": [honest], **families}.items():
             if kinds:
                 print(f"\n{release.title}: {family}")
             for kind in kinds:

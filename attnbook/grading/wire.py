@@ -647,9 +647,6 @@ class Channel:
             When it has not come by the deadline. What has come of it is
             kept: call again to go on.
         """
-        # Who sends without end never lets a wait come to its own.
-        if deadline is not None and time.monotonic() > deadline:
-            raise LateError
         if deadline is not None and time.monotonic() > deadline:
             raise LateError  # even where there is always more to read
         self._await(_LENGTHS.size, deadline)

@@ -9,32 +9,26 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnbook.grading.hostile import FAMILIES, NOTEBOOKS, Kind, Traps
 from attnbook.grading.hostile.kind import EARNED
-from attnbook.grading.hostile.trying import Outcome, attempt, text_of
-from attnbook.grading.limits import Limits
+from attnbook.grading.hostile.trying import (
+    LIMITS,
+    Outcome,
+    attempt,
+    text_of,
+    warm_up,
+)
 from attnbook.grading.release import known_releases
 from attnbook.grading.report import Report, Result, as_html, as_json
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = ROOT / "exercises"
 
-LIMITS = Limits(
-    wall=4.0, total=20.0, cpu=12.0, memory=512.0, disk=16.0, output=0.5
-)
-# For those that use up all the time that they are given.
-BRIEF = replace(LIMITS, wall=1.5, total=8.0)
 SEED = 20_251  # of the cases that nobody has seen
-
-_HONEST = {
-    name: Kind("honest", "Answers an exercise.", exercise=name)
-    for name in EARNED
-}
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +59,8 @@ def examine(sandbox, releases, traps):
                 releases[kind.exercise], LIMITS, "bubblewrap", SEED
             )
             kept[kind.exercise] = examiner
-            honest = _HONEST[kind.exercise]
-            first = attempt(honest, releases[kind.exercise], examiner, traps)
-            assert first.report.points == sum(honest.earned.values())
-            traps.expect_processes()
+            warm_up(releases[kind.exercise], examiner, traps)
         examiner = kept[kind.exercise]
-        examiner.limits = BRIEF if "time" in kind.looks_for else LIMITS
         return attempt(kind, releases[kind.exercise], examiner, traps)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +72,12 @@ def examine(sandbox, releases, traps):
 
 
 def _by_exercise():
-    kinds = sorted(NOTEBOOKS.values(), key=lambda kind: kind.exercise)
+    honest = [
+        Kind(f"honest in {name}", "Answers it honestly.", exercise=name)
+        for name in EARNED
+    ]
+    kinds = [*honest, *NOTEBOOKS.values()]
+    kinds.sort(key=lambda kind: kind.exercise)
     return [pytest.param(kind, id=kind.name) for kind in kinds]
 
 
@@ -121,8 +116,7 @@ def unprotected(releases, traps):
 
     release = releases["03-scaled-dot-product"]
     with Examiner(release, LIMITS, "none", SEED) as examiner:
-        attempt(_HONEST[release.name], release, examiner, traps)
-        traps.expect_processes()
+        warm_up(release, examiner, traps)
         yield lambda kind: attempt(kind, release, examiner, traps)
 
 

@@ -95,11 +95,13 @@ KINDS = [
         "        socket.socket(fileno=os.dup(handle)).shutdown(2)\n"
         "    except OSError:\n"
         "        pass",
+        looks_for=("time",),
     ),
     _channel(
         "half a message",
         "Sends half a message and waits for ever.",
         'say(struct.pack(">Q", 1000) + b"{")\nimport time\ntime.sleep(3600)',
+        looks_for=("time",),
     ),
     _channel(
         "drip on the channel",
@@ -109,6 +111,7 @@ KINDS = [
         "while True:\n"
         "    say(b' ')\n"
         "    time.sleep(0.2)",
+        looks_for=("time",),
     ),
     _channel(
         "forged replies",
@@ -173,10 +176,15 @@ KINDS = [
     ),
     _channel(
         "changed arguments",
-        "Claims that its calls changed arguments of earlier calls, and more.",
-        "for place in (0, 1, 10**6, -1, 'x', True):\n"
-        "    for after in (None, ['t'], ['l', ['o', True, 7, 'f', 'call']]):\n"
-        "        forge('reply', ['t', None, ['d', place, after]])",
+        "Claims that a call changed its arguments into the grader's own.",
+        "channel = TOOLS['Channel']\n"
+        "send = channel.send\n"
+        "def once(kind, code, *rest):\n"
+        "    channel.send = send\n"
+        "    mine = ['o', True, 7, 'f', 'call', 'iter', 'len', 'item']\n"
+        "    after = ['t', ['t', *[mine] * 5], ['d']]\n"
+        "    send(kind, ['t', ['t', mine, mine], ['d', 0, after]], [])\n"
+        "channel.send = once",
         start=_TAKEN,
     ),
     Kind(
@@ -290,6 +298,7 @@ def judge(attention):
         "        os.read(handle, 1_000_000)\n"
         "    except OSError:\n"
         "        pass",
+        looks_for=("time",),
     ),
     _channel(
         "passed files",
@@ -309,6 +318,7 @@ def judge(attention):
         "kind = type(TOOLS['Channel'])\n"
         "kind.send = lambda self, *a, **k: self._socket.sendall(b'{}')",
         start=_TAKEN,
+        looks_for=("time",),
     ),
     _channel(
         "JSON bomb on the channel",

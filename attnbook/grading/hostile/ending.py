@@ -170,6 +170,7 @@ def never():
             "    return [down(n + 1)]\n"
             "return down(0)"
         ),
+        looks_for=("time",),
     ),
     Kind(
         "nested without end",

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnbook.grading.grade import grade_bytes
 from attnbook.grading.hostile.kind import Kind
 from attnbook.grading.hostile.traps import Traps
+from attnbook.grading.limits import Limits
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.report import Report
 
 if TYPE_CHECKING:
     from attnbook.grading.apart import Examiner
     from attnbook.grading.release import Release
+
+
+LIMITS = Limits(
+    wall=5.0, total=20.0, cpu=15.0, memory=512.0, disk=16.0, output=0.5
+)
+# For those that use up all the time that they are given.
+BRIEF = replace(LIMITS, wall=1.5, total=8.0)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,20 @@ def text_of(report: Report) -> str:
     )
 
 
+def warm_up(release: Release, examiner: Examiner, traps: Traps) -> Kind:
+    """Grade an honest notebook, so that all that grading needs runs.
+
+    Returns the kind of that notebook, for those who want to see it graded.
+    """
+    honest = Kind(
+        "honest", "Answers an exercise honestly.", exercise=release.name
+    )
+    data = honest.notebook(traps.exercises)
+    grade_bytes(data, f"{honest.name}.ipynb", release, examiner)
+    traps.expect_processes()
+    return honest
+
+
 def attempt(
     kind: Kind, release: Release, examiner: Examiner, traps: Traps
 ) -> Outcome:
@@ -72,10 +94,11 @@ def attempt(
         The exercise that the kind is a change of.
     examiner
         One for that release; it has graded before, so that what it needs
-        runs already.
+        runs already. Its limits are set here.
     traps
         Open.
     """
+    examiner.limits = BRIEF if "time" in kind.looks_for else LIMITS
     began = time.monotonic()
     data = kind.notebook(traps.exercises, traps.fill)
     try:
