@@ -5,7 +5,8 @@ https://doi.org/10.1145/872757.872770): of the runs of eight tokens of an
 answer some are chosen as its fingerprints, so that two answers which share
 eleven tokens in a row share one. Names that the student chose, comments and
 the layout do not count. What the release gives, and what much of the class
-has in common, is no fingerprint; answers with few of them are left out.
+has in common, is no fingerprint; what some others have too counts less, the
+more they are. Answers with little that counts are left out.
 
 Two students may think alike. What is found here is a question to ask them,
 never a verdict.
@@ -17,6 +18,7 @@ import builtins
 import functools
 import io
 import keyword
+import math
 import re
 import tokenize
 import zlib
@@ -28,7 +30,7 @@ from itertools import combinations
 from attnbook.grading.grades import Exercise, Grade
 
 FROM = 0.8  # the least share of fingerprints that counts as alike
-FEWEST = 15  # fingerprints of an answer that is compared
+FEWEST = 10  # fingerprints of an answer, those of others counted less
 
 _RUN = 8  # tokens of a fingerprint
 _WINDOW = 4  # fingerprints of which one is chosen
@@ -94,11 +96,15 @@ def similar(exercise: Exercise, grades: Sequence[Grade]) -> Similar:
         members[0]: _prints(sources[members[0]], released)
         for members in answers.values()
     }
-    _drop_common(prints)
+    weights = _weights(prints)
     everyone = {members[0]: members for members in answers.values()}
-    long = {s: found for s, found in prints.items() if len(found) >= FEWEST}
+    long = {
+        student: found & weights.keys()
+        for student, found in prints.items()
+        if sum(weights.get(one, 0) for one in found) >= FEWEST
+    }
     compared = sum(len(everyone[student]) for student in long)
-    pairs = _pairs(long)
+    pairs = _pairs(long, weights)
     groups = [
         _group(exercise, component, pairs, long, everyone, sources)
         for component in _components(long, pairs, everyone)
@@ -138,30 +144,40 @@ def _prints(
     }
 
 
-def _drop_common(prints: Mapping[str, set[Fingerprint]]) -> None:
-    """Take out what many share."""
+def _weights(
+    prints: Mapping[str, set[Fingerprint]],
+) -> dict[Fingerprint, float]:
+    """Return how much each fingerprint tells; what many share is left out."""
     holders = Counter(one for found in prints.values() for one in found)
     limit = max(_FEWEST_HOLDERS, min(len(prints) * _COMMON, _MOST_HOLDERS))
-    common = {one for one, count in holders.items() if count > limit}
-    for found in prints.values():
-        found -= common
+    return {
+        one: 1 / max(count - 1, 1)
+        for one, count in holders.items()
+        if count <= limit
+    }
 
 
 def _pairs(
     prints: Mapping[str, set[Fingerprint]],
+    weights: Mapping[Fingerprint, float],
 ) -> dict[tuple[str, str], float]:
     """Return the pairs that are alike, and how much."""
     holders: dict[Fingerprint, list[str]] = defaultdict(list)
     for student in sorted(prints):
-        for one in prints[student]:
+        for one in sorted(prints[student]):
             holders[one].append(student)
-    shared: Counter[tuple[str, str]] = Counter()
-    for students in holders.values():
-        shared.update(combinations(students, 2))
+    shared: dict[tuple[str, str], float] = defaultdict(float)
+    for one, students in holders.items():
+        for pair in combinations(students, 2):
+            shared[pair] += weights[one]
+    whole = {
+        student: math.fsum(weights[one] for one in found)
+        for student, found in prints.items()
+    }
     found = {}
-    for (one, other), count in shared.items():
-        share = count / min(len(prints[one]), len(prints[other]))
-        if share >= FROM:
+    for (one, other), weight in shared.items():
+        share = min(weight / min(whole[one], whole[other]), 1.0)
+        if weight >= FEWEST and share >= FROM:
             found[one, other] = share
     return found
 
