@@ -22,6 +22,7 @@ from attnbook.checks import (
     soft_lookup,
     transformer,
 )
+from attnbook.checks.exercise import Exercise
 from attnbook.grading.apart import Examiner
 from attnbook.grading.limits import Limits
 from attnbook.grading.release import known_releases
@@ -63,7 +64,9 @@ def release(chapter):
 
 
 @pytest.fixture
-def examiner(release):
+def examiner(release, monkeypatch):
+    """The grader of classes, whose grades hang on no sandbox."""
+    monkeypatch.setattr(Exercise, "secret_seed", None)  # it sets its own
     isolation = "bubblewrap" if support().ok else "none"
     with Examiner(release, Limits(), isolation, seed=20_20) as examiner:
         yield examiner
