@@ -56,6 +56,10 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
+# What lies in a repository, or in a copy of this course, of one student.
+_OF_ONE_STUDENT = {".git", "chapters", "exercises", "solutions"}
+
+
 @dataclass
 class Group:
     """All that one student handed in."""
@@ -167,7 +171,7 @@ class Groups:
             return True
         if (
             self._is_in_submitted
-            or ".git" in inside
+            or inside & _OF_ONE_STUDENT
             or any(map(self._exercise_in, inside))
         ):
             return False

@@ -4,8 +4,8 @@ A repository can make git run programs: by hooks, and by its configuration
 (``core.fsmonitor``, ``gpg.program``, ``core.sshCommand`` and more), which
 git's manual counts as the user's own business:
 https://git-scm.com/docs/gitsecurityboundary. So git is not run in it. It
-runs in an empty repository of ours, which borrows the objects, and neither
-reads the other's configuration nor its hooks.
+runs in an empty repository of ours that borrows the objects alone, so that
+no configuration and no hook but ours is ever looked at.
 
 A commit has the time that its author's computer claims. Whoever wants to
 can set it back.
@@ -59,10 +59,10 @@ def _logged(
     ours: Path, objects: Path, head: str, file: str
 ) -> datetime | None:
     command = [
-        "git", "--no-pager", "--literal-pathspecs", "--no-replace-objects",
-        "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
+        "git", "--no-pager", "--literal-pathspecs",
+        # What these say may be made up; the objects are looked at instead.
         "-c", "core.commitGraph=false", "-c", "core.multiPackIndex=false",
-        "log", "-1", "--no-show-signature", "--format=%cI", head, "--", file,
+        "log", "-1", "--format=%cI", head, "--", file,
     ]  # fmt: skip
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -72,7 +72,6 @@ def _logged(
         "GIT_OBJECT_DIRECTORY": str(objects.absolute()),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_NO_LAZY_FETCH": "1",
         "GIT_TERMINAL_PROMPT": "0",
     }
     try:

@@ -584,6 +584,34 @@ def test_the_name_of_the_exercise_is_taken_out_of_the_students(
     assert found.submissions[5].received == layouts.TIME
 
 
+# -- a class of one ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "student-01/00-toy.ipynb",
+        "student-01/my homework.ipynb",
+        "student-01/00-toy/00-toy.ipynb",
+        "student-01/00-toy/work.ipynb",
+        "submitted/student-01/00-toy/work.ipynb",
+        "submitted/student-01/homework/00-toy.ipynb",
+        "student-01/exercises/00-toy.ipynb",
+        "student-01.ipynb",
+        "student-01_00-toy.ipynb",
+        "student-01.zip",
+    ],
+)
+def test_a_class_of_one_is_no_folder_around_a_class(
+    path, tmp_path, toy, found_in
+):
+    data = layouts.zipped({"x.ipynb": toy()}) if "zip" in path else toy()
+    layouts.write(tmp_path / path, data)
+    (submission,) = found_in(tmp_path).submissions
+    assert submission.student == "student-01"
+    assert read(submission) == toy()
+
+
 # -- which of several --------------------------------------------------------
 
 
@@ -631,7 +659,9 @@ def test_the_solutions_of_a_cloned_course_are_not_taken_for_the_students(
     layouts.write(clone / "exercises" / "00-toy.ipynb", toy())
     later = layouts.TIME + timedelta(days=1)
     layouts.write(clone / "solutions" / "00-toy.ipynb", solution, later)
-    assert read(found_in(tmp_path).submissions[0]) == toy()
+    (submission,) = found_in(tmp_path).submissions
+    assert submission.student == "student-01"
+    assert read(submission) == toy()
 
 
 def test_what_jupyter_and_systems_leave_behind_is_not_handed_in(
@@ -791,31 +821,35 @@ def test_a_huge_notebook_is_refused_before_it_is_read(tmp_path, found_in):
     assert peak < 2 * MEGABYTE
 
 
-def test_a_file_that_grows_while_it_is_read_is_refused(
-    tmp_path, toy, found_in, monkeypatch
+@pytest.mark.parametrize(
+    ("added", "is_time_set_back"), [(b" ", True), (b"", False)]
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    added, is_time_set_back, tmp_path, toy, found_in, monkeypatch
 ):
     path = tmp_path / "student-01" / "00-toy.ipynb"
     layouts.write(path, toy())
     (submission,) = found_in(tmp_path).submissions
     really_open = places.open_plainly
 
-    def grown(name):
+    def changed(name):
         file = really_open(name)
-        really_read = file.raw.read
+        really_read = file.read
 
-        class Growing:
+        class Changing:
             fileno = file.fileno
             __enter__ = lambda self: self  # noqa: E731
             __exit__ = lambda self, *_: file.close()  # noqa: E731
 
             def read(self, size):
-                with path.open("ab") as end:
-                    end.write(b" ")
+                path.write_bytes(toy() + added)
+                if is_time_set_back:
+                    os.utime(path, (layouts.TIME.timestamp(),) * 2)
                 return really_read(size)
 
-        return Growing()
+        return Changing()
 
-    monkeypatch.setattr(places, "open_plainly", grown)
+    monkeypatch.setattr(places, "open_plainly", changed)
     assert "changed while it was read" in refusal(submission)
 
 
@@ -923,6 +957,16 @@ def test_packing_that_unpacks_without_a_limit_is_refused(method, toy, in_zip):
     inside = member(zipfile.ZipInfo("00-toy.ipynb"), toy(), method)
     found = in_zip(handed_in_by_moodle(inside))
     assert "packed in a way" in refusal(found.submissions[0])
+
+
+def test_a_broken_zip_in_a_folder_is_named(tmp_path, found_in):
+    layouts.write(tmp_path / "student-01" / "work.zip", b"PK nonsense")
+    layouts.write(tmp_path / "student-01" / "notes.txt", b"")
+    (submission,) = found_in(tmp_path).submissions
+    assert refusal(submission) == (
+        "work.zip is no zip that can be read (File is not a zip file). Make "
+        "it again."
+    )
 
 
 def test_a_damaged_file_is_refused_and_the_others_are_not(toy, in_zip):
