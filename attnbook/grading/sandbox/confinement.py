@@ -19,6 +19,7 @@ from attnbook.grading.limits import Limits
 HOME = "/home/student"
 WRITABLE = (HOME, "/tmp", "/dev/shm")
 STAGE = "/mnt"  # where these are made; empty before and after
+_HIDDEN = ("/proc", "/dev/pts")
 _MIB = 1 << 20
 _MAY_GROW = 512  # threads of other programs of this user
 _INODES = 4_096  # files a child may make; each costs the kernel about 1 KiB
@@ -119,13 +120,14 @@ def hide_files(limits: Limits) -> None:
         os.mkdir(source)
         _mount(source, place, None, _BIND)
     _call("umount2", STAGE.encode(), _DETACH)
-    _mount(
-        "tmpfs",
-        "/proc",
-        "tmpfs",
-        _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS,
-        "size=4k,nr_inodes=2",
-    )
+    for place in _HIDDEN:
+        _mount(
+            "tmpfs",
+            place,
+            "tmpfs",
+            _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS,
+            "size=4k,nr_inodes=2",
+        )
     os.chdir(HOME)
 
 

@@ -119,11 +119,17 @@ def _prepare(settings: dict) -> _Plan:
         # Before any operation: pools of threads do not survive a fork.
         sys.modules["torch"].set_num_threads(1)
     _function(settings["entry"])
+    imported = f"importing {', '.join(settings['modules'])}"
     threads = _count_threads()
     if threads > 1:
         raise RuntimeError(
-            f"importing {', '.join(settings['modules'])} started threads "
-            f"({threads} in all); a process with threads cannot be forked"
+            f"{imported} started threads ({threads} in all); a process with "
+            "threads cannot be forked"
+        )
+    if shared := _shared_memory():
+        raise RuntimeError(
+            f"{imported} made memory that forked processes share and write "
+            f"({', '.join(shared)}); children could reach each other by it"
         )
     # What is old already is looked at by no collection in a child, so
     # that its memory stays shared.
@@ -141,6 +147,20 @@ def _count_threads() -> int:
         return len(os.listdir("/proc/self/task"))
     except OSError:
         return 1  # elsewhere than on Linux nobody tells
+
+
+def _shared_memory() -> list[str]:
+    """Return the places of memory that a fork does not copy."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8") as file:
+            found = [line.split(None, 5) for line in file]
+    except OSError:
+        return []
+    return [
+        words[-1].strip()
+        for words in found
+        if words[1].startswith("rw") and words[1].endswith("s")
+    ]
 
 
 def _function(entry: str) -> Callable[[socket.socket], object]:
