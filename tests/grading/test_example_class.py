@@ -95,7 +95,7 @@ def test_the_class_page_tells_what_a_teacher_must_know(graded):
         "the way back is not tried",
         "was edited and was restored",
         "is not JSON",
-        "could not be interrupted",
+        "Is there a loop that never ends?",
     ):
         assert told in page, told
 
