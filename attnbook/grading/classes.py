@@ -265,6 +265,7 @@ def _understood(options: argparse.Namespace) -> _Class:
     if not release.graded:
         raise RefusedError(f"{release.name} has no graded cells.")
     limits = _limits(options)
+    publish.check(options.out, _publishing(options))
     refusal = ""
     try:
         isolation = _isolation(options.no_sandbox)
@@ -438,14 +439,13 @@ def _graded(understood: _Class, options: argparse.Namespace) -> int:
         )
         if not results.paths(out):
             return _end(is_whole)
-        published = publish.publish(
-            out,
-            publish.options_of(
-                options, understood.release.name, options.release
-            ),
-        )
+        published = publish.publish(out, _publishing(options))
     print(_summary(understood, published))
     return _end(is_whole)
+
+
+def _publishing(options: argparse.Namespace) -> publish.Options:
+    return publish.options_of(options, options.exercise, options.release)
 
 
 def _end(is_whole: bool) -> int:

@@ -200,6 +200,21 @@ def publish(
         ) from None
 
 
+def check(out: Path, options: Options) -> None:
+    """Refuse, before a class is graded, what could not be published after.
+
+    Raises
+    ------
+    PublishError
+        When the options do not go together, or the address is none.
+    """
+    settings = _settings(out, options)
+    try:
+        gradebook.address(options.database or settings["database"], out)
+    except gradebook.GradebookError as error:
+        raise PublishError(str(error)) from None
+
+
 def _publish(out: Path, options: Options, change: Change | None) -> Published:
     graded = results.load_all(out)
     if not graded:

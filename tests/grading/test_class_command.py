@@ -1,6 +1,7 @@
 """The command that grades a class: what it grades, keeps and says."""
 
 import importlib
+import os
 from pathlib import Path
 
 import classroom
@@ -8,6 +9,7 @@ import pytest
 from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
 
 from attnbook.grading import classes, fingerprints, results
+from attnbook.grading.shards import Shard
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +152,8 @@ def test_one_exercise_is_graded_again_and_the_others_keep_their_points(
         (["--regrade-exercise", "00-treble"], "no graded cell 00-treble"),
         (["--wall", "-1"], "The limit `wall` must be"),
         (["--seed", "/dev/null"], "/dev/null holds no seed"),
+        (["--late-penalty", "10%"], "needs a deadline"),
+        (["--database", "no-url"], "address of the gradebook"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
@@ -187,3 +191,97 @@ def test_a_dry_run_says_what_it_understood_and_writes_nothing(
     assert "one folder for each student" in printed
     assert "To grade:    5" in printed
     assert not out.exists()
+
+
+def test_what_the_grader_fails_on_is_no_grade_and_is_tried_anew(
+    grade, fresh, tmp_path, out, monkeypatch
+):
+    folder = a_class(fresh, tmp_path / "in", 2)
+    hand_in(fresh, folder, "student-02", {"double": "'poison'"})
+    run = classroom.Examiner.run
+
+    def fail(examiner, cells):
+        if any("poison" in cell.source for cell in cells):
+            os._exit(1)
+        return run(examiner, cells)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classroom.Examiner, "run", fail)
+        status, printed, _ = grade(folder)
+    assert status == 0
+    assert "Graded 1 of 2" in printed
+    assert "student-02: The grader failed on this one" in printed
+    failed = results.load_all(out)[1]
+    assert failed.status == "not graded"
+    assert failed.report.results == ()
+    assert "To grade:    1; 1 are graded already" in grade(folder)[1]
+    assert results.load_all(out)[1].status == "graded"
+
+
+def test_a_damaged_result_is_graded_again(grade, submissions, out):
+    grade(submissions)
+    path = results.path_of(out, "student-01", "00-toy")
+    whole = grades(out)
+    path.write_text(path.read_text()[:-100])
+    _, printed, _ = grade(submissions)
+    assert "damaged: student-01 is graded again" in printed
+    assert grades(out) == whole
+
+
+def test_times_of_a_table_count_without_grading_again(
+    grade, submissions, out, tmp_path
+):
+    grade(submissions)
+    table = tmp_path / "times.csv"
+    table.write_text("student,submitted\nstudent-01,2026-11-20 18:00Z\n")
+    _, printed, _ = grade(submissions, "--times", str(table))
+    assert "To grade:    0; 5 are graded already" in printed
+    received = results.load_all(out)[0].received
+    assert received.isoformat() == "2026-11-20T18:00:00+00:00"
+
+
+def test_the_seed_is_kept_secret_and_kept(grade, submissions, out):
+    grade(submissions)
+    seed = out / "seed"
+    text = seed.read_text().strip()
+    assert len(text) == 16
+    assert seed.stat().st_mode & 0o777 == 0o600
+    grade(submissions, "--regrade")
+    assert seed.read_text().strip() == text
+    told = [
+        path
+        for path in out.rglob("*")
+        if path.is_file()
+        and path != seed
+        and (
+            text.encode() in path.read_bytes()
+            or str(int(text, 16) >> 1).encode() in path.read_bytes()
+        )
+    ]
+    assert told == []
+
+
+def test_a_shared_seed_reaches_the_examiner(
+    grade, submissions, tmp_path, monkeypatch
+):
+    seen = []
+    make = classroom.Examiner
+
+    def examiner(release, limits, isolation, seed):
+        seen.append(seed)
+        return make(release, limits, isolation, seed)
+
+    monkeypatch.setattr(classes, "examiner", examiner)
+    shared = tmp_path / "shared"
+    shared.write_text("00000000000000ff\n")
+    grade(submissions, "--seed", str(shared))
+    assert seen == [0x7F]
+
+
+def test_nobody_in_a_shard_is_no_trouble(grade, fresh, tmp_path, out):
+    folder = a_class(fresh, tmp_path / "in", 1)
+    index = 1 if Shard(2, 2).has("student-01") else 2
+    status, printed, _ = grade(folder, "--shard", f"{index}/2")
+    assert status == 0
+    assert "To grade:    0;" in printed
+    assert (out / "runs" / "00-toy.json").exists()

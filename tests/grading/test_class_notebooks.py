@@ -188,7 +188,7 @@ def test_answers_are_what_stands_in_solution_cells(learner, release):
 
 def test_sources_made_to_stop_the_search_for_a_name_do_not(graded, learner):
     blanks = "\n" * 400_000 + " " * 400_000
-    learner.insert_before("double-check", blanks + "def " * 40_000)
+    learner.insert_before("double-check", blanks + "def " * 40_000 + "double")
     learner.insert_before("double-check", "from " + "double" * 100_000)
 
     def undefined(cell):
