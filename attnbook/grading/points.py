@@ -78,11 +78,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--database", metavar="URL", help="gradebook, where it has a password"
     )
+    parser.add_argument(
+        "--release",
+        type=Path,
+        metavar="DIR",
+        help="folder of the released notebooks, if it was moved",
+    )
     return parser
 
 
 def _options(options: argparse.Namespace) -> Options:
-    return Options(database=options.database)
+    return Options(release=options.release, database=options.database)
 
 
 def _change(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """nbgrader's gradebook: what is written, what a person's marks do in it."""
 
 import csv
+import json
 import shutil
 import sqlite3
 from datetime import timedelta
@@ -258,6 +259,50 @@ def test_cells_of_an_older_release_go_unless_a_person_marked_them(out):
         names = {cell.name for cell in notebook.grade_cells}
     assert "00-old" not in names
     assert "00-marked" in names
+
+
+@pytest.fixture
+def release_with_an_essay(course, tmp_path):
+    """Return a release with an answer that a person has to read."""
+    folder = shutil.copytree(course / "exercises", tmp_path / "exercises")
+    path = folder / "00-toy.ipynb"
+    content = json.loads(path.read_text("utf-8"))
+    essay = {
+        "cell_type": "markdown",
+        "id": "essay",
+        "metadata": {
+            "nbgrader": {
+                "grade": True,
+                "grade_id": "00-essay",
+                "locked": False,
+                "points": 4,
+                "schema_version": 3,
+                "solution": True,
+                "task": False,
+            }
+        },
+        "source": "Say why.",
+    }
+    content["cells"].append(essay)
+    path.write_text(json.dumps(content), "utf-8")
+    return folder
+
+
+def test_an_answer_that_a_person_reads_waits_and_counts(
+    out, release_with_an_essay
+):
+    publish(out, Options(release=release_with_an_essay))
+    ours = grades_of(out)["student-01"]
+    assert (ours["total"], ours["out_of"]) == (20, 24)
+    assert grade(out, "student-01", "00-essay")["waits"] is True
+    assert "waits for a person" in (out / ours["feedback"]).read_text("utf-8")
+    assert "Waiting for a person" in (out / "index.html").read_text("utf-8")
+    with Gradebook(url(out)) as book:
+        found = book.find_grade("00-essay", "00-toy", "00-toy", "student-01")
+        found.manual_score, found.needs_manual_grade = 3.0, False
+        book.db.commit()
+    publish(out)
+    assert grades_of(out)["student-01"]["total"] == 23
 
 
 # -- ids -------------------------------------------------------------------
