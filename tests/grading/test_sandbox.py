@@ -918,6 +918,17 @@ def test_an_installed_package_is_hidden(package, able, monkeypatch):
     assert "mechanisms" in found
 
 
+def test_packages_of_this_user_are_found(package, tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "only_mine.py").write_text("", "utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+    assert bubblewrap.own_packages() == [folder]
+    assert folder in bubblewrap.visible()
+    with Zygote(SMALL, "none", ["only_mine"], "probe:serve", package) as z:
+        assert z.is_alive
+
+
 def test_a_python_that_the_sandbox_would_hide_is_refused(
     package, able, monkeypatch
 ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,21 @@ _PARTS = ("bin", "lib", "lib32", "lib64", "pyvenv.cfg")
 def find() -> str | None:
     """Return the path of bubblewrap, None where it is not installed."""
     return shutil.which("bwrap")
+
+
+def own_packages() -> list[Path]:
+    """Return the folders of packages that Python finds for this user only.
+
+    That is where ``pip install --user`` puts them.
+    """
+    usual = set(site.getsitepackages())
+    return [
+        path
+        for path in map(Path, sys.path)
+        if path.name in ("site-packages", "dist-packages")
+        and str(path) not in usual
+        and path.is_dir()
+    ]
 
 
 def command(bwrap: str, package: Path, program: list[str]) -> list[str]:
@@ -87,5 +103,6 @@ def _candidates() -> Iterator[Path]:
         for part in _PARTS:
             yield Path(prefix, part)
     yield Path(os.path.realpath(sys.executable)).parent
+    yield from own_packages()
     yield Path("/etc/ld.so.cache")
     yield Path("/usr/share/zoneinfo")

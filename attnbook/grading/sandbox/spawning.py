@@ -56,7 +56,6 @@ _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
-    "PYTHONPATH": bubblewrap.PACKAGE,
     "PYTHONUTF8": "1",
     "TMPDIR": "/tmp",
     "TZ": "UTC",
@@ -206,10 +205,12 @@ class Zygote:
                 str(far.fileno()),
             ]  # fmt: skip
             environment = dict(_ENVIRONMENT)
+            packages = [str(package), *map(str, bubblewrap.own_packages())]
             filter_ = b""
             if is_isolated:
                 filter_ = _filter()
                 program = _wrapped(package, program)
+                packages[0] = bubblewrap.PACKAGE
             else:
                 home = self._cleaning.enter_context(
                     tempfile.TemporaryDirectory(
@@ -220,9 +221,9 @@ class Zygote:
                     HOME=home,
                     IPYTHONDIR=f"{home}/.ipython",
                     MPLCONFIGDIR=f"{home}/matplotlib",
-                    PYTHONPATH=str(package),
                     TMPDIR=home,
                 )
+            environment["PYTHONPATH"] = os.pathsep.join(packages)
             self._process = subprocess.Popen(
                 program,
                 env=environment,
