@@ -16,8 +16,8 @@ TEACHING = ROOT / "teaching"
 WORKFLOWS = sorted((TEACHING / "github").glob("*.yml"))
 MANIFESTS = sorted((TEACHING / "kubernetes").glob("*.yaml"))
 CONTAINER = TEACHING / "container/Containerfile"
-# The oldest that knows all that the manifests say, and the newest checked.
-KUBERNETES = ("1.30", "1.37")
+# The oldest that the manifests say they are for, and the newest checked.
+KUBERNETES = ("1.33", "1.37")
 
 
 def run(tool: str, *arguments) -> subprocess.CompletedProcess:
@@ -211,6 +211,10 @@ def test_only_the_manifest_that_says_so_grades_without_a_sandbox():
         # Without the sandbox the pod keeps the cluster's own filter.
         profile = pod["securityContext"]["seccompProfile"]["type"]
         assert (profile == "RuntimeDefault") is is_unprotected
+        # Kubernetes refuses the one without the other.
+        rights = pod["containers"][0]["securityContext"]
+        assert ("procMount" in rights) is not is_unprotected
+        assert (pod.get("hostUsers") is False) is not is_unprotected
 
 
 # -- the image ---------------------------------------------------------------
