@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbook.grading.hostile import FAMILIES, NOTEBOOKS, Kind, Traps
+from attnbook.grading.hostile import FAMILIES, FOLDERS, NOTEBOOKS, Kind, Traps
+from attnbook.grading.hostile import traps as traps_
 from attnbook.grading.hostile.kind import EARNED
 from attnbook.grading.hostile.trying import (
     LIMITS,
@@ -101,7 +102,11 @@ def test_this_machine_can_run_the_sandbox():
 def test_the_corpus_is_as_large_as_it_is_said_to_be():
     assert len(NOTEBOOKS) == sum(map(len, FAMILIES.values()))  # no name twice
     assert len(NOTEBOOKS) >= 100
-    for kind in NOTEBOOKS.values():
+    page = (ROOT / "teaching" / "threat-model.md").read_text("utf-8")
+    words = " ".join(page.split())
+    said = f"{len(NOTEBOOKS)} kinds of notebook and {len(FOLDERS)} kinds of"
+    assert said in words
+    for kind in [*NOTEBOOKS.values(), *FOLDERS.values()]:
         assert kind.tries.endswith(".")
         assert "__" not in kind.name
 
@@ -110,7 +115,15 @@ def test_the_corpus_is_as_large_as_it_is_said_to_be():
 
 
 @pytest.fixture(scope="module")
-def unprotected(releases, traps):
+def impatient():
+    """Let the traps wait less long for what will not end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traps_, "_LOOKS", 5)
+        yield
+
+
+@pytest.fixture(scope="module")
+def unprotected(releases, traps, impatient):
     """Return what grades a kind without the sandbox."""
     from attnbook.grading.apart import Examiner
 
@@ -168,7 +181,7 @@ def test_points_and_words_that_differ_are_faults():
     assert outcome(2, "restored", file=["x was left"]).faults == ["x was left"]
 
 
-def test_the_traps_notice_what_they_are_for(tmp_path):
+def test_the_traps_notice_what_they_are_for(tmp_path, impatient):
     (tmp_path / "exercises").mkdir()
     with Traps(tmp_path / "exercises") as traps:
         assert traps.effects() == {}
