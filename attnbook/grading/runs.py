@@ -21,6 +21,11 @@ from pathlib import Path
 from attnbook.grading.results import write_whole
 from attnbook.grading.shards import Shard, parse
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows, where shards can only be merged
+    fcntl = None  # type: ignore[assignment]
+
 SCHEMA = "attnbook.grading.run/1"
 
 _SEED_BYTES = 8
@@ -132,8 +137,6 @@ def alone(out: Path) -> Iterator[None]:
     RunError
         When there is one already, or the folder cannot be written.
     """
-    import fcntl
-
     try:
         out.mkdir(parents=True, exist_ok=True)
         file = (out / ".lock").open("a")
@@ -143,7 +146,8 @@ def alone(out: Path) -> Iterator[None]:
     # does not pass it on to the processes that it forks.
     with file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise RunError(
                 f"Another grader is at work in {out}. Wait for it, or name "
