@@ -104,7 +104,7 @@ def test_many_who_wrote_the_very_same_are_one_group(toy):
 
 
 def test_what_much_of_the_class_shares_is_left_out(toy):
-    shared = "\n".join(lines(1000, 400))
+    shared = "\n".join(lines(1000, 2_000))
     sources = {
         student: source.replace("    return", shared + "\n    return")
         for student, source in class_of(12).items()
