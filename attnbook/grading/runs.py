@@ -95,7 +95,8 @@ def secret(out: Path, shared: Path | None) -> int:
     Parameters
     ----------
     shared
-        A file that holds the seed for several shares, instead.
+        A file that holds the seed for several shares, instead. It is not
+        copied, as the folder may be handed on.
 
     Raises
     ------
@@ -117,8 +118,6 @@ def secret(out: Path, shared: Path | None) -> int:
             f"{source} holds no seed: expected 16 to 64 hexadecimal digits, "
             "as `openssl rand -hex 8` prints."
         )
-    if shared is not None:
-        write_whole(path, text + "\n", 0o600)
     # What generators of random numbers take.
     return int(text[:16], 16) >> 1
 

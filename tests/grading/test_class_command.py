@@ -262,7 +262,7 @@ def test_the_seed_is_kept_secret_and_kept(grade, submissions, out):
 
 
 def test_a_shared_seed_reaches_the_examiner(
-    grade, submissions, tmp_path, monkeypatch
+    grade, submissions, tmp_path, monkeypatch, out
 ):
     seen = []
     make = classroom.Examiner
@@ -276,6 +276,7 @@ def test_a_shared_seed_reaches_the_examiner(
     shared.write_text("00000000000000ff\n")
     grade(submissions, "--seed", str(shared))
     assert seen == [0x7F]
+    assert not (out / "seed").exists()
 
 
 def test_nobody_in_a_shard_is_no_trouble(grade, fresh, tmp_path, out):
