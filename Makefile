@@ -108,6 +108,7 @@ release: $(TEST) ## make exercises/ from solutions/
 
 address: $(BOOK) ## set the repository's address everywhere (URL=https://…)
 	$(RUN) -m book.address $(if $(URL),--set $(URL))
+	$(RUN) -m attnbook.grading systems
 
 teaching: $(TEST) ## make the example class and the files for other systems
 	$(RUN) -m teaching.example_class
