@@ -434,26 +434,24 @@ def _graded(understood: _Class, options: argparse.Namespace) -> int:
         if results.load(_path(out, graded)) != graded:
             results.write(out, graded)
     with _interruptible() as interrupts:
-        is_whole = _grade_tasks(
-            understood, out, options.jobs, seed, interrupts
-        )
+        left = _grade_tasks(understood, out, options.jobs, seed, interrupts)
         if not results.paths(out):
-            return _end(is_whole)
+            return _end(left)
         published = publish.publish(out, _publishing(options))
     print(_summary(understood, published))
-    return _end(is_whole)
+    return _end(left)
 
 
 def _publishing(options: argparse.Namespace) -> publish.Options:
     return publish.options_of(options, options.exercise, options.release)
 
 
-def _end(is_whole: bool) -> int:
-    if is_whole:
+def _end(left: int) -> int:
+    if not left:
         return 0
     print(
-        "Interrupted. What is finished is kept: run the same command again "
-        "to go on.",
+        f"Interrupted: {left} submissions are left. What is finished is "
+        "kept; run the same command again to go on.",
         file=sys.stderr,
     )
     return 130
@@ -511,11 +509,11 @@ def _grade_tasks(
     jobs: int,
     seed: int,
     interrupts: _Interrupts,
-) -> bool:
-    """Grade; return whether all of it was."""
+) -> int:
+    """Grade; return how many submissions are left."""
     tasks = understood.plan.tasks
     if not tasks:
-        return True
+        return 0
     release, limits = understood.release, understood.limits
     opened = examiner(release, limits, understood.isolation, seed)
     gc.collect()
@@ -543,7 +541,7 @@ def _grade_tasks(
                 student = clean(tasks[event.number].submission.student, 60)
                 progress.say(f"{student}: {event.failure}")
             progress.count(*_settled(event, tasks, out, release))
-    return done == len(tasks)
+    return len(tasks) - done
 
 
 def _task(
