@@ -61,6 +61,7 @@ __all__ = [
 ]
 
 _LONGEST_MESSAGE = 8  # lines
+_LONGEST_QUOTE = 200  # characters of the learner's own exception
 _STEADY = 10  # times the tolerance, for numbers a millionth away
 
 # What is told of a case that was drawn anew: nothing of its numbers.
@@ -76,7 +77,6 @@ _FRESH = {
     "value": "a result is another number.",
     "gradient": "the values are right, but a gradient is not.",
 }
-_LONGEST_QUOTE = 200  # characters of the learner's own exception
 
 
 class WrongAnswer(AssertionError):  # noqa: N818, it is read as a sentence
