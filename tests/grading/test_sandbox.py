@@ -670,8 +670,13 @@ def test_many_live_at_once_and_end_with_the_zygote(package, able):
 
 @pytest.mark.parametrize("isolation", ["bubblewrap", "none"])
 def test_all_ends_with_a_killed_grader(package, able, isolation):
+    child = "sock.sendall(b'x')\nwhile True: pass"
+    if isolation == "none":
+        child = (
+            "import subprocess\nsubprocess.Popen(['sleep', '600'])\n" + child
+        )
     program = f"""
-        import sys, time
+        import json, sys, time
         from pathlib import Path
         from attnbook.grading.limits import Limits
         from attnbook.grading.sandbox import Zygote
@@ -680,7 +685,8 @@ def test_all_ends_with_a_killed_grader(package, able, isolation):
         zygote.start()
         for _ in range(2):
             child = zygote.spawn()
-            child.sock.sendall(b'"while True: pass"\\n')
+            child.sock.sendall(json.dumps({child!r}).encode() + b"\\n")
+            child.sock.recv(1)
         print("ready", flush=True)
         time.sleep(600)
     """
@@ -692,9 +698,16 @@ def test_all_ends_with_a_killed_grader(package, able, isolation):
         assert grader.stdout.readline() == "ready\n"
         below = _descendants(grader.pid)
         # Two children, each with a supervisor, and the zygote.
-        assert len(below) >= 5
+        assert len(below) >= (5 if isolation == "bubblewrap" else 7)
+        homes = {
+            os.readlink(f"/proc/{process}/cwd")
+            for process in below
+            if isolation == "none"
+        } - {"/"}
+        assert len(homes) == (2 if isolation == "none" else 0)
         grader.kill()
     _wait_for_the_end(below)
+    assert not any(os.path.exists(home) for home in homes)
 
 
 def _wait_for_the_end(processes):
@@ -884,6 +897,23 @@ def test_other_systems(fresh_support, monkeypatch, system, said):
     assert not found.ok
     assert said in found.reason
     assert found.ways_out
+
+
+def test_windows_is_told_before_anything_fails():
+    program = """
+        import sys
+        sys.platform = "win32"
+        sys.modules["resource"] = None
+        from attnbook.grading.sandbox import bubblewrap, support
+        print(support().ways_out[0])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "WSL 2" in done.stdout
 
 
 # -- the pruned package ------------------------------------------------------

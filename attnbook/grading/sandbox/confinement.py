@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import math
 import os
-import resource
 import sys
 
 from attnbook.grading.limits import Limits
@@ -41,7 +40,11 @@ _LOCKED_SECUREBITS = 0xEF  # root is nobody special, and stays so
 _LAST_CAPABILITY = 63
 _SIGKILL = 9
 
-_libc = ctypes.CDLL(None, use_errno=True)
+# On Windows this is imported only to say that it cannot be used.
+if sys.platform != "win32":
+    import resource
+
+    _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _call(name: str, *arguments: object) -> None:

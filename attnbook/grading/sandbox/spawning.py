@@ -163,7 +163,11 @@ class Zygote:
     @property
     def is_alive(self) -> bool:
         """Whether it can spawn."""
-        return self._process is not None and self._process.poll() is None
+        return (
+            self._process is not None
+            and self._control is not None
+            and self._process.poll() is None
+        )
 
     def start(self) -> None:
         """Start it, and wait until it has imported its modules.

@@ -24,7 +24,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import select
 import selectors
 import shutil
@@ -38,6 +37,9 @@ from typing import NoReturn
 
 from attnbook.grading.limits import Limits
 from attnbook.grading.sandbox import confinement
+
+if sys.platform != "win32":
+    import resource
 
 _OUT_OF_MEMORY = 86  # exit status of a child that could not get memory
 _MOST_LINE = 1 << 20
@@ -265,8 +267,9 @@ def _watch_over(
 ) -> None:
     if plan.is_isolated:
         confinement.take_namespaces()
-    # After the namespaces: new privileges clear it.
-    confinement.die_with_parent()
+        # After the namespaces: new privileges clear it. Without a sandbox
+        # it must outlive the zygote a little, to clean up.
+        confinement.die_with_parent()
     home = "" if plan.is_isolated else tempfile.mkdtemp(prefix="attnbook-")
     bell, ringer = socket.socketpair()
     for end in (bell, ringer):
