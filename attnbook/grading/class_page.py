@@ -21,7 +21,7 @@ from attnbook.grading.grades import Exercise, Grade, Item, of_exercise
 from attnbook.grading.late import moment
 from attnbook.grading.report import Result
 from attnbook.grading.similarity import Similar, similar
-from attnbook.grading.tables import feedback_of, number
+from attnbook.grading.tables import feedback_of, number, worksheets_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,6 +31,7 @@ _MOST_ROWS = 10  # of known mistakes
 _LONGEST_NAME = 80  # characters of a name, on a page
 _LONGEST_TEXT = 4_000
 _NOT_WRITTEN = "Not written yet"
+_LOOK = "Look again:"
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufffe\uffff]"
@@ -57,12 +58,7 @@ def page(exercises: Sequence[Exercise], grades: Sequence[Grade]) -> str:
             students=len({grade.student for grade in grades}),
             isolation=_isolation(grades),
             total=len(grades),
-            moodle=[
-                "grades-moodle.csv"
-                if len(exercises) == 1
-                else f"grades-moodle-{exercise.name}.csv"
-                for exercise in exercises
-            ],
+            moodle=list(worksheets_of(exercises).values()),
         )
     )
 
@@ -289,12 +285,12 @@ def _advice(message: str) -> tuple[str, str]:
     """Return what a message says of the known mistake, and where to look."""
     lines = [line.strip() for line in message.splitlines()]
     for place, line in enumerate(lines):
-        if "This looks like a known mistake" in line:
-            look = [s for s in lines[place:] if s.startswith("Look again:")]
-            return (
-                " ".join(lines[place + 1 : place + 2]),
-                look[0].removeprefix("Look again:").strip() if look else "",
-            )
+        if line.startswith("This looks like a known mistake"):
+            rest = lines[place + 1 :]
+            looks = [i for i, s in enumerate(rest) if s.startswith(_LOOK)]
+            end = looks[0] if looks else 1
+            look = rest[end].removeprefix(_LOOK).strip() if looks else ""
+            return " ".join(rest[:end]), look
     return "", ""
 
 

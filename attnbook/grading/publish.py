@@ -372,10 +372,10 @@ def _files(
     # Excel takes a table for UTF-8 only where this mark says so.
     _write(out / "grades.csv", "\ufeff" + tables.as_csv(exercises, grades))
     _write(out / "grades-canvas.csv", tables.as_canvas(exercises, grades))
+    worksheets = tables.worksheets_of(exercises)
     for exercise in exercises:
         own = of_exercise(grades, exercise.name)
-        name = f"-{exercise.name}" if len(exercises) > 1 else ""
-        _write(out / f"grades-moodle{name}.csv", tables.as_moodle(own))
+        _write(out / worksheets[exercise.name], tables.as_moodle(own))
         template = autograded(exercise)
         for grade in own:
             if grade.graded.status == "graded":
@@ -386,6 +386,9 @@ def _files(
                 )
             page = class_page.feedback(grade)
             _write(out / tables.feedback_of(grade), page)
+    if tables.WORKSHEET not in worksheets.values():
+        # It was of one exercise, and there are more by now.
+        (out / tables.WORKSHEET).unlink(missing_ok=True)
     _write(out / "index.html", class_page.page(exercises, grades))
 
 

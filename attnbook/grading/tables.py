@@ -40,6 +40,7 @@ from attnbook.grading.grades import Exercise, Grade
 from attnbook.grading.results import key_of
 
 SCHEMA = "attnbook.grading.grades/1"
+WORKSHEET = "grades-moodle.csv"  # where there is one exercise
 
 
 def number(value: float | None) -> float | int | str:
@@ -53,6 +54,13 @@ def number(value: float | None) -> float | int | str:
 def feedback_of(grade: Grade) -> str:
     """Return the path of the student's page, from the folder of tables."""
     return f"feedback/{key_of(grade.student)}/{grade.exercise.name}.html"
+
+
+def worksheets_of(exercises: Sequence[Exercise]) -> dict[str, str]:
+    """Return the file of each exercise's worksheet for Moodle."""
+    if len(exercises) == 1:
+        return {exercises[0].name: WORKSHEET}
+    return {one.name: f"grades-moodle-{one.name}.csv" for one in exercises}
 
 
 def as_json(exercises: Sequence[Exercise], grades: Sequence[Grade]) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 
@@ -323,6 +324,31 @@ def test_moodle_gets_its_worksheet(out):
     assert row["Full name"] == "Student Six"
     assert (row["Grade"], row["Maximum grade"]) == ("20", "20")
     assert row["Feedback comments"].endswith("<br>Total: 20 of 20")
+
+
+def test_a_folder_may_hold_several_exercises(out):
+    assert (out / "grades-moodle.csv").exists()
+    double = replace(result("double"), grade_id="01-double")
+    other = graded("student-01", (double,), exercise="01-other")
+    write(out, replace(other, report=replace(other.report, title="Other")))
+    publish(out)
+    header, *rows = read(out / "grades.csv")
+    assert {"00-double", "01-double"} <= set(header)
+    by_exercise = {
+        row[1]: dict(zip(header, row, strict=True)) for row in rows[:2]
+    }
+    assert by_exercise["00-toy"]["01-double"] == ""
+    assert by_exercise["01-other"]["01-double"] == "5"
+    header, possible, first, *_ = read(out / "grades-canvas.csv")
+    assert header[5:] == ["00-toy", "01-other"]
+    assert (possible[5:], first[5:]) == (["20", "5"], ["20", "5"])
+    assert {path.name for path in out.glob("grades-moodle*")} == {
+        "grades-moodle-00-toy.csv",
+        "grades-moodle-01-other.csv",
+    }
+    page = Page(out / "index.html")
+    assert page.seen.count("h2") == 2
+    assert all((out / link).is_file() for link in page.links)
 
 
 # -- lateness --------------------------------------------------------------
