@@ -16,6 +16,7 @@ from classroom import (
     arguments,
     grades,
     hand_in,
+    mark_of,
     result_files,
     start,
 )
@@ -132,8 +133,7 @@ def test_a_second_ctrl_c_ends_at_once(course, submissions, tmp_path, log):
     out = tmp_path / "out"
     line = arguments(course, submissions, out, "--jobs", "1")
     process = start(line, log, nap=60)
-    # It heeds signals before it has workers.
-    _wait_for(lambda: _children(process.pid), log)
+    _wait_for(mark_of(log).exists, log)
     os.kill(process.pid, signal.SIGINT)
     _wait_for(lambda: "Stopping" in log.read_text(), log)
     helpers = _children(process.pid)
