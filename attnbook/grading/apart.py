@@ -23,7 +23,7 @@ from typing import Any, Literal
 from attnbook.checks.exercise import Exercise, WrongAnswer
 from attnbook.grading.assemble import RunCell
 from attnbook.grading.limits import Limits
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.notebook import Cell, UnusableError
 from attnbook.grading.release import Release
 from attnbook.grading.remote import CellEnded, Session
 from attnbook.grading.running import NOT_RUN, Fate
@@ -117,7 +117,13 @@ class Examiner:
             left_out |= {i for i in fates if cells[i].is_graded}
             if all(i in fates for i, c in enumerate(cells) if c.is_graded):
                 break
-        return [fates.get(i, NOT_RUN) for i in range(len(cells))]
+        rest = NOT_RUN
+        if time.monotonic() >= end:
+            text = (
+                f"It was not run: more than {self.limits.total:g} s were up."
+            )
+            rest = replace(rest, text=text)
+        return [fates.get(i, rest) for i in range(len(cells))]
 
     def _run_once(
         self, cells: Sequence[RunCell], end: float
@@ -257,7 +263,7 @@ def _names(code: types.CodeType) -> set[str]:
 def _set_up(release: Release) -> dict[str, Any]:
     """Run the release's setup cells; return their namespace."""
     space: dict[str, Any] = {"__name__": "__main__"}
-    for cell in release.setup:
+    for cell in _setup_cells(release):
         try:
             exec(compile(_plain(cell.source), "<setup>", "exec"), space)
         except Exception as error:
@@ -268,6 +274,15 @@ def _set_up(release: Release) -> dict[str, Any]:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     return space
+
+
+def _setup_cells(release: Release) -> list[Cell]:
+    """Return the cells that make ready what the graded cells need."""
+    return [
+        cell
+        for cell in release.notebook.cells
+        if cell in release.setup or (cell.kind == "code" and cell.is_setup)
+    ]
 
 
 def _plain(source: str) -> str:
@@ -294,7 +309,7 @@ def _imported(release: Release) -> list[str]:
     The zygote imports them once for all.
     """
     found = []
-    for cell in release.setup:
+    for cell in _setup_cells(release):
         for node in ast.walk(ast.parse(_plain(cell.source))):
             if isinstance(node, ast.Import):
                 found += [alias.name for alias in node.names]

@@ -12,6 +12,7 @@ function that is handed over can be called back.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import threading
 import weakref
@@ -485,13 +486,12 @@ def name_of(value: Any) -> str:
 
 def traits_of(value: Any) -> tuple[str, ...]:
     """Return what can be done with an object, of :data:`wire.TRAITS`."""
-    import inspect
-
     if isinstance(value, type):
         return ("class", "call")
     if inspect.isroutine(value):
         return ("routine", "call")
-    kind = type(value)
+    # Not by hasattr, which finds what a class itself can do, too.
+    known = {name for kind in type(value).__mro__ for name in vars(kind)}
     return tuple(
         trait
         for trait, method in (
@@ -503,7 +503,7 @@ def traits_of(value: Any) -> tuple[str, ...]:
             ("int", "__int__"),
             ("bool", "__bool__"),
         )
-        if hasattr(kind, method)
+        if method in known
     )
 
 

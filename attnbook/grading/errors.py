@@ -19,7 +19,7 @@ from attnbook.grading.wire import WireError, cleaned, identifier
 
 LONGEST_TEXT = 4_000  # characters of an exception's text
 _MOST_KINDS = 500  # classes made for names that are not known
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (str, bytes, int, float, bool, type(None))
 
 # Elsewhere than in builtins: by the module and name that they go by.
 _KNOWN = {

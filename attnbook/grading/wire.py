@@ -431,16 +431,14 @@ class Unpacker:
         data = bytearray(self._raw(count * dtype.itemsize))
         if dtype == torch.bool:
             _check_booleans(data)
-        tensor = (
-            torch.frombuffer(data, dtype=dtype)
-            if data
-            else torch.empty(0, dtype=dtype)
-        )
-        tensor = (
-            tensor.reshape(shape)
-            if strides is None
-            else tensor.as_strided(shape, strides)
-        )
+        if data:
+            # No view of another tensor, as it was none.
+            storage = torch.frombuffer(data, dtype=dtype).untyped_storage()
+            strides = _contiguous(shape) if strides is None else strides
+            tensor = torch.empty(0, dtype=dtype)
+            tensor.set_(storage, 0, shape, strides)
+        else:
+            tensor = torch.empty(shape, dtype=dtype)
         self._add(_bytes_of(tensor))
         tensor = self._tensor(tensor, TensorNote(*note))
         self._seen.append(tensor)
@@ -533,6 +531,15 @@ def _count(shape: list, size: int) -> int:
         if bound * size > MOST_BODY:
             raise WireError("a shape is too large")
     return count
+
+
+def _contiguous(shape: list) -> list:
+    """Return the strides of a shape whose numbers lie one after another."""
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= length
+    return strides[::-1]
 
 
 def _strided(shape: list, strides: list, count: int) -> int:
