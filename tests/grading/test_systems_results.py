@@ -20,6 +20,7 @@ from attnbook.grading.notebook import UnusableError
 from attnbook.grading.report import Report, Result
 from attnbook.grading.systems import classroom50, gradescope, submitted
 from attnbook.grading.systems.markdown import as_markdown
+from attnbook.grading.systems.surroundings import taken
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -213,6 +214,16 @@ def test_results_for_gradescope_follow_its_format():
     assert content["stdout_visibility"] == "hidden"
 
 
+def test_what_the_system_says_to_the_grader_is_hidden_from_the_code(
+    monkeypatch,
+):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    monkeypatch.setenv("HOME_OF_THE_TEST", "here")
+    assert taken()["GITHUB_STEP_SUMMARY"] == "summary.md"
+    assert "GITHUB_STEP_SUMMARY" not in os.environ
+    assert os.environ["HOME_OF_THE_TEST"] == "here"
+
+
 # -- Markdown ----------------------------------------------------------------
 
 
@@ -235,6 +246,14 @@ def test_a_grade_in_markdown_is_a_table_with_its_sum():
     assert "3 / 6" in rows[-1]
     assert "Wrong.\n</code>" in rendered
     assert "grade of record" in rendered
+
+
+def test_a_title_with_marks_of_markdown_is_a_title():
+    title = "A | *B* <b>C</b> `D` [E](F) # G"
+    text = as_markdown([replace(report(result(3)), title=title)])
+    rendered = MarkdownIt("commonmark").enable("table").render(text)
+    shown = title.replace("<", "&lt;").replace(">", "&gt;")
+    assert f"<h2>{shown}: 3 of 3 points</h2>" in rendered
 
 
 def test_what_a_learner_writes_makes_no_markdown():
