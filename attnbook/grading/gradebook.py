@@ -61,7 +61,7 @@ def address(database: str, out: Path) -> URL:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise GradebookError(
             "The address of the gradebook is not understood: expected one "
-            "such as sqlite:////home/me/gradebook.db or "
+            "such as sqlite:////srv/course/gradebook.db or "
             "postgresql://user:password@host/name."
         ) from None
     if url.password == "***":

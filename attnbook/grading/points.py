@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbook.grading import gradebook, results
+from attnbook.grading import gradebook, results, runs
 from attnbook.grading.file_names import readable
 from attnbook.grading.grades import Exercise, Grade, Item
 from attnbook.grading.publish import (
@@ -43,11 +43,15 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.list:
-            print(_listed(publish(options.folder, _options(options))), end="")
-            return 0
-        return _change(options)
-    except (_InputError, PublishError) as error:
+        if not options.folder.is_dir():
+            raise _InputError(f"There is no folder {options.folder}.")
+        with runs.alone(options.folder):
+            if options.list:
+                published = publish(options.folder, _options(options))
+                print(_listed(published), end="")
+                return 0
+            return _change(options)
+    except (_InputError, PublishError, runs.RunError) as error:
         print(error, file=sys.stderr)
         return 2
 

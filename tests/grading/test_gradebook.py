@@ -4,7 +4,10 @@ import csv
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from graded_class import (
@@ -479,3 +482,23 @@ def test_what_cannot_be_given_is_said(out, capsys, arguments, told):
     assert told in error
     assert error.count("\n") == 1
     assert grades_of(out).keys() == {one.student for one in CLASS}
+
+
+def test_points_wait_for_a_grader_at_work(out, capsys):
+    holding = "import sys, pathlib; from attnbook.grading.runs import alone\n"
+    holding += "with alone(pathlib.Path(sys.argv[1])): print(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as grader:
+        grader.stdout.readline()
+        status, _, error = run(capsys, out, "--list")
+        grader.communicate(b"\n")
+    assert status == 2
+    assert "Another grader is at work" in error
+    assert run(capsys, out, "--list")[0] == 0
+    status, _, error = run(capsys, out / "none", "--list")
+    assert (status, (out / "none").exists()) == (2, False)
+    assert "There is no folder" in error
