@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from attnbook.grading.hostile.trying import Outcome
     from attnbook.grading.release import Release
 
-_MOST_SLOW = 3  # of a family
+_MOST_SLOW = 2  # of a family
 _OF_GRADES = ("nbgrader", "sqlalchemy", "jinja2", "tqdm")
 
 
