@@ -18,7 +18,12 @@ from markdown_it import MarkdownIt
 
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.report import Report, Result
-from attnbook.grading.systems import classroom50, gradescope, submitted
+from attnbook.grading.systems import (
+    classroom50,
+    github,
+    gradescope,
+    submitted,
+)
 from attnbook.grading.systems.markdown import as_markdown
 from attnbook.grading.systems.surroundings import taken
 
@@ -501,3 +506,20 @@ def test_a_push_shows_the_points_in_the_summary(tmp_path):
     page = (tmp_path / "feedback" / f"{EXERCISE}.html").read_text("utf-8")
     assert "20 of 20 points" in page
     assert (tmp_path / "feedback" / f"{EXERCISE}.json").exists()
+
+
+def test_a_push_without_an_exercise_says_what_was_expected(
+    tmp_path, monkeypatch
+):
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    (tmp_path / "work").mkdir()
+    status = github.main(
+        [
+            str(tmp_path / "work"),
+            *("--release", str(ROOT / "exercises")),
+            *("--out", str(tmp_path / "feedback")),
+        ]
+    )
+    assert status == 2
+    assert "Expected one of: 00-soft-lookup.ipynb, 01" in summary.read_text()

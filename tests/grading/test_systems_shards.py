@@ -149,3 +149,45 @@ def test_what_cannot_be_done_ends_with_the_status_that_is_not_tried_again(
         "grade", EXERCISE="no-such", SHARDS="2", JOB_COMPLETION_INDEX="0"
     )
     assert "no-such" in finish(done, 2)
+
+
+def run_step(name: str, folder: Path, more: str = "", **variables: str):
+    """Run the script of a step of the workflow as GitHub does."""
+    path = ROOT / "teaching/github/grade-class.yml"
+    jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"]
+    (script,) = (
+        step["run"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if step["name"] == name
+    )
+    scripts = Path(sys.executable).parent
+    return subprocess.run(
+        ["bash", "-e", "-c", f"{script} {more}"],
+        cwd=folder,
+        env={
+            "PATH": f"{scripts}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_workflow_asks_for_what_the_commands_offer(cluster):
+    folder = cluster.folder
+    (folder / "class").mkdir()
+    (folder / "submissions").rename(folder / "class/submissions")
+    unprotected = "" if support().ok else "--no-sandbox"
+    done = run_step(
+        "Grade this share",
+        folder,
+        f"--dry-run {unprotected}",
+        EXERCISE=EXERCISE,
+        SHARD="2",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2/4, of the whole class" in done.stdout
+    done = run_step("Join them", folder)
+    assert "Not merged: there is no folder shards/*" in done.stderr
