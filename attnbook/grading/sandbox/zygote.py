@@ -330,11 +330,16 @@ def _how(
     if code >= 0:
         return f"exit {code}"
     number = -code
-    if used.ru_utime + used.ru_stime >= limits.cpu - 0.1:
+    if number == signal.SIGXCPU:
         return "cpu"
     if number == signal.SIGKILL:
-        # The kernel sends this one itself where memory runs out.
-        return "killed" if was_asked else "memory"
+        if was_asked:
+            return "killed"
+        # The kernel sends this one itself, for one of two reasons. It
+        # counts ticks for the limit, so the two seconds may differ much
+        # on a busy machine.
+        seconds = used.ru_utime + used.ru_stime
+        return "cpu" if seconds >= limits.cpu / 2 else "memory"
     taken = _bytes(used.ru_maxrss - before)
     if taken >= 0.9 * limits.memory * (1 << 20):
         return "memory"
