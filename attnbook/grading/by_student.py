@@ -59,6 +59,8 @@ def listed(names: Iterable[str]) -> str:
 # What lies in a repository, or in a copy of this course, of one student.
 _OF_ONE_STUDENT = {".git", "chapters", "exercises", "solutions"}
 
+_OF_NBGRADER = {"autograded", "feedback", "release", "source", "submitted"}
+
 
 @dataclass
 class Group:
@@ -131,10 +133,7 @@ class Groups:
         """Step into folders that hold nothing but the class."""
         while entries:
             tops = {entry.parts[0] for entry in entries}
-            if any(
-                entry.parts[0] == "submitted" and len(entry.parts) > 1
-                for entry in entries
-            ):
+            if self._is_nbgrader_course(entries):
                 left = sorted(tops - {"submitted"}, key=natural)
                 if left:
                     self.notes.append(
@@ -153,6 +152,22 @@ class Groups:
                 if entry.parts[0] == wrapping and len(entry.parts) > 1
             ]
         return entries
+
+    def _is_nbgrader_course(self, entries: list[Entry]) -> bool:
+        """Whether there is ``submitted/``, and it is no student's folder.
+
+        A student who calls a repository "submitted" must not hide others.
+        """
+        folders = {e.parts[0] for e in entries if len(e.parts) > 1}
+        return (
+            "submitted" in folders
+            and "submitted" not in self.above
+            and (
+                folders <= _OF_NBGRADER
+                or any(e.parts == ("nbgrader_config.py",) for e in entries)
+            )
+            and not any(e.parts == ("submitted", ".git") for e in entries)
+        )
 
     @property
     def _is_in_submitted(self) -> bool:

@@ -237,7 +237,7 @@ def test_an_exercise_that_there_is_not_is_said(tmp_path, releases):
 
 
 def test_a_course_of_nbgrader_may_be_given_whole_or_in_part(
-    tmp_path, toy, found_in
+    tmp_path, toy, found_in, in_zip
 ):
     course = layouts.make(
         "nbgrader", tmp_path / "course", {"student-01": toy()}, "00-toy"
@@ -252,6 +252,22 @@ def test_a_course_of_nbgrader_may_be_given_whole_or_in_part(
         assert read(found.submissions[0]) == toy()
         assert found.submissions[0].received == layouts.TIME
     assert "not nbgrader_config.py, source" in found_in(course).notes[0]
+    data = toy()
+    found = in_zip({
+        "course/submitted/student-01/00-toy/00-toy.ipynb": data,
+        "course/submitted/student-02/00-toy/00-toy.ipynb": data,
+        "course/source/00-toy/00-toy.ipynb": data,
+        "course/gradebook.db": b"",
+    })  # fmt: skip
+    assert found.layout == "nbgrader"
+    assert students(found) == ["student-01", "student-02"]
+
+
+def test_a_student_called_submitted_hides_nobody(tmp_path, toy, found_in):
+    for layout in ("folders", "repositories"):
+        notebooks = {name: toy(name) for name in ("student-01", "submitted")}
+        path = layouts.make(layout, tmp_path / layout, notebooks, "00-toy")
+        assert students(found_in(path)) == ["student-01", "submitted"]
 
 
 @pytest.mark.parametrize(
