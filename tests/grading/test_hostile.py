@@ -82,7 +82,7 @@ def _by_exercise():
     return [pytest.param(kind, id=kind.name) for kind in kinds]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", _by_exercise())
 def test_a_hostile_notebook_gets_what_it_deserves(kind, examine):
     outcome = examine(kind)
@@ -169,13 +169,14 @@ def test_points_and_words_that_differ_are_faults():
         conceals=("secret",),
     )
 
-    def outcome(points, note, **effects):
+    def outcome(points, note, seconds=0.0, **effects):
         result = Result("one", "One", points, 4, "failed", "", 0.0)
         report = Report(notebook="n", results=(result,), notes=(note,))
-        return Outcome(kind, report, effects, 0.0)
+        return Outcome(kind, report, effects, seconds)
 
     assert outcome(2, "It was restored.").faults == []
     assert "got 4 points" in outcome(4, "restored").faults[0]
+    assert outcome(2, "restored", 1_000.0).faults == ["it took 1000 s"]
     assert "does not say" in outcome(2, "").faults[0]
     assert "holds 'secret'" in outcome(2, "restored secret").faults[0]
     assert outcome(2, "restored", file=["x was left"]).faults == ["x was left"]

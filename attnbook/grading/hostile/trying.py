@@ -23,6 +23,8 @@ LIMITS = Limits(
 )
 # For those that use up all the time that they are given.
 BRIEF = replace(LIMITS, wall=1.5, total=8.0)
+# Far beyond those limits, also on a machine with much else to do.
+_TOO_LONG = 90.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Outcome:
     def faults(self) -> list[str]:
         """What is not as it should be, in words."""
         found = [words for kind in self.effects.values() for words in kind]
+        if self.seconds > _TOO_LONG:
+            found.append(f"it took {self.seconds:.0f} s")
         if self.report.reason:
             return [*found, f"it was not graded: {self.report.reason}"]
         for result in self.report.results:
