@@ -8,6 +8,9 @@ What a person enters in formgrader or with ``points`` is theirs: points,
 extra credit, comments and the mark that somebody has to look are read here
 and never changed by a regrade. A submission that could not be graded has no
 automatic points and that mark, until it is graded or a person gives points.
+
+Formgrader that is started in the folder of the grades finds this gradebook,
+and the notebooks as graded below ``autograded/``, without being configured.
 """
 
 from __future__ import annotations
