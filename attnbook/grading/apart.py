@@ -120,7 +120,8 @@ class Examiner:
         rest = NOT_RUN
         if time.monotonic() >= end:
             text = (
-                f"It was not run: more than {self.limits.total:g} s were up."
+                f"It was not run: the {self.limits.total:g} s for the whole "
+                "notebook were used up."
             )
             rest = replace(rest, text=text)
         return [fates.get(i, rest) for i in range(len(cells))]

@@ -280,14 +280,16 @@ def what_happened(fate: Fate, timeout: float) -> str:
     """Say in one line what stopped a cell."""
     if fate.kind != "error" and fate.text:
         return clean(fate.text, _LONGEST_TEXT)
+    # It may be less than a cell's own limit, where the notebook's is near.
+    ran = fate.seconds if 0 < fate.seconds < timeout else timeout
     if fate.kind == "timeout":
         return (
-            f"It ran for {timeout:g} s and was stopped. Is there a loop "
+            f"It ran for {ran:.3g} s and was stopped. Is there a loop "
             "that never ends?"
         )
     if fate.kind == "hung":
         return (
-            f"It ran for {timeout:g} s and could not be interrupted. Is "
+            f"It ran for {ran:.3g} s and could not be interrupted. Is "
             "there a loop that never ends and catches every exception?"
         )
     if fate.kind == "output":

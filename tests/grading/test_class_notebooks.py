@@ -218,6 +218,12 @@ def test_an_examiner_may_say_how_a_cell_ended():
     assert "too often" in what_happened(Fate("not run"), 60)
 
 
+def test_a_cell_that_the_notebooks_end_stopped_says_how_long_it_ran():
+    assert "ran for 5.1 s" in what_happened(Fate("timeout", seconds=5.1), 60)
+    assert "ran for 60 s" in what_happened(Fate("timeout", seconds=64), 60)
+    assert "ran for 60 s" in what_happened(Fate("timeout"), 60)
+
+
 def test_controls_and_turned_text_are_taken_out():
     text = "a\x00\x1b[31mb\u202e\u2066c\ud800\x9bd"
     assert clean(text, 100) == "abcd"
