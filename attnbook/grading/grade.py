@@ -284,12 +284,12 @@ def what_happened(fate: Fate, timeout: float) -> str:
     ran = fate.seconds if 0 < fate.seconds < timeout else timeout
     if fate.kind == "timeout":
         return (
-            f"It ran for {ran:.3g} s and was stopped. Is there a loop "
+            f"It ran for {round(ran, 1):g} s and was stopped. Is there a loop "
             "that never ends?"
         )
     if fate.kind == "hung":
         return (
-            f"It ran for {ran:.3g} s and could not be interrupted. Is "
+            f"It ran for {round(ran, 1):g} s and could not be interrupted. Is "
             "there a loop that never ends and catches every exception?"
         )
     if fate.kind == "output":
