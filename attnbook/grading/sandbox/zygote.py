@@ -270,7 +270,11 @@ def _watch_over(
         # After the namespaces: new privileges clear it. Without a sandbox
         # it must outlive the zygote a little, to clean up.
         confinement.die_with_parent()
-    home = "" if plan.is_isolated else tempfile.mkdtemp(prefix="attnbook-")
+    home = (
+        ""
+        if plan.is_isolated
+        else tempfile.mkdtemp(prefix="attnbook-student-")
+    )
     bell, ringer = socket.socketpair()
     for end in (bell, ringer):
         end.setblocking(False)
