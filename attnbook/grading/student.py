@@ -144,7 +144,6 @@ def prepare() -> None:
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
-    settings.InteractiveShell.cache_size = 0
     settings.InteractiveShell.displayhook_class = _NoHook
     settings.InteractiveShell.display_pub_class = _NoPublisher
     shell = _Notebook.instance(config=settings)
@@ -277,7 +276,7 @@ class Student(Peer):
         trouble = None
         try:
             with self._busy():
-                result = self._shell.run_cell(source, store_history=False)
+                result = self._shell.run_cell(source, store_history=True)
             trouble = result.error_before_exec or result.error_in_exec
         except BaseException as error:
             trouble = error
