@@ -5,14 +5,19 @@ cannot run, they are skipped and counted at the end of the session, and one
 test fails where ``CI`` is set.
 """
 
+import copy
+import importlib
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from attnbook.checks.exercise import Case, Exercise
 from attnbook.grading.hostile import FAMILIES, FOLDERS, NOTEBOOKS, Kind, Traps
 from attnbook.grading.hostile import traps as traps_
 from attnbook.grading.hostile.kind import EARNED
@@ -213,3 +218,68 @@ def test_a_hostile_text_does_no_harm_where_it_is_shown(examine):
     document = as_json(report)
     assert "\x1b" not in page + document
     document.encode("utf-8")
+
+
+# -- one student after the other ---------------------------------------------
+
+
+def _spoil(value):
+    """Change what was handed over, as far as it goes."""
+    if isinstance(value, torch.Tensor):
+        with torch.no_grad():
+            value.zero_()
+    elif isinstance(value, np.ndarray):
+        value[...] = 0
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _spoil(item)
+        if not isinstance(value, tuple):
+            value.clear()
+
+
+def _state(module):
+    """Return all inputs that a module of checks keeps, as bytes."""
+    kept = [
+        [case.arguments, case.keywords]
+        for exercise in module.EXERCISES.values()
+        for case in (*exercise.cases, *exercise.fresh_cases())
+    ]
+    kept += [
+        [thing.arguments, thing.keywords]
+        for thing in vars(module).values()
+        if isinstance(thing, Case)
+    ]
+    return [_plain(one) for one in kept]
+
+
+def _plain(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().numpy()
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()  # NaN equals nothing
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return repr(value) if not callable(value) else "a function"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXERCISES.glob("*")])
+def test_what_one_student_spoils_the_next_one_gets_whole(name, monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", SEED)
+    module = importlib.import_module(
+        "attnbook.checks." + name[3:].replace("-", "_")
+    )
+    before = _state(module)
+    for exercise in module.EXERCISES.values():
+
+        def spoiling(*arguments, exercise=exercise, **keywords):
+            kept = copy.deepcopy((arguments, keywords))
+            _spoil([*arguments, *keywords.values()])
+            return exercise.reference(*kept[0], **kept[1])
+
+        for case in (*exercise.cases, *exercise.fresh_cases()):
+            exercise._evaluate(spoiling, case)
+        for property_ in exercise.properties:
+            exercise._observe(spoiling, property_)
+    assert _state(module) == before
