@@ -46,12 +46,12 @@ def trial(answer: Any, forbidden: Sequence[str]) -> Iterator[None]:
         At the end, when one of them was called, whatever became of that.
     """
     session = session_of(answer)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(same_chance())
-        if session is None:
-            stack.enter_context(taken_away(forbidden))
-        else:
-            stack.enter_context(session.trial(forbidden))
+    if session is None:
+        with same_chance(), taken_away(forbidden):
+            yield
+        return
+    _seed()  # nobody here needs the state back
+    with session.trial(forbidden):
         yield
 
 
@@ -61,12 +61,7 @@ def same_chance() -> Iterator[None]:
     torch = sys.modules.get("torch")
     states = random.getstate(), np.random.get_state()
     torch_state = torch.get_rng_state() if torch else None
-    random.seed(0)
-    np.random.seed(0)
-    if torch:
-        # torch.manual_seed seeds other devices too, which costs more than
-        # most calls.
-        torch.default_generator.manual_seed(0)
+    _seed()
     try:
         yield
     finally:
@@ -74,6 +69,15 @@ def same_chance() -> Iterator[None]:
         np.random.set_state(states[1])
         if torch:
             torch.set_rng_state(torch_state)
+
+
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        # torch.manual_seed seeds other devices too, which costs more than
+        # most calls.
+        sys.modules["torch"].default_generator.manual_seed(0)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ from attnbook.grading.wire import (
     identifier,
 )
 
+_NO_NOTE = TensorNote()
 _MOST_NESTED = 40  # calls within calls
 
 
@@ -85,6 +86,8 @@ class Peer:
         self.era += 1
         self._sent: list = []  # tensors of ours that are leaves over there
         self._leaves: list = []  # leaves here, for tensors over there
+        self._kept: list = []  # what is made of them, so that no id returns
+        self._notes: dict[int, TensorNote] = {}  # of leaves here, by id
         self._own: list = []  # leaves of ours that stand for themselves
         self._foreign: list = []  # tensors here for such leaves over there
         self._asked: list = []  # the arguments of calls to over there
@@ -322,7 +325,13 @@ class Peer:
         self._served.append(served)
         if self.tells_changes and (arguments or keywords):
             served.arguments = arguments, keywords
-            served.before = self._fingerprint(served.arguments)
+            # As they came, which is how they are sent when unchanged; but
+            # not where a stand-in is among them.
+            served.before = (
+                self._fingerprint(served.arguments)
+                if self._stand_ins
+                else (code[3:5], bytes(body))
+            )
         with torch.set_grad_enabled(is_graph):
             result = self.invoke(how, self._given[number], arguments, keywords)
         packer = Packer(
@@ -341,12 +350,17 @@ class Peer:
             return value
         if note.number != len(self._leaves):
             raise WireError("leaves are not counted as they come")
-        leaf = value.requires_grad_()
+        given = leaf = value.requires_grad_()
         self._leaves.append(leaf)
-        if note.is_leaf:
-            return leaf
-        with torch.enable_grad():
-            return leaf.clone(memory_format=torch.preserve_format)
+        if not note.is_leaf:
+            with torch.enable_grad():
+                given = leaf.clone(memory_format=torch.preserve_format)
+            self._kept.append(given)
+        self._notes[id(given)] = note
+        return given
+
+    def _note_as_it_came(self, value: Any) -> TensorNote:
+        return self._notes.get(id(value), _NO_NOTE)
 
     def _note_output(self, value: Any, served: _Served) -> TensorNote:
         if value.is_leaf and not _holds(self._leaves, value):
@@ -359,8 +373,9 @@ class Peer:
 
     def _fingerprint(self, arguments: tuple) -> Any:
         try:
-            packer = Packer(self._mark)
-            return packer.pack(arguments), packer.buffers
+            packer = Packer(self._mark, self._note_as_it_came)
+            code = [packer.pack(part) for part in arguments]
+            return code, b"".join(packer.buffers)
         except TooLargeError:
             return None
 

@@ -182,6 +182,7 @@ class Student(Peer):
         self._armed: list[str] = []
         self._used: list[str] = []
         self._trials: list[tuple] = []
+        self._states: tuple | None = None  # of chance, before the trials
         self._measure: Any = None
         self._is_busy = False
         self._is_late = False  # an interrupt came while it was not
@@ -271,8 +272,14 @@ class Student(Peer):
         if any(name.startswith("torch.autograd") for name in forbidden):
             take_engine(self)
 
-    def _run_cell(self, source: str) -> tuple[str, tuple | None]:
+    def _run_cell(self, source: str) -> tuple | None:
+        """Run a cell; return the description of its exception, if any."""
         self._silence.written = 0
+        if self._states is not None:
+            random.setstate(self._states[0])
+            np.random.set_state(self._states[1])
+            torch.set_rng_state(self._states[2])
+            self._states = None
         trouble = None
         try:
             with self._busy():
@@ -298,13 +305,14 @@ class Student(Peer):
     # -- trials ----------------------------------------------------------
 
     def _begin(self, forbidden: Sequence[str]) -> None:
-        states = (
-            random.getstate(),
-            np.random.get_state(),
-            torch.get_rng_state(),
-        )
+        if self._states is None:
+            self._states = (
+                random.getstate(),
+                np.random.get_state(),
+                torch.get_rng_state(),
+            )
         first = next(self._number)
-        self._trials.append((states, self._armed, self._used, first))
+        self._trials.append((self._armed, self._used, first))
         random.seed(0)
         np.random.seed(0)
         torch.default_generator.manual_seed(0)
@@ -315,10 +323,7 @@ class Student(Peer):
         if not self._trials:
             raise WireError("no trial has begun")
         used = self._used
-        states, self._armed, self._used, first = self._trials.pop()
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        self._armed, self._used, first = self._trials.pop()
         given = [number for number in self._stand_ins if number >= theirs]
         self.release(first, given)
         return list(dict.fromkeys(used))
