@@ -5,6 +5,7 @@ known mistake.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from itertools import count as from_zero
 
 import known_mistakes as notebooks
@@ -13,38 +14,13 @@ import torch
 from known_mistakes import CHAPTERS, ROOT
 from ways_of_grading import Course, as_in_a_class, by_nbval, in_one_kernel
 
-from attnbook.checks import (
-    additive_attention,
-    luong_attention,
-    multi_head_attention,
-    positions,
-    scaled_dot_product,
-    soft_lookup,
-    transformer,
-)
 from attnbook.checks.exercise import Exercise
 from attnbook.grading.apart import Examiner
 from attnbook.grading.limits import Limits
 from attnbook.grading.release import known_releases
-from attnbook.grading.sandbox.support import support
+from attnbook.grading.sandbox import support
 
 torch.set_num_threads(1)
-
-CHECKS = dict(
-    zip(
-        CHAPTERS,
-        (
-            soft_lookup,
-            additive_attention,
-            luong_attention,
-            scaled_dot_product,
-            multi_head_attention,
-            positions,
-            transformer,
-        ),
-        strict=True,
-    )
-)
 
 
 @pytest.fixture(params=CHAPTERS)
@@ -54,7 +30,8 @@ def chapter(request):
 
 @pytest.fixture
 def exercises(chapter):
-    return CHECKS[chapter].EXERCISES
+    checks = import_module(f"attnbook.checks.{CHAPTERS[chapter]}")
+    return checks.EXERCISES
 
 
 @pytest.fixture
