@@ -14,7 +14,10 @@ LEGAL = {"LICENSE", "LICENSE-CC-BY-4.0"}
 
 NOWHERE = {
     "work left undone": r"\b(?:TODO|FIXME|XXX|HACK)\b",
-    "somebody's folder": r"(?<![\w.])/(?:home|Users|root|work)/\w",
+    # In the sandbox, each submission has the home folder of a student.
+    "somebody's folder": (
+        r"(?<![\w.])/(?!home/student\b)(?:home|Users|root|work)/\w"
+    ),
     "the address of an index": (
         r"pypi\.org/simple|files\.pythonhosted\.org"
         r"|download\.pytorch\.org|registry\.(?:npmjs|yarnpkg)\.\w+"
