@@ -203,6 +203,7 @@ def test_the_traps_notice_what_they_are_for(tmp_path, impatient):
             sleeper.kill()
             sleeper.wait()
         assert set(effects) == {"file", "process", "connection", "gradebook"}
+        assert traps.effects() == {}  # each is told once
         assert not Path("/tmp", f"{traps.token}-x").exists()
 
 

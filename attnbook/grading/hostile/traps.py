@@ -104,18 +104,19 @@ class Traps:
 
         Files that were left are removed.
         """
-        left = self._left()
+        left, kept = self._left(), self._kept()
         found = {
             "file": self._files(),
             "process": [f"{left} processes are left"] if left else [],
             "connection": list(self._heard),
             "gradebook": [
                 f"{path} was changed"
-                for path, digest in self._kept().items()
+                for path, digest in kept.items()
                 if self._digests.get(path) != digest
             ],
         }
         self._heard.clear()
+        self._digests = kept
         return {kind: words for kind, words in found.items() if words}
 
     def _left(self) -> int:
