@@ -9,7 +9,8 @@ _SPARSE = "03-sparsemax-attention-answer"
 _JUDGE = "03-judge-answer"
 
 
-def _inside(body: str, before: str = "") -> dict[str, str]:
+def inside(body: str, before: str = "") -> dict[str, str]:
+    """Put code into an answer, which the grader calls."""
     lines = body.replace("\n", "\n    ")
     return {_PACKED: f"{before}def packed_attention(*inputs):\n    {lines}\n"}
 
@@ -19,27 +20,27 @@ KINDS = [
         "sys.exit",
         "Leaves by sys.exit, in a cell and in an answer.",
         first="import sys\nsys.exit(0)",
-        answers=_inside("raise SystemExit(0)"),
+        answers=inside("raise SystemExit(0)"),
         reports=("exit()",),
     ),
     Kind(
         "os._exit",
         "Ends the process with success before it is judged.",
         first="import os\nos._exit(0)",
-        answers=_inside("import os\nos._exit(0)"),
+        answers=inside("import os\nos._exit(0)"),
         reports=("ended Python itself",),
     ),
     Kind(
         "abort",
         "Ends the process by abort, with a core dump.",
-        answers=_inside("import os\nos.abort()"),
+        answers=inside("import os\nos.abort()"),
         reports=("ended Python itself",),
         looks_for=("file",),
     ),
     Kind(
         "segmentation fault",
         "Reads memory that is not there.",
-        answers=_inside("import ctypes\nctypes.string_at(0)"),
+        answers=inside("import ctypes\nctypes.string_at(0)"),
         reports=("ended Python itself",),
     ),
     Kind(
@@ -80,14 +81,14 @@ for pid in (os.getppid(), -1, 0, os.getpid()):
     Kind(
         "loop without end",
         "Loops for ever in an answer.",
-        answers=_inside("while True:\n    pass"),
+        answers=inside("while True:\n    pass"),
         reports=("was stopped",),
         looks_for=("time",),
     ),
     Kind(
         "ignored signals",
         "Ignores every signal that asks it to end, and loops.",
-        answers=_inside(
+        answers=inside(
             "while True:\n"
             "    try:\n"
             "        while True:\n"
@@ -106,19 +107,19 @@ for pid in (os.getppid(), -1, 0, os.getpid()):
     Kind(
         "loop inside C",
         "Loops inside one call of C, which holds Python's lock.",
-        answers=_inside("import itertools\nsum(itertools.repeat(0))"),
+        answers=inside("import itertools\nsum(itertools.repeat(0))"),
         looks_for=("time",),
     ),
     Kind(
         "backtracking pattern",
         "Matches a regular expression that backtracks for ever.",
-        answers=_inside("import re\nre.match('(a+)+b', 'a' * 60)"),
+        answers=inside("import re\nre.match('(a+)+b', 'a' * 60)"),
         looks_for=("time",),
     ),
     Kind(
         "sleep",
         "Sleeps for an hour.",
-        answers=_inside("import time\ntime.sleep(3600)"),
+        answers=inside("import time\ntime.sleep(3600)"),
         reports=("was stopped",),
         looks_for=("time",),
     ),
@@ -126,7 +127,7 @@ for pid in (os.getppid(), -1, 0, os.getpid()):
         "blocked on input",
         "Waits for somebody to type, and for a pipe that nobody writes to.",
         first="input('Name? ')",
-        answers=_inside("import os\nos.read(os.pipe()[0], 1)"),
+        answers=inside("import os\nos.read(os.pipe()[0], 1)"),
         looks_for=("time",),
     ),
     Kind(
@@ -151,7 +152,7 @@ def never():
     Kind(
         "deletion that never ends",
         "Returns an object that loops when it is deleted.",
-        answers=_inside(
+        answers=inside(
             "return Undying(), Undying()",
             before="class Undying:\n"
             "    def __del__(self):\n"
@@ -163,7 +164,7 @@ def never():
     Kind(
         "recursion",
         "Recurses without end and without Python's limit.",
-        answers=_inside(
+        answers=inside(
             "import sys\n"
             "sys.setrecursionlimit(10**9)\n"
             "def down(n):\n"
@@ -194,13 +195,13 @@ def sparsemax_attention(*inputs):
     Kind(
         "generator without end",
         "Returns a generator that yields for ever.",
-        answers=_inside("import itertools\nreturn itertools.count()"),
+        answers=inside("import itertools\nreturn itertools.count()"),
         looks_for=("time",),
     ),
     Kind(
         "slow calls",
         "Takes just less than the limit in every call.",
-        answers=_inside(
+        answers=inside(
             "import time\ntime.sleep(0.6)\nreturn inputs[0], inputs[1]"
         ),
         looks_for=("time",),

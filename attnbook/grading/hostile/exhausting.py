@@ -5,7 +5,7 @@ None of them is run without a sandbox.
 
 from __future__ import annotations
 
-from attnbook.grading.hostile.ending import _inside
+from attnbook.grading.hostile.ending import inside
 from attnbook.grading.hostile.kind import Kind
 
 _PACKED = "03-packed-attention-answer"
@@ -80,7 +80,7 @@ while True:
         "tensor bomb",
         "Fills the memory by tensors, inside an answer.",
         "pass",
-        answers=_inside(
+        answers=inside(
             "kept = []\nwhile True:\n    kept.append(torch.ones(50_000_000))"
         ),
         looks_for=("time",),
@@ -173,13 +173,12 @@ try:
         kept.append(socket.socketpair())
 except OSError:
     pass""",
-        deserves=None,
     ),
     _bomb(
         "huge tensor",
         "Returns tensors of 8 GB.",
         "pass",
-        answers=_inside(
+        answers=inside(
             "big = torch.zeros(1).expand(1_000_000_000, 2)\nreturn big, big"
         ),
         looks_for=("time",),
@@ -188,7 +187,7 @@ except OSError:
         "tensor of no size",
         "Returns a tensor of 2^62 entries that share one place in memory.",
         "pass",
-        answers=_inside(
+        answers=inside(
             "one = torch.zeros(1).as_strided((2**31, 2**31), (0, 0))\n"
             "return one, one"
         ),
@@ -199,7 +198,7 @@ except OSError:
         "Returns a list of ten million lists, and a text of 200 MB.",
         "pass",
         answers={
-            **_inside("return [[] for _ in range(10_000_000)]"),
+            **inside("return [[] for _ in range(10_000_000)]"),
             _SPARSE: "def sparsemax_attention(*inputs):\n"
             "    return 'x' * 200_000_000, 'x'\n",
         },
@@ -212,7 +211,7 @@ except OSError:
         answers={
             "03-predict-answer": "def predict(question):\n"
             "    return 1 << 33_000_000\n",
-            **_inside("return 1 << 33_000_000, 1 << 33_000_000"),
+            **inside("return 1 << 33_000_000, 1 << 33_000_000"),
         },
         looks_for=("time",),
     ),
@@ -220,7 +219,7 @@ except OSError:
         "huge exception",
         "Raises an exception with a text and a name of 100 MB.",
         "raise ValueError('x' * 100_000_000)",
-        answers=_inside(
+        answers=inside(
             "kind = type('E' * 10_000_000, (Exception,), {})\n"
             "raise kind('x' * 100_000_000)"
         ),
@@ -230,7 +229,7 @@ except OSError:
         "endless exception",
         "Raises an exception whose text takes for ever to write.",
         "pass",
-        answers=_inside(
+        answers=inside(
             "raise Endless",
             before="class Endless(Exception):\n"
             "    def __str__(self):\n"
@@ -244,7 +243,7 @@ except OSError:
         "chained exceptions",
         "Raises an exception with a cause, a hundred thousand deep.",
         "pass",
-        answers=_inside(
+        answers=inside(
             "error = ValueError('x')\n"
             "for _ in range(100_000):\n"
             "    cause, error = error, ValueError('x')\n"
