@@ -208,7 +208,7 @@ class Examiner:
             raise
         except BaseException as error:
             fate = _fate(error)
-        return replace(fate, seconds=time.monotonic() - began)
+        return replace(fate, seconds=round(time.monotonic() - began, 3))
 
 
 @contextlib.contextmanager

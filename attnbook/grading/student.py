@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
-from IPython.core.error import StdinNotImplementedError
+from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -98,6 +98,12 @@ class _NoPublisher(DisplayPublisher):
         pass
 
 
+_OTHER_PROGRAMS = (
+    *("bash", "sh", "script", "system", "sx", "!"),
+    *("perl", "ruby", "python", "python2", "python3", "pypy"),
+)
+
+
 class _Notebook(InteractiveShell):
     """IPython without a screen, a keyboard, a history or other programs."""
 
@@ -105,8 +111,16 @@ class _Notebook(InteractiveShell):
         super().init_magics()
         for name in ("pip", "conda", "mamba", "micromamba", "uv"):
             self.register_magic_function(nothing, "line", name)
-        for name in ("bash", "sh", "script", "system", "sx", "!"):
+        for name in _OTHER_PROGRAMS:
             self.register_magic_function(nothing, "line_cell", name)
+        configure = self.find_line_magic("config")
+
+        def config(line: str) -> None:
+            # The figures of a notebook have settings that are not here.
+            with contextlib.suppress(UsageError):
+                configure(line)
+
+        self.magics_manager.magics["line"]["config"] = config
 
     def showtraceback(self, *arguments, **keywords) -> None:
         pass

@@ -143,6 +143,41 @@ def test_what_ends_the_process_costs_that_cell_alone(grade, source):
         assert fates[2].text.startswith("It wrote to the pipe of the grader")
 
 
+def test_what_ends_it_on_the_way_back_is_seen_too(examiner, solved):
+    cell = RunCell("checks.check(answer)", "x", 2, True)
+
+    def check(answer):
+        import torch
+
+        x = torch.ones(1, requires_grad=True)
+        torch.autograd.grad(answer(x), x)
+
+    examiner._space["checks"], before = (
+        _Checks(check),
+        (examiner._space["checks"]),
+    )
+    try:
+        for code, kind in (("os._exit(0)", "died"), ("exit()", "error")):
+            source = f"""
+import os, torch
+class answer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x): return 2 * x
+    @staticmethod
+    def backward(ctx, g): {code}
+answer = answer.apply
+"""
+            fates = examiner.run([RunCell(source, "", 1), cell])
+            assert kinds(fates) == ["passed", kind]
+    finally:
+        examiner._space["checks"] = before
+
+
+class _Checks:
+    def __init__(self, check):
+        self.check = check
+
+
 CALLED = {
     "while True: pass": ("timeout", ""),
     "exit()": ("error", "SystemExit"),
@@ -226,7 +261,10 @@ def test_nothing_done_over_there_changes_the_verdict(grade, source):
 def test_cells_run_as_a_notebook_does(grade):
     fates = grade(
         "%matplotlib inline\n!echo hello\n%pip install nothing\n%time 1",
+        "%config InlineBackend.figure_format = 'retina'\n%env X=1",
         "%%bash\nexit 1",
+        "%%capture out\nprint(1)",
+        "%%python3\nimport sys; sys.exit(1)",
         "import asyncio\nawait asyncio.sleep(0)\n1 + 1",
         "assert _ == 2\n_ = None",
         "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
@@ -237,8 +275,8 @@ def test_cells_run_as_a_notebook_does(grade):
         "c.check_predict(None)",
         "%no_such_magic",
     )
-    assert kinds(fates)[:9] == ["passed"] * 9, fates
-    assert (fates[9].kind, fates[9].name) == ("error", "UsageError")
+    assert kinds(fates)[:-1] == ["passed"] * (len(fates) - 1), fates
+    assert (fates[-1].kind, fates[-1].name) == ("error", "UsageError")
 
 
 def test_students_are_strangers_to_each_other(grade):
