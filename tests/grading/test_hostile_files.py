@@ -11,7 +11,7 @@ import pytest
 
 from attnbook.grading import results
 from attnbook.grading.file_names import readable
-from attnbook.grading.hostile import FOLDERS, Traps
+from attnbook.grading.hostile import FOLDERS, NOTEBOOKS, Traps
 from attnbook.grading.hostile.files import (
     EXERCISE,
     HONEST,
@@ -24,6 +24,14 @@ from attnbook.grading.submissions import find
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = ROOT / "exercises"
+
+# Notebooks whose words stand in the pages beside the names.
+TEXTS = [
+    "hostile exception text",
+    "hostile exception name",
+    "hostile source",
+    "hostile file names",
+]
 
 # What a terminal obeys; lines and the bar's own returns are no harm.
 _ORDERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e\u2066]")
@@ -38,6 +46,11 @@ class Graded:
         honest = self.submissions / "honest"
         honest.mkdir(parents=True)
         (honest / NOTEBOOK).write_bytes(notebook)
+        for name in TEXTS:
+            folder = self.submissions / name.replace(" ", "-")
+            folder.mkdir()
+            text = NOTEBOOKS[name].notebook(EXERCISES)
+            (folder / NOTEBOOK).write_bytes(text)
         for kind in FOLDERS.values():
             folder = self.submissions / kind.folder
             folder.mkdir()
@@ -88,7 +101,12 @@ def test_a_hostile_file_gets_what_it_deserves(kind, graded):
 
 def test_the_honest_student_beside_them_gets_the_points(graded):
     assert graded.of("honest").report.points == POINTS
-    assert len(graded.results) == len(FOLDERS) + 1
+    assert len(graded.results) == len(FOLDERS) + len(TEXTS) + 1
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_hostile_text_costs_and_earns_nothing(name, graded):
+    assert graded.of(name.replace(" ", "-")).report.points == POINTS
 
 
 def test_nothing_was_written_outside_the_results(graded):
@@ -114,6 +132,7 @@ def test_names_run_nothing_in_a_page(graded):
         text = page.read_text("utf-8")
         assert "<img src=x" not in text
         assert "<script>alert" not in text
+        assert "<img src" not in text
         assert _ORDERS.search(text) is None
 
 
