@@ -25,7 +25,6 @@ student.prepare()
 ones = torch.ones(2, 2, requires_grad=True)
 repr(_Same.apply(ones).softmax(-1))
 torch.einsum("ij,jk->ik", ones, ones)
-torch.broadcast_shapes(ones.shape, ones.shape)
 
 # `torch.manual_seed` would note for each GPU, of which there is none here,
 # who called it: that takes longer than most cells.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import broadcast, require
 
 
 def masked_softmax(
@@ -36,11 +36,7 @@ def masked_softmax(
             f"mask has dtype {mask.dtype}; expected torch.bool, where True "
             "means that the key may be attended to"
         )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, scores.shape)
-    except RuntimeError:
-        fits = None
-    if fits != scores.shape:
+    if broadcast(mask.shape, scores.shape) != scores.shape:
         raise ValueError(
             f"mask has shape {tuple(mask.shape)}; expected one that "
             f"broadcasts to the scores, {tuple(scores.shape)}"

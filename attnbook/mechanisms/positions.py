@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import broadcast, require
 
 
 def _require_size(name: str, size: int, least: int = 1) -> None:
@@ -221,12 +221,8 @@ def rotate(x: Tensor, angles: Tensor, interleaved: bool = True) -> Tensor:
         "(..., T, d_k) with d_k even, because features turn in pairs",
     )
     half = (*x.shape[:-1], d_k // 2)
-    try:
-        fits = torch.broadcast_shapes(angles.shape, half) == half
-    except RuntimeError:
-        fits = False
     require(
-        fits,
+        broadcast(angles.shape, half) == half,
         "angles",
         angles.shape,
         f"({x.shape[-2]}, {d_k // 2}), one angle for each position and pair, "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attnbook.mechanisms.additive import masked_softmax
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import broadcast, require
 
 
 def causal_mask(
@@ -83,13 +83,13 @@ def scaled_dot_product_attention(
     )
     leading = query.shape[:-2]
     for name, tensor in (("key", key), ("value", value)):
-        try:
-            leading = torch.broadcast_shapes(leading, tensor.shape[:-2])
-        except RuntimeError:
+        together = broadcast(leading, tensor.shape[:-2])
+        if together is None:
             raise ValueError(
                 f"{name} has shape {tuple(tensor.shape)}; expected leading "
                 f"dimensions that broadcast to {tuple(leading)}"
-            ) from None
+            )
+        leading = together
     if scale is None:
         scale = 1 / math.sqrt(d_k)
     # Scaling the T·d_k queries costs less than scaling the T·S scores.

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape that shapes broadcast to, None where there is none.
+
+    As `torch.broadcast_shapes` does, which imports SymPy when it is first
+    called: half a second and 30 MB for two tuples of numbers.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
 
 def require(
     condition: bool, name: str, shape: tuple[int, ...], expected: str
