@@ -27,9 +27,10 @@ from attnbook.grading.notebook import Cell, UnusableError
 from attnbook.grading.release import Release
 from attnbook.grading.remote import CellEnded, Session
 from attnbook.grading.running import NOT_RUN, Fate
-from attnbook.grading.sandbox import SandboxError, Zygote
+from attnbook.grading.sandbox import Child, SandboxError, Zygote
 
 _MOST_RUNS = 8  # of one notebook, so of crashes in it
+_ALONE, _ASKED = 0.5, 10.0  # seconds for a process to end
 _MOST_MEMORY = 2 * 2**30  # bytes that the verdict on a cell may take
 _LONGEST_TEXT = 4_000  # characters of an exception's text
 _MODULES = ("numpy", "matplotlib.pyplot", "attnbook.grading.warm")
@@ -135,7 +136,8 @@ class Examiner:
         ended the process, None when all have run.
         """
         fates: dict[int, Fate] = {}
-        with self._session() as session:
+        position, ended = 0, False
+        with self._session() as (session, child):
             for position, cell in enumerate(cells):
                 left = end - time.monotonic()
                 if left <= 0:
@@ -146,12 +148,32 @@ class Examiner:
                     if cell.is_graded
                     else session.run_cell(cell.source, seconds)
                 )
-                if session.is_over:
-                    return fates, position
-        return fates, None
+                ended = session.is_over
+                if ended:
+                    break
+        if not ended:
+            return fates, None
+        if fates[position].kind == "died":
+            text = self._reason(child.how)
+            fates[position] = replace(fates[position], text=text)
+        return fates, position
+
+    def _reason(self, how: str) -> str:
+        """Say what ended a process, where more than that is known."""
+        if how == "memory":
+            return (
+                f"It needed more than the {self.limits.memory:g} MiB of "
+                "memory that it may take."
+            )
+        if how == "cpu":
+            return (
+                f"It used up the {self.limits.cpu:g} s of processor time "
+                "that a notebook may take."
+            )
+        return ""
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self) -> Iterator[tuple[Session, Child]]:
         zygote = self._living_zygote()
         try:
             child = zygote.spawn()
@@ -167,13 +189,12 @@ class Examiner:
             self._forbidden,
         )
         try:
-            yield session
+            yield session, child
         finally:
-            session.close()
-            try:
-                zygote.wait(child)
-            except TimeoutError:
-                self.close()
+            if not session.is_over or not _ends(zygote, child, _ALONE):
+                session.close()
+                if not _ends(zygote, child, _ASKED):
+                    self.close()
 
     def _living_zygote(self) -> Zygote:
         if self._zygote is not None and not self._zygote.is_alive:
@@ -209,6 +230,14 @@ class Examiner:
         except BaseException as error:
             fate = _fate(error)
         return replace(fate, seconds=round(time.monotonic() - began, 3))
+
+
+def _ends(zygote: Zygote, child: Child, seconds: float) -> bool:
+    try:
+        zygote.wait(child, seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

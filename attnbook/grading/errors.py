@@ -89,7 +89,8 @@ def read(value: Any) -> Description:
         and all(type(argument) in _PLAIN for argument in arguments)
     ):
         raise WireError("an exception is not described as one")
-    return Description(kinds, text[:LONGEST_TEXT], arguments, place[:500])
+    place = " ".join(place[:500].split())
+    return Description(kinds, text[:LONGEST_TEXT], arguments, place)
 
 
 def revived(description: Description) -> Exception:

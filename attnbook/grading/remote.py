@@ -110,8 +110,6 @@ class Session(Peer):
             if trouble is not None:
                 with self._guarded():
                     fate = _fate(errors.read(trouble))
-            if self._is_stopped and _is_by_interrupt(fate):
-                fate = Fate("timeout")
         except CellEnded as end:
             fate = end.fate
         return Fate(fate.kind, fate.name, fate.text, time.monotonic() - began)
@@ -191,13 +189,21 @@ class Session(Peer):
 
     def ask(self, kind: str, value: Any = None) -> Any:
         with self._guarded():
-            return super().ask(kind, value)
+            reply = super().ask(kind, value)
+            self._check_in_time()
+            return reply
 
     def call(
         self, number, arguments=(), keywords=None, how: str = "call"
     ) -> Any:
         with self._guarded():
-            return super().call(number, arguments, keywords, how)
+            result = super().call(number, arguments, keywords, how)
+            self._check_in_time()
+            return result
+
+    def _check_in_time(self) -> None:
+        if self._is_stopped:
+            raise CellEnded(Fate("timeout"), False)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -211,7 +217,8 @@ class Session(Peer):
             fate = Fate("error", "WireError", f"{FORGED} ({error})")
             raise CellEnded(fate, True) from None
         except ClosedError:
-            self._end_process()
+            # Not killed here, so that it can be told how it ended.
+            self.is_over = True
             kind = "hung" if self._is_stopped else "died"
             raise CellEnded(Fate(kind), True) from None
         except LateError:
@@ -336,7 +343,7 @@ def _fate(description: errors.Description) -> Fate:
 
 
 def _is_by_interrupt(fate: Fate) -> bool:
-    return fate.kind == "passed" or fate.name == "KeyboardInterrupt"
+    return fate.name == "KeyboardInterrupt"
 
 
 def _leaves(description: errors.Description) -> bool:

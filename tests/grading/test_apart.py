@@ -214,6 +214,21 @@ def softmax_vjp(*inputs, **more):
     assert len(place.read_text()) == 1
 
 
+def test_what_ran_out_is_told(grade, examiner, monkeypatch):
+    limits = Limits(wall=10.0, total=30.0, cpu=1)
+    monkeypatch.setattr(examiner, "limits", limits)
+    monkeypatch.setattr(examiner._zygote, "limits", limits)
+    [cpu, crash, _, fate] = grade(
+        "def again():\n    while True: pass\nagain()",
+        "import signal; signal.raise_signal(signal.SIGSEGV)",
+        *VJP,
+    )
+    assert cpu.kind == "died"
+    assert "the 1 s of processor time" in cpu.text
+    assert (crash.kind, crash.text) == ("died", "")
+    assert fate.kind == "passed"
+
+
 def test_processes_end_so_often_and_no_more(grade):
     fates = grade(*["import os; os._exit(0)"] * 9, *VJP)
     assert kinds(fates) == ["died"] * 8 + ["not run"] * 3
