@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -500,6 +501,9 @@ def examiner(
     """
     from attnbook.grading.apart import Examiner
 
+    # A backward pass imports it, with all of SymPy: 30 MB that each worker
+    # would have for itself.
+    importlib.import_module("torch.fx.experimental.symbolic_shapes")
     return Examiner(release, limits, isolation, seed)
 
 

@@ -208,9 +208,11 @@ def check(out: Path, options: Options) -> None:
     PublishError
         When the options do not go together, or the address is none.
     """
-    settings = _settings(out, options)
+    _settings(out, options)
+    if not options.database:
+        return
     try:
-        gradebook.address(options.database or settings["database"], out)
+        gradebook.address(options.database, out)
     except gradebook.GradebookError as error:
         raise PublishError(str(error)) from None
 

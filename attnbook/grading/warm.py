@@ -8,6 +8,7 @@ backward pass: torch refuses one in a fork of a process that has run one.
 import numpy.random  # noqa: F401, so that it is there
 import torch
 import torch.func
+import torch.fx.experimental.symbolic_shapes  # a backward pass asks for it
 import torch.utils.checkpoint
 import torch.utils.flop_counter
 
