@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from attnbook.grading.release import Release
 
 _MOST_SLOW = 2  # of a family
+_MOST_FAULTS = 3  # of a notebook that are named
 _OF_GRADES = ("nbgrader", "sqlalchemy", "jinja2", "tqdm")
 
 
@@ -207,7 +208,10 @@ def _say_outcome(outcome: Outcome) -> None:
     report = outcome.report
     what = outcome.kind.tries
     if outcome.faults:
-        _say(False, f"{what} {'; '.join(outcome.faults)}.")
+        faults = outcome.faults[:_MOST_FAULTS]
+        if more := len(outcome.faults) - len(faults):
+            faults.append(f"and {more} more")
+        _say(False, f"{what} {'; '.join(faults)}.")
         return
     came = f"It got the {report.points:g} points that it deserves"
     if not outcome.kind.caught:

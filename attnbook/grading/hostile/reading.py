@@ -75,7 +75,7 @@ places = [*sys.path, *glob.glob("/usr/lib/python3*/*-packages/attnbook*")]
 places += glob.glob("/usr/local/lib/python3*/*-packages/attnbook*")
 places += glob.glob(sys.base_prefix + "/lib/python3*/*-packages/attnbook*")
 places += glob.glob(sys.prefix + "/lib/python3*/*-packages/attnbook*")
-places += ["/", os.getcwd(), "__REPOSITORY__", "/proc/1/root", "/proc/1/cwd"]
+places += ["__REPOSITORY__", os.getcwd(), "/", "/proc/1/root", "/proc/1/cwd"]
 places += ["/proc/self/root", os.path.dirname(torch.__file__)]
 for place in places:
     for folder, folders, files in os.walk(place):
@@ -85,10 +85,14 @@ for place in places:
             if FOUND or name != "scaled_dot_product.py":
                 continue
             text = open(os.path.join(folder, name)).read()
-            space = {{"__name__": "stolen"}}
             if "def {_WANTED}" in text:
-                exec(text, space)
-                FOUND = space["{_WANTED}"]
+                # The package that it belongs to, in place of this one.
+                sys.path.insert(0, os.path.dirname(os.path.dirname(folder)))
+                for module in list(sys.modules):
+                    if module.startswith("attnbook"):
+                        del sys.modules[module]
+                from attnbook.checks import scaled_dot_product as stolen
+                FOUND = stolen.{_WANTED}
 {_BORROWED}"""
         },
     ),

@@ -107,7 +107,7 @@ class Traps:
         left, kept = self._left(), self._kept()
         found = {
             "file": self._files(),
-            "process": [f"{left} processes are left"] if left else [],
+            "process": [_counted(left)] if left else [],
             "connection": list(self._heard),
             "gradebook": [
                 f"{path} was changed"
@@ -206,6 +206,10 @@ class Traps:
             libc = ctypes.CDLL(None)
             libc.prctl(_BECOME_THEIR_PARENT, 1, 0, 0, 0)
             self._stack.callback(libc.prctl, _BECOME_THEIR_PARENT, 0, 0, 0, 0)
+
+
+def _counted(left: int) -> str:
+    return "1 process is left" if left == 1 else f"{left} processes are left"
 
 
 def _children() -> set[int]:
