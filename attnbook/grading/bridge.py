@@ -145,7 +145,7 @@ class Peer:
         self._depth += 1
         try:
             reply, packer = handler(code, body)
-        except (WireError, GeneratorExit):
+        except WireError:
             raise
         except BaseException as error:
             if self.is_fatal(error):

@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import dis
 import functools
+import getpass
 import importlib
 import inspect
 import io
@@ -33,7 +34,14 @@ from traitlets.config import Config
 
 from attnbook.grading.bridge import DOINGS, Peer
 from attnbook.grading.measures import MEASURES
-from attnbook.grading.wire import Channel, Mark, Packer, Unpacker, WireError
+from attnbook.grading.wire import (
+    Channel,
+    ClosedError,
+    Mark,
+    Packer,
+    Unpacker,
+    WireError,
+)
 
 MOST_OUTPUT = 10_000_000  # characters; a cell that prints more is stopped
 
@@ -160,15 +168,7 @@ def prepare() -> None:
     settings.InteractiveShell.colors = "nocolor"
     settings.InteractiveShell.displayhook_class = _NoHook
     settings.InteractiveShell.display_pub_class = _NoPublisher
-    shell = _Notebook.instance(config=settings)
-    shell.loop_runner_map["asyncio"] = (_without_selector, True)
-    _prepared.append(shell)
-
-
-def _without_selector(coroutine: Any) -> Any:
-    import asyncio
-
-    return asyncio.run(coroutine)
+    _prepared.append(_Notebook.instance(config=settings))
 
 
 def _no_input(*arguments: object) -> str:
@@ -204,19 +204,14 @@ class Student(Peer):
 
     def serve_all(self) -> None:
         """Serve requests until the other side closes."""
-        from attnbook.grading.wire import ClosedError
-
         torch.set_num_threads(1)
         signal.signal(signal.SIGINT, self._interrupted)
         sys.stdout = sys.stderr = self._silence
         sys.stdin = open(os.devnull)  # noqa: SIM115, for as long as we live
         builtins.input = _no_input
-        with contextlib.suppress(ImportError):
-            import getpass
-
-            getpass.getpass = _no_input
-        names = dict.fromkeys(("exit", "quit"), sys.exit)
-        self._shell.user_ns.update(names)
+        getpass.getpass = _no_input
+        # In a notebook `exit()` ends the kernel; here it ends the cell.
+        self._shell.user_ns.update(exit=sys.exit, quit=sys.exit)
         with contextlib.suppress(ClosedError):
             while True:
                 self.serve(*self.receive())
@@ -431,7 +426,8 @@ def take_engine(student: Student) -> None:
         return original(*arguments, **keywords)
 
     for module in list(sys.modules.values()):
-        if getattr(module, "_engine_run_backward", None) is original:
+        names = getattr(module, "__dict__", {})
+        if names.get("_engine_run_backward") is original:
             module._engine_run_backward = asked
 
     engine = torch.autograd.Variable._execution_engine
