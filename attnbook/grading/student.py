@@ -355,6 +355,20 @@ class Student(Peer):
             if name.startswith("torch.autograd"):
                 self.refuse(name)
 
+    def _guarded_graph(self) -> contextlib.AbstractContextManager:
+        """Refuse a backward pass where it reads what it has kept.
+
+        That is where the engine comes by, whoever has called it.
+        """
+        if not any(name.startswith("torch.autograd") for name in self._armed):
+            return contextlib.nullcontext()
+
+        def read(tensor: torch.Tensor) -> torch.Tensor:
+            self.refuse_engine()
+            return tensor
+
+        return torch.autograd.graph.saved_tensors_hooks(lambda t: t, read)
+
     def differentiate(self, pairs: list, leaves: list) -> list:
         armed, self._armed = self._armed, []
         try:
@@ -369,7 +383,7 @@ class Student(Peer):
         self, how: str, target: Any, arguments: tuple, keywords: dict
     ) -> Any:
         measure = self._measure or contextlib.nullcontext()
-        with self._busy(), measure:
+        with self._busy(), measure, self._guarded_graph():
             return super().invoke(how, target, arguments, keywords)
 
     def _watch(self, kind: str) -> None:

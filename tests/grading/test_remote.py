@@ -576,6 +576,7 @@ ROADS = {
         "torch._C._ImperativeEngine().run_backward((x * x,), "
         "(x.detach(),), False, False, (x,))"
     ),
+    "by the engine, dug out": "dug()",
     "unwrapped": "torch.autograd.grad.__wrapped__(x * x, x)",
     "in a thread": "in_thread(lambda: torch.autograd.grad(x * x, x))",
     "and swallowed": "swallowed(lambda: torch.autograd.grad(x * x, x))",
@@ -593,6 +594,14 @@ def in_thread(action):
     thread = threading.Thread(target=lambda: swallowed(action))
     thread.start()
     thread.join()
+def dug():
+    x = torch.ones(1, requires_grad=True)
+    asked = torch._C._ImperativeEngine.run_backward
+    [engine] = [
+        cell.cell_contents for cell in asked.__closure__
+        if hasattr(cell.cell_contents, "run_backward")
+    ]
+    engine.run_backward((x * x,), (x.detach(),), False, False, (x,))
 def swallowed(action):
     try:
         return action()
