@@ -23,6 +23,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -457,14 +458,17 @@ class Exercise:
             if is_data(old) and differences(old, new, "", 0.0)
         )
 
-    def _argument_names(self, case: Case) -> list[str]:
+    @cached_property
+    def _parameters(self) -> list[inspect.Parameter]:
         function = self.run or self.reference
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             parameters = []
-        if self.run is not None:
-            parameters = parameters[1:]
+        return parameters if self.run is None else parameters[1:]
+
+    def _argument_names(self, case: Case) -> list[str]:
+        parameters = self._parameters
         names = []
         for position in range(len(case.arguments)):
             plain = position < len(parameters) and parameters[
