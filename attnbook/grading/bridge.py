@@ -62,7 +62,6 @@ class Peer:
 
     remembers = False  # whether later calls may depend on earlier arguments
     tells_changes = False  # whether arguments can be changed over here
-    doings: frozenset[str] = frozenset({"call"})  # what may be asked for
 
     def __init__(
         self,
@@ -319,7 +318,7 @@ class Peer:
         how, number, arguments, keywords, is_graph = _request(
             unpacker.unpack(code)
         )
-        if number not in self._given or how not in self.doings:
+        if number not in self._given:
             raise WireError("it calls what it was never given")
         served = _Served()
         self._served.append(served)
@@ -343,7 +342,7 @@ class Peer:
         self, how: str, target: Any, arguments: tuple, keywords: dict
     ) -> Any:
         """Do with an object what a call from over there wants."""
-        return DOINGS[how](target, *arguments, **keywords)
+        return _DOINGS[how](target, *arguments, **keywords)
 
     def _incoming_argument(self, value: Any, note: TensorNote) -> Any:
         if not note.requires_grad:
@@ -532,7 +531,7 @@ def _iterate(target: Any) -> list:
     return found
 
 
-DOINGS = {
+_DOINGS = {
     "call": lambda target, *a, **k: target(*a, **k),
     "get": getattr,
     "set": setattr,
@@ -566,7 +565,7 @@ def _request(value: Any) -> tuple:
     if (
         type(value) is not tuple
         or list(map(type, value)) != [str, int, tuple, dict, bool]
-        or value[0] not in DOINGS
+        or value[0] not in _DOINGS
         or not all(type(key) is str for key in value[3])
     ):
         raise WireError("a call is not of the form expected")

@@ -21,6 +21,12 @@ LONGEST_TEXT = 4_000  # characters of an exception's text
 _MOST_KINDS = 500  # classes made for names that are not known
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
+# Where code is not the learner's.
+_LIBRARY = (
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
+    str(Path(__file__).parents[1]),
+)
+
 # Elsewhere than in builtins: by the module and name that they go by.
 _KNOWN = {
     ("torch._C", "_LinAlgError"): ("torch.linalg", "LinAlgError"),
@@ -170,12 +176,8 @@ def _place(error: BaseException) -> str:
     As :func:`attnbook.checks.exercise._place` does, which is not there in
     the student's process.
     """
-    library = (
-        *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
-        str(Path(__file__).parents[1]),
-    )
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(library):
+        if frame.filename.startswith(_LIBRARY):
             continue
         code = f": `{frame.line[:200]}`" if frame.line else ""
         return cleaned(f"line {frame.lineno} of `{frame.name[:80]}`{code}")

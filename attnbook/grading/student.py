@@ -32,7 +32,7 @@ from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from attnbook.grading.bridge import DOINGS, Peer
+from attnbook.grading.bridge import Peer
 from attnbook.grading.measures import MEASURES
 from attnbook.grading.wire import (
     Channel,
@@ -185,7 +185,6 @@ class Student(Peer):
     """The side of the pipe that runs the student's code."""
 
     tells_changes = True
-    doings = frozenset(DOINGS)
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel)

@@ -464,6 +464,15 @@ def test_a_gradient_that_is_not_there_is_none(lasting):
     )[0] is None  # fmt: skip
 
 
+def test_an_output_that_is_not_used_gives_none(lasting):
+    both = get(lasting, "def f(x, y): return x * 2, y * 3")
+    x, y = (torch.ones(2, requires_grad=True) for _ in range(2))
+    first, _ = both(x, y)
+    assert torch.autograd.grad(
+        first.sum(), [x, y], allow_unused=True
+    )[1] is None  # fmt: skip
+
+
 def test_without_gradients_there_is_no_graph(lasting):
     double = get(lasting, "def f(x): return 2 * x, torch.is_grad_enabled()")
     x = torch.ones(2, requires_grad=True)

@@ -237,6 +237,7 @@ HOSTILE = {
     "shape that overflows, times 0": (tensor_code(shape=(0, 2**62)), b""),
     "too many axes": (tensor_code(shape=(1,) * 65), bytes(4)),
     "strides out of the buffer": (tensor_code("int8", (2,), [5]), bytes(2)),
+    "strides with gaps": (tensor_code("int8", (2,), [5]), bytes(6)),
     "negative strides": (tensor_code("int8", (2,), [-1]), bytes(2)),
     "strides for other axes": (tensor_code("int8", (2,), [1, 1]), bytes(2)),
     "huge by strides of 0": (
