@@ -661,18 +661,19 @@ def _settled(
 def _summary(understood: _Class, published: publish.Published) -> str:
     """Sum up what the results of this exercise say."""
     exercise = understood.release.name
-    found = [
-        grade.graded
+    grades = [
+        grade
         for grade in published.grades
         if grade.graded.exercise == exercise
     ]
-    graded = [g.report for g in found if g.status == "graded"]
-    points = [report.points for report in graded]
+    found = [grade.graded for grade in grades]
+    graded = sum(one.status == "graded" for one in found)
+    totals = [grade.total for grade in grades if grade.total is not None]
     out_of = understood.release.points
-    lines = ["", f"Graded {len(graded)} of {len(found)} in {exercise}"]
-    if points:
-        mean = sum(points) / len(points)
-        full = sum(report.points == report.out_of for report in graded)
+    lines = ["", f"Graded {graded} of {len(found)} in {exercise}"]
+    if totals:
+        mean = sum(totals) / len(totals)
+        full = sum(total >= out_of for total in totals)
         lines[-1] += (
             f": mean {mean:.1f} of {out_of:g} points, {full} with full marks"
         )
