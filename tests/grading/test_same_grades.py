@@ -23,30 +23,31 @@ from attnbook.grading.sandbox import support
 torch.set_num_threads(1)
 
 
-@pytest.fixture(params=CHAPTERS)
+@pytest.fixture(params=CHAPTERS, scope="module")
 def chapter(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def exercises(chapter):
     checks = import_module(f"attnbook.checks.{CHAPTERS[chapter]}")
     return checks.EXERCISES
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def release(chapter):
     releases, _ = known_releases(ROOT / "exercises", ROOT / "none.ipynb")
     return releases[chapter]
 
 
-@pytest.fixture
-def examiner(release, monkeypatch):
+@pytest.fixture(scope="module")
+def examiner(release):
     """The grader of classes, whose grades hang on no sandbox."""
-    monkeypatch.setattr(Exercise, "secret_seed", None)  # it sets its own
     isolation = "bubblewrap" if support().ok else "none"
-    with Examiner(release, Limits(), isolation, seed=20_20) as examiner:
-        yield examiner
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Exercise, "secret_seed", None)  # it sets its own
+        with Examiner(release, Limits(), isolation, seed=2020) as examiner:
+            yield examiner
 
 
 @pytest.fixture(scope="module")
