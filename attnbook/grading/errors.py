@@ -83,10 +83,9 @@ def read(value: Any) -> Description:
     WireError
         When it is not.
     """
-    try:
-        kinds, text, arguments, place = value
-    except (TypeError, ValueError):
-        raise WireError("an exception is not described as one") from None
+    if type(value) is not tuple or len(value) != 4:
+        raise WireError("an exception is not described as one")
+    kinds, text, arguments, place = value
     if not (
         type(kinds) is type(arguments) is tuple
         and type(text) is type(place) is str

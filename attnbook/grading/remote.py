@@ -112,6 +112,10 @@ class Session(Peer):
                     fate = _fate(errors.read(trouble))
         except CellEnded as end:
             fate = end.fate
+        except Exception:
+            # A cell ends with a description, and raises nothing here.
+            self._end_process()
+            fate = Fate("error", "WireError", FORGED)
         return Fate(fate.kind, fate.name, fate.text, time.monotonic() - began)
 
     def start(self) -> None:

@@ -409,10 +409,10 @@ class Unpacker:
             or not TRAITS.issuperset(traits)
             or len(set(traits)) < len(traits)
             or not 0 <= code[2] < 2**53
-            or len(code[3]) > LONGEST_NAME
+            or code[3] != (identifier(code[3]) if code[1] else "")
         ):
             raise WireError("a mark is not of a known form")
-        return self._mark(Mark(code[1], code[2], cleaned(code[3]), traits))
+        return self._mark(Mark(*code[1:4], traits))
 
     def _read_tensor(self, code: list, depth: int) -> Any:
         import torch

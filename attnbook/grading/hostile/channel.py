@@ -289,6 +289,39 @@ def judge(attention):
 """
         },
     ),
+    Kind(
+        "forged end of a cell",
+        "Answers that its cell failed in a way that only calls can fail.",
+        first=_TAKEN
+        + """
+kinds = ["t", "builtins.RuntimeError", "builtins.Exception"]
+forge("error", ["t", kinds, "x", ["t"], ""])
+""",
+        reports=("wrote to the pipe",),
+    ),
+    Kind(
+        "object for the end of a cell",
+        "Answers with an object that raises where its parts are looked at.",
+        first=_TAKEN
+        + """
+class Trap:
+    def __iter__(self): raise RuntimeError("there are no parts")
+
+student = TOOLS["Student"]
+student.handlers["cell"] = student._on_data(lambda source: Trap())
+""",
+        deserves={},
+        reports=("wrote to the pipe",),
+    ),
+    Kind(
+        "name with a null character",
+        "Answers with an object whose class no Python could make.",
+        first=_TAKEN
+        + """
+forge("reply", ["o", True, 5, "a\\0b", "call"])
+""",
+        reports=("wrote to the pipe",),
+    ),
     _channel(
         "read channel",
         "Reads what the grader sends, in the place of its own process.",
