@@ -238,10 +238,10 @@ def _verdict(outcomes: Sequence[Outcome], isolation: str) -> int:
     if wrong:
         names = ", ".join(outcome.kind.name for outcome in wrong)
         return _unfit(f"these got through: {names}")
-    print("This machine can grade strangers' code.")
+    print("✓ This machine can grade strangers' code.")
     return 0
 
 
 def _unfit(why: str) -> int:
-    print(f"This machine cannot grade strangers' code: {why}.")
+    print(f"✗ This machine cannot grade strangers' code: {why}.")
     return 1
