@@ -27,7 +27,11 @@ from typing import Any
 
 from attnbook.grading import fingerprints, publish, results, runs
 from attnbook.grading import notebook as notebooks
+from attnbook.grading.arguments import Parser
+from attnbook.grading.by_student import listed
+from attnbook.grading.file_names import natural
 from attnbook.grading.grade import answers, clean, judge
+from attnbook.grading.grades import Grade
 from attnbook.grading.limits import Limits
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.planning import Plan, Regrade, Task, one_each, plan
@@ -102,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m attnbook.grading class",
         description="Grade the submissions of a class, each in a sandbox of "
         "its own. Run it again and it grades what is new or changed.",
@@ -162,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         "--times",
         type=Path,
         metavar="CSV",
-        help="table of who handed in when: student,submitted",
+        help="table of who handed in when: student,submitted; it holds for "
+        "this exercise until another is given; “none” for none",
     )
     again = parser.add_argument_group("grading again")
     again.add_argument(
@@ -247,6 +252,7 @@ def _grade_class(options: argparse.Namespace) -> int:
             return _graded(_understood(options), options)
     understood = _understood(options)
     print(_intentions(understood, options))
+    print("\nNothing was graded. Without --dry-run it is.")
     return 0
 
 
@@ -260,8 +266,7 @@ def _understood(options: argparse.Namespace) -> _Class:
     """
     releases, notes = known_releases(options.release, Path())
     found = find(options.submissions, options.exercise, releases)
-    if options.times:
-        found = with_times(found, times_from_csv(options.times))
+    found = _with_times(found, options)
     release = releases[options.exercise]
     if not release.graded:
         raise RefusedError(f"{release.name} has no graded cells.")
@@ -278,6 +283,15 @@ def _understood(options: argparse.Namespace) -> _Class:
     if not submissions:
         print(describe(found))
         raise RefusedError("there is nothing to grade.")
+    strangers = set(options.extensions or ()) - {
+        one.student for one in submissions
+    }
+    if strangers:
+        doubles.append(
+            "Nobody with these names of the table of extensions handed in: "
+            f"{listed(sorted(strangers, key=natural))}. A name is written "
+            "there as it is above."
+        )
     submissions = [
         one for one in submissions if options.shard.has(one.student)
     ]
@@ -311,6 +325,27 @@ def _understood(options: argparse.Namespace) -> _Class:
         plan(options.out, release.name, submissions, circumstances, regrade),
         refusal,
     )
+
+
+def _with_times(found: Found, options: argparse.Namespace) -> Found:
+    """Put in the times of the teacher's table, given now or before.
+
+    A deadline holds until another is given. Did the table not, then one
+    student graded again would make the whole class late.
+    """
+    kept = runs.times_path(options.out, options.exercise)
+    if options.times is not None:
+        if str(options.times) == "none":
+            return found
+        return with_times(found, times_from_csv(options.times))
+    if not kept.exists():
+        return found
+    found = with_times(found, times_from_csv(kept))
+    note = (
+        "The times are of the table given before. --times FILE gives a newer "
+        "one, --times none drops it."
+    )
+    return replace(found, notes=(*found.notes, note))
 
 
 def _limits(options: argparse.Namespace) -> Limits:
@@ -413,7 +448,9 @@ def _intentions(understood: _Class, options: argparse.Namespace) -> str:
         else "NONE: student code runs with your rights"
     )
     changed = f" ({plan.changed} of them changed)" if plan.changed else ""
+    due = publish.deadline(options.out, _publishing(options))
     lines = [
+        f"Deadline:    {str(due).removeprefix('Due ') if due else 'none'}",
         f"Limits:      {limits}",
         f"Isolation:   {protection}",
         f"To grade:    {len(plan.tasks)}{changed}; "
@@ -431,6 +468,8 @@ def _graded(understood: _Class, options: argparse.Namespace) -> int:
     print(_intentions(understood, options), flush=True)
     seed = runs.secret(out, options.seed)
     runs.write(out, replace(understood.run, seed=runs.fingerprint(seed)))
+    if options.times is not None:
+        runs.keep_times(out, options.exercise, options.times)
     for graded in understood.plan.done:
         if results.load(_path(out, graded)) != graded:
             results.write(out, graded)
@@ -658,6 +697,28 @@ def _settled(
 # -- afterwards --------------------------------------------------------------
 
 
+def _lateness(grades: Sequence[Grade]) -> list[str]:
+    """Say how many are late and what it costs: a wrong time shows here."""
+    late = [grade for grade in grades if grade.lateness.text]
+    unknown = sum(
+        grade.lateness.is_unknown and not grade.lateness.text
+        for grade in grades
+    )
+    lines = []
+    if late:
+        lost = sum(grade.penalty for grade in late)
+        lines.append(
+            f"Late are {len(late)} of {len(grades)}, at a cost of {lost:g} "
+            "points in all."
+        )
+    if unknown:
+        lines.append(
+            f"When {unknown} of {len(grades)} handed in is not known, and "
+            "they count as in time: give the times with --times."
+        )
+    return lines
+
+
 def _summary(understood: _Class, published: publish.Published) -> str:
     """Sum up what the results of this exercise say."""
     exercise = understood.release.name
@@ -678,7 +739,12 @@ def _summary(understood: _Class, published: publish.Published) -> str:
             f": mean {mean:.1f} of {out_of:g} points, {full} with full marks"
         )
     lines[-1] += "."
-    trouble = [g for g in found if g.trouble]
+    lines += _lateness(grades)
+    trouble = [
+        grade.graded
+        for grade in grades
+        if grade.graded.trouble and grade.total is None
+    ]
     if trouble:
         lines += ["", f"Without a grade ({len(trouble)}):"]
         lines += [

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnbook.grading import publish, results, runs
+from attnbook.grading.arguments import Parser
 from attnbook.grading.results import Graded, ResultError
 from attnbook.grading.runs import Run, RunError
 from attnbook.grading.shards import Shard
@@ -44,7 +45,7 @@ class _Share:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m attnbook.grading merge",
         description="Join the results of shards and publish them.",
     )
@@ -97,6 +98,7 @@ def _merge(options: argparse.Namespace) -> int:
     notes += _keep(options.out, chosen)
     for run in merged:
         runs.write(options.out, run)
+        _keep_times(options.out, run.exercise, shares)
     for note in notes:
         print(f"  • {note}")
     if not results.paths(options.out):
@@ -260,6 +262,15 @@ def _joined(own: Sequence[Run]) -> Run:
         students=tuple(sorted({s for run in own for s in run.students})),
         merged_from=tuple(sorted({str(run.shard) for run in own})),
     )
+
+
+def _keep_times(out: Path, exercise: str, shares: Sequence[_Share]) -> None:
+    """Take over the table of times, for who is graded again in the whole."""
+    for share in shares:
+        table = runs.times_path(share.place, exercise)
+        if table.exists():
+            runs.keep_times(out, exercise, table)
+            return
 
 
 def _keep(out: Path, chosen: Sequence[Graded]) -> list[str]:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnbook.grading import gradebook, results, runs
+from attnbook.grading.arguments import Parser
 from attnbook.grading.file_names import readable
 from attnbook.grading.grades import Exercise, Grade, Item
 from attnbook.grading.publish import (
@@ -52,12 +53,12 @@ def main(arguments: Sequence[str]) -> int:
                 return 0
             return _change(options)
     except (_InputError, PublishError, runs.RunError) as error:
-        print(error, file=sys.stderr)
+        print(f"Not done: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m attnbook.grading points",
         description="Give points by hand, and publish the grades anew.",
     )

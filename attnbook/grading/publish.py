@@ -217,6 +217,18 @@ def check(out: Path, options: Options) -> None:
         raise PublishError(str(error)) from None
 
 
+def deadline(out: Path, options: Options) -> Policy | None:
+    """Return the deadline that holds, with what was said of it before.
+
+    Raises
+    ------
+    PublishError
+        When the options do not go together.
+    """
+    rule = _settings(out, options)["deadlines"].get(options.exercise)
+    return late.policy_of(rule) if rule else None
+
+
 def _publish(out: Path, options: Options, change: Change | None) -> Published:
     graded = results.load_all(out)
     if not graded:

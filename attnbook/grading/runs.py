@@ -1,7 +1,8 @@
 """What is kept of a run besides its results: record, secret, lock.
 
 ``OUT/runs/EXERCISE.json`` says what was graded and how, so that a merge can
-tell whether shares belong together. ``OUT/seed`` holds the secret from which
+tell whether shares belong together; beside it is the teacher's own table of
+times, where one was given. ``OUT/seed`` holds the secret from which
 cases are drawn, which only its owner may read; it stays where it is, so
 that a run that goes on draws the same cases. Publish neither of the two.
 """
@@ -89,6 +90,20 @@ def _load(path: Path) -> Run:
         ) from None
 
 
+def times_path(out: Path, exercise: str) -> Path:
+    """Return where the teacher's table of times is kept."""
+    return out / "runs" / f"{exercise}.times.csv"
+
+
+def keep_times(out: Path, exercise: str, table: Path) -> None:
+    """Keep the table of times for runs to come; drop it for ``none``."""
+    path = times_path(out, exercise)
+    if str(table) == "none":
+        path.unlink(missing_ok=True)
+    elif table.resolve() != path.resolve():
+        write_whole(path, table.read_text("utf-8-sig"))
+
+
 def secret(out: Path, shared: Path | None) -> int:
     """Return the seed of a folder's runs, made on the first.
 
@@ -136,6 +151,10 @@ def alone(out: Path) -> Iterator[None]:
     RunError
         When there is one already, or the folder cannot be written.
     """
+    if out.exists() and not out.is_dir():
+        raise RunError(
+            f"{out} is a file, and --out names a folder: name another."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         file = (out / ".lock").open("a")

@@ -240,6 +240,59 @@ def test_times_of_a_table_count_without_grading_again(
     assert received.isoformat() == "2026-11-20T18:00:00+00:00"
 
 
+def test_a_table_of_times_holds_until_another_is_given(
+    grade, submissions, out, tmp_path
+):
+    table = tmp_path / "times.csv"
+    table.write_text(
+        "student,submitted\n"
+        + "".join(f"student-0{n},2026-11-20 18:00Z\n" for n in range(1, 6))
+    )
+    rule = ("--due", "2026-11-20T19:00Z", "--late-penalty", "10%")
+    grade(submissions, "--times", str(table), *rule)
+    table.unlink()
+    before = grades(out)
+    _, printed, _ = grade(submissions, "--regrade", "student-01")
+    assert "The times are of the table given before." in printed
+    assert "Deadline:    2026-11-20 19:00 UTC." in printed
+    assert grades(out) == before
+    rule = ("--due", "2026-11-20T17:00Z")
+    _, printed, _ = grade(submissions, *rule)
+    assert "Late are 5 of 5, at a cost of" in printed
+    _, printed, _ = grade(submissions, "--times", "none")
+    assert "table given before" not in printed
+    assert not list((out / "runs").glob("*.csv"))
+
+
+def test_extensions_of_nobody_are_told_before_grading(
+    grade, submissions, tmp_path
+):
+    table = tmp_path / "more.csv"
+    table.write_text("student,due\nstudent-1,2026-11-20T18:00Z\n")
+    _, printed, _ = grade(
+        submissions, "--dry-run", "--due", "2026-11-19T18:00Z",
+        "--extensions", str(table),
+    )  # fmt: skip
+    assert "extensions handed in: student-1. A name is" in printed
+    assert "Nothing was graded." in printed
+
+
+def test_a_wrong_argument_is_answered_in_two_lines(grade, submissions, capfd):
+    with pytest.raises(SystemExit) as raised:
+        grade(submissions, "--due", "tomorrow")
+    assert raised.value.code == 2
+    said = capfd.readouterr().err
+    assert said.startswith("Not done: argument --due: expected a time such")
+    assert said.count("\n") == 2
+
+
+def test_a_file_is_no_folder_for_grades(grade, submissions, out):
+    out.write_text("")
+    status, _, said = grade(submissions)
+    assert status == 2
+    assert "is a file, and --out names a folder" in said
+
+
 def test_the_seed_is_kept_secret_and_kept(grade, submissions, out):
     grade(submissions)
     seed = out / "seed"
