@@ -161,8 +161,11 @@ def _array_differences(
                 f"first is {_entry(path, index)}.",
                 "NaN comes from 0/0, ∞ − ∞, or the softmax of a row of −∞.",
             )
+        # As whole numbers they may wrap around where they are subtracted.
+        real = np.result_type(one, other, np.float64)
         with np.errstate(all="ignore"):
-            near = np.abs(other - one) <= tolerance * (1 + np.abs(one))
+            gap = np.abs(other.astype(real) - one)
+            near = gap <= tolerance * (1 + np.abs(one.astype(real)))
         near &= np.isfinite(one)  # an infinite one would be near to all
         near |= one == other
         near |= np.isnan(one) & np.isnan(other)

@@ -194,6 +194,15 @@ def test_a_single_number_that_is_nan_is_not_called_an_entry():
     assert "entry" not in text
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8])
+def test_whole_numbers_that_wrap_around_are_not_near(kind):
+    right = np.array([3, 60], kind)
+    wrong = right + np.array(2 ** (8 * right.itemsize - 1)).astype(kind)
+    made = Exercise("00-whole", "W", 1, lambda x: x, [Case("a", (right,))])
+    assert made.diagnose(lambda x: wrong).kind == "value"
+    assert made.diagnose(lambda x: right.astype(float)) is None
+
+
 def test_a_row_of_weights_that_does_not_sum_to_1_is_told_first():
     made = Exercise(
         "00-sums",
