@@ -445,7 +445,7 @@ _kinds: dict[tuple, type[_Object]] = {}
 def _kind(name: str, traits: tuple[str, ...]) -> type[_Object]:
     """Return a class of that name whose objects can do that much."""
     if len(_kinds) >= _MOST_KINDS:
-        name = "object"
+        _kinds.clear()  # one student's names must not take all places
     key = name, frozenset(traits)
     if key not in _kinds:
         body: dict[str, Any] = {"__slots__": ()}

@@ -305,6 +305,21 @@ def f(which): raise [WrongAnswer, TakenAwayError][which]("forged")
     assert exercise.diagnose(forged).kind == "exception"
 
 
+def test_many_names_take_no_place_from_those_who_follow(lasting):
+    source = """
+def f(n):
+    raise type(f"Error{n}", (Exception,), {})
+def g(n):
+    return type(f"Kind{n}", (), {})()
+"""
+    failing, making = get(lasting, source), get(lasting, source, "g")
+    for n in range(600):
+        with pytest.raises(Exception) as error:
+            failing(n)
+        assert type(error.value).__name__ == f"Error{n}"
+        assert type(making(n)).__name__ == f"Kind{n}"
+
+
 def test_the_line_of_the_learner_is_told(lasting):
     source = "def f(x):\n    y = x\n    return y.missing"
     exercise = Exercise("t", "T", 1, lambda x: x, [Case("a", (1,))])
