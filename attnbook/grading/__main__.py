@@ -26,11 +26,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attnbook.grading import report as reports
+from attnbook.grading.arguments import Parser
 from attnbook.grading.grade import TIMEOUT, grade, unusable
 from attnbook.grading.notebook import UnusableError
 from attnbook.grading.release import compare_all, write_all
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _grade(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m attnbook.grading",
         description="Grade one exercise notebook and print its points.",
         epilog="Other commands: " + ", ".join([*COMMANDS, "release"]) + ". "
@@ -92,6 +94,12 @@ def _grade(arguments: Sequence[str]) -> int:
         metavar="S",
         help=f"seconds that each cell may take (default: {TIMEOUT:g})",
     )
+    name = arguments[0] if arguments else ""
+    if re.fullmatch(r"[a-z]+", name) and not Path(name).exists():
+        parser.error(
+            f"there is no command and no notebook {name}. The commands are "
+            f"{', '.join([*COMMANDS, 'release'])}"
+        )
     options = parser.parse_args(arguments)
     try:
         report = grade(options.notebook, options.release, options.timeout)

@@ -266,6 +266,7 @@ def _understood(options: argparse.Namespace) -> _Class:
     """
     releases, notes = known_releases(options.release, Path())
     found = find(options.submissions, options.exercise, releases)
+    _refuse_among(found, options.out)
     found = _with_times(found, options)
     release = releases[options.exercise]
     if not release.graded:
@@ -325,6 +326,26 @@ def _understood(options: argparse.Namespace) -> _Class:
         plan(options.out, release.name, submissions, circumstances, regrade),
         refusal,
     )
+
+
+def _refuse_among(found: Found, out: Path) -> None:
+    """Refuse to put grades where they would be handed in by the next run.
+
+    Raises
+    ------
+    RefusedError
+        When the folder of the grades is one of the submissions.
+    """
+    root = Path(found.path).resolve()
+    if found.layout == "folders" and root in [
+        out.resolve(),
+        *out.resolve().parents,
+    ]:
+        runs.forget(out)
+        raise RefusedError(
+            f"{out} lies among the submissions, and would be taken for a "
+            "student. Name a folder elsewhere with --out."
+        )
 
 
 def _with_times(found: Found, options: argparse.Namespace) -> Found:

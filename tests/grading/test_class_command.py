@@ -8,6 +8,7 @@ import classroom
 import pytest
 from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
 
+from attnbook.grading import __main__ as grading
 from attnbook.grading import classes, fingerprints, results
 from attnbook.grading.shards import Shard
 
@@ -284,6 +285,24 @@ def test_a_wrong_argument_is_answered_in_two_lines(grade, submissions, capfd):
     said = capfd.readouterr().err
     assert said.startswith("Not done: argument --due: expected a time such")
     assert said.count("\n") == 2
+
+
+def test_grades_are_not_put_among_the_submissions(course, submissions, capsys):
+    inside = submissions / "grades"
+    for more in (["--dry-run"], []):
+        line = arguments(course, submissions, inside, *more)
+        assert classes.main(line) == 2
+        assert "would be taken for a student" in capsys.readouterr().err
+        assert not inside.exists()
+
+
+def test_a_mistyped_command_is_named(capsys):
+    with pytest.raises(SystemExit) as raised:
+        grading.main(["clas", "somewhere"])
+    assert raised.value.code == 2
+    said = capsys.readouterr().err
+    assert "there is no command and no notebook clas. The" in said
+    assert "class, points, merge" in said
 
 
 def test_a_file_is_no_folder_for_grades(grade, submissions, out):
