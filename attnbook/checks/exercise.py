@@ -396,7 +396,11 @@ class Exercise:
         """Run the reference on a case, once for all."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return self._try_known(self.reference, case)
+            known = self._try_known(self.reference, case)
+        if known.error is not None:
+            # It ran short of memory, say: that must not last for others.
+            self._known.clear()
+        return known
 
     def _is_steady(self, case: Case) -> bool:
         """Say whether numbers a millionth away give nearly the same."""

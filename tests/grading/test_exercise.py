@@ -543,6 +543,22 @@ def test_no_message_is_longer_than_eight_lines():
     assert len(made.diagnose(softmax).message.splitlines()) == 8
 
 
+def test_a_reference_that_fails_once_is_asked_again():
+    troubles = [MemoryError()]
+
+    def reference(x):
+        if troubles:
+            raise troubles.pop()
+        return x
+
+    made = Exercise("t", "T", 1, reference, [Case("a", (1,))])
+    with pytest.raises(RuntimeError, match="the reference fails"):
+        made.check(lambda x: x)
+    assert made.earned == 0
+    assert made.diagnose(lambda x: x) is None
+    assert made.diagnose(lambda x: x + 1).kind == "value"
+
+
 def test_random_numbers_are_the_same_for_answer_and_reference():
     def noisy(x):
         return x + np.random.normal(size=x.shape)
