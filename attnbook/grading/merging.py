@@ -115,6 +115,11 @@ def _merge(options: argparse.Namespace) -> int:
         f"Merged {len(chosen)} results of {len(shares)} shares into "
         f"{options.out}.\nClass page: {published.page}"
     )
+    for name in _lost_deadlines(options.out, shares):
+        print(
+            f"No deadline: the shares have one for {name}, and the whole has "
+            "none. Give it to `merge` with --due and the rest."
+        )
     for gap in gaps:
         print(f"Not whole: {gap}", file=sys.stderr)
     return 2 if gaps else 0
@@ -271,6 +276,19 @@ def _keep_times(out: Path, exercise: str, shares: Sequence[_Share]) -> None:
         if table.exists():
             runs.keep_times(out, exercise, table)
             return
+
+
+def _lost_deadlines(out: Path, shares: Sequence[_Share]) -> list[str]:
+    """Name the exercises that have a deadline in the shares alone.
+
+    It is not taken over: who merges says what holds for the whole.
+    """
+    there = {
+        name
+        for share in shares
+        for name in publish.read_settings(share.place)["deadlines"]
+    }
+    return sorted(there - set(publish.read_settings(out)["deadlines"]))
 
 
 def _keep(out: Path, chosen: Sequence[Graded]) -> list[str]:

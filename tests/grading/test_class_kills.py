@@ -240,6 +240,20 @@ def test_a_double_shard_is_said_and_counts_once(
     assert grades(tmp_path / "whole") == grades(undisturbed[0])
 
 
+def test_a_merge_keeps_the_times_and_names_a_deadline_it_lacks(
+    merged, course, submissions, tmp_path, log
+):
+    table = tmp_path / "times.csv"
+    table.write_text("student,submitted\nstudent-01,2026-11-20 18:00Z\n")
+    only = tmp_path / "only"
+    line = arguments(course, submissions, only, "--times", str(table))
+    finish(start([*line, "--due", "2026-11-20T19:00Z"], log), log)
+    printed = merged(only, status=0)
+    assert "No deadline: the shares have one for 00-toy" in printed
+    kept = tmp_path / "whole/runs/00-toy.times.csv"
+    assert kept.read_text() == table.read_text()
+
+
 def test_different_submissions_of_one_student_are_refused(
     merged, shared, course, submissions, fresh, tmp_path, log
 ):
