@@ -215,7 +215,8 @@ def _say_outcome(outcome: Outcome) -> None:
         return
     came = f"It got the {report.points:g} points that it deserves"
     if not outcome.kind.caught:
-        came += "; this leaves no trace, and is not prevented"
+        came = f"It got {report.points:g} points"
+        came += ", as is known: this leaves no trace, and is not prevented"
     _say(True, f"{what} {came} ({outcome.seconds:.1f} s).")
 
 
