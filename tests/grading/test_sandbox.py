@@ -938,7 +938,7 @@ def test_the_pruned_package_holds_no_answers(package):
 def test_an_installed_package_is_hidden(package, able, monkeypatch):
     # Another package of this environment plays its part.
     monkeypatch.setattr(bubblewrap, "attnbook", iniconfig)
-    place = Path(iniconfig.__file__).parent
+    place = bubblewrap.inside(Path(iniconfig.__file__).parent)
     with (
         Zygote(SMALL, "bubblewrap", (), "probe:serve", package) as zygote,
         Probe(zygote) as probe,
@@ -959,11 +959,17 @@ def test_packages_of_this_user_are_found(package, tmp_path, monkeypatch):
         assert z.is_alive
 
 
+def test_what_lies_where_the_sandbox_is_empty_is_somewhere_else_in_there():
+    assert bubblewrap.inside("/usr/lib") == "/usr/lib"
+    for place in ("/tmp", "/dev/shm", "/home/student"):
+        assert bubblewrap.inside(f"{place}/x/lib") == f"/moved{place}/x/lib"
+
+
 def test_a_python_that_the_sandbox_would_hide_is_refused(
     package, able, monkeypatch
 ):
-    monkeypatch.setattr(bubblewrap, "visible", lambda: [Path("/tmp/x/lib")])
-    with pytest.raises(SandboxError, match="has files in /tmp/x/lib"):
+    monkeypatch.setattr(sys, "base_prefix", "/tmp/x")
+    with pytest.raises(SandboxError, match="lies in /tmp/x"):
         Zygote(SMALL, "bubblewrap", (), "probe:serve", package).start()
 
 

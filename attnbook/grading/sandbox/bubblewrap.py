@@ -18,6 +18,7 @@ import attnbook
 from attnbook.grading.sandbox.confinement import STAGE, WRITABLE
 
 PACKAGE = "/attnbook"  # where the sandbox has the pruned package
+_MOVED = "/moved"  # holds what lies here where the sandbox is empty
 _USER = "1000"
 
 # Of the system and of each Python: what its programs load, and no more.
@@ -72,15 +73,26 @@ def command(bwrap: str, package: Path, program: list[str]) -> list[str]:
     for path in visible():
         # A merged system has /lib -> usr/lib; others have real folders.
         if path.is_symlink():
-            words += ["--symlink", os.readlink(path), str(path)]
+            words += ["--symlink", os.readlink(path), inside(path)]
         else:
-            words += ["--ro-bind", str(path), str(path)]
+            words += ["--ro-bind", str(path), inside(path)]
     installed = Path(attnbook.__file__).resolve().parent
     if any(installed.is_relative_to(path) for path in visible()):
-        words += ["--ro-bind", f"{package}/attnbook", str(installed)]
+        words += ["--ro-bind", f"{package}/attnbook", inside(installed)]
     for folder in ("/dev", "/"):
         words += ["--remount-ro", folder]
     return [*words, "--chdir", "/", "--", *program]
+
+
+def inside(path: Path | str) -> str:
+    """Return where the sandbox has a path of this machine.
+
+    That is the same path, unless it lies in a place that is empty in there
+    for the student to write in.
+    """
+    if any(Path(path).is_relative_to(place) for place in WRITABLE):
+        return f"{_MOVED}{path}"
+    return str(path)
 
 
 def visible() -> list[Path]:

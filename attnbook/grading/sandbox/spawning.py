@@ -28,7 +28,7 @@ from typing import Literal
 
 from attnbook.grading.limits import Limits
 from attnbook.grading.sandbox import bubblewrap, pruned
-from attnbook.grading.sandbox.confinement import HOME, WRITABLE
+from attnbook.grading.sandbox.confinement import HOME
 from attnbook.grading.sandbox.system_calls import compiled_filter
 from attnbook.grading.sandbox.zygote import Lines
 
@@ -214,7 +214,10 @@ class Zygote:
             if is_isolated:
                 filter_ = _filter()
                 program = _wrapped(package, program)
-                packages[0] = bubblewrap.PACKAGE
+                packages = [
+                    bubblewrap.PACKAGE,
+                    *map(bubblewrap.inside, bubblewrap.own_packages()),
+                ]
             else:
                 home = self._cleaning.enter_context(
                     tempfile.TemporaryDirectory(
@@ -414,12 +417,14 @@ def _wrapped(package: Path, program: list[str]) -> list[str]:
     bwrap = bubblewrap.find()
     if bwrap is None:
         raise SandboxError("bubblewrap (`bwrap`) is not installed here.")
-    for path in bubblewrap.visible():
-        for place in WRITABLE:
-            if path.is_relative_to(place):
-                raise SandboxError(
-                    f"This Python has files in {path}; {place} is empty in "
-                    "the sandbox. Install Python, or its environment, "
-                    "somewhere else."
-                )
+    # An environment may be moved; the Python that it was made from may not,
+    # as the environment knows it by its path.
+    base = sys.base_prefix
+    if sys.prefix != base and bubblewrap.inside(base) != base:
+        raise SandboxError(
+            f"The Python of this environment lies in {base}, which is empty "
+            "in the sandbox. Make the environment from a Python that is "
+            "installed somewhere else."
+        )
+    program = [bubblewrap.inside(program[0]), *program[1:]]
     return bubblewrap.command(bwrap, package, program)
