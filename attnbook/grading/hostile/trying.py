@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 LIMITS = Limits(
-    wall=5.0, total=20.0, cpu=15.0, memory=512.0, disk=16.0, output=0.5
+    wall=5.0, total=60.0, cpu=45.0, memory=512.0, disk=16.0, output=0.5
 )
 # For those that use up all the time that they are given.
 BRIEF = replace(LIMITS, wall=1.5, total=8.0)
