@@ -30,6 +30,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
 from traitlets.config import Config
 
 from attnbook.grading.bridge import Peer
@@ -99,8 +100,14 @@ class _NoHook(DisplayHook):
 
 
 class _NoPublisher(DisplayPublisher):
-    def publish(self, *arguments, **keywords):
-        pass
+    """Shows nothing, and counts it as if it were printed."""
+
+    silence: _Silence | None = None
+
+    def publish(self, data, *arguments, **keywords):
+        if self.silence is not None and isinstance(data, dict):
+            for shown in data.values():
+                self.silence.write(str(shown))
 
     def clear_output(self, wait=False):
         pass
@@ -114,6 +121,9 @@ _OTHER_PROGRAMS = (
 
 class _Notebook(InteractiveShell):
     """IPython without a screen, a keyboard, a history or other programs."""
+
+    # No setting reaches this one.
+    display_pub_class = Type(_NoPublisher)
 
     def init_magics(self) -> None:
         super().init_magics()
@@ -167,7 +177,6 @@ def prepare() -> None:
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
     settings.InteractiveShell.displayhook_class = _NoHook
-    settings.InteractiveShell.display_pub_class = _NoPublisher
     _prepared.append(_Notebook.instance(config=settings))
 
 
@@ -206,6 +215,7 @@ class Student(Peer):
         torch.set_num_threads(1)
         signal.signal(signal.SIGINT, self._interrupted)
         sys.stdout = sys.stderr = self._silence
+        self._shell.display_pub.silence = self._silence
         sys.stdin = open(os.devnull)  # noqa: SIM115, for as long as we live
         builtins.input = _no_input
         getpass.getpass = _no_input
