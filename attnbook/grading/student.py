@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -81,22 +80,6 @@ class _Silence(io.TextIOBase):
         if self.written > MOST_OUTPUT:
             raise Flood
         return len(text)
-
-
-class _NoHook(DisplayHook):
-    """Keeps the value of a cell's last line, and shows it to nobody."""
-
-    def compute_format_data(self, result):
-        return {}, {}
-
-    def write_output_prompt(self):
-        pass
-
-    def write_format_data(self, format_dict, md_dict=None):
-        pass
-
-    def finish_displayhook(self):
-        pass
 
 
 class _NoPublisher(DisplayPublisher):
@@ -176,7 +159,6 @@ def prepare() -> None:
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
-    settings.InteractiveShell.displayhook_class = _NoHook
     _prepared.append(_Notebook.instance(config=settings))
 
 
