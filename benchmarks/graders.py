@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
-from attnbook.grading.notebook import read
-from attnbook.grading.release import Release, known_releases
+from attnbook.grading.notebook.read import read
+from attnbook.grading.notebook.release import Release, known_releases
 from benchmarks.process_memory import Cost, run
 from teaching.example_class import EXERCISE, ROOT
 

@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import Any
 from unittest import mock
 
-from attnbook.grading import apart, grade
-from attnbook.grading.limits import Limits
+from attnbook.grading import grade
+from attnbook.grading.isolation import apart
+from attnbook.grading.isolation.limits import Limits
 from benchmarks.graders import release
 
 # What is timed, and what it is for. Nothing is counted twice: the time of a

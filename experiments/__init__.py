@@ -1,6 +1,6 @@
 """Studies over seeds, too long for a notebook, with their tables.
 
-Each module is a command that writes the small tables beside it; the chapters
+Each module is a command that writes small tables into `tables/`; the chapters
 read them with `table`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "tables"
 
 
 def table(name: str) -> list[dict[str, str | float]]:

@@ -34,15 +34,15 @@ from pathlib import Path
 from attnbook.grading import report as reports
 from attnbook.grading.arguments import Parser
 from attnbook.grading.grade import TIMEOUT, grade, unusable
-from attnbook.grading.notebook import UnusableError
-from attnbook.grading.release import compare_all, write_all
+from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.release import compare_all, write_all
 
 # The modules are loaded when they are called for: a learner who grades one
 # notebook needs none of them.
 COMMANDS = {
-    "class": "attnbook.grading.classes",
-    "points": "attnbook.grading.points",
-    "merge": "attnbook.grading.merging",
+    "class": "attnbook.grading.classroom.classes",
+    "points": "attnbook.grading.classroom.points",
+    "merge": "attnbook.grading.classroom.merging",
     "doctor": "attnbook.grading.doctor",
     "systems": "attnbook.grading.systems",
 }

@@ -30,13 +30,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnbook.grading.notebook import UnusableError
-from attnbook.grading.release import checkout, known_releases
+from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.release import checkout, known_releases
 
 if TYPE_CHECKING:
     from attnbook.grading.hostile import Kind, Traps
     from attnbook.grading.hostile.trying import Outcome
-    from attnbook.grading.release import Release
+    from attnbook.grading.notebook.release import Release
 
 _MOST_SLOW = 2  # of a family
 _MOST_FAULTS = 3  # of a notebook that are named
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def machine() -> Iterator[Finding]:
     """Look for what grading a class takes; yield what was found."""
-    from attnbook.grading.sandbox import bubblewrap, support
+    from attnbook.grading.isolation.sandbox import bubblewrap, support
 
     memory = ""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
@@ -188,8 +188,8 @@ def _tried_on(
     isolation: str,
     traps: Traps,
 ) -> Iterator[Outcome]:
-    from attnbook.grading.apart import Examiner
     from attnbook.grading.hostile.trying import LIMITS, attempt, warm_up
+    from attnbook.grading.isolation.apart import Examiner
 
     seed = secrets.randbits(62)
     with Examiner(release, LIMITS, isolation, seed) as examiner:

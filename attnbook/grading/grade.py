@@ -9,15 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnbook.grading import notebook as notebooks
-from attnbook.grading.assemble import RunCell, assemble
-from attnbook.grading.changes import changes
-from attnbook.grading.release import Release, find, known_releases, matcher
+from attnbook.grading.notebook import read as notebooks
+from attnbook.grading.notebook.assemble import RunCell, assemble
+from attnbook.grading.notebook.changes import changes
+from attnbook.grading.notebook.release import (
+    Release,
+    find,
+    known_releases,
+    matcher,
+)
+from attnbook.grading.notebook.running import Fate, run
 from attnbook.grading.report import Report, Result
-from attnbook.grading.running import Fate, run
 
 if TYPE_CHECKING:
-    from attnbook.grading.apart import Examiner
+    from attnbook.grading.isolation.apart import Examiner
 
 TIMEOUT = 60.0  # seconds for each cell
 
@@ -43,13 +48,13 @@ def grade(
         The learner's notebook.
     release_folder
         Where the released notebooks are; by default found as
-        :func:`attnbook.grading.release.known_releases` says.
+        :func:`attnbook.grading.notebook.release.known_releases` says.
     timeout
         Seconds for each cell.
 
     Raises
     ------
-    attnbook.grading.notebook.UnusableError
+    attnbook.grading.notebook.read.UnusableError
         When the file cannot be graded at all.
     """
     began = time.monotonic()
@@ -86,7 +91,7 @@ def grade_bytes(
 
     Raises
     ------
-    attnbook.grading.notebook.UnusableError
+    attnbook.grading.notebook.read.UnusableError
         When the file cannot be graded at all.
     """
     largest = round(examiner.limits.notebook * 1e6)
@@ -101,7 +106,7 @@ def judge(
 
     Raises
     ------
-    attnbook.grading.notebook.UnusableError
+    attnbook.grading.notebook.read.UnusableError
         When none of its cells belongs to the exercise.
     """
     began = time.monotonic()

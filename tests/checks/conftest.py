@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import torch
 
-from attnbook.checks.exercise import Exercise
+from attnbook.judging.exercise import Exercise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from attnbook.checks import scaled_dot_product, soft_lookup
-from attnbook.checks.exercise import Case, Exercise, Mistake, WrongAnswer
-from attnbook.checks.fresh_cases import anew, lengths
+from attnbook.judging.exercise import Case, Exercise, Mistake, WrongAnswer
+from attnbook.judging.fresh_cases import anew, lengths
 
 SEEDS = (3, 2**127 + 5)
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import * as arithmetic from "../../attnbook/explorers/arithmetic.mjs";
+import * as arithmetic from "../../attnbook/explorers/kit/arithmetic.mjs";
 
 const cases = JSON.parse(
   execFileSync(process.env.PYTHON ?? "python3", [

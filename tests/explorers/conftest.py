@@ -228,4 +228,4 @@ def show(chromium, tmp_path) -> Iterator[Callable]:
 
 @pytest.fixture
 def built() -> Path:
-    return Path(explorers.__file__).parent / "built"
+    return Path(explorers.__file__).parent

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "attnbook" / "explorers" / "built"
-NAMES = sorted(path.stem for path in BUILT.iterdir())
+EXPLORERS = ROOT / "attnbook" / "explorers"
+NAMES = sorted(path.parent.name for path in EXPLORERS.glob("*/view.mjs"))
 
 
 def missing(what: str) -> None:
@@ -46,20 +46,20 @@ def test_the_arithmetic_in_the_browser_is_numpys(node):
 def test_the_committed_bundles_are_what_the_sources_give(node, tmp_path):
     if not (ROOT / "node_modules" / "esbuild").is_dir():
         missing("no esbuild found: run `npm ci`")
-    script = ROOT / "attnbook" / "explorers" / "bundle.mjs"
+    script = EXPLORERS / "kit" / "bundle.mjs"
     subprocess.run([node, script, "made"], cwd=tmp_path, check=True)
-    made = {path.name: path for path in (tmp_path / "made").iterdir()}
-    committed = {path.name: path for path in BUILT.iterdir()}
-    assert sorted(made) == sorted(committed)
+    made = {path.parent.name: path for path in tmp_path.glob("made/*/*.mjs")}
+    assert sorted(made) == NAMES
     for name, path in made.items():
-        assert path.read_bytes() == committed[name].read_bytes(), (
+        committed = EXPLORERS / name / "built.mjs"
+        assert path.read_bytes() == committed.read_bytes(), (
             f"{name} is not what its sources give: run `npm run build`"
         )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_is_small_and_asks_no_other_host(name):
-    text = (BUILT / f"{name}.mjs").read_text(encoding="utf-8")
+    text = (EXPLORERS / name / "built.mjs").read_text(encoding="utf-8")
     assert len(text.encode()) < 20_000
     addresses = text.replace("http://www.w3.org/2000/svg", "")
     assert "http" not in addresses
@@ -67,8 +67,7 @@ def test_a_bundle_is_small_and_asks_no_other_host(name):
 
 
 def test_every_explorer_has_its_source_beside_its_class():
-    folder = ROOT / "attnbook" / "explorers"
     assert len(NAMES) >= 4
     for name in NAMES:
-        for kind in ("py", "mjs", "css"):
-            assert (folder / f"{name}.{kind}").is_file()
+        for file in ("__init__.py", "view.mjs", "style.css", "built.mjs"):
+            assert (EXPLORERS / name / file).is_file()

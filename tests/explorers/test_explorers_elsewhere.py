@@ -58,7 +58,7 @@ def open_bare(chromium, folder, explorer, built, body="", background="none"):
         for name, value in explorer.get_state().items()
         if not name.startswith("_") and name != "layout"
     }
-    bundle = built / "soft_lookup.mjs"
+    bundle = built / "soft_lookup" / "built.mjs"
     (folder / "bundle.mjs").write_bytes(bundle.read_bytes())
     text = BARE.format(
         state=json.dumps(state), body=body, background=background

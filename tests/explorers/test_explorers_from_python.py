@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attnbook import explorers
-from attnbook.explorers.explorer import as_array
+from attnbook.explorers.kit.explorer import as_array
 
 KEYS = np.array([[0.9, 0.8], [-0.7, 0.8], [0.2, -0.9]])  # (3, 2)
 VALUES = np.array([3.0, 7.5, -1.0])  # (3,)

@@ -23,8 +23,8 @@ from pathlib import Path
 import nbgrader.api
 from alembic.script import ScriptDirectory
 
-from attnbook.grading import classes, fingerprints, merging
-from attnbook.grading.running import Fate
+from attnbook.grading.classroom import classes, fingerprints, merging
+from attnbook.grading.notebook.running import Fate
 
 EXERCISE = "00-toy"
 RIGHT = {

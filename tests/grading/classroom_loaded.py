@@ -2,7 +2,7 @@
 
 import classroom
 
-from attnbook.grading import publish
+from attnbook.grading.records import publish
 
 classroom.equip()
 classroom.version()

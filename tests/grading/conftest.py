@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from attnbook.grading.release import write_all
+from attnbook.grading.notebook.release import write_all
 
 ANSWERS = {
     "double": "2 * number",
@@ -178,7 +178,7 @@ _WITHOUT_SANDBOX: list[str] = []
 @pytest.fixture(scope="session")
 def sandbox():
     """Require the sandbox; count the tests that go without it."""
-    from attnbook.grading.sandbox import support
+    from attnbook.grading.isolation.sandbox import support
 
     found = support()
     if not found.ok:

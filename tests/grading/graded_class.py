@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from attnbook.grading.records.results import Graded, write
 from attnbook.grading.report import Report, Result
-from attnbook.grading.results import Graded, write
 
 EXERCISE = "00-toy"
 ITEMS = ("double", "negate", "halve", "third")

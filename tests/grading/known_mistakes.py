@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from attnbook.checks.exercise import Exercise
+from attnbook.judging.exercise import Exercise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {
@@ -31,13 +31,14 @@ import importlib.util
 import sys
 
 SOURCES = {sources!r}
+PACKAGES = {packages!r}
 
 
 class Brought:
     def find_spec(name, path=None, target=None):
         if name in SOURCES:
             spec = importlib.util.spec_from_loader
-            return spec(name, Brought, is_package=name == "known")
+            return spec(name, Brought, is_package=name in PACKAGES)
 
     def create_module(spec):
         return None
@@ -56,7 +57,7 @@ known = {{
         *exercise.right_answers,
     ]
     for grade_id, exercise in importlib.import_module(
-        "known.{module}"
+        "known.checks.{module}"
     ).EXERCISES.items()
 }}
 """
@@ -67,24 +68,26 @@ def brings_along(chapter: str) -> str:
 
     Those of all known mistakes in their order, then the right ones.
     """
-    package = ROOT / "attnbook"
-    others = set(CHAPTERS.values()) - {CHAPTERS[chapter]}
-    paths = [
-        path
-        for path in (package / "checks").glob("*.py")
-        if path.stem not in others
-    ]
-    sources = {"known": ""}
-    for path in (*paths, package / "grading" / "measures.py"):
-        if path.stem != "__init__":
-            sources[f"known.{path.stem}"] = (
-                path.read_text("utf-8")
-                .replace("attnbook.checks", "known")
-                .replace(
-                    "attnbook.grading import measures", "known import measures"
-                )
-            )
-    return _BRINGS_ALONG.format(sources=sources, module=CHAPTERS[chapter])
+    package, module = ROOT / "attnbook", CHAPTERS[chapter]
+    sources, packages = {}, ["known", "known.checks"]
+    for path in (
+        *package.glob("judging/**/*.py"),
+        *package.glob(f"checks/{module}/**/*.py"),
+    ):
+        parts = ["known", *path.relative_to(package).with_suffix("").parts]
+        if parts[-1] == "__init__":
+            parts.pop()
+            packages.append(".".join(parts))
+        sources[".".join(parts)] = re.sub(
+            r"\battnbook\.(checks|judging)\b",
+            r"known.\1",
+            path.read_text("utf-8"),
+        )
+    return _BRINGS_ALONG.format(
+        sources={**dict.fromkeys(packages, ""), **sources},
+        packages=packages,
+        module=module,
+    )
 
 
 def takes(chapter: str, grade_id: str, place: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from attnbook.grading import doctor, hostile
 from attnbook.grading.hostile import NOTEBOOKS
-from attnbook.grading.sandbox import Support
+from attnbook.grading.isolation.sandbox import Support
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def test_what_is_missing_is_named_and_nothing_is_run(monkeypatch, capsys):
     def tried(*arguments):
         raise AssertionError("a hostile notebook was run")
 
-    monkeypatch.setattr("attnbook.grading.sandbox.support", refused)
+    monkeypatch.setattr("attnbook.grading.isolation.sandbox.support", refused)
     monkeypatch.setattr(doctor, "_tried", tried)
     assert doctor.main([]) == 1
     said = capsys.readouterr().out

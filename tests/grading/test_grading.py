@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from attnbook.grading import nbval_plugin
 from attnbook.grading.__main__ import main
 from attnbook.grading.grade import grade
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.notebook import nbval_plugin
+from attnbook.grading.notebook.read import UnusableError
 
 CELL_LIMIT = 5.0  # seconds
 

@@ -13,8 +13,8 @@ import pytest
 from nbgrader.api import Gradebook
 
 from attnbook.grading.grade import grade
-from attnbook.grading.notebook import read
-from attnbook.grading.sandbox import support
+from attnbook.grading.isolation.sandbox import support
+from attnbook.grading.notebook.read import read
 from attnbook.grading.systems import main
 
 ROOT = Path(__file__).resolve().parents[2]

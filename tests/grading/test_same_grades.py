@@ -14,11 +14,11 @@ import torch
 from known_mistakes import CHAPTERS, ROOT
 from ways_of_grading import Course, as_in_a_class, by_nbval, in_one_kernel
 
-from attnbook.checks.exercise import Exercise
-from attnbook.grading.apart import Examiner
-from attnbook.grading.limits import Limits
-from attnbook.grading.release import known_releases
-from attnbook.grading.sandbox import support
+from attnbook.grading.isolation.apart import Examiner
+from attnbook.grading.isolation.limits import Limits
+from attnbook.grading.isolation.sandbox import support
+from attnbook.grading.notebook.release import known_releases
+from attnbook.judging.exercise import Exercise
 
 torch.set_num_threads(1)
 

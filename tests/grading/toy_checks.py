@@ -1,7 +1,7 @@
 """The checks of a made-up chapter, without torch so that they load fast."""
 
-from attnbook.checks import exercise
-from attnbook.checks.exercise import Case, Exercise, Mistake
+from attnbook.judging import exercise
+from attnbook.judging.exercise import Case, Exercise, Mistake
 
 
 def _double(number):

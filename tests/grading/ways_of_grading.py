@@ -16,9 +16,9 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import determine_grade
 
-from attnbook.grading.apart import Examiner
 from attnbook.grading.grade import clean, grade, grade_bytes
-from attnbook.grading.release import Release
+from attnbook.grading.isolation.apart import Examiner
+from attnbook.grading.notebook.release import Release
 from attnbook.grading.report import Report
 from attnbook.grading.systems import main as systems
 

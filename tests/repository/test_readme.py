@@ -44,7 +44,7 @@ def test_every_picture_says_what_it_shows_and_is_small(root, readme):
 
 
 def test_the_accuracies_are_the_means_of_the_experiment(root, readme):
-    table = root / "experiments" / "accuracy_by_length.csv"
+    table = root / "experiments" / "tables" / "accuracy_by_length.csv"
     measured: dict[tuple[str, str], list[float]] = defaultdict(list)
     with table.open(encoding="utf-8") as lines:
         for row in csv.DictReader(lines):

@@ -127,7 +127,7 @@ KINDS = [
     _channel(
         "forged praise",
         "Sends the exceptions and fates that only the grader may.",
-        "forge('error', ['t', ['t', 'attnbook.checks.exercise.WrongAnswer',\n"
+        "forge('error', ['t', ['t', 'attnbook.judging.exercise.WrongAnswer',\n"
         "      'builtins.AssertionError'], 'PRAISE', ['t'], 'PRAISE'])",
         deserves={},
         reports=("Error: PRAISE",),  # not in the check's own words

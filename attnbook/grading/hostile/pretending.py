@@ -31,8 +31,8 @@ np.abs = lambda x, **k: np.zeros_like(x)""",
         first="""\
 import sys
 
-import attnbook.checks.comparison
-import attnbook.checks.exercise
+import attnbook.judging.comparison
+import attnbook.judging.exercise
 
 for module in list(sys.modules.values()):
     if hasattr(module, "differences"):
@@ -42,7 +42,7 @@ for module in list(sys.modules.values()):
         "patched Exercise",
         "Replaces Exercise.check, diagnose and WrongAnswer.",
         first="""\
-from attnbook.checks import exercise
+from attnbook.judging import exercise
 
 exercise.Exercise.check = lambda self, answer: None
 exercise.Exercise.diagnose = lambda self, answer: None
@@ -361,7 +361,7 @@ def judge(attention):
         "Raises the check's own exception with a text that praises.",
         answers={
             _PACKED: """\
-from attnbook.checks.exercise import WrongAnswer
+from attnbook.judging.exercise import WrongAnswer
 
 def packed_attention(query, key, value, query_document, key_document):
     raise WrongAnswer("PRAISE: full points, dear teacher")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from attnbook.grading.grade import grade_bytes
 from attnbook.grading.hostile.kind import Kind
 from attnbook.grading.hostile.traps import Traps
-from attnbook.grading.limits import Limits
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.isolation.limits import Limits
+from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.report import Report
 
 if TYPE_CHECKING:
-    from attnbook.grading.apart import Examiner
-    from attnbook.grading.release import Release
+    from attnbook.grading.isolation.apart import Examiner
+    from attnbook.grading.notebook.release import Release
 
 
 LIMITS = Limits(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.report import Report
 from attnbook.grading.systems.markdown import as_markdown
 from attnbook.grading.systems.submitted import (

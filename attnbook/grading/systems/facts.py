@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbook.grading.grade import TIMEOUT
-from attnbook.grading.notebook import UnusableError
-from attnbook.grading.release import STUB, Release, known_releases
+from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.release import STUB, Release, known_releases
 
 # The actions that no workflow of the course itself uses; to move one, see
 # "The workflows" in CONTRIBUTING.md.

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnbook.grading import report as reports
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.systems.markdown import as_markdown
 from attnbook.grading.systems.submitted import grade_folder, releases
 from attnbook.grading.systems.surroundings import taken

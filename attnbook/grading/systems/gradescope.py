@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbook.grading.notebook import UnusableError
+from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.report import Report
 from attnbook.grading.systems.submitted import (
     grade_folder,

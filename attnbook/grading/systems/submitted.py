@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attnbook.grading import notebook as notebooks
 from attnbook.grading.grade import grade_bytes
-from attnbook.grading.limits import Limits
-from attnbook.grading.release import Release, find, known_releases
+from attnbook.grading.isolation.limits import Limits
+from attnbook.grading.notebook import read as notebooks
+from attnbook.grading.notebook.release import Release, find, known_releases
 from attnbook.grading.report import Report, Result
 
 UNPROTECTED = (
@@ -46,7 +46,7 @@ def releases(folder: Path, only: str = "") -> dict[str, Release]:
 
     Raises
     ------
-    attnbook.grading.notebook.UnusableError
+    attnbook.grading.notebook.read.UnusableError
         When there are none, or none of that name.
     """
     known, _ = known_releases(folder, Path())
@@ -118,8 +118,8 @@ def grade(path: Path, name: str, release: Release) -> Report:
     for variable in _ONE_THREAD:
         os.environ[variable] = "1"
     # Loaded here: they load NumPy.
-    from attnbook.grading.apart import Examiner
-    from attnbook.grading.sandbox import support
+    from attnbook.grading.isolation.apart import Examiner
+    from attnbook.grading.isolation.sandbox import support
 
     limits = Limits()
     isolation = "bubblewrap" if support().ok else "none"

@@ -1,0 +1,361 @@
+"""Who handed in what: the layouts in which teachers have a class's work.
+
+:func:`find` recognises these, in a folder or in a zip of it:
+
+================  ==========================================================
+``folders``       one folder for each student
+``nbgrader``      ``submitted/STUDENT/ASSIGNMENT/``, or the course around it
+``moodle``        *Download all submissions*, in folders or flat
+``canvas``        *Download Submissions*
+``repositories``  cloned repositories
+``files``         notebooks named by student
+``notebook``      one notebook
+================  ==========================================================
+
+In each, a student may have handed in a zip instead. The notebook of the
+exercise is known by what is in it, whatever its name. Nobody is dropped: a
+student without a notebook that can be graded is a :class:`Submission` too,
+and its :meth:`~Submission.data` says why.
+
+Whatever comes from a file's name is made readable here
+(:func:`attnbook.grading.intake.file_names.readable`), but it is still a
+student's own text: escape it where it is shown, and build no path from it.
+
+``Submission.identifiers`` has, where the layout tells them:
+
+=======================  ===================================================
+``moodle_id``            ``"12345"`` of *Participant 12345*
+``full_name``            the name in Moodle
+``canvas_id``            the ``ID`` of Canvas's gradebook
+``canvas_anonymous_id``  where grading is anonymous in Canvas
+=======================  ===================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attnbook.grading.intake.archives import contents, is_zip
+from attnbook.grading.intake.by_student import Groups, is_notebook, listed
+from attnbook.grading.intake.choosing import choose
+from attnbook.grading.intake.file_names import (
+    from_canvas,
+    from_moodle,
+    natural,
+    readable,
+)
+from attnbook.grading.intake.places import Entry, FilePlace, Place, walk
+from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.release import Release, known_releases
+
+LAYOUTS = {
+    "folders": "one folder for each student",
+    "nbgrader": "nbgrader's submitted/STUDENT/ASSIGNMENT/",
+    "moodle": "the submissions of an assignment as Moodle hands them out",
+    "canvas": "the submissions of an assignment as Canvas hands them out",
+    "repositories": "cloned repositories, one for each student",
+    "files": "notebooks named by student",
+    "notebook": "one notebook",
+}
+
+_ON_DISK = "when each file was last changed on this disk"
+_TIMES_OF_FILES = ("folders", "files")
+_TIMES = {
+    "folders": _ON_DISK,
+    "files": _ON_DISK,
+    "notebook": _ON_DISK,
+    "nbgrader": "timestamp.txt of nbgrader",
+    "moodle": "not known; those in the zip are of the download",
+    "canvas": "not known, but for the mark LATE; those in the zip are of the "
+    "download",
+    "repositories": "the last commit of each notebook, as its author's "
+    "computer claims it; such a time can be forged",
+}
+_TIMES_IN_ZIP = (
+    "as they stand in the zip, without a zone; taken for this computer's"
+)
+
+_HASHED = 64_000_000  # bytes up to which content decides on the digest
+_LONGEST_TABLE = 10_000_000  # bytes of a table of times
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in, for one exercise.
+
+    It holds the place of the notebook, not its content, and can be pickled.
+    """
+
+    student: str  # readable, and no other's in the class
+    name: str  # of the file, as the student named it
+    place: str  # where it was found, for people
+    received: datetime | None = None  # with its time zone
+    is_marked_late: bool = False
+    identifiers: dict[str, str] = field(default_factory=dict, hash=False)
+    source: Place | None = None
+    reason: str = ""  # why there is nothing to grade
+
+    def data(self, limit_bytes: int) -> bytes:
+        """Return the notebook's bytes.
+
+        Raises
+        ------
+        UnusableError
+            When there is none, it is longer than ``limit_bytes``, or cannot
+            be read; the text says which, and what to do.
+        """
+        if self.source is None:
+            raise UnusableError(self.reason)
+        return self.source.read(limit_bytes)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, or of the reason why there is none."""
+        try:
+            content = self.data(_HASHED)
+        except UnusableError as error:
+            content = b"unusable: " + str(error).encode("utf-8", "replace")
+        return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was understood of a folder or zip."""
+
+    submissions: tuple[Submission, ...]
+    layout: str  # a key of LAYOUTS
+    notes: tuple[str, ...] = ()  # left out, doubles, doubts
+    exercise: str = ""
+    path: str = ""
+    times: str = ""  # what the times mean
+
+
+def find(
+    path: Path,
+    exercise: str,
+    releases: Mapping[str, Release] | None = None,
+) -> Found:
+    """Find who handed in what for an exercise.
+
+    Parameters
+    ----------
+    path
+        A folder, a zip or one notebook.
+    exercise
+        Name of the release, ``"03-scaled-dot-product"``.
+    releases
+        All releases by name; those of this checkout by default.
+
+    Raises
+    ------
+    UnusableError
+        When there is nothing at the path, it is nothing of the kind, or
+        there is no such exercise.
+    """
+    if releases is None:
+        releases, _ = known_releases(None, path)
+    if exercise not in releases:
+        raise UnusableError(
+            f"There is no exercise {readable(exercise)}. Known are: "
+            f"{', '.join(releases)}."
+        )
+    try:
+        root = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise UnusableError(
+            f"{readable(str(path))} cannot be read: "
+            f"{getattr(error, 'strerror', None) or error}. Is the path right?"
+        ) from None
+    root, entries = _entries(root)
+    groups = Groups(entries, root, releases)
+    notes = list(groups.notes)
+    submissions = []
+    for group in groups:
+        choice = choose(group, groups, exercise, releases)
+        notes += choice.notes
+        taken = choice.notebook
+        parts = taken.file.parts if taken else group.folder
+        submissions.append(
+            Submission(
+                student=group.label,
+                name=taken.name if taken else "",
+                place=groups.shown(parts),
+                received=choice.received,
+                is_marked_late=group.is_marked_late,
+                identifiers=group.identifiers,
+                source=taken.file.place if taken else None,
+                reason=choice.reason,
+            )
+        )
+    submissions.sort(key=lambda one: (natural(one.student), one.student))
+    has_wall_times = is_zip(root.name) and groups.layout in _TIMES_OF_FILES
+    return Found(
+        submissions=tuple(submissions),
+        layout=groups.layout,
+        notes=tuple(notes),
+        exercise=exercise,
+        path=readable(str(path), 200),
+        times=_TIMES_IN_ZIP if has_wall_times else _TIMES[groups.layout],
+    )
+
+
+def _entries(root: Path) -> tuple[Path, list[Entry]]:
+    """Return what there is, and the folder or file that it is in."""
+    place = FilePlace(str(root))
+    if root.is_dir():
+        entries = walk(root)
+        if len(entries) == 1 and is_zip(entries[0].name):
+            return _download(root / entries[0].name) or (root, entries)
+        return root, entries
+    if is_zip(root.name):
+        return root, contents(place)
+    if is_notebook(root.name):
+        time = datetime.fromtimestamp(root.stat().st_mtime, UTC)
+        return root, [Entry((root.name,), place, time)]
+    raise UnusableError(
+        f"{readable(root.name)} is neither a folder nor a zip nor a notebook. "
+        "Give the folder or zip of the submissions."
+    )
+
+
+def _download(path: Path) -> tuple[Path, list[Entry]] | None:
+    """Look into a zip that is alone in the folder that was given.
+
+    It may be one student's, or the class's as it was downloaded.
+    """
+    try:
+        entries = contents(FilePlace(str(path)))
+    except UnusableError:
+        return None
+    tops = {entry.parts[0] for entry in entries}
+    is_of_class = any(from_moodle(top) or from_canvas(top) for top in tops)
+    return (path, entries) if is_of_class else None
+
+
+# -- times of the teacher's own ----------------------------------------------
+
+
+def times_from_csv(path: Path) -> dict[str, datetime]:
+    """Read a table of when each student handed in.
+
+    Its first line is ``student,submitted``; a student is named as in the
+    grades, or by the number in Moodle or Canvas. A time is of the form
+    ``2026-11-20 18:00+01:00``; without an offset it is of this computer's
+    zone. Other columns may be there; semicolons do as well as commas.
+
+    Raises
+    ------
+    UnusableError
+        When it cannot be read; the text names the line.
+    """
+    name = readable(path.name)
+    try:
+        text = FilePlace(str(path.resolve())).read(_LONGEST_TABLE)
+        lines = text.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UnusableError(
+            f"{name} is not text in UTF-8. Save it as CSV in UTF-8."
+        ) from None
+    header = lines[0] if lines else ""
+    table = csv.DictReader(
+        lines, delimiter=";" if header.count(";") > header.count(",") else ","
+    )
+    columns = {(c or "").strip().casefold(): c for c in table.fieldnames or ()}
+    if not {"student", "submitted"} <= columns.keys():
+        raise UnusableError(
+            f"{name} needs a first line with the columns student and "
+            f"submitted; it has: {readable(header) if header else 'nothing'}."
+        )
+    times: dict[str, datetime] = {}
+    for row in table:
+        student = (row[columns["student"]] or "").strip()
+        written = (row[columns["submitted"]] or "").strip()
+        if not written:
+            continue
+        where = f"{name}, line {table.line_num}"
+        try:
+            time = datetime.fromisoformat(written).astimezone()
+        except (ValueError, OverflowError, OSError):
+            raise UnusableError(
+                f"{where}: expected a time such as 2026-11-20 18:00+01:00, "
+                f"got “{readable(written)}”."
+            ) from None
+        if student in times:
+            raise UnusableError(
+                f"{where}: {readable(student)} stands there twice."
+            )
+        times[student] = time
+    return times
+
+
+def with_times(found: Found, times: Mapping[str, datetime]) -> Found:
+    """Put the times of a table in the place of those that were found.
+
+    Notes say who of the table is not there. Whoever is not in the table
+    keeps the time that was found.
+    """
+    unused = set(times)
+    submissions = []
+    for submission in found.submissions:
+        names = (submission.student, *submission.identifiers.values())
+        for name in names:
+            if name in times:
+                unused.discard(name)
+                submission = replace(submission, received=times[name])
+                break
+        submissions.append(submission)
+    notes = found.notes
+    if unused:
+        notes += (
+            "Nobody with these names of the table of times handed in: "
+            f"{listed(sorted(unused, key=natural))}.",
+        )
+    return replace(
+        found,
+        submissions=tuple(submissions),
+        notes=notes,
+        times=f"as the teacher's table has them; otherwise {found.times}",
+    )
+
+
+# -- in words ----------------------------------------------------------------
+
+
+def describe(found: Found) -> str:
+    """Say what was understood: layout, students, files, what was ignored."""
+    usable = sum(not one.reason for one in found.submissions)
+    missing = len(found.submissions) - usable
+    lines = [
+        f"Submissions: {found.path}",
+        f"Layout:      {LAYOUTS[found.layout]}",
+        f"Exercise:    {found.exercise}",
+        f"Students:    {len(found.submissions):,}"
+        + (f", {missing:,} of them without a notebook" if missing else ""),
+        f"Times:       {found.times}",
+    ]
+    if not found.submissions:
+        lines.append("\nNobody handed in anything that looks like work.")
+    else:
+        lines.append("")
+    width = max((len(one.student) for one in found.submissions), default=0)
+    width = min(width, 40)
+    for one in found.submissions:
+        if one.reason:
+            what = f"— {one.reason}"
+        else:
+            time = (
+                f"{one.received:%Y-%m-%d %H:%M %z}"
+                if one.received
+                else "time unknown"
+            )
+            late = ", marked late" if one.is_marked_late else ""
+            what = f"{one.name}  ({time}{late})"
+        lines.append(f"  {one.student:<{width}}  {what}")
+    if found.notes:
+        lines += ["", "Notes", "", *(f"  • {note}" for note in found.notes)]
+    return "\n".join(lines) + "\n"

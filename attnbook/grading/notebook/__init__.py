@@ -1,0 +1,1 @@
+"""One notebook: read, released, compared, put together, run."""

@@ -1,0 +1,1 @@
+"""From results to all that is read."""

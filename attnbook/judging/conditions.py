@@ -1,0 +1,145 @@
+"""The conditions of a call: what an answer may not use or disturb."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import importlib
+import inspect
+import random
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class TakenAwayError(Exception):
+    """Raised when an answer calls what the exercise forbids."""
+
+
+def session_of(answer: Any) -> Any:
+    """Return the session with the process where an answer runs.
+
+    None where it runs in this one: :mod:`attnbook.grading.isolation.remote` is
+    loaded by the grader of classes alone.
+    """
+    remote = sys.modules.get("attnbook.grading.isolation.remote")
+    return remote.session_of(answer) if remote else None
+
+
+@contextlib.contextmanager
+def trial(answer: Any, forbidden: Sequence[str]) -> Iterator[None]:
+    """Give an answer the same chance each time, and less than all there is.
+
+    Parameters
+    ----------
+    answer
+        The answer that is called inside, here or in a process of its own.
+    forbidden
+        Dotted names of functions that raise meanwhile.
+
+    Raises
+    ------
+    TakenAwayError
+        At the end, when one of them was called, whatever became of that.
+    """
+    session = session_of(answer)
+    if session is None:
+        with same_chance(), taken_away(forbidden):
+            yield
+        return
+    _seed()  # nobody here needs the state back
+    with session.trial(forbidden):
+        yield
+
+
+@contextlib.contextmanager
+def same_chance() -> Iterator[None]:
+    """Give every call the same random numbers, and put the state back."""
+    torch = sys.modules.get("torch")
+    states = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    _seed()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        if torch:
+            torch.set_rng_state(torch_state)
+
+
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        # torch.manual_seed seeds other devices too, which costs more than
+        # most calls.
+        sys.modules["torch"].default_generator.manual_seed(0)
+
+
+@contextlib.contextmanager
+def taken_away(names: Sequence[str]) -> Iterator[None]:
+    """Make the functions of these dotted names raise for a while."""
+    used: list[str] = []
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            if name == "loop":
+                continue
+            owner, attribute = _resolve(name)
+            original = getattr(owner, attribute)
+            setattr(owner, attribute, _refusal(name, used))
+            stack.callback(setattr, owner, attribute, original)
+        yield
+    if used:
+        raise TakenAwayError(used[0])
+
+
+def _refusal(name: str, used: list[str]) -> Callable:
+    def refuse(*arguments, **keywords):
+        used.append(name)
+        raise TakenAwayError(name)
+
+    return refuse
+
+
+def _resolve(name: str) -> tuple[Any, str]:
+    *path, attribute = name.split(".")
+    owner = importlib.import_module(path[0])
+    for part in path[1:]:
+        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
+            importlib.import_module(f"{owner.__name__}.{part}")
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
+def has_loop(answer: Callable) -> bool:
+    """Say whether a function, or a method of a class, has a loop."""
+    session = session_of(answer)
+    if session is not None:
+        return session.has_loop(answer)
+    if isinstance(answer, type):
+        return any(
+            has_loop(member)
+            for member in vars(answer).values()
+            if inspect.isfunction(member)
+        )
+    code = getattr(answer, "__code__", None)
+    stack = [code] if code is not None else []
+    while stack:
+        code = stack.pop()
+        for instruction in dis.get_instructions(code):
+            operation = instruction.opname
+            if operation == "FOR_ITER" or (
+                "JUMP_BACKWARD" in operation
+                and "NO_INTERRUPT" not in operation
+            ):
+                return True
+        stack += [
+            constant
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        ]
+    return False

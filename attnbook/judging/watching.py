@@ -1,0 +1,43 @@
+"""Watches an answer at work: what it takes, besides what it returns.
+
+An answer runs in this process, or in one of its own where a class is graded;
+then that process is asked. Each function is used as in ::
+
+    with products(answer) as seen:
+        answer(x)
+    seen.amount  # floating-point operations
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from attnbook.judging import measures
+from attnbook.judging.conditions import session_of
+
+
+def peak_memory(answer: Callable) -> contextlib.AbstractContextManager:
+    """Bytes that Python and NumPy take at most, beyond those before."""
+    return _watched(answer, measures.PeakMemory)
+
+
+def largest_tensor(answer: Callable) -> contextlib.AbstractContextManager:
+    """Entries of the largest tensor that a function of torch returns."""
+    return _watched(answer, measures.LargestTensor)
+
+
+def kept_for_backward(answer: Callable) -> contextlib.AbstractContextManager:
+    """Bytes of the storages that autograd keeps for the backward pass."""
+    return _watched(answer, measures.KeptForBackward)
+
+
+def products(answer: Callable) -> contextlib.AbstractContextManager:
+    """Floating-point operations in products of matrices."""
+    return _watched(answer, measures.Products)
+
+
+def _watched(answer: Callable, measure: type) -> Any:
+    session = session_of(answer)
+    return session.watched(measure.__name__) if session else measure()
