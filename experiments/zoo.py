@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from attnbook.experiments import FOLDER, write_table
 from attnbook.experiments.attention_cost import milliseconds, saved_bytes
-from attnbook.mechanisms.additive import AdditiveAttention, masked_softmax
+from attnbook.mechanisms.additive import AdditiveAttention
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.multiplicative import (
     DotScore,

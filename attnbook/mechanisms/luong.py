@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.multiplicative import (
     ConcatScore,
     DotScore,

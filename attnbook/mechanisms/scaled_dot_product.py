@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.shapes import broadcast, require
 
 
