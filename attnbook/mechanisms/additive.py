@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbook.mechanisms.masked_softmax import masked_softmax
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import require, require_vectors
 
 
 class AdditiveAttention(nn.Module):
@@ -28,14 +28,12 @@ class AdditiveAttention(nn.Module):
         self.v = nn.Linear(d_a, 1, bias=False)
 
     def project(self, key: Tensor) -> Tensor:
-        """Project the keys, (B, S, d_k) to (B, S, d_a): once a sentence."""
-        d_k = self.key_projection.in_features
-        require(
-            key.ndim == 3 and key.shape[-1] == d_k,
-            "key",
-            key.shape,
-            f"(B, S, {d_k})",
-        )
+        """Project the keys, (B, S, d_k) to (B, S, d_a): once a sentence.
+
+        Raises:
+            ValueError: if the keys have another shape.
+        """
+        require_vectors("key", key, "S", self.key_projection.in_features)
         return self.key_projection(key)
 
     def forward(
@@ -60,31 +58,11 @@ class AdditiveAttention(nn.Module):
             came without.
 
         Raises:
+            TypeError: if the mask is not boolean.
             ValueError: if a shape does not fit, naming the argument.
         """
-        d_q = self.query_projection.in_features
-        batch, length = key.shape[:2]
-        require(
-            query.ndim in (2, 3)
-            and query.shape[-1] == d_q
-            and len(query) == batch,
-            "query",
-            query.shape,
-            f"({batch}, T, {d_q}) or ({batch}, {d_q})",
-        )
-        require(
-            value.ndim == 3 and value.shape[:2] == (batch, length),
-            "value",
-            value.shape,
-            f"({batch}, {length}, d_v), one value for each key",
-        )
+        _check(query, key, value, mask, self.query_projection.in_features)
         if mask is not None:
-            require(
-                mask.shape == (batch, length),
-                "mask",
-                mask.shape,
-                f"({batch}, {length}), one entry for each key",
-            )
             mask = mask[:, None]  # (B, 1, S)
         if projected is None:
             projected = self.project(key)  # (B, S, d_a)
@@ -99,3 +77,31 @@ class AdditiveAttention(nn.Module):
         if single:
             return output.squeeze(1), weights.squeeze(1)
         return output, weights
+
+
+def _check(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, d_q: int
+) -> None:
+    """Raise a ValueError that names what does not fit the keys."""
+    batch, length = key.shape[:2]
+    require(
+        query.ndim in (2, 3)
+        and query.shape[-1] == d_q
+        and len(query) == batch,
+        "query",
+        query.shape,
+        f"({batch}, T, {d_q}) or ({batch}, {d_q})",
+    )
+    require(
+        value.ndim == 3 and value.shape[:2] == (batch, length),
+        "value",
+        value.shape,
+        f"({batch}, {length}, d_v), one value for each key",
+    )
+    if mask is not None:
+        require(
+            mask.shape == (batch, length),
+            "mask",
+            mask.shape,
+            f"({batch}, {length}), one entry for each key",
+        )

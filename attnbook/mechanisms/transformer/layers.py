@@ -72,7 +72,12 @@ class EncoderLayer(nn.Module):
 
         Returns:
             x (B, S, D) and weights (B, H, S, S).
+
+        Raises:
+            TypeError: if the mask is not boolean.
+            ValueError: if a shape does not fit, naming the argument.
         """
+        # Pre-norm: x + attention(norm(x)), then x + feed_forward(norm(x)).
         h = self.attention_norm.before(x)
         attended, weights = self.attention(h, h, h, mask, causal=causal)
         x = self.attention_norm.after(x + attended)
@@ -144,7 +149,12 @@ class DecoderLayer(nn.Module):
         Returns:
             x (B, T, D), and the weights of self-attention (B, H, T, T) and
             of cross-attention (B, H, T, S).
+
+        Raises:
+            TypeError: if a mask is not boolean.
+            ValueError: if a shape does not fit, naming the argument.
         """
+        # Pre-norm: x + sublayer(norm(x)), three times.
         h = self.attention_norm.before(x)
         attended, itself = self.attention(h, h, h, mask, causal=causal)
         x = self.attention_norm.after(x + attended)

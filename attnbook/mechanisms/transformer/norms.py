@@ -50,7 +50,9 @@ class SublayerNorm(LayerNorm):
     """A layer normalisation that knows its place around a sublayer.
 
     `after(x + sublayer(before(x)))` is one residual step: exactly one of
-    the two normalises, and the other hands on what it gets.
+    the two normalises, and the other hands on what it gets. That makes it
+    x + sublayer(norm(x)) in pre-norm (Xiong et al. 2020, section 3), and
+    norm(x + sublayer(x)) in post-norm (Vaswani et al. 2017, section 3.1).
 
     Args:
         size: number of features.

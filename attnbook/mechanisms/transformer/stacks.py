@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import require_vectors
 from attnbook.mechanisms.transformer.from_torch import sizes_of
 from attnbook.mechanisms.transformer.layers import DecoderLayer, EncoderLayer
 from attnbook.mechanisms.transformer.norms import LayerNorm
@@ -118,7 +118,7 @@ class Transformer(nn.Module):
         Raises:
             ValueError: if source and target differ in batch or in D.
         """
-        _check_target(target, source)
+        require_vectors("target", target, "T", source.shape[-1], beside=source)
         memory, _ = self.encode(source, source_mask)
         output, weights = self.decode(
             target, memory, target_mask, source_mask, causal
@@ -147,13 +147,3 @@ class Transformer(nn.Module):
         made.encoder_norm = LayerNorm.from_torch(model.encoder.norm)
         made.decoder_norm = LayerNorm.from_torch(model.decoder.norm)
         return made
-
-
-def _check_target(target: Tensor, source: Tensor) -> None:
-    batch, _, size = source.shape
-    require(
-        target.ndim == 3 and target.shape[::2] == (batch, size),
-        "target",
-        target.shape,
-        f"({batch}, T, {size})",
-    )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attnbook.mechanisms.decoding import BOS, greedy
 from attnbook.mechanisms.positions import sinusoidal
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import require_mask_of
 from attnbook.mechanisms.transformer.stacks import Transformer
 
 
@@ -61,13 +61,12 @@ class TransformerTranslator(nn.Module):
         return embedding(tokens) + positions.to(embedding.weight)
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
-        """Read the source, (B, S) token ids, into the memory (B, S, D)."""
-        require(
-            source_mask.shape == source.shape,
-            "source_mask",
-            source_mask.shape,
-            f"{tuple(source.shape)}, the shape of source",
-        )
+        """Read the source, (B, S) token ids, into the memory (B, S, D).
+
+        Raises:
+            ValueError: if the mask has another shape than the source.
+        """
+        require_mask_of(source, source_mask)
         embedded = self.embed(self.source_embedding, source)
         return self.stacks.encode(embedded, source_mask)[0]
 
