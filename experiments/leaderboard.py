@@ -3,8 +3,8 @@
     python -m attnbook.experiments.leaderboard
 
 trains each model on German telephone numbers of 1 to 8 pairs, once a seed,
-and writes three tables: `leaderboard.csv`, one row a model
-and seed, `accuracy_by_length.csv`, one row a model, seed and length, and
+and writes three tables: `leaderboard.csv`, one row a model and seed,
+`accuracy_by_length.csv`, one row a model, seed and length, and
 `cross_attention.csv`, one row a layer and head of each model that has them.
 With `--models` only those are trained, and their rows replace the old ones
 in tables whose other rows stay.

@@ -2,13 +2,13 @@
 
     python -m attnbook.experiments.norm_placement
 
-writes three tables. `norm_placement.csv` holds, for untrained
-Transformers of 12 + 12 layers, the norm of the gradient of each layer's
-second feed-forward matrix (the one that Xiong et al. 2020 look at), one row a
-placement, seed, stack and layer. `starved_decoder.csv` asks where post-norm's
-decoder loses its gradient: the last layer's over the first's, one row a memory
-and seed. `warmup.csv` holds short trainings of 6 + 6
-layers with and without warm-up, one row a placement, warm-up and seed.
+writes three tables. `norm_placement.csv` holds, for untrained Transformers of
+12 + 12 layers, the norm of the gradient of each layer's second feed-forward
+matrix (the one that Xiong et al. 2020 look at), one row a placement, seed,
+stack and layer. `starved_decoder.csv` asks where post-norm's decoder loses its
+gradient: the last layer's over the first's, one row a memory and seed.
+`warmup.csv` holds short trainings of 6 + 6 layers with and without warm-up,
+one row a placement, warm-up and seed.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m attnbook.experiments.several_relations
 
 trains readers with 1 to 4 heads, all of one width, to report 1 to 4
-neighbours of each position, and writes `several_relations.csv`, one
-row a setting and seed. `most` is what no reader of that kind can
-exceed where there are two symbols: see `most_reachable`.
+neighbours of each position, and writes `several_relations.csv`, one row a
+setting and seed. `most` is what no reader of that kind can exceed where there
+are two symbols: see `most_reachable`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,14 @@ MODULES = {
     "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
     "chapters/04-multi-head-attention.ipynb": [multi_head, several_relations],
     "chapters/05-positions.ipynb": [positions],
-    "chapters/06-transformer.ipynb": [transformer, decoding],
+    "chapters/06-transformer.ipynb": [
+        transformer.norms,
+        transformer.layers,
+        transformer.stacks,
+        transformer.translator,
+        transformer.schedule,
+        decoding,
+    ],
 }
 
 
