@@ -119,18 +119,7 @@ explorers: ## bundle the explorers' modules (needs Node)
 	npm run build
 
 experiments: $(BOOK) ## run the studies over seeds again (long)
-	$(RUN) -m attnbook.experiments.leaderboard
-	$(RUN) -m attnbook.experiments.longer_training
-	$(RUN) -m attnbook.experiments.length_extrapolation
-	$(RUN) -m attnbook.experiments.distance_or_number
-	$(RUN) -m attnbook.experiments.score_functions
-	$(RUN) -m attnbook.experiments.dictionary_lookup
-	$(RUN) -m attnbook.experiments.attention_cost
-	$(RUN) -m attnbook.experiments.several_relations
-	$(RUN) -m attnbook.experiments.head_pruning
-	$(RUN) -m attnbook.experiments.norm_placement
-	$(RUN) -m attnbook.experiments.step_time
-	$(RUN) -m attnbook.experiments.beam_search
+	$(RUN) -m attnbook.experiments
 
 # -- use ----------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Studies over seeds, too long for a notebook, with their tables.
 
-Each module is a command that writes small tables into `tables/`; the chapters
-read them with `table`.
+Each study is a module that says in `TABLES` which small tables it writes into
+`tables/`, and a command: see `command`. The chapters read them with `table`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def table(name: str) -> list[dict[str, str | float]]:
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in FOLDER.glob("*.csv")))
         raise FileNotFoundError(
-            f"no table {name!r} in experiments/; there are: {there}"
+            f"no table {name!r} in experiments/tables/; there are: {there}"
         )
     with path.open(newline="", encoding="utf-8") as file:
         return [

@@ -9,21 +9,20 @@ part, width, n and run.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
 )
 
+TABLES = ("attention_cost",)
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 WIDTHS = (64, 512)
 PARTS = ("projections", "attention")
@@ -139,14 +138,5 @@ def _measured(
     }
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    write_table(arguments.out / "attention_cost.csv", run(runs=arguments.runs))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, runs=SEEDS)

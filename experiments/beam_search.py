@@ -9,20 +9,19 @@ beam.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.experiments.leaderboard import STEPS
 from attnbook.mechanisms.decoding import beam_search
 from attnbook.mechanisms.transformer import TransformerTranslator
 
+TABLES = ("beam_search",)
 BRIEFLY = 200
 BEAMS = [1, 2, 4, 8]
 COUNT = 400
@@ -103,14 +102,5 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    write_table(arguments.out / "beam_search.csv", run(arguments.seeds))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, seeds=SEEDS)

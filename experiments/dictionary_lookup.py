@@ -9,18 +9,17 @@ seed and number of steps.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 
+TABLES = ("dictionary_lookup",)
 SCORES = ("unscaled", "unscaled, small start", "scaled", "additive")
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 RATES = (1e-3, 3e-3)
@@ -202,16 +201,5 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    rows = run(seeds=arguments.seeds, steps=arguments.steps)
-    write_table(arguments.out / "dictionary_lookup.csv", rows)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)

@@ -11,16 +11,15 @@ here take away only one of them.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.experiments.length_extrapolation import (
     STEPS,
     TIMES,
@@ -35,6 +34,7 @@ from attnbook.experiments.length_extrapolation import (
 from attnbook.mechanisms.multi_head import split_heads
 from attnbook.mechanisms.scaled_dot_product import causal_mask
 
+TABLES = ("distance_or_number",)
 WAYS = ["relative bias", "RoPE"]
 READINGS = ["all keys", "window", "half window", "half far", "distance held"]
 
@@ -198,16 +198,5 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    rows = run(WAYS, arguments.seeds, arguments.steps)
-    write_table(arguments.out / "distance_or_number.csv", rows)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, partial(run, WAYS), seeds=SEEDS, steps=STEPS)

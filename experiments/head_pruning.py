@@ -3,7 +3,7 @@
     python -m attnbook.experiments.head_pruning
 
 trains an encoder–decoder made of attention alone on German telephone numbers
-of 1 to 4 pairs, once a seed, and writes four tables beside this file:
+of 1 to 4 pairs, once a seed, and writes four tables:
 
 - `head_importance.csv`, one row a seed and head: how much is lost without it;
 - `head_pruning.csv`, one row a seed, order and number of heads removed;
@@ -16,10 +16,8 @@ measured on numbers of 4 pairs that training never saw.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,10 +25,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.positions import sinusoidal
 
+TABLES = (
+    "head_importance",
+    "head_pruning",
+    "one_head_left",
+    "heads_trained",
+)
 STEPS = 800
 PAIRS = 4
 HEADS = 8
@@ -503,12 +507,7 @@ def run(
     reporting = task.collate(
         task.examples(count, "held-out", length=PAIRS, seed=3)
     )
-    tables: dict[str, list[dict]] = {
-        "head_importance": [],
-        "head_pruning": [],
-        "one_head_left": [],
-        "heads_trained": [],
-    }
+    tables: dict[str, list[dict]] = {name: [] for name in TABLES}
     trained = sorted(trained)
     for seed in seeds:
         for num_heads in trained:
@@ -537,16 +536,5 @@ def run(
     return tables
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    for name, rows in run(arguments.seeds, arguments.steps).items():
-        write_table(arguments.out / f"{name}.csv", rows)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)

@@ -3,8 +3,8 @@
     python -m attnbook.experiments.leaderboard
 
 trains each model on German telephone numbers of 1 to 8 pairs, once a seed,
-and writes three tables beside this file: `leaderboard.csv`, one row a model
-and seed, `accuracy_by_length.csv`, one row a model, seed and length, and
+and writes three tables: `leaderboard.csv`, one row a model and seed,
+`accuracy_by_length.csv`, one row a model, seed and length, and
 `cross_attention.csv`, one row a layer and head of each model that has them.
 With `--models` only those are trained, and their rows replace the old ones
 in tables whose other rows stay.
@@ -14,16 +14,15 @@ Seconds are those of the processor, in one thread.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, table, write_table
+from attnbook.experiments import FOLDER, table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.luong import LuongTranslator
 from attnbook.mechanisms.recurrent import (
     AdditiveTranslator,
@@ -37,7 +36,7 @@ MODELS: dict[str, Callable[[int, int], nn.Module]] = {
     "Luong, general": LuongTranslator,
     "Transformer": TransformerTranslator,
 }
-TABLES = ["leaderboard", "accuracy_by_length", "cross_attention"]
+TABLES = ("leaderboard", "accuracy_by_length", "cross_attention")
 WHOLE = {"seed", "parameters", "length", "layer", "head"}  # columns
 STEPS = 600
 TRAINED_TO = 8
@@ -195,22 +194,20 @@ def merged(name: str, rows: list[dict]) -> list[dict]:
     )
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--models", nargs="+", choices=MODELS, default=list(MODELS)
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    tables = run(arguments.models, arguments.seeds, arguments.steps)
-    for name, rows in tables.items():
-        if rows:
-            path = arguments.out / f"{name}.csv"
-            write_table(path, merged(name, rows))
+def completed(
+    models: Iterable[str], seeds: Iterable[int], steps: int
+) -> dict[str, list[dict]]:
+    """Train some of the models; the tables, with the other models' rows."""
+    tables = run(models, seeds, steps)
+    return {name: merged(name, rows) for name, rows in tables.items() if rows}
 
 
 if __name__ == "__main__":
-    main()
+    command(
+        __doc__,
+        TABLES,
+        completed,
+        models=list(MODELS),
+        seeds=SEEDS,
+        steps=STEPS,
+    )

@@ -11,11 +11,9 @@ those of training.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.positions import (
     LearnedPositions,
@@ -35,6 +33,7 @@ from attnbook.mechanisms.positions import (
 )
 from attnbook.mechanisms.scaled_dot_product import causal_mask
 
+TABLES = ("length_extrapolation",)
 WAYS = ["none", "learned", "sinusoidal", "relative bias", "ALiBi", "RoPE"]
 RELATIVE = ["relative bias", "ALiBi", "RoPE"]
 TRAINED_TO = 64
@@ -319,17 +318,11 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    rows = run(WAYS, arguments.seeds, arguments.steps)
-    rows += run(RELATIVE, arguments.seeds, arguments.steps, delay=1)
-    write_table(arguments.out / "length_extrapolation.csv", rows)
+def run_all(seeds: Iterable[int], steps: int) -> list[dict]:
+    """The whole table: all ways, then those whose digits come late."""
+    rows = run(WAYS, seeds, steps)
+    return rows + run(RELATIVE, seeds, steps, delay=1)
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run_all, seeds=SEEDS, steps=STEPS)

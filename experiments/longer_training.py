@@ -10,32 +10,31 @@ the other rows stay.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Iterable
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.experiments.leaderboard import STEPS, merged, run
 
+TABLES = ("longer_training",)
 TIMES = {"fixed vector": 4, "Transformer": 2}
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--models", nargs="+", choices=TIMES, default=list(TIMES)
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
+def completed(
+    models: Iterable[str], seeds: Iterable[int], steps: int
+) -> list[dict]:
+    """Train some of the models; the table, with the other models' rows."""
     rows = []
-    for name in arguments.models:
-        steps = TIMES[name] * arguments.steps
-        rows += run([name], arguments.seeds, steps)["accuracy_by_length"]
-    path = arguments.out / "longer_training.csv"
-    write_table(path, merged("longer_training", rows))
+    for name in models:
+        rows += run([name], seeds, TIMES[name] * steps)["accuracy_by_length"]
+    return merged("longer_training", rows)
 
 
 if __name__ == "__main__":
-    main()
+    command(
+        __doc__,
+        TABLES,
+        completed,
+        models=list(TIMES),
+        seeds=SEEDS,
+        steps=STEPS,
+    )

@@ -2,21 +2,19 @@
 
     python -m attnbook.experiments.norm_placement
 
-writes three tables beside this file. `norm_placement.csv` holds, for untrained
-Transformers of 12 + 12 layers, the norm of the gradient of each layer's
-second feed-forward matrix (the one that Xiong et al. 2020 look at), one row a
-placement, seed, stack and layer. `starved_decoder.csv` asks where post-norm's
-decoder loses its gradient: the last layer's over the first's, one row a memory
-and seed. `warmup.csv` holds short trainings of 6 + 6
-layers with and without warm-up, one row a placement, warm-up and seed.
+writes three tables. `norm_placement.csv` holds, for untrained Transformers of
+12 + 12 layers, the norm of the gradient of each layer's second feed-forward
+matrix (the one that Xiong et al. 2020 look at), one row a placement, seed,
+stack and layer. `starved_decoder.csv` asks where post-norm's decoder loses its
+gradient: the last layer's over the first's, one row a memory and seed.
+`warmup.csv` holds short trainings of 6 + 6 layers with and without warm-up,
+one row a placement, warm-up and seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,9 +22,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.transformer import TransformerTranslator
 
+TABLES = ("norm_placement", "starved_decoder", "warmup")
 PLACEMENTS = {"pre-norm": True, "post-norm": False}
 MEMORIES = ("the encoder's", "noise", "cross-attention silent")
 DEPTH = 12
@@ -159,10 +158,8 @@ def train_briefly(
     }
 
 
-def run(
-    seeds: Iterable[int], steps: int = STEPS
-) -> tuple[list[dict], list[dict], list[dict]]:
-    """The rows of the three tables."""
+def run(seeds: Iterable[int], steps: int = STEPS) -> dict[str, list[dict]]:
+    """The rows of each of `TABLES`."""
     seeds = list(seeds)
     gradients, trained = [], []
     for placement, seed in itertools.product(PLACEMENTS, seeds):
@@ -176,21 +173,8 @@ def run(
     ):
         trained.append(train_briefly(placement, warmup, seed, steps=steps))
         print(trained[-1], flush=True)
-    return gradients, starved, trained
-
-
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    gradients, starved, trained = run(arguments.seeds, arguments.steps)
-    write_table(arguments.out / "norm_placement.csv", gradients)
-    write_table(arguments.out / "starved_decoder.csv", starved)
-    write_table(arguments.out / "warmup.csv", trained)
+    return dict(zip(TABLES, (gradients, starved, trained), strict=True))
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)

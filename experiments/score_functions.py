@@ -12,19 +12,19 @@ told: drawing the batch, forward, backward, Adam.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from attnbook import data, train
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.luong import LuongTranslator
 from attnbook.mechanisms.recurrent import AdditiveTranslator
+
+TABLES = ("score_functions",)
 
 
 class Combination(NamedTuple):
@@ -166,16 +166,5 @@ def alignment(model: nn.Module, task, length: int) -> float:
     return round(train.alignment_score(weights, batch.alignment), 4)
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    rows = run(COMBINATIONS, arguments.seeds, arguments.steps)
-    write_table(arguments.out / "score_functions.csv", rows)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)

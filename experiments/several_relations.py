@@ -3,25 +3,25 @@
     python -m attnbook.experiments.several_relations
 
 trains readers with 1 to 4 heads, all of one width, to report 1 to 4
-neighbours of each position, and writes `several_relations.csv` beside this
-file, one row a setting and seed. `most` is what no reader of that kind can
-exceed where there are two symbols: see `most_reachable`.
+neighbours of each position, and writes `several_relations.csv`, one row a
+setting and seed. `most` is what no reader of that kind can exceed where there
+are two symbols: see `most_reachable`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterable
-from pathlib import Path
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import SEEDS, command
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 
+TABLES = ("several_relations",)
 OFFSETS = (-1, 1, -2, 2)
 LENGTH = 8
 STEPS = 600
@@ -198,16 +198,11 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    rows = run(GRID + DIGITS, arguments.seeds, arguments.steps)
-    write_table(arguments.out / "several_relations.csv", rows)
-
-
 if __name__ == "__main__":
-    main()
+    command(
+        __doc__,
+        TABLES,
+        partial(run, GRID + DIGITS),
+        seeds=SEEDS,
+        steps=STEPS,
+    )

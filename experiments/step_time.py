@@ -9,19 +9,18 @@ longest chain of operations that wait for one another.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
+from attnbook.experiments.command import command
 from attnbook.experiments.leaderboard import MODELS
 
+TABLES = ("step_time",)
 NAMES = ["additive attention", "Luong, general", "Transformer"]
 LENGTHS = [8, 16, 32, 64, 128, 256]
 BATCH = 16
@@ -111,16 +110,5 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    write_table(
-        arguments.out / "step_time.csv", run(repeats=arguments.repeats)
-    )
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, repeats=3)

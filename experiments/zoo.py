@@ -8,16 +8,15 @@ backward, and writes `zoo.csv`: one row a variant, n and run.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from attnbook.experiments import FOLDER, write_table
 from attnbook.experiments.attention_cost import milliseconds, saved_bytes
-from attnbook.mechanisms.additive import AdditiveAttention, masked_softmax
+from attnbook.experiments.command import SEEDS, command
+from attnbook.mechanisms.additive import AdditiveAttention
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.multiplicative import (
     DotScore,
@@ -30,6 +29,7 @@ from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
 )
 
+TABLES = ("zoo",)
 WIDTH = 64
 HEADS = 4
 LENGTHS = (128, 256, 512, 1024)
@@ -129,14 +129,5 @@ def run(
     return rows
 
 
-def main() -> None:
-    """Run the study from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=FOLDER)
-    arguments = parser.parse_args()
-    write_table(arguments.out / "zoo.csv", run(runs=arguments.runs))
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, TABLES, run, runs=SEEDS)

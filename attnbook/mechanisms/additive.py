@@ -5,48 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.shapes import broadcast, require
-
-
-def masked_softmax(
-    scores: Tensor, mask: Tensor | None = None, dim: int = -1
-) -> Tensor:
-    """Softmax over the entries that may be attended to.
-
-    A row with nothing to attend to gets weights of zero, as in
-    `torch.nn.functional.scaled_dot_product_attention`.
-
-    Args:
-        scores: any shape.
-        mask: boolean, broadcastable to `scores`; True may be attended to.
-        dim: the dimension of the keys.
-
-    Returns:
-        Weights of the shape of `scores`; along `dim` they sum to 1, or to 0
-        where the mask leaves nothing.
-
-    Raises:
-        TypeError: if the mask is not boolean.
-        ValueError: if the mask does not broadcast to the scores.
-    """
-    if mask is None:
-        return scores.softmax(dim)
-    if mask.dtype != torch.bool:
-        raise TypeError(
-            f"mask has dtype {mask.dtype}; expected torch.bool, where True "
-            "means that the key may be attended to"
-        )
-    if broadcast(mask.shape, scores.shape) != scores.shape:
-        raise ValueError(
-            f"mask has shape {tuple(mask.shape)}; expected one that "
-            f"broadcasts to the scores, {tuple(scores.shape)}"
-        )
-    scores = scores.masked_fill(~mask, -torch.inf)
-    mask = mask[(None,) * (scores.ndim - mask.ndim)]
-    empty = ~mask.any(dim, keepdim=True)
-    if not empty.any():  # the usual case needs two passes fewer
-        return scores.softmax(dim)
-    return scores.masked_fill(empty, 0).softmax(dim).masked_fill(empty, 0)
+from attnbook.mechanisms.masked_softmax import masked_softmax
+from attnbook.mechanisms.shapes import require, require_vectors
 
 
 class AdditiveAttention(nn.Module):
@@ -68,14 +28,12 @@ class AdditiveAttention(nn.Module):
         self.v = nn.Linear(d_a, 1, bias=False)
 
     def project(self, key: Tensor) -> Tensor:
-        """Project the keys, (B, S, d_k) to (B, S, d_a): once a sentence."""
-        d_k = self.key_projection.in_features
-        require(
-            key.ndim == 3 and key.shape[-1] == d_k,
-            "key",
-            key.shape,
-            f"(B, S, {d_k})",
-        )
+        """Project the keys, (B, S, d_k) to (B, S, d_a): once a sentence.
+
+        Raises:
+            ValueError: if the keys have another shape.
+        """
+        require_vectors("key", key, "S", self.key_projection.in_features)
         return self.key_projection(key)
 
     def forward(
@@ -100,31 +58,11 @@ class AdditiveAttention(nn.Module):
             came without.
 
         Raises:
+            TypeError: if the mask is not boolean.
             ValueError: if a shape does not fit, naming the argument.
         """
-        d_q = self.query_projection.in_features
-        batch, length = key.shape[:2]
-        require(
-            query.ndim in (2, 3)
-            and query.shape[-1] == d_q
-            and len(query) == batch,
-            "query",
-            query.shape,
-            f"({batch}, T, {d_q}) or ({batch}, {d_q})",
-        )
-        require(
-            value.ndim == 3 and value.shape[:2] == (batch, length),
-            "value",
-            value.shape,
-            f"({batch}, {length}, d_v), one value for each key",
-        )
+        _check(query, key, value, mask, self.query_projection.in_features)
         if mask is not None:
-            require(
-                mask.shape == (batch, length),
-                "mask",
-                mask.shape,
-                f"({batch}, {length}), one entry for each key",
-            )
             mask = mask[:, None]  # (B, 1, S)
         if projected is None:
             projected = self.project(key)  # (B, S, d_a)
@@ -139,3 +77,31 @@ class AdditiveAttention(nn.Module):
         if single:
             return output.squeeze(1), weights.squeeze(1)
         return output, weights
+
+
+def _check(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, d_q: int
+) -> None:
+    """Raise a ValueError that names what does not fit the keys."""
+    batch, length = key.shape[:2]
+    require(
+        query.ndim in (2, 3)
+        and query.shape[-1] == d_q
+        and len(query) == batch,
+        "query",
+        query.shape,
+        f"({batch}, T, {d_q}) or ({batch}, {d_q})",
+    )
+    require(
+        value.ndim == 3 and value.shape[:2] == (batch, length),
+        "value",
+        value.shape,
+        f"({batch}, {length}, d_v), one value for each key",
+    )
+    if mask is not None:
+        require(
+            mask.shape == (batch, length),
+            "mask",
+            mask.shape,
+            f"({batch}, {length}), one entry for each key",
+        )

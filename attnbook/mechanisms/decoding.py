@@ -73,16 +73,7 @@ def beam_search(
     Raises:
         ValueError: if batch, length or beam is less than 1.
     """
-    for name, value in {
-        "batch": batch,
-        "length": length,
-        "beam": beam,
-    }.items():
-        if value < 1:
-            raise ValueError(
-                f"{name} is {value}; expected at least 1"
-                + (" token to generate" if name == "length" else "")
-            )
+    _check(batch=batch, length=length, beam=beam)
     prefix = torch.full((batch * beam, 1), BOS, device=device)  # (B K, 1)
     total = torch.zeros(batch, beam, device=device)  # (B, K)
     total[:, 1:] = -torch.inf  # all K begin alike: let only one count
@@ -103,3 +94,13 @@ def beam_search(
     missing = length + 1 - prefix.shape[1]
     tokens = F.pad(prefix[:, 1:], (0, missing), value=EOS)
     return tokens.view(batch, beam, length), total
+
+
+def _check(**counts: int) -> None:
+    """Raise a ValueError that names the first count below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(
+                f"{name} is {value}; expected at least 1"
+                + (" token to generate" if name == "length" else "")
+            )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.multiplicative import (
     ConcatScore,
     DotScore,
@@ -68,13 +68,7 @@ class LuongTranslator(StepwiseDecoder):
         max_length: int = 64,
     ):
         super().__init__()
-        _one_of("score", score, SCORES)
-        _one_of("window", window, WINDOWS)
-        if size % 2:
-            raise ValueError(
-                f"size is {size}; expected an even number, half of it for "
-                "each direction of the encoder"
-            )
+        _check_options(score, window, size)
         self.window = window
         self.half_width = half_width
         self.input_feeding = input_feeding
@@ -185,8 +179,17 @@ class LuongTranslator(StepwiseDecoder):
         return logits[:, 0], state, weights[:, 0]
 
 
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+def _check_options(score: str, window: str, size: int) -> None:
+    for name, value, choices in (
+        ("score", score, SCORES),
+        ("window", window, WINDOWS),
+    ):
+        if value not in choices:
+            raise ValueError(
+                f"{name} is {value!r}; expected one of {', '.join(choices)}"
+            )
+    if size % 2:
         raise ValueError(
-            f"{name} is {value!r}; expected one of {', '.join(choices)}"
+            f"size is {size}; expected an even number, half of it for "
+            "each direction of the encoder"
         )

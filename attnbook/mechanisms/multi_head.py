@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
 )
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import require, require_vectors
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -52,64 +52,23 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model: D, the width of queries, keys, values and output.
         num_heads: H; divides d_model.
-        bias: whether the four projections add a bias.
+        projection_bias: whether the four projections add a bias, `bias` in
+            PyTorch; `forward` has another, which is added to the scores.
 
     Raises:
         ValueError: if num_heads does not divide d_model.
     """
 
-    def __init__(self, d_model: int, num_heads: int, bias: bool = True):
+    def __init__(
+        self, d_model: int, num_heads: int, projection_bias: bool = True
+    ):
         super().__init__()
         _require_heads(d_model, num_heads)
         self.num_heads = num_heads
-        self.query_projection = nn.Linear(d_model, d_model, bias)
-        self.key_projection = nn.Linear(d_model, d_model, bias)
-        self.value_projection = nn.Linear(d_model, d_model, bias)
-        self.output_projection = nn.Linear(d_model, d_model, bias)
-
-    @classmethod
-    def from_torch(cls, module: nn.MultiheadAttention) -> MultiHeadAttention:
-        """Copy the weights of PyTorch's own class.
-
-        PyTorch stacks the projections of query, key and value in one matrix
-        of 3·D rows. There is no dropout here: compare with `module.eval()`.
-
-        Raises:
-            ValueError: if the module has keys or values of another width, or
-                keys that are parameters (add_bias_kv, add_zero_attn).
-        """
-        if module.in_proj_weight is None:
-            raise ValueError(
-                f"from_torch: kdim is {module.kdim} and vdim is "
-                f"{module.vdim}; expected both equal to embed_dim, "
-                f"{module.embed_dim}"
-            )
-        if module.bias_k is not None or module.add_zero_attn:
-            raise ValueError(
-                "from_torch: the module adds a key of its own; expected one "
-                "made without add_bias_kv and add_zero_attn"
-            )
-        bias = module.in_proj_bias is not None
-        made = cls(module.embed_dim, module.num_heads, bias)
-        made.to(module.in_proj_weight)
-        projections = (
-            made.query_projection,
-            made.key_projection,
-            made.value_projection,
-        )
-        with torch.no_grad():
-            for rows, projection in zip(
-                module.in_proj_weight.chunk(3), projections, strict=True
-            ):
-                projection.weight.copy_(rows)  # (D, D)
-            made.output_projection.weight.copy_(module.out_proj.weight)
-            if bias:
-                for part, projection in zip(
-                    module.in_proj_bias.chunk(3), projections, strict=True
-                ):
-                    projection.bias.copy_(part)  # (D,)
-                made.output_projection.bias.copy_(module.out_proj.bias)
-        return made.train(module.training)
+        self.query_projection = nn.Linear(d_model, d_model, projection_bias)
+        self.key_projection = nn.Linear(d_model, d_model, projection_bias)
+        self.value_projection = nn.Linear(d_model, d_model, projection_bias)
+        self.output_projection = nn.Linear(d_model, d_model, projection_bias)
 
     def forward(
         self,
@@ -147,80 +106,107 @@ class MultiHeadAttention(nn.Module):
             TypeError: if the mask is not boolean, or the bias is.
             ValueError: if a shape does not fit, naming the argument.
         """
-        self._check(query, key, value, gate)
+        H = self.num_heads
+        _check(query, key, value, gate, self.query_projection.in_features, H)
         if mask is not None:
-            mask = self._by_head(mask, query, key)
-        query = self._split(self.query_projection(query))  # (B, H, T, d)
-        key = self._split(self.key_projection(key))  # (B, H, S, d)
-        value = self._split(self.value_projection(value))  # (B, H, S, d)
+            mask = _by_head(mask, query, key, H)
+        q = split_heads(self.query_projection(query), H)  # (B, H, T, d)
+        k = split_heads(self.key_projection(key), H)  # (B, H, S, d)
+        v = split_heads(self.value_projection(value), H)  # (B, H, S, d)
         if rotate is not None:
-            query = rotate(query, _positions(query))
-            key = rotate(key, _positions(key))
+            q, k = rotate(q, _positions(q)), rotate(k, _positions(k))
         output, weights = scaled_dot_product_attention(
-            query, key, value, mask, causal, bias=bias
+            q, k, v, mask, causal, bias=bias
         )  # (B, H, T, d), (B, H, T, S)
         if gate is not None:
             output = output * gate[..., None, None]
         return self.output_projection(merge_heads(output)), weights
 
-    def _split(self, x: Tensor) -> Tensor:
-        return split_heads(x, self.num_heads)
+    @classmethod
+    def from_torch(cls, module: nn.MultiheadAttention) -> MultiHeadAttention:
+        """Copy the weights of PyTorch's own class.
 
-    def _check(self, query, key, value, gate) -> None:
-        """Raise a ValueError that names the first argument of wrong shape."""
-        width = self.query_projection.in_features
-        require(
-            query.ndim == 3 and query.shape[-1] == width,
-            "query",
-            query.shape,
-            f"(B, T, {width})",
-        )
-        batch = len(query)
-        require(
-            key.ndim == 3 and key.shape[::2] == (batch, width),
-            "key",
-            key.shape,
-            f"({batch}, S, {width})",
-        )
-        require(
-            value.shape == key.shape,
-            "value",
-            value.shape,
-            f"{tuple(key.shape)}, one value for each key",
-        )
-        heads = self.num_heads
-        if gate is not None:
-            require(
-                gate.shape in ((heads,), (batch, heads)),
-                "gate",
-                gate.shape,
-                f"({heads},) or ({batch}, {heads}), one factor for each head",
-            )
-
-    def _by_head(self, mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """Give the mask four dimensions that broadcast to (B, H, T, S).
+        PyTorch stacks the projections of query, key and value in one matrix
+        of 3·D rows. There is no dropout here: compare with `module.eval()`.
 
         Raises:
-            ValueError: if it has another shape than those announced.
+            ValueError: if the module has keys or values of another width, or
+                keys that are parameters (add_bias_kv, add_zero_attn).
         """
-        B, T, S, H = len(query), query.shape[1], key.shape[1], self.num_heads
-        expected = {2: (B, S), 3: (B, T, S), 4: (B, H, T, S)}.get(mask.ndim)
-        require(
-            expected is not None
-            and all(
-                size == full or (size == 1 and mask.ndim > 2)
-                for size, full in zip(mask.shape, expected, strict=True)
-            ),
-            "mask",
-            mask.shape,
-            f"({B}, {S}) by key, ({B}, {T}, {S}) by query and key, or "
-            f"({B}, {H}, {T}, {S}) by head too",
+        _check_copyable(module)
+        has_bias = module.in_proj_bias is not None
+        made = cls(module.embed_dim, module.num_heads, has_bias)
+        made.to(module.in_proj_weight)
+        projections = (
+            made.query_projection,
+            made.key_projection,
+            made.value_projection,
         )
-        if mask.ndim == 2:
-            return mask[:, None, None]  # (B, 1, 1, S)
-        if mask.ndim == 3:
-            return mask[:, None]  # (B, 1, T, S)
-        return mask
+        with torch.no_grad():
+            for rows, projection in zip(
+                module.in_proj_weight.chunk(3), projections, strict=True
+            ):
+                projection.weight.copy_(rows)  # (D, D)
+            made.output_projection.weight.copy_(module.out_proj.weight)
+            if has_bias:
+                for part, projection in zip(
+                    module.in_proj_bias.chunk(3), projections, strict=True
+                ):
+                    projection.bias.copy_(part)  # (D,)
+                made.output_projection.bias.copy_(module.out_proj.bias)
+        return made.train(module.training)
+
+
+def _check(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    gate: Tensor | None,
+    width: int,
+    heads: int,
+) -> None:
+    """Raise a ValueError that names the first argument of wrong shape."""
+    require_vectors("query", query, "T", width)
+    require_vectors("key", key, "S", width, beside=query)
+    require(
+        value.shape == key.shape,
+        "value",
+        value.shape,
+        f"{tuple(key.shape)}, one value for each key",
+    )
+    if gate is not None:
+        require(
+            gate.shape in ((heads,), (len(query), heads)),
+            "gate",
+            gate.shape,
+            f"({heads},) or ({len(query)}, {heads}), one factor for each head",
+        )
+
+
+def _by_head(mask: Tensor, query: Tensor, key: Tensor, H: int) -> Tensor:
+    """Give the mask four dimensions that broadcast to (B, H, T, S).
+
+    Raises:
+        ValueError: if it has another shape than those announced.
+    """
+    B, T, S = len(query), query.shape[1], key.shape[1]
+    expected = {2: (B, S), 3: (B, T, S), 4: (B, H, T, S)}.get(mask.ndim)
+    require(
+        expected is not None
+        and all(
+            size == full or (size == 1 and mask.ndim > 2)
+            for size, full in zip(mask.shape, expected, strict=True)
+        ),
+        "mask",
+        mask.shape,
+        f"({B}, {S}) by key, ({B}, {T}, {S}) by query and key, or "
+        f"({B}, {H}, {T}, {S}) by head too",
+    )
+    if mask.ndim == 2:
+        return mask[:, None, None]  # (B, 1, 1, S)
+    if mask.ndim == 3:
+        return mask[:, None]  # (B, 1, T, S)
+    return mask
 
 
 def _require_heads(width: int, num_heads: int) -> None:
@@ -229,6 +215,21 @@ def _require_heads(width: int, num_heads: int) -> None:
         raise ValueError(
             f"num_heads is {num_heads} and the width is {width}; expected a "
             "number of heads that divides the width"
+        )
+
+
+def _check_copyable(module: nn.MultiheadAttention) -> None:
+    """Raise a ValueError if the module has something that ours has not."""
+    if module.in_proj_weight is None:
+        raise ValueError(
+            f"from_torch: kdim is {module.kdim} and vdim is "
+            f"{module.vdim}; expected both equal to embed_dim, "
+            f"{module.embed_dim}"
+        )
+    if module.bias_k is not None or module.add_zero_attn:
+        raise ValueError(
+            "from_torch: the module adds a key of its own; expected one "
+            "made without add_bias_kv and add_zero_attn"
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnbook.mechanisms.shapes import require
+from attnbook.mechanisms.shapes import require, require_vectors
 
 
 class DotScore(nn.Module):
@@ -38,20 +38,7 @@ class DotScore(nn.Module):
         Raises:
             ValueError: if a shape does not fit, naming the argument.
         """
-        require(query.ndim == 3, "query", query.shape, "(B, T, d)")
-        require(
-            key.ndim == 3 and len(key) == len(query),
-            "key",
-            key.shape,
-            f"({len(query)}, S, {query.shape[-1]})",
-        )
-        require(
-            key.shape[-1] == query.shape[-1],
-            "key",
-            key.shape,
-            f"keys of the queries' size, {query.shape[-1]}, since a dot "
-            "product needs both in one space; GeneralScore takes other sizes",
-        )
+        _check_one_space(query, key)
         return query @ key.mT  # (B, T, S)
 
 
@@ -72,7 +59,7 @@ class GeneralScore(nn.Module):
 
     def project(self, key: Tensor) -> Tensor:
         """W k for all keys, (B, S, d_k) to (B, S, d_q): once a sentence."""
-        _fits(key, "key", "S", self.key_projection.in_features)
+        require_vectors("key", key, "S", self.key_projection.in_features)
         return self.key_projection(key)
 
     def forward(
@@ -91,7 +78,9 @@ class GeneralScore(nn.Module):
         Raises:
             ValueError: if a shape does not fit, naming the argument.
         """
-        _fits(query, "query", "T", self.key_projection.out_features, key)
+        require_vectors(
+            "query", query, "T", self.key_projection.out_features, beside=key
+        )
         if projected is None:
             projected = self.project(key)  # (B, S, d_q)
         return query @ projected.mT  # (B, T, S)
@@ -117,7 +106,7 @@ class ConcatScore(nn.Module):
 
     def project(self, key: Tensor) -> Tensor:
         """The keys' half of W [q; k], (B, S, d_a): once a sentence."""
-        _fits(key, "key", "S", self.key_projection.in_features)
+        require_vectors("key", key, "S", self.key_projection.in_features)
         return self.key_projection(key)
 
     def forward(
@@ -136,7 +125,9 @@ class ConcatScore(nn.Module):
         Raises:
             ValueError: if a shape does not fit, naming the argument.
         """
-        _fits(query, "query", "T", self.query_projection.in_features, key)
+        require_vectors(
+            "query", query, "T", self.query_projection.in_features, beside=key
+        )
         if projected is None:
             projected = self.project(key)  # (B, S, d_a)
         hidden = self.query_projection(query)[:, :, None]  # (B, T, 1, d_a)
@@ -178,15 +169,10 @@ class LocationScore(nn.Module):
         Raises:
             ValueError: if a shape does not fit, or S is above `max_length`.
         """
-        _fits(query, "query", "T", self.position.in_features, key)
-        longest = self.position.out_features
-        require(
-            key.shape[1] <= longest,
-            "key",
-            key.shape,
-            f"at most {longest} keys, for each of which there is a row of "
-            "weights; make the score with a greater max_length",
+        require_vectors(
+            "query", query, "T", self.position.in_features, beside=key
         )
+        _check_length(key, self.position.out_features)
         return self.position(query)[..., : key.shape[1]]  # (B, T, S)
 
 
@@ -210,7 +196,7 @@ def monotonic_window(
     Raises:
         ValueError: if half_width is negative.
     """
-    _not_negative(half_width)
+    _check_not_negative(half_width)
     centre = first + torch.arange(T, device=device)  # (T,)
     place = torch.arange(S, device=device)  # (S,)
     return (place - centre[:, None]).abs() <= half_width
@@ -237,11 +223,7 @@ def gaussian_window(
     Raises:
         ValueError: if half_width is not positive.
     """
-    if half_width <= 0:
-        raise ValueError(
-            f"half_width is {half_width}; expected more than 0, since the "
-            "Gaussian's standard deviation is half of it"
-        )
+    _check_positive(half_width)
     place = torch.arange(S, device=centre.device)  # (S,)
     distance = place - centre[..., None]  # (B, T, S)
     factor = torch.exp(-0.5 * (2 * distance / half_width).square())
@@ -273,34 +255,62 @@ class PredictedCentre(nn.Module):
         Raises:
             ValueError: if a shape does not fit, naming the argument.
         """
-        _fits(query, "query", "T", self.hidden.in_features)
-        require(
-            length.shape == query.shape[:1],
-            "length",
-            length.shape,
-            f"({len(query)},), one for each sentence",
-        )
+        require_vectors("query", query, "T", self.hidden.in_features)
+        _check_one_a_sentence(length, query)
         share = torch.sigmoid(self.v(torch.tanh(self.hidden(query))))
         return length[:, None] * share.squeeze(-1)  # (B, T)
 
 
-def _fits(
-    tensor: Tensor, name: str, axis: str, size: int, key: Tensor | None = None
-) -> None:
-    batch = "B" if key is None else str(len(key))
+def _check_one_space(query: Tensor, key: Tensor) -> None:
+    """Raise a ValueError unless a dot product of the two can be taken."""
+    require(query.ndim == 3, "query", query.shape, "(B, T, d)")
     require(
-        tensor.ndim == 3
-        and tensor.shape[-1] == size
-        and (key is None or len(tensor) == len(key)),
-        name,
-        tensor.shape,
-        f"({batch}, {axis}, {size})",
+        key.ndim == 3 and len(key) == len(query),
+        "key",
+        key.shape,
+        f"({len(query)}, S, {query.shape[-1]})",
+    )
+    require(
+        key.shape[-1] == query.shape[-1],
+        "key",
+        key.shape,
+        f"keys of the queries' size, {query.shape[-1]}, since a dot "
+        "product needs both in one space; GeneralScore takes other sizes",
     )
 
 
-def _not_negative(half_width: float) -> None:
+def _check_length(key: Tensor, longest: int) -> None:
+    """Raise a ValueError if there are more keys than rows of weights."""
+    require(
+        key.shape[1] <= longest,
+        "key",
+        key.shape,
+        f"at most {longest} keys, for each of which there is a row of "
+        "weights; make the score with a greater max_length",
+    )
+
+
+def _check_one_a_sentence(length: Tensor, query: Tensor) -> None:
+    """Raise a ValueError unless each sentence has its length."""
+    require(
+        length.shape == query.shape[:1],
+        "length",
+        length.shape,
+        f"({len(query)},), one for each sentence",
+    )
+
+
+def _check_not_negative(half_width: float) -> None:
     if half_width < 0:
         raise ValueError(
             f"half_width is {half_width}; expected 0 or more keys to either "
             "side"
+        )
+
+
+def _check_positive(half_width: float) -> None:
+    if half_width <= 0:
+        raise ValueError(
+            f"half_width is {half_width}; expected more than 0, since the "
+            "Gaussian's standard deviation is half of it"
         )

@@ -12,21 +12,6 @@ from torch import Tensor, nn
 from attnbook.mechanisms.shapes import broadcast, require
 
 
-def _require_size(name: str, size: int, least: int = 1) -> None:
-    if not isinstance(size, int) or isinstance(size, bool) or size < least:
-        raise ValueError(
-            f"{name} is {size!r}; expected an integer of {least} or more"
-        )
-
-
-def _frequencies(size: int, base: float) -> Tensor:
-    """Radians a position of each pair of features: (size / 2,), float64."""
-    if not base > 1:
-        raise ValueError(f"base is {base!r}; expected a number above 1")
-    pair = torch.arange(0, size, 2, dtype=torch.float64)
-    return base ** (-pair / size)
-
-
 def sinusoidal(
     length: int, d_model: int, base: float = 10_000.0, start: int = 0
 ) -> Tensor:
@@ -49,12 +34,9 @@ def sinusoidal(
         ValueError: if a size is not positive, or d_model odd.
     """
     _require_size("length", length)
-    _require_size("d_model", d_model)
-    if d_model % 2:
-        raise ValueError(
-            f"d_model is {d_model}; expected an even number, because each "
-            "frequency takes a sine and a cosine"
-        )
+    _require_even(
+        "d_model", d_model, "because each frequency takes a sine and a cosine"
+    )
     position = torch.arange(start, start + length, dtype=torch.float64)
     angle = position[:, None] * _frequencies(d_model, base)  # (T, D / 2)
     pairs = torch.stack([angle.sin(), angle.cos()], dim=-1)  # (T, D / 2, 2)
@@ -85,22 +67,8 @@ class LearnedPositions(nn.Module):
         Raises:
             ValueError: if the table ends before the last position.
         """
-        rows = len(self.vectors)
-        if start + length > rows:
-            raise ValueError(
-                f"positions {start} to {start + length - 1} were asked for; "
-                f"the table holds 0 to {rows - 1}: build it with a larger "
-                "max_length, and train on inputs of that length"
-            )
+        _check_rows(start, length, len(self.vectors))
         return self.vectors[start : start + length]
-
-
-def _offsets(T: int, S: int, start: int = 0) -> Tensor:
-    """Position of the query less that of the key: (T, S), integers."""
-    _require_size("T", T)
-    _require_size("S", S)
-    query = torch.arange(start, start + T)
-    return query[:, None] - torch.arange(S)
 
 
 class RelativeBias(nn.Module):
@@ -183,12 +151,7 @@ def rope_angles(positions: Tensor, d_k: int, base: float = 10_000.0) -> Tensor:
     Raises:
         ValueError: if d_k is not a positive even number.
     """
-    _require_size("d_k", d_k)
-    if d_k % 2:
-        raise ValueError(
-            f"d_k is {d_k}; expected an even number, because features turn "
-            "in pairs"
-        )
+    _require_even("d_k", d_k, "because features turn in pairs")
     frequencies = _frequencies(d_k, base).to(positions.device)
     return positions.to(torch.float64)[..., None] * frequencies
 
@@ -213,22 +176,7 @@ def rotate(x: Tensor, angles: Tensor, interleaved: bool = True) -> Tensor:
     Raises:
         ValueError: if the shapes do not fit.
     """
-    d_k = x.shape[-1] if x.ndim else 0
-    require(
-        x.ndim >= 2 and d_k % 2 == 0,
-        "x",
-        x.shape,
-        "(..., T, d_k) with d_k even, because features turn in pairs",
-    )
-    half = (*x.shape[:-1], d_k // 2)
-    require(
-        broadcast(angles.shape, half) == half,
-        "angles",
-        angles.shape,
-        f"({x.shape[-2]}, {d_k // 2}), one angle for each position and pair, "
-        "or a shape that broadcasts to "
-        f"{half}",
-    )
+    _check_turn(x, angles)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     if interleaved:
         first, second = x[..., 0::2], x[..., 1::2]
@@ -253,3 +201,62 @@ def halves_order(d_k: int) -> Tensor:
     if d_k % 2:
         raise ValueError(f"d_k is {d_k}; expected an even number")
     return torch.arange(d_k).reshape(-1, 2).T.flatten()
+
+
+def _frequencies(size: int, base: float) -> Tensor:
+    """Radians a position of each pair of features: (size / 2,), float64."""
+    if not base > 1:
+        raise ValueError(f"base is {base!r}; expected a number above 1")
+    pair = torch.arange(0, size, 2, dtype=torch.float64)
+    return base ** (-pair / size)
+
+
+def _offsets(T: int, S: int, start: int = 0) -> Tensor:
+    """Position of the query less that of the key: (T, S), integers."""
+    _require_size("T", T)
+    _require_size("S", S)
+    query = torch.arange(start, start + T)
+    return query[:, None] - torch.arange(S)
+
+
+def _require_size(name: str, size: int, least: int = 1) -> None:
+    if not isinstance(size, int) or isinstance(size, bool) or size < least:
+        raise ValueError(
+            f"{name} is {size!r}; expected an integer of {least} or more"
+        )
+
+
+def _require_even(name: str, size: int, why: str) -> None:
+    _require_size(name, size)
+    if size % 2:
+        raise ValueError(f"{name} is {size}; expected an even number, {why}")
+
+
+def _check_rows(start: int, length: int, rows: int) -> None:
+    """Raise a ValueError if the table ends before the last position."""
+    if start + length > rows:
+        raise ValueError(
+            f"positions {start} to {start + length - 1} were asked for; "
+            f"the table holds 0 to {rows - 1}: build it with a larger "
+            "max_length, and train on inputs of that length"
+        )
+
+
+def _check_turn(x: Tensor, angles: Tensor) -> None:
+    """Raise a ValueError unless each pair of features has its angle."""
+    d_k = x.shape[-1] if x.ndim else 0
+    require(
+        x.ndim >= 2 and d_k % 2 == 0,
+        "x",
+        x.shape,
+        "(..., T, d_k) with d_k even, because features turn in pairs",
+    )
+    half = (*x.shape[:-1], d_k // 2)
+    require(
+        broadcast(angles.shape, half) == half,
+        "angles",
+        angles.shape,
+        f"({x.shape[-2]}, {d_k // 2}), one angle for each position and pair, "
+        "or a shape that broadcasts to "
+        f"{half}",
+    )

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from attnbook.mechanisms.additive import AdditiveAttention
-from attnbook.mechanisms.shapes import require
-
-BOS = 1
-EOS = 2
+from attnbook.mechanisms.decoding import BOS, EOS
+from attnbook.mechanisms.shapes import require_mask_of
 
 
 class Memory(NamedTuple):
@@ -36,13 +34,16 @@ class Encoder(nn.Module):
         self.gru = nn.GRU(size, size, batch_first=True, bidirectional=True)
 
     def forward(self, source: Tensor, mask: Tensor) -> Memory:
-        """Read the source, (B, S) token ids, into a `Memory`."""
-        require(
-            mask.shape == source.shape,
-            "source_mask",
-            mask.shape,
-            f"{tuple(source.shape)}, the shape of source",
-        )
+        """Read the source, (B, S) token ids, into a `Memory`.
+
+        Args:
+            source: (B, S) token ids.
+            mask: (B, S), True where there is a token.
+
+        Raises:
+            ValueError: if the mask has another shape than the source.
+        """
+        require_mask_of(source, mask)
         packed = pack_padded_sequence(
             self.embedding(source),  # (B, S, D)
             mask.sum(1).cpu(),

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 from attnbook.mechanisms.shapes import broadcast, require
 
 
@@ -66,14 +66,30 @@ def scaled_dot_product_attention(
         TypeError: if the mask is not boolean, or the bias is.
         ValueError: if a shape does not fit, naming the argument.
     """
+    _check_shapes(query, key, value)
+    T, S, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
+    if scale is None:
+        scale = 1 / math.sqrt(d_k)
+    # Scaling the T·d_k queries costs less than scaling the T·S scores.
+    scores = query * scale @ key.transpose(-2, -1)  # (..., T, S)
+    if bias is not None:
+        scores, mask = _biased(scores, bias, mask)
+    if causal:
+        earlier = causal_mask(T, S, scores.device)  # (T, S)
+        mask = earlier if mask is None else _fitting(mask, scores) & earlier
+    weights = masked_softmax(scores, mask)
+    return weights @ value, weights  # (..., T, d_v), (..., T, S)
+
+
+def _check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Raise a ValueError that names the first argument of wrong shape."""
     for name, tensor, shape in (
         ("query", query, "(..., T, d_k)"),
         ("key", key, "(..., S, d_k)"),
         ("value", value, "(..., S, d_v)"),
     ):
         require(tensor.ndim >= 2, name, tensor.shape, shape)
-    T, d_k = query.shape[-2:]
-    S = key.shape[-2]
+    d_k, S = query.shape[-1], key.shape[-2]
     require(key.shape[-1] == d_k, "key", key.shape, f"(..., S, {d_k})")
     require(
         value.shape[-2] == S,
@@ -90,17 +106,28 @@ def scaled_dot_product_attention(
                 f"dimensions that broadcast to {tuple(leading)}"
             )
         leading = together
-    if scale is None:
-        scale = 1 / math.sqrt(d_k)
-    # Scaling the T·d_k queries costs less than scaling the T·S scores.
-    scores = query * scale @ key.transpose(-2, -1)  # (..., T, S)
-    if bias is not None:
-        scores, mask = _biased(scores, bias, mask)
-    if causal:
-        earlier = causal_mask(T, S, scores.device)  # (T, S)
-        mask = earlier if mask is None else _fitting(mask, scores) & earlier
-    weights = masked_softmax(scores, mask)
-    return weights @ value, weights  # (..., T, d_v), (..., T, S)
+
+
+def _biased(
+    scores: Tensor, bias: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Add the bias to the scores; move its minus infinities to the mask.
+
+    Raises:
+        TypeError: if the bias is not floating point.
+        ValueError: if a shape does not broadcast to the scores.
+    """
+    if not bias.is_floating_point():
+        raise TypeError(
+            f"bias has dtype {bias.dtype}; expected floating point, which is "
+            "added to the scores; pass what may be attended to as mask"
+        )
+    bias = _expanded("bias", bias, scores)
+    masked = bias == -torch.inf
+    if not masked.any():
+        return scores + bias, mask
+    allowed = ~masked if mask is None else _fitting(mask, scores) & ~masked
+    return scores + bias.masked_fill(masked, 0), allowed
 
 
 def _fitting(mask: Tensor, scores: Tensor) -> Tensor:
@@ -132,25 +159,3 @@ def _expanded(name: str, tensor: Tensor, scores: Tensor) -> Tensor:
             f"{name} has shape {tuple(tensor.shape)}; expected one that "
             f"broadcasts to the scores, {tuple(scores.shape)}"
         ) from None
-
-
-def _biased(
-    scores: Tensor, bias: Tensor, mask: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """Add the bias to the scores; move its minus infinities to the mask.
-
-    Raises:
-        TypeError: if the bias is not floating point.
-        ValueError: if a shape does not broadcast to the scores.
-    """
-    if not bias.is_floating_point():
-        raise TypeError(
-            f"bias has dtype {bias.dtype}; expected floating point, which is "
-            "added to the scores; pass what may be attended to as mask"
-        )
-    bias = _expanded("bias", bias, scores)
-    masked = bias == -torch.inf
-    if not masked.any():
-        return scores + bias, mask
-    allowed = ~masked if mask is None else _fitting(mask, scores) & ~masked
-    return scores + bias.masked_fill(masked, 0), allowed

@@ -4,10 +4,8 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from attnbook.mechanisms.additive import AdditiveAttention, masked_softmax
+from attnbook.mechanisms.additive import AdditiveAttention
 
 B, T, S, D_Q, D_K, D_V, D_A = 2, 3, 5, 4, 6, 7, 8
 
@@ -123,39 +121,6 @@ def test_single_precision_agrees_with_double():
     torch.testing.assert_close(output.double(), expected, rtol=0, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    rows=st.integers(1, 4),
-    keys=st.integers(1, 6),
-    seed=st.integers(0, 10_000),
-)
-def test_weights_are_shares_of_what_the_mask_allows(rows, keys, seed):
-    torch.manual_seed(seed)
-    scores = 50 * torch.randn(rows, keys, dtype=torch.float64)
-    mask = torch.rand(rows, keys) < 0.6
-    weights = masked_softmax(scores, mask)
-    assert (weights[~mask] == 0).all()
-    allowed = mask.any(-1).double()
-    torch.testing.assert_close(weights.sum(-1), allowed)
-
-
-def test_masked_softmax_equals_softmax_over_the_kept_scores_alone():
-    scores = torch.tensor([[0.3, -1.2, 2.0, 0.7]], dtype=torch.float64)
-    mask = torch.tensor([[True, False, True, True]])
-    weights = masked_softmax(scores, mask)
-    torch.testing.assert_close(weights[mask], scores[mask].softmax(-1))
-
-
-def test_a_row_with_nothing_to_attend_to_is_zero_and_has_a_finite_gradient():
-    scores = torch.randn(2, 3, requires_grad=True)
-    mask = torch.tensor([[True, True, False], [False, False, False]])
-    weights = masked_softmax(scores, mask)
-    assert (weights[1] == 0).all()
-    weights.square().sum().backward()
-    assert scores.grad.isfinite().all()
-    assert (scores.grad[1] == 0).all()
-
-
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
@@ -173,13 +138,3 @@ def test_a_wrong_shape_is_named_with_the_shape_expected(
         attention(*change(*inputs))
     assert str(raised.value).startswith(f"{name} has shape")
     assert expected in str(raised.value)
-
-
-def test_a_mask_of_numbers_is_refused():
-    with pytest.raises(TypeError, match=r"expected torch\.bool"):
-        masked_softmax(torch.zeros(2, 3), torch.ones(2, 3))
-
-
-def test_a_mask_that_does_not_broadcast_is_refused():
-    with pytest.raises(ValueError, match="broadcasts to the scores"):
-        masked_softmax(torch.zeros(2, 3), torch.ones(2, 4).bool())

@@ -17,6 +17,7 @@ from attnbook.mechanisms import (
     additive,
     decoding,
     luong,
+    masked_softmax,
     multi_head,
     multiplicative,
     positions,
@@ -28,12 +29,23 @@ from attnbook.mechanisms import (
 
 MODULES = {
     "chapters/00-soft-lookup.ipynb": [soft_lookup],
-    "chapters/01-additive-attention.ipynb": [additive, recurrent],
+    "chapters/01-additive-attention.ipynb": [
+        additive,
+        masked_softmax,
+        recurrent,
+    ],
     "chapters/02-luong-attention.ipynb": [multiplicative, luong],
     "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
     "chapters/04-multi-head-attention.ipynb": [multi_head, several_relations],
     "chapters/05-positions.ipynb": [positions],
-    "chapters/06-transformer.ipynb": [transformer, decoding],
+    "chapters/06-transformer.ipynb": [
+        transformer.norms,
+        transformer.layers,
+        transformer.stacks,
+        transformer.translator,
+        transformer.schedule,
+        decoding,
+    ],
 }
 
 
