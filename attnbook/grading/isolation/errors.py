@@ -9,23 +9,15 @@ from __future__ import annotations
 
 import builtins
 import sys
-import sysconfig
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from attnbook.grading.isolation.wire import WireError, cleaned, identifier
+from attnbook.judging import inspection
 
 LONGEST_TEXT = 4_000  # characters of an exception's text
 _MOST_KINDS = 500  # classes made for names that are not known
 _PLAIN = (str, bytes, int, float, bool, type(None))
-
-# Where code is not the learner's.
-_LIBRARY = (
-    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
-    str(Path(__file__).parents[2]),
-)
 
 # Elsewhere than in builtins: by the module and name that they go by.
 _KNOWN = {
@@ -170,14 +162,5 @@ def _class(name: str, parent: type) -> type[Exception]:
 
 
 def _place(error: BaseException) -> str:
-    """Return the last line of the learner's own code in a traceback.
-
-    As :func:`attnbook.judging.exercise._place` does, which is not there in
-    the student's process.
-    """
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_LIBRARY):
-            continue
-        code = f": `{frame.line[:200]}`" if frame.line else ""
-        return cleaned(f"line {frame.lineno} of `{frame.name[:80]}`{code}")
-    return ""
+    """Return the last line of the learner's own code in a traceback."""
+    return cleaned(inspection.place(error, longest_name=80, longest_line=200))

@@ -25,7 +25,8 @@ from attnbook.grading.isolation.wire import (
     WireError,
 )
 from attnbook.grading.notebook.running import Fate
-from attnbook.judging.conditions import TakenAwayError
+from attnbook.judging.inspection import TakenAwayError
+from attnbook.judging.sessions import runs_in
 
 GRACE = 5.0  # seconds for a cell to end after an interrupt
 FORGED = "It wrote to the pipe of the grader."
@@ -299,10 +300,13 @@ class Session(Peer):
     def stand_in(self, mark: Mark) -> Any:
         """Make what stands here for an object of the student's."""
         if "class" in mark.traits:
-            return _Class(mark.name, (), {"_there": (self, mark.number)})
-        if "routine" in mark.traits:
-            return _function(self, mark)
-        return _kind(mark.name, mark.traits)(self, mark.number)
+            made = _Class(mark.name, (), {"_there": (self, mark.number)})
+        elif "routine" in mark.traits:
+            made = _function(self, mark)
+        else:
+            made = _kind(mark.name, mark.traits)(self, mark.number)
+        runs_in(self, made)
+        return made
 
 
 class Seen:
@@ -327,14 +331,6 @@ def _bounded_memory(in_use: int | None) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def session_of(answer: Any) -> Session | None:
-    """Return the session that a stand-in belongs to, None for any other."""
-    found = owner_of(answer)
-    if found is None or not isinstance(found[0], Session):
-        return None
-    return found[0]
 
 
 def _fate(description: errors.Description) -> Fate:

@@ -13,7 +13,7 @@ it is, and a :class:`Mark` of it is sent.
 
 Both sides use this module: the student's process imports nothing else of
 the grader but :mod:`~attnbook.grading.isolation.bridge`,
-:mod:`~attnbook.judging.measures` and
+:mod:`~attnbook.judging.inspection` and
 :mod:`~attnbook.grading.isolation.student`.
 """
 

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from attnbook.grading.isolation.limits import Limits
-from attnbook.grading.isolation.remote import CellEnded, Session, session_of
+from attnbook.grading.isolation.remote import CellEnded, Session
 from attnbook.grading.isolation.sandbox import Zygote
 from attnbook.grading.isolation.wire import WireError
 from attnbook.judging import watching
-from attnbook.judging.conditions import TakenAwayError, has_loop, trial
+from attnbook.judging.conditions import has_loop, trial
 from attnbook.judging.exercise import Case, Exercise, WrongAnswer
+from attnbook.judging.inspection import TakenAwayError
+from attnbook.judging.sessions import session_of
 
 ROOT = Path(__file__).resolve().parents[3]
 torch.set_num_threads(1)

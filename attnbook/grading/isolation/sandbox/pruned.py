@@ -23,7 +23,7 @@ TRAVELS = (
     "grading/isolation/wire.py",
     "grading/isolation/sandbox/confinement.py",
     "grading/isolation/sandbox/zygote.py",
-    "judging/measures.py",
+    "judging/inspection.py",
 )
 # Packages that hold answers, or lead to them: what is not above stays out.
 _KEPT_BACK = ("checks", "judging", "grading")
