@@ -13,9 +13,9 @@ from attnbook.judging.exercise import (
     Mistake,
     Property,
     WrongAnswer,
-    assert_sound,
     points_so_far,
 )
+from attnbook.judging.soundness import assert_sound
 
 
 def softmax(scores, axis=-1):
