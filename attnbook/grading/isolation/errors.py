@@ -12,11 +12,10 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from attnbook.grading.isolation import bounds
 from attnbook.grading.isolation.wire import WireError, cleaned, identifier
 from attnbook.judging import inspection
 
-LONGEST_TEXT = 4_000  # characters of an exception's text
-_MOST_KINDS = 500  # classes made for names that are not known
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 # Elsewhere than in builtins: by the module and name that they go by.
@@ -54,14 +53,14 @@ def described(error: BaseException) -> tuple:
     """Return an exception as the data of a :class:`Description`."""
     kinds = tuple(
         f"{kind.__module__}.{kind.__name__}"[:200]
-        for kind in type(error).__mro__[:20]
+        for kind in type(error).__mro__[: bounds.MOST_CLASSES]
         if kind not in (object, BaseException)
     ) or ("builtins.BaseException",)
     arguments = error.args
     if not all(type(x) in _PLAIN and len(str(x)) < 500 for x in arguments):
         arguments = ()
     try:
-        text = str(error)[:LONGEST_TEXT]
+        text = str(error)[: bounds.LONGEST_ERROR]
     except Exception:
         text = "<exception str() failed>"
     return kinds, text, tuple(arguments), _place(error)
@@ -81,13 +80,13 @@ def read(value: Any) -> Description:
     if not (
         type(kinds) is type(arguments) is tuple
         and type(text) is type(place) is str
-        and 0 < len(kinds) <= 20
+        and 0 < len(kinds) <= bounds.MOST_CLASSES
         and all(type(kind) is str for kind in kinds)
         and all(type(argument) in _PLAIN for argument in arguments)
     ):
         raise WireError("an exception is not described as one")
-    place = " ".join(place[:500].split())
-    return Description(kinds, text[:LONGEST_TEXT], arguments, place)
+    place = " ".join(place[: bounds.LONGEST_PLACE].split())
+    return Description(kinds, text[: bounds.LONGEST_ERROR], arguments, place)
 
 
 def revived(description: Description) -> Exception:
@@ -143,7 +142,7 @@ _made_kinds: dict[tuple, type[Exception]] = {}
 def _fresh(name: str, parent: type, is_same: bool = False) -> type[Exception]:
     if not is_same and name in _RESERVED:
         name = "Error"
-    if len(_made_kinds) >= _MOST_KINDS:
+    if len(_made_kinds) >= bounds.MOST_KINDS:
         _made_kinds.clear()  # one student's names must not take all places
     key = name, parent
     if key not in _made_kinds:

@@ -14,16 +14,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from attnbook.grading.isolation import errors
-from attnbook.grading.isolation.bridge import Peer, owner_of
+from attnbook.grading.isolation import bounds, errors
+from attnbook.grading.isolation.bridge import Peer
+from attnbook.grading.isolation.channel import Channel, ClosedError, LateError
+from attnbook.grading.isolation.objects import owner_of
 from attnbook.grading.isolation.sandbox.confinement import address_space
-from attnbook.grading.isolation.wire import (
-    Channel,
-    ClosedError,
-    LateError,
-    Mark,
-    WireError,
-)
+from attnbook.grading.isolation.wire import Mark, WireError
 from attnbook.grading.notebook.running import Fate
 from attnbook.judging.inspection import TakenAwayError
 from attnbook.judging.sessions import runs_in
@@ -434,13 +430,12 @@ _METHODS = {
     "int": {"__int__": _special("int")},
     "bool": {"__bool__": _special("bool")},
 }
-_MOST_KINDS = 500
 _kinds: dict[tuple, type[_Object]] = {}
 
 
 def _kind(name: str, traits: tuple[str, ...]) -> type[_Object]:
     """Return a class of that name whose objects can do that much."""
-    if len(_kinds) >= _MOST_KINDS:
+    if len(_kinds) >= bounds.MOST_KINDS:
         _kinds.clear()  # one student's names must not take all places
     key = name, frozenset(traits)
     if key not in _kinds:

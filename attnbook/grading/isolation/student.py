@@ -2,7 +2,8 @@
 
 It starts when the sandbox is closed behind it and trusts nobody to keep it
 so: whatever is decided about points is decided elsewhere, in a process that
-sees of this one only the messages of :mod:`attnbook.grading.isolation.wire`.
+sees nothing of this one but messages
+(:mod:`attnbook.grading.isolation.channel`).
 """
 
 from __future__ import annotations
@@ -30,14 +31,10 @@ from traitlets import Type
 from traitlets.config import Config
 
 from attnbook.grading.isolation.bridge import Peer
-from attnbook.grading.isolation.wire import (
-    Channel,
-    ClosedError,
-    Mark,
-    Packer,
-    Unpacker,
-    WireError,
-)
+from attnbook.grading.isolation.channel import Channel, ClosedError
+from attnbook.grading.isolation.packing import Packer
+from attnbook.grading.isolation.unpacking import Unpacker
+from attnbook.grading.isolation.wire import Mark, WireError
 from attnbook.judging import inspection
 from attnbook.judging.inspection import MEASURES, TakenAwayError
 

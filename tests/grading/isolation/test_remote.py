@@ -713,7 +713,7 @@ def test_the_other_side_cannot_ask_for_more(session, request_):
         f"""
 import gc
 from attnbook.grading.isolation.student import Student
-from attnbook.grading.isolation.wire import Packer
+from attnbook.grading.isolation.packing import Packer
 def f(g):
     [student] = [x for x in gc.get_objects() if type(x) is Student]
     number = g.__closure__ and [
