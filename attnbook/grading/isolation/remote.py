@@ -9,7 +9,6 @@ data for plain data. No code of the student's ever runs here.
 from __future__ import annotations
 
 import contextlib
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from attnbook.grading.isolation import bounds, errors
 from attnbook.grading.isolation.bridge import Peer
 from attnbook.grading.isolation.channel import Channel, ClosedError, LateError
+from attnbook.grading.isolation.memory import bounded_memory
 from attnbook.grading.isolation.objects import owner_of
 from attnbook.grading.isolation.sandbox.confinement import address_space
 from attnbook.grading.isolation.wire import Mark, WireError
@@ -24,6 +24,7 @@ from attnbook.grading.notebook.running import Fate
 from attnbook.judging.inspection import TakenAwayError
 from attnbook.judging.sessions import runs_in
 
+_MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
 GRACE = 5.0  # seconds for a cell to end after an interrupt
 FORGED = "It wrote to the pipe of the grader."
 
@@ -241,7 +242,7 @@ class Session(Peer):
     def serve(self, kind: str, code: Any, body: memoryview) -> None:
         """Do what is asked, with so much memory and no more, and reply."""
         try:
-            with _bounded_memory(self._in_use):
+            with bounded_memory(self._in_use, _MOST_MEMORY):
                 super().serve(kind, code, body)
         except CellEnded:
             raise
@@ -309,24 +310,6 @@ class Seen:
     """What a measure found, in its own unit."""
 
     amount = 0
-
-
-_MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
-
-
-@contextlib.contextmanager
-def _bounded_memory(in_use: int | None) -> Iterator[None]:
-    """Let an allocation fail rather than take all that the machine has."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    most = before[0]
-    if in_use is not None:
-        wanted = in_use + _MOST_MEMORY
-        most = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
-    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _fate(description: errors.Description) -> Fate:
