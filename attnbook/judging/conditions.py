@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dis
-import importlib
-import inspect
 import random
 import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-
-class TakenAwayError(Exception):
-    """Raised when an answer calls what the exercise forbids."""
-
-
-def session_of(answer: Any) -> Any:
-    """Return the session with the process where an answer runs.
-
-    None where it runs in this one: :mod:`attnbook.grading.isolation.remote` is
-    loaded by the grader of classes alone.
-    """
-    remote = sys.modules.get("attnbook.grading.isolation.remote")
-    return remote.session_of(answer) if remote else None
+from attnbook.judging import inspection
+from attnbook.judging.inspection import TakenAwayError
+from attnbook.judging.sessions import session_of
 
 
 @contextlib.contextmanager
@@ -88,7 +74,7 @@ def taken_away(names: Sequence[str]) -> Iterator[None]:
         for name in names:
             if name == "loop":
                 continue
-            owner, attribute = _resolve(name)
+            owner, attribute = inspection.resolved(name)
             original = getattr(owner, attribute)
             setattr(owner, attribute, _refusal(name, used))
             stack.callback(setattr, owner, attribute, original)
@@ -105,41 +91,9 @@ def _refusal(name: str, used: list[str]) -> Callable:
     return refuse
 
 
-def _resolve(name: str) -> tuple[Any, str]:
-    *path, attribute = name.split(".")
-    owner = importlib.import_module(path[0])
-    for part in path[1:]:
-        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
-            importlib.import_module(f"{owner.__name__}.{part}")
-        owner = getattr(owner, part)
-    return owner, attribute
-
-
 def has_loop(answer: Callable) -> bool:
     """Say whether a function, or a method of a class, has a loop."""
     session = session_of(answer)
     if session is not None:
         return session.has_loop(answer)
-    if isinstance(answer, type):
-        return any(
-            has_loop(member)
-            for member in vars(answer).values()
-            if inspect.isfunction(member)
-        )
-    code = getattr(answer, "__code__", None)
-    stack = [code] if code is not None else []
-    while stack:
-        code = stack.pop()
-        for instruction in dis.get_instructions(code):
-            operation = instruction.opname
-            if operation == "FOR_ITER" or (
-                "JUMP_BACKWARD" in operation
-                and "NO_INTERRUPT" not in operation
-            ):
-                return True
-        stack += [
-            constant
-            for constant in code.co_consts
-            if isinstance(constant, types.CodeType)
-        ]
-    return False
+    return inspection.has_loop(answer)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from attnbook.judging.exercise import Case
+from attnbook.judging.parts import Case
 
 _MOST_SENTENCES = 4
 

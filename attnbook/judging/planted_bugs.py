@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from attnbook.judging.exercise import Mistake
+from attnbook.judging.parts import Mistake
 
 
 def bugs_left(

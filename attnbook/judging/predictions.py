@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from attnbook.judging.exercise import Case, Mistake
+from attnbook.judging.parts import Case, Mistake
 
 
 class Predictions:

@@ -14,28 +14,28 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from attnbook.judging import measures
-from attnbook.judging.conditions import session_of
+from attnbook.judging import inspection
+from attnbook.judging.sessions import session_of
 
 
 def peak_memory(answer: Callable) -> contextlib.AbstractContextManager:
     """Bytes that Python and NumPy take at most, beyond those before."""
-    return _watched(answer, measures.PeakMemory)
+    return _watched(answer, inspection.PeakMemory)
 
 
 def largest_tensor(answer: Callable) -> contextlib.AbstractContextManager:
     """Entries of the largest tensor that a function of torch returns."""
-    return _watched(answer, measures.LargestTensor)
+    return _watched(answer, inspection.LargestTensor)
 
 
 def kept_for_backward(answer: Callable) -> contextlib.AbstractContextManager:
     """Bytes of the storages that autograd keeps for the backward pass."""
-    return _watched(answer, measures.KeptForBackward)
+    return _watched(answer, inspection.KeptForBackward)
 
 
 def products(answer: Callable) -> contextlib.AbstractContextManager:
     """Floating-point operations in products of matrices."""
-    return _watched(answer, measures.Products)
+    return _watched(answer, inspection.Products)
 
 
 def _watched(answer: Callable, measure: type) -> Any:

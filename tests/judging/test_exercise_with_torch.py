@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, assert_sound
+from attnbook.judging.exercise import Case, Exercise, Mistake
+from attnbook.judging.soundness import assert_sound
 
 QUERY = torch.linspace(-1, 1, 6).reshape(2, 3)
 KEY = torch.linspace(0, 2, 12).reshape(4, 3)

@@ -21,8 +21,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from attnbook.grading.isolation.limits import Limits
+from attnbook.grading.isolation.memory import bounded_memory
 from attnbook.grading.isolation.remote import CellEnded, Session
 from attnbook.grading.isolation.sandbox import Child, SandboxError, Zygote
+from attnbook.grading.isolation.sandbox.confinement import address_space
 from attnbook.grading.notebook.assemble import RunCell
 from attnbook.grading.notebook.read import Cell, UnusableError
 from attnbook.grading.notebook.release import Release
@@ -219,7 +221,10 @@ class Examiner:
             with (
                 contextlib.redirect_stdout(sink),
                 contextlib.redirect_stderr(sink),
-                _bounded_memory(),
+                # What comes from a student is small, but functions of ours
+                # are called with it, and a product of two large shapes
+                # would take all there is.
+                bounded_memory(address_space(), _MOST_MEMORY),
             ):
                 exec(code, space)  # the release's own cell
             fate = Fate("passed")
@@ -238,32 +243,6 @@ def _ends(zygote: Zygote, child: Child, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _bounded_memory() -> Iterator[None]:
-    """Let this process take only so much more memory for a while.
-
-    What comes from a student is small, but functions of ours are called
-    with it, and a product of two large shapes would take all there is.
-    """
-    try:
-        import resource
-
-        with open("/proc/self/statm") as file:
-            taken = int(file.read().split()[0]) * resource.getpagesize()
-        before = resource.getrlimit(resource.RLIMIT_AS)
-    except (ImportError, OSError):
-        yield  # elsewhere than on Linux nobody tells
-        return
-    most = taken + _MOST_MEMORY
-    if before[0] != resource.RLIM_INFINITY:
-        most = min(most, before[0])
-    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _fate(error: BaseException) -> Fate:

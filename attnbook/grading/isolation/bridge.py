@@ -12,32 +12,34 @@ function that is handed over can be called back.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
-from attnbook.grading.isolation import errors
+from attnbook.grading.isolation import bounds, errors
+from attnbook.grading.isolation.changes import overwrite, plain
+from attnbook.grading.isolation.channel import Channel
+from attnbook.grading.isolation.gradients import Node, anchor, swapped
+from attnbook.grading.isolation.objects import (
+    DOINGS,
+    name_of,
+    own,
+    owner_of,
+    traits_of,
+)
+from attnbook.grading.isolation.packing import Packer
+from attnbook.grading.isolation.unpacking import Unpacker
 from attnbook.grading.isolation.wire import (
-    Channel,
+    NO_NOTE,
     Mark,
-    Packer,
     TensorNote,
     TooLargeError,
-    Unpacker,
     WireError,
-    identifier,
 )
-
-_NO_NOTE = TensorNote()
-_MOST_NESTED = 40  # calls within calls
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Peer:
         handler = self.handlers.get(kind.removesuffix("!"))
         if handler is None:
             raise WireError("it asks for what cannot be asked")
-        if self._depth >= _MOST_NESTED:
+        if self._depth >= bounds.MOST_NESTED:
             raise WireError("calls are nested too deeply")
         self._depth += 1
         try:
@@ -219,7 +221,7 @@ class Peer:
         found = self._stand_ins.get(mark.number)
         if found is None:
             found = self.stand_in(mark)
-            _own(found, self, mark.number)
+            own(found, self, mark.number)
             self._stand_ins[mark.number] = found
         return found
 
@@ -269,14 +271,14 @@ class Peer:
             if not outputs:
                 return result
             chosen = range(0 if self.remembers else first, last)
-            found = _Node.apply(
+            found = Node.apply(
                 (self, place, tuple(chosen), len(self._foreign), outputs),
-                _anchor(),
+                anchor(),
                 *(self._sent[index] for index in chosen),
                 *self._foreign,
             )
-            swapped = dict(zip(map(id, outputs), found, strict=True))
-            return _swapped(result, swapped)
+            nodes = dict(zip(map(id, outputs), found, strict=True))
+            return swapped(result, nodes)
 
     def _note_argument(self, value: Any) -> TensorNote:
         self._sent.append(value)
@@ -309,7 +311,7 @@ class Peer:
         for place, after in changes.items():
             if type(place) is not int or not 0 <= place < len(self._asked):
                 raise WireError("changes of a call that never was")
-            _overwrite(self._asked[place], after)
+            overwrite(self._asked[place], after)
 
     # -- being called ----------------------------------------------------
 
@@ -342,7 +344,7 @@ class Peer:
         self, how: str, target: Any, arguments: tuple, keywords: dict
     ) -> Any:
         """Do with an object what a call from over there wants."""
-        return _DOINGS[how](target, *arguments, **keywords)
+        return DOINGS[how](target, *arguments, **keywords)
 
     def _incoming_argument(self, value: Any, note: TensorNote) -> Any:
         if not note.requires_grad:
@@ -359,7 +361,7 @@ class Peer:
         return given
 
     def _note_as_it_came(self, value: Any) -> TensorNote:
-        return self._notes.get(id(value), _NO_NOTE)
+        return self._notes.get(id(value), NO_NOTE)
 
     def _note_output(self, value: Any, served: _Served) -> TensorNote:
         if value.is_leaf and not _holds(self._leaves, value):
@@ -387,7 +389,7 @@ class Peer:
             after = self._fingerprint(served.arguments)
             if after is not None and after != served.before:
                 served.before = after
-                changes[place] = _plain(served.arguments)
+                changes[place] = plain(served.arguments)
         return changes or None
 
     def _serve_backward(
@@ -429,122 +431,7 @@ class Peer:
         )
 
 
-class _Node(torch.autograd.Function):
-    """Stands in our graph for a call over there."""
-
-    @staticmethod
-    def forward(ctx, call, anchor, *inputs):
-        peer, place, chosen, owns, outputs = call
-        ctx.call = peer, place, chosen, owns
-        ctx.era = peer.era
-        ctx.forms = [(x.shape, x.dtype, x.requires_grad) for x in inputs]
-        ctx.set_materialize_grads(False)
-        return tuple(outputs)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *gradients):
-        peer, place, chosen, owns = ctx.call
-        if peer.era != ctx.era:
-            raise RuntimeError("the graph of an earlier call is gone")
-        found = peer.ask("backward", (place, list(gradients), chosen, owns))
-        if type(found) is not list or len(found) != len(ctx.forms):
-            raise WireError("gradients do not fit the call")
-        for gradient, (shape, dtype, _) in zip(found, ctx.forms, strict=True):
-            if gradient is not None and not (
-                isinstance(gradient, torch.Tensor)
-                and gradient.shape == shape
-                and gradient.dtype == dtype
-            ):
-                raise WireError("a gradient does not fit its tensor")
-        wanted = (
-            gradient if is_wanted else None
-            for gradient, (_, _, is_wanted) in zip(
-                found, ctx.forms, strict=True
-            )
-        )
-        return None, None, *wanted
-
-
-def _anchor() -> torch.Tensor:
-    """A leaf, so that outputs require gradients even where no input does."""
-    return torch.empty(0, requires_grad=True)
-
-
-_OWNERS: dict[int, tuple[weakref.ref, Peer, int]] = {}
-
-
-def _own(stand_in: Any, peer: Peer, number: int) -> None:
-    key = id(stand_in)
-    gone = weakref.ref(stand_in, lambda _: _OWNERS.pop(key, None))
-    _OWNERS[key] = gone, peer, number
-
-
-def owner_of(value: Any) -> tuple[Peer, int] | None:
-    """Return the peer and number behind a stand-in, None for any other."""
-    found = _OWNERS.get(id(value))
-    if found is None or found[0]() is not value:
-        return None
-    return found[1:]
-
-
-# -- what an object is and does ---------------------------------------------
-
-
-def name_of(value: Any) -> str:
-    """Return the name that a stand-in goes by."""
-    is_named = isinstance(value, type) or traits_of(value)[:1] == ("routine",)
-    kind = value if is_named else type(value)
-    return identifier(getattr(kind, "__name__", "object"))
-
-
-def traits_of(value: Any) -> tuple[str, ...]:
-    """Return what can be done with an object, of :data:`wire.TRAITS`."""
-    if isinstance(value, type):
-        return ("class", "call")
-    if inspect.isroutine(value):
-        return ("routine", "call")
-    # Not by hasattr, which finds what a class itself can do, too.
-    known = {name for kind in type(value).__mro__ for name in vars(kind)}
-    return tuple(
-        trait
-        for trait, method in (
-            ("call", "__call__"),
-            ("iter", "__iter__"),
-            ("len", "__len__"),
-            ("item", "__getitem__"),
-            ("float", "__float__"),
-            ("int", "__int__"),
-            ("bool", "__bool__"),
-        )
-        if method in known
-    )
-
-
-_MOST_ITERATED = 10_000
-
-
-def _iterate(target: Any) -> list:
-    found = list(itertools.islice(target, _MOST_ITERATED + 1))
-    if len(found) > _MOST_ITERATED:
-        raise TooLargeError(f"it yields more than {_MOST_ITERATED:,} things")
-    return found
-
-
-_DOINGS = {
-    "call": lambda target, *a, **k: target(*a, **k),
-    "get": getattr,
-    "set": setattr,
-    "item": lambda target, key: target[key],
-    "iter": _iterate,
-    "len": len,
-    "float": float,
-    "int": int,
-    "bool": bool,
-}
-
-
-# -- small things ------------------------------------------------------------
+# -- the forms of what is asked and answered --------------------------------
 
 
 def _no_mark(mark: Mark) -> Any:
@@ -565,7 +452,7 @@ def _request(value: Any) -> tuple:
     if (
         type(value) is not tuple
         or list(map(type, value)) != [str, int, tuple, dict, bool]
-        or value[0] not in _DOINGS
+        or value[0] not in DOINGS
         or not all(type(key) is str for key in value[3])
     ):
         raise WireError("a call is not of the form expected")
@@ -588,61 +475,3 @@ def _backward_request(value: Any) -> tuple:
 
 def _holds(tensors: list, tensor: Any) -> bool:
     return any(one is tensor for one in tensors)
-
-
-def _plain(value: Any) -> Any:
-    """Cut the tensors in arguments off from their graph."""
-    if isinstance(value, torch.Tensor):
-        return value.detach()
-    if isinstance(value, (list, tuple)):
-        return type(value)([_plain(item) for item in value])
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def _swapped(value: Any, new: dict) -> Any:
-    """Put tensors in the place of others, by id."""
-    if id(value) in new:
-        return new[id(value)]
-    if type(value) in (list, tuple):
-        return type(value)(_swapped(item, new) for item in value)
-    if type(value) is dict:
-        return {key: _swapped(item, new) for key, item in value.items()}
-    return value
-
-
-def _overwrite(old: Any, new: Any) -> Any:
-    """Change a value in place into another; return what now stands there."""
-    if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
-        if old.shape == new.shape and old.dtype == new.dtype:
-            if not torch.equal(old, new):
-                old.detach().copy_(new)
-        else:
-            old.data = new
-        return old
-    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
-        if old.shape != new.shape or old.dtype != new.dtype:
-            return new
-        old[...] = new
-        return old
-    if type(old) is list and type(new) is list:
-        kept = [
-            _overwrite(old[i], item) if i < len(old) else item
-            for i, item in enumerate(new)
-        ]
-        old[:] = kept
-        return old
-    if type(old) is dict and type(new) is dict:
-        kept = {
-            key: _overwrite(old[key], item) if key in old else item
-            for key, item in new.items()
-        }
-        old.clear()
-        old.update(kept)
-        return old
-    if type(old) is tuple and type(new) is tuple and len(old) == len(new):
-        for one, other in zip(old, new, strict=True):
-            _overwrite(one, other)
-        return old
-    return new

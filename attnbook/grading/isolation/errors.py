@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import builtins
 import sys
-import sysconfig
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from attnbook.grading.isolation import bounds
 from attnbook.grading.isolation.wire import WireError, cleaned, identifier
+from attnbook.judging import inspection
 
-LONGEST_TEXT = 4_000  # characters of an exception's text
-_MOST_KINDS = 500  # classes made for names that are not known
 _PLAIN = (str, bytes, int, float, bool, type(None))
-
-# Where code is not the learner's.
-_LIBRARY = (
-    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
-    str(Path(__file__).parents[2]),
-)
 
 # Elsewhere than in builtins: by the module and name that they go by.
 _KNOWN = {
@@ -62,14 +53,14 @@ def described(error: BaseException) -> tuple:
     """Return an exception as the data of a :class:`Description`."""
     kinds = tuple(
         f"{kind.__module__}.{kind.__name__}"[:200]
-        for kind in type(error).__mro__[:20]
+        for kind in type(error).__mro__[: bounds.MOST_CLASSES]
         if kind not in (object, BaseException)
     ) or ("builtins.BaseException",)
     arguments = error.args
     if not all(type(x) in _PLAIN and len(str(x)) < 500 for x in arguments):
         arguments = ()
     try:
-        text = str(error)[:LONGEST_TEXT]
+        text = str(error)[: bounds.LONGEST_ERROR]
     except Exception:
         text = "<exception str() failed>"
     return kinds, text, tuple(arguments), _place(error)
@@ -89,13 +80,13 @@ def read(value: Any) -> Description:
     if not (
         type(kinds) is type(arguments) is tuple
         and type(text) is type(place) is str
-        and 0 < len(kinds) <= 20
+        and 0 < len(kinds) <= bounds.MOST_CLASSES
         and all(type(kind) is str for kind in kinds)
         and all(type(argument) in _PLAIN for argument in arguments)
     ):
         raise WireError("an exception is not described as one")
-    place = " ".join(place[:500].split())
-    return Description(kinds, text[:LONGEST_TEXT], arguments, place)
+    place = " ".join(place[: bounds.LONGEST_PLACE].split())
+    return Description(kinds, text[: bounds.LONGEST_ERROR], arguments, place)
 
 
 def revived(description: Description) -> Exception:
@@ -151,7 +142,7 @@ _made_kinds: dict[tuple, type[Exception]] = {}
 def _fresh(name: str, parent: type, is_same: bool = False) -> type[Exception]:
     if not is_same and name in _RESERVED:
         name = "Error"
-    if len(_made_kinds) >= _MOST_KINDS:
+    if len(_made_kinds) >= bounds.MOST_KINDS:
         _made_kinds.clear()  # one student's names must not take all places
     key = name, parent
     if key not in _made_kinds:
@@ -170,14 +161,5 @@ def _class(name: str, parent: type) -> type[Exception]:
 
 
 def _place(error: BaseException) -> str:
-    """Return the last line of the learner's own code in a traceback.
-
-    As :func:`attnbook.judging.exercise._place` does, which is not there in
-    the student's process.
-    """
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_LIBRARY):
-            continue
-        code = f": `{frame.line[:200]}`" if frame.line else ""
-        return cleaned(f"line {frame.lineno} of `{frame.name[:80]}`{code}")
-    return ""
+    """Return the last line of the learner's own code in a traceback."""
+    return cleaned(inspection.place(error, longest_name=80, longest_line=200))

@@ -9,24 +9,22 @@ data for plain data. No code of the student's ever runs here.
 from __future__ import annotations
 
 import contextlib
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from attnbook.grading.isolation import errors
-from attnbook.grading.isolation.bridge import Peer, owner_of
+from attnbook.grading.isolation import bounds, errors
+from attnbook.grading.isolation.bridge import Peer
+from attnbook.grading.isolation.channel import Channel, ClosedError, LateError
+from attnbook.grading.isolation.memory import bounded_memory
+from attnbook.grading.isolation.objects import owner_of
 from attnbook.grading.isolation.sandbox.confinement import address_space
-from attnbook.grading.isolation.wire import (
-    Channel,
-    ClosedError,
-    LateError,
-    Mark,
-    WireError,
-)
+from attnbook.grading.isolation.wire import Mark, WireError
 from attnbook.grading.notebook.running import Fate
-from attnbook.judging.conditions import TakenAwayError
+from attnbook.judging.inspection import TakenAwayError
+from attnbook.judging.sessions import runs_in
 
+_MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
 GRACE = 5.0  # seconds for a cell to end after an interrupt
 FORGED = "It wrote to the pipe of the grader."
 
@@ -244,7 +242,7 @@ class Session(Peer):
     def serve(self, kind: str, code: Any, body: memoryview) -> None:
         """Do what is asked, with so much memory and no more, and reply."""
         try:
-            with _bounded_memory(self._in_use):
+            with bounded_memory(self._in_use, _MOST_MEMORY):
                 super().serve(kind, code, body)
         except CellEnded:
             raise
@@ -299,42 +297,19 @@ class Session(Peer):
     def stand_in(self, mark: Mark) -> Any:
         """Make what stands here for an object of the student's."""
         if "class" in mark.traits:
-            return _Class(mark.name, (), {"_there": (self, mark.number)})
-        if "routine" in mark.traits:
-            return _function(self, mark)
-        return _kind(mark.name, mark.traits)(self, mark.number)
+            made = _Class(mark.name, (), {"_there": (self, mark.number)})
+        elif "routine" in mark.traits:
+            made = _function(self, mark)
+        else:
+            made = _kind(mark.name, mark.traits)(self, mark.number)
+        runs_in(self, made)
+        return made
 
 
 class Seen:
     """What a measure found, in its own unit."""
 
     amount = 0
-
-
-_MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
-
-
-@contextlib.contextmanager
-def _bounded_memory(in_use: int | None) -> Iterator[None]:
-    """Let an allocation fail rather than take all that the machine has."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    most = before[0]
-    if in_use is not None:
-        wanted = in_use + _MOST_MEMORY
-        most = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
-    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def session_of(answer: Any) -> Session | None:
-    """Return the session that a stand-in belongs to, None for any other."""
-    found = owner_of(answer)
-    if found is None or not isinstance(found[0], Session):
-        return None
-    return found[0]
 
 
 def _fate(description: errors.Description) -> Fate:
@@ -438,13 +413,12 @@ _METHODS = {
     "int": {"__int__": _special("int")},
     "bool": {"__bool__": _special("bool")},
 }
-_MOST_KINDS = 500
 _kinds: dict[tuple, type[_Object]] = {}
 
 
 def _kind(name: str, traits: tuple[str, ...]) -> type[_Object]:
     """Return a class of that name whose objects can do that much."""
-    if len(_kinds) >= _MOST_KINDS:
+    if len(_kinds) >= bounds.MOST_KINDS:
         _kinds.clear()  # one student's names must not take all places
     key = name, frozenset(traits)
     if key not in _kinds:

@@ -2,25 +2,23 @@
 
 It starts when the sandbox is closed behind it and trusts nobody to keep it
 so: whatever is decided about points is decided elsewhere, in a process that
-sees of this one only the messages of :mod:`attnbook.grading.isolation.wire`.
+sees nothing of this one but messages
+(:mod:`attnbook.grading.isolation.channel`).
 """
 
 from __future__ import annotations
 
 import builtins
 import contextlib
-import dis
 import functools
 import getpass
 import importlib
-import inspect
 import io
 import os
 import random
 import signal
 import socket
 import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,21 +31,14 @@ from traitlets import Type
 from traitlets.config import Config
 
 from attnbook.grading.isolation.bridge import Peer
-from attnbook.grading.isolation.wire import (
-    Channel,
-    ClosedError,
-    Mark,
-    Packer,
-    Unpacker,
-    WireError,
-)
-from attnbook.judging.measures import MEASURES
+from attnbook.grading.isolation.channel import Channel, ClosedError
+from attnbook.grading.isolation.packing import Packer
+from attnbook.grading.isolation.unpacking import Unpacker
+from attnbook.grading.isolation.wire import Mark, WireError
+from attnbook.judging import inspection
+from attnbook.judging.inspection import MEASURES, TakenAwayError
 
 MOST_OUTPUT = 10_000_000  # characters; a cell that prints more is stopped
-
-
-class TakenAwayError(Exception):
-    """Raised when an answer calls what the exercise forbids."""
 
 
 class Flood(BaseException):
@@ -300,7 +291,7 @@ class Student(Peer):
         return {name: space[name] for name in names if name in space}
 
     def _has_loop(self, target: Any) -> bool:
-        return has_loop(target)
+        return inspection.has_loop(target)
 
     # -- trials ----------------------------------------------------------
 
@@ -409,7 +400,7 @@ class _Taken:
     """A function in whose place stands one that can refuse."""
 
     def __init__(self, name: str, student: Student) -> None:
-        owner, attribute = resolved(name)
+        owner, attribute = inspection.resolved(name)
         original = getattr(owner, attribute)
 
         @functools.wraps(original)
@@ -448,41 +439,3 @@ def take_engine(student: Student) -> None:
     torch.autograd.Variable._execution_engine = Engine()
     torch._C._ImperativeEngine = Engine
     torch._C._EngineBase = Engine
-
-
-def resolved(name: str) -> tuple[Any, str]:
-    """Return the owner of a dotted name, and its last part."""
-    *path, attribute = name.split(".")
-    owner = importlib.import_module(path[0])
-    for part in path[1:]:
-        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
-            importlib.import_module(f"{owner.__name__}.{part}")
-        owner = getattr(owner, part)
-    return owner, attribute
-
-
-def has_loop(answer: Any) -> bool:
-    """Say whether a function, or a method of a class, has a loop."""
-    if isinstance(answer, type):
-        return any(
-            has_loop(member)
-            for member in vars(answer).values()
-            if inspect.isfunction(member)
-        )
-    code = getattr(answer, "__code__", None)
-    stack = [code] if isinstance(code, types.CodeType) else []
-    while stack:
-        code = stack.pop()
-        for instruction in dis.get_instructions(code):
-            operation = instruction.opname
-            if operation == "FOR_ITER" or (
-                "JUMP_BACKWARD" in operation
-                and "NO_INTERRUPT" not in operation
-            ):
-                return True
-        stack += [
-            constant
-            for constant in code.co_consts
-            if isinstance(constant, types.CodeType)
-        ]
-    return False

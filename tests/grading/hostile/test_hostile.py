@@ -280,7 +280,7 @@ def test_what_one_student_spoils_the_next_one_gets_whole(name, monkeypatch):
             return exercise.reference(*kept[0], **kept[1])
 
         for case in (*exercise.cases, *exercise.fresh_cases()):
-            exercise._evaluate(spoiling, case)
+            exercise.runner.evaluate(spoiling, case)
         for property_ in exercise.properties:
-            exercise._observe(spoiling, property_)
+            exercise.runner.observe(spoiling, property_)
     assert _state(module) == before

@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from attnbook.grading.isolation import wire
+from attnbook.grading.isolation import bounds, wire
+from attnbook.grading.isolation.channel import Channel, ClosedError, LateError
+from attnbook.grading.isolation.packing import Packer
+from attnbook.grading.isolation.unpacking import Unpacker
 from attnbook.grading.isolation.wire import (
-    Channel,
-    ClosedError,
-    LateError,
     Mark,
-    Packer,
     TensorNote,
     TooLargeError,
-    Unpacker,
     WireError,
 )
 
@@ -173,8 +171,8 @@ def test_what_is_no_data_is_only_marked(value):
 
 
 def test_what_is_too_large_is_not_sent(monkeypatch):
-    monkeypatch.setattr(wire, "MOST_BODY", 1000)
-    monkeypatch.setattr(wire, "MOST_ITEMS", 50)
+    monkeypatch.setattr(bounds, "MOST_BODY", 1000)
+    monkeypatch.setattr(bounds, "MOST_ITEMS", 50)
     for value in (
         torch.zeros(1001, dtype=torch.uint8),
         [torch.zeros(200), torch.ones(200)],
@@ -278,7 +276,7 @@ def test_depth_and_items_are_bounded_when_read(monkeypatch):
         deep = ["l", deep]
     with pytest.raises(WireError):
         read(deep)
-    monkeypatch.setattr(wire, "MOST_ITEMS", 50)
+    monkeypatch.setattr(bounds, "MOST_ITEMS", 50)
     with pytest.raises(WireError):
         read(["l", *range(60)])
 

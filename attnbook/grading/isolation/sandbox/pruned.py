@@ -15,15 +15,22 @@ import attnbook
 
 # What the zygote and its children run. None of it holds a secret.
 TRAVELS = (
-    "grading/isolation/limits.py",
+    "grading/isolation/bounds.py",
     "grading/isolation/bridge.py",
+    "grading/isolation/changes.py",
+    "grading/isolation/channel.py",
     "grading/isolation/errors.py",
+    "grading/isolation/gradients.py",
+    "grading/isolation/limits.py",
+    "grading/isolation/objects.py",
+    "grading/isolation/packing.py",
     "grading/isolation/student.py",
+    "grading/isolation/unpacking.py",
     "grading/isolation/warm.py",
     "grading/isolation/wire.py",
     "grading/isolation/sandbox/confinement.py",
     "grading/isolation/sandbox/zygote.py",
-    "judging/measures.py",
+    "judging/inspection.py",
 )
 # Packages that hold answers, or lead to them: what is not above stays out.
 _KEPT_BACK = ("checks", "judging", "grading")

@@ -1,15 +1,100 @@
-"""What a call takes: memory, tensors, products. Measured where it runs.
+"""Looks at an answer in the process where it runs.
+
+What it raises, how its code is made, which function a name stands for, and
+what a call of it takes. An answer runs in the process that judges it, or in
+a student's own: both import this module, so it holds nothing that a student
+must not see. The other modules of :mod:`attnbook.judging` stay out of the
+sandbox.
 
 Each measure is entered around what it is to see; ``amount`` holds the
-result. :mod:`attnbook.judging.watching` uses them for an answer in this
-process; the student's process uses them on request.
+result.
 """
 
 from __future__ import annotations
 
+import dis
+import importlib
+import inspect
 import sys
+import sysconfig
+import traceback
 import tracemalloc
+import types
+from pathlib import Path
 from typing import Any
+
+# Where code is not the learner's.
+_LIBRARY = (
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib")),
+    str(Path(__file__).parents[1]),
+)
+
+
+class TakenAwayError(Exception):
+    """Raised when an answer calls what the exercise forbids."""
+
+
+# -- its exceptions and its code ---------------------------------------------
+
+
+def place(
+    error: BaseException,
+    longest_name: int | None = None,
+    longest_line: int | None = None,
+) -> str:
+    """Return the last line of the learner's own code in a traceback.
+
+    The name of the function and the line itself can be cut; the result is
+    "" where no code of the learner's was on the way.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(_LIBRARY):
+            continue
+        name, line = frame.name[:longest_name], frame.line
+        code = f": `{line[:longest_line]}`" if line else ""
+        return f"line {frame.lineno} of `{name}`{code}"
+    return ""
+
+
+def has_loop(answer: Any) -> bool:
+    """Say whether a function, or a method of a class, has a loop."""
+    if isinstance(answer, type):
+        return any(
+            has_loop(member)
+            for member in vars(answer).values()
+            if inspect.isfunction(member)
+        )
+    code = getattr(answer, "__code__", None)
+    stack = [code] if isinstance(code, types.CodeType) else []
+    while stack:
+        code = stack.pop()
+        for instruction in dis.get_instructions(code):
+            operation = instruction.opname
+            if operation == "FOR_ITER" or (
+                "JUMP_BACKWARD" in operation
+                and "NO_INTERRUPT" not in operation
+            ):
+                return True
+        stack += [
+            constant
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        ]
+    return False
+
+
+def resolved(name: str) -> tuple[Any, str]:
+    """Return the owner of a dotted name, and its last part."""
+    *path, attribute = name.split(".")
+    owner = importlib.import_module(path[0])
+    for part in path[1:]:
+        if not hasattr(owner, part) and isinstance(owner, types.ModuleType):
+            importlib.import_module(f"{owner.__name__}.{part}")
+        owner = getattr(owner, part)
+    return owner, attribute
+
+
+# -- what a call takes -------------------------------------------------------
 
 
 class PeakMemory:

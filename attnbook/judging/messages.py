@@ -1,0 +1,128 @@
+"""What a learner reads: the message, put together from what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbook.judging.parts import Case, Mistake, Property
+from attnbook.judging.troubles import Trouble
+
+LONGEST_MESSAGE = 8  # lines
+
+# What is told of a case that was drawn anew: nothing of its numbers.
+_FRESH = {
+    "stub": "not written for all of them.",
+    "forbidden": "your code calls what is taken away in this exercise.",
+    "exception": "your code raised an exception.",
+    "type": "a result is not of the kind that is asked for.",
+    "shape": "a result has the wrong shape.",
+    "nan": "a result holds NaN, “not a number”.",
+    "input changed": "your code changed an input in place.",
+    "property": "what your code returned cannot be used.",
+    "value": "a result is another number.",
+    "gradient": "the values are right, but a gradient is not.",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with an answer.
+
+    ``kind`` is one of "not callable", "stub", "forbidden", "exception",
+    "type", "shape", "nan", "input changed", "property", "value" and
+    "gradient". ``mistake`` is the name of the known mistake it looks like,
+    or None.
+    """
+
+    kind: str
+    message: str
+    mistake: str | None = None
+
+
+def plain(title: str, trouble: Trouble) -> Diagnosis:
+    """Say what is wrong, and no more."""
+    return _diagnosis(title, *trouble)
+
+
+def of_trial(
+    title: str,
+    trouble: Trouble,
+    mistake: Mistake | None,
+    where: Case | Property,
+    tally: Sequence[str] = (),
+) -> Diagnosis:
+    """Say what is wrong with a case or property, and which mistake it is.
+
+    ``tally`` is a line to begin with, where there is one.
+    """
+    kind, lines = trouble
+    if mistake is None:
+        lines = [*tally, *lines, *_fallback(kind, where)]
+        return _diagnosis(title, kind, lines)
+    named = [
+        f"This looks like a known mistake: {mistake.name}.",
+        mistake.sentence,
+        f"Look again: {mistake.look}",
+    ]
+    if isinstance(where, Property):
+        # The property's own advice is for those without a diagnosis.
+        lines = [*named, lines[0]]
+    else:
+        lines = [*tally, *lines[: 3 - len(tally)], *named]
+    return _diagnosis(title, kind, lines, mistake.name)
+
+
+def of_fresh_case(title: str, kind: str, mistake: Mistake | None) -> Diagnosis:
+    """Say that only the known cases are right, and quote none."""
+    lines = [
+        f"Right on the cases of the notebook, wrong on others: {_FRESH[kind]}",
+        "The others are made alike, with new numbers and sizes for each "
+        "grading.",
+        "Does your code hold numbers or a size of the cases that it was "
+        "shown?",
+    ]
+    if mistake is None:
+        lines.append(
+            "Try it on inputs that you make up, one of them by hand, in "
+            "sizes that all differ."
+        )
+        return _diagnosis(title, kind, lines)
+    lines += [
+        f"On those it looks like a known mistake: {mistake.name}.",
+        mistake.sentence,
+        f"Look again: {mistake.look}",
+    ]
+    return _diagnosis(title, kind, lines, mistake.name)
+
+
+def tally(marks: Mapping[bool, Sequence[str]]) -> str:
+    """Say which questions are right (True), and which are not."""
+    right, wrong = (", ".join(marks[mark]) for mark in (True, False))
+    if not right:
+        return f"None is right yet: {wrong}."
+    verbs = ["is" if len(marks[m]) == 1 else "are" for m in (True, False)]
+    return f"{right} {verbs[0]} right; {wrong} {verbs[1]} not."
+
+
+def points(count: int) -> str:
+    """Return "1 point", "2 points"."""
+    return "1 point" if count == 1 else f"{count} points"
+
+
+def _fallback(kind: str, where: Case | Property) -> list[str]:
+    """Say what to do where no known mistake fits."""
+    if kind == "exception":
+        return ["A hint “I see …” of this exercise may name this error."]
+    if kind == "value" and isinstance(where, Case) and where.look:
+        return [f"No known mistake gives this number. {where.look}"]
+    return []
+
+
+def _diagnosis(
+    title: str, kind: str, lines: Sequence[str], mistake: str | None = None
+) -> Diagnosis:
+    text = [f"✗ {title}"]
+    for line in lines:
+        text += [f"  {part}" for part in line.splitlines()]
+    return Diagnosis(kind, "\n".join(text[:LONGEST_MESSAGE]), mistake)

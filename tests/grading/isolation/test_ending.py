@@ -1,0 +1,152 @@
+"""The sandbox: how a child ends, by itself or at a limit."""
+
+import errno
+import json
+import os
+import signal
+
+import pytest
+from probing import (
+    PATIENCE,
+    SMALL,
+    Probe,
+    ended,
+    status_of,
+    the_student,
+    wait_for_the_end,
+)
+
+from attnbook.grading.isolation.limits import Limits
+from attnbook.grading.isolation.sandbox import Zygote
+
+
+@pytest.mark.parametrize(
+    ("program", "how"),
+    [
+        ("import os; os._exit(3)", {"exit 3"}),
+        ("raise SystemExit", {"exit 1"}),
+        ("import ctypes; ctypes.string_at(0)", {"SIGSEGV"}),
+        # Process 1 ignores SIGABRT; the C library then goes on to worse.
+        ("import os; os.abort()", {"SIGABRT", "SIGSEGV"}),
+    ],
+)
+def test_it_ends_by_itself(either, program, how):
+    assert ended(either, program) in how
+
+
+def test_it_ends_when_the_grader_hangs_up(either):
+    one = Probe(either)
+    one.stream.close()
+    one.child.sock.close()
+    assert one.wait() == "exit 0"
+
+
+def test_it_is_killed_whatever_it_ignores(either):
+    one = Probe(either)
+    one.run("""
+        import signal
+        for number in signal.valid_signals():
+            try:
+                signal.signal(number, signal.SIG_IGN)
+            except OSError:
+                pass
+    """)
+    one.tell("while True: pass")
+    assert one.end() == "killed"
+
+
+def test_it_can_be_interrupted(either):
+    with Probe(either) as probe:
+        probe.tell("""
+            try:
+                sock.sendall(b"ready\\n")
+                while True: pass
+            except KeyboardInterrupt:
+                found = "interrupted"
+        """)
+        assert probe.stream.readline() == "ready\n"
+        either.interrupt(probe.child)
+        assert json.loads(probe.stream.readline()) == "interrupted"
+
+
+def test_processor_time_is_bounded(either):
+    limits = Limits(cpu=1)
+    program = """
+        import signal
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+        while True: pass
+    """
+    assert ended(either, program, limits) == "cpu"
+
+
+def test_what_the_kernel_kills_ran_out_of_memory(zygote):
+    one = Probe(zygote)
+    os.kill(the_student(), signal.SIGKILL)
+    assert one.wait() == "memory"
+
+
+def test_it_does_not_outlive_its_supervisor(zygote):
+    one = Probe(zygote)
+    student = the_student()
+    os.kill(int(status_of(student)["PPid"]), signal.SIGKILL)
+    assert one.wait() == "killed"
+    wait_for_the_end([student])
+
+
+def test_memory_is_bounded(zygote):
+    with Probe(zygote) as probe:
+        found = probe.run("""
+            import mmap
+            found = []
+            for make in (bytearray, lambda n: mmap.mmap(-1, n)):
+                kept, taken = [], 0
+                try:
+                    while taken < 1 << 30:
+                        kept.append(make(1 << 24))
+                        taken += 1 << 24
+                except (MemoryError, OSError):
+                    pass
+                del kept
+                found.append(taken >> 20)
+        """)
+    assert all(128 <= taken <= SMALL.memory for taken in found), found
+
+
+def test_running_out_of_memory_is_named(package, sandbox):
+    for isolation in ("bubblewrap", "none"):
+        with Zygote(
+            SMALL, isolation, (), "probe:run_out_of_memory", package
+        ) as zygote:
+            child = zygote.spawn()
+            child.sock.sendall(b"!")
+            assert zygote.wait(child, PATIENCE) == "memory"
+
+
+def test_threads_are_bounded(probe):
+    found = probe.run("""
+        import _thread
+        held, found = _thread.allocate_lock(), 0
+        held.acquire()
+        try:
+            while found < 20_000:
+                _thread.start_new_thread(held.acquire, ())
+                found += 1
+        except (RuntimeError, MemoryError):
+            pass
+    """)
+    # Linux does not count the threads of root; there memory bounds them.
+    most = SMALL.memory if os.geteuid() == 0 else SMALL.threads
+    assert 0 < found <= most
+
+
+def test_open_files_are_bounded(probe):
+    found = probe.run("""
+        kept = []
+        try:
+            while True:
+                kept.append(open("/dev/null"))
+        except OSError as error:
+            found = [error.errno, len(kept)]
+        kept.clear()
+    """)
+    assert found == [errno.EMFILE, SMALL.open_files - 4]

@@ -1,0 +1,86 @@
+"""What is seen of an answer in the process where it runs."""
+
+import json
+import math
+import sys
+
+import pytest
+
+from attnbook.judging import inspection
+
+
+def loops(rows):
+    return [row for row in rows]
+
+
+def calls_itself(n):
+    return n and calls_itself(n - 1)
+
+
+class Loops:
+    def method(self, n):
+        while n:
+            n -= 1
+
+
+class DoesNot:
+    rows = tuple(range(3))
+
+    def method(self):
+        return self.rows
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (loops, True),
+        (calls_itself, False),
+        (lambda rows: (lambda: [x for x in rows])(), True),
+        (Loops, True),
+        (DoesNot, False),
+        (len, False),
+        (3, False),
+    ],
+)
+def test_a_loop_is_found_wherever_it_stands(answer, expected):
+    assert inspection.has_loop(answer) is expected
+
+
+def test_code_that_is_none_is_no_loop():
+    class Odd:
+        __code__ = 3
+
+        def __call__(self):
+            return 1
+
+    assert inspection.has_loop(Odd()) is False
+
+
+def test_the_last_line_of_the_learner_s_own_code_is_told():
+    def broken():
+        return math.factorial(-1)
+
+    with pytest.raises(ValueError) as caught:
+        broken()
+    line = broken.__code__.co_firstlineno + 1
+    assert inspection.place(caught.value) == (
+        f"line {line} of `broken`: `return math.factorial(-1)`"
+    )
+    cut = inspection.place(caught.value, longest_name=3, longest_line=6)
+    assert cut == f"line {line} of `bro`: `return`"
+
+
+def test_an_error_of_no_code_has_no_place():
+    assert inspection.place(ValueError()) == ""
+    with pytest.raises(ValueError) as caught:
+        json.loads("{")
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)
+    assert inspection.place(error) == ""  # its frames are Python's own
+
+
+def test_a_dotted_name_is_found_and_what_is_on_the_way_imported():
+    assert inspection.resolved("math.pi") == (math, "pi")
+    owner, name = inspection.resolved("xml.dom.minidom.parseString")
+    assert (owner, name) == (sys.modules["xml.dom.minidom"], "parseString")
+    owner, name = inspection.resolved("collections.OrderedDict.items")
+    assert (owner.__name__, name) == ("OrderedDict", "items")
