@@ -21,6 +21,7 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.exercise import points_so_far as _points_so_far
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal, token_mask
@@ -35,20 +36,6 @@ __all__ = [
     "check_talking_heads",
     "points_so_far",
 ]
-
-
-def _named(function, rows) -> list[Mistake]:
-    """Mistakes of a function that takes the keyword `mistake`."""
-    return [
-        Mistake(
-            name,
-            sentence,
-            partial(function, mistake=key),
-            look,
-            tuple(partial(function, mistake=other) for other in more),
-        )
-        for key, name, sentence, look, *more in rows
-    ]
 
 
 # ------------------------------------------------- 1. Predict, pen in hand
@@ -926,7 +913,7 @@ _DISTANCES = Exercise(
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
     ],
     mistakes=[
-        *_named(_head_distances, _DISTANCE_MISTAKES),
+        *named(_head_distances, _DISTANCE_MISTAKES),
         Mistake(
             "divergences the wrong way round",
             "You compare the middle with each head, KL(m ‖ p). Asked is each "
@@ -1130,7 +1117,7 @@ _TALKING = Exercise(
         _talk_case("all sizes alike", [3, 3, 2], (3, 3, 3), 3, 3, 3, 3, 45),
         _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
     ],
-    mistakes=_named(
+    mistakes=named(
         _talking_heads,
         [
             (
@@ -1716,7 +1703,7 @@ _PRUNE = Exercise(
         _prune_case("all pruned", 3, 2, 2, [0.0, 0.0, 0.0], seed=55),
     ],
     mistakes=[
-        *_named(_prune_heads, _PRUNE_MISTAKES),
+        *named(_prune_heads, _PRUNE_MISTAKES),
         Mistake(
             "rows of the output projection",
             "You cut rows of output_weight. It *reads* the heads, so they "

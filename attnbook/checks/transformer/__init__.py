@@ -23,6 +23,7 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.exercise import points_so_far as _points_so_far
 from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal, token_mask
@@ -38,20 +39,6 @@ __all__ = [
     "check_smoothed_loss",
     "points_so_far",
 ]
-
-
-def _named(function, rows) -> list[Mistake]:
-    """Mistakes of a function that takes the keyword `mistake`."""
-    return [
-        Mistake(
-            name,
-            sentence,
-            partial(function, mistake=key),
-            look,
-            tuple(partial(function, mistake=other) for other in more),
-        )
-        for key, name, sentence, look, *more in rows
-    ]
 
 
 # ------------------------------------------------- 1. Predict, pen in hand
@@ -2201,7 +2188,7 @@ _BEAM = Exercise(
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
     mistakes=[
-        *_named(_normalised_beam_search, _BEAM_MISTAKES),
+        *named(_normalised_beam_search, _BEAM_MISTAKES),
         Mistake(
             "ended answers that can lose their place",
             "Answers that have ended compete with the living, and better "
