@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from attnbook.checks.positions.seeded import normal_from
 from attnbook.judging.exercise import (
     Case,
     Exercise,
@@ -33,10 +34,6 @@ __all__ = [
     "check_stretched_rates",
     "points_so_far",
 ]
-
-
-def _normal(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 # ------------------------------------------------- 1. Predict, pen in hand
@@ -65,14 +62,14 @@ def _predict_by_running(question):
         rate = 10_000 ** -(2 * 2 / 8)
         return 2 * math.pi / rate
     if question == "b":
-        query, key = _normal(0, 2, 2).double().unbind(0)
+        query, key = normal_from(0, 2, 2).double().unbind(0)
         key = key * 0.8 / (_turned(query, 12) @ _turned(key, 9))
         return (_turned(query, 1012) @ _turned(key, 1009)).item()
     if question == "c":
         slopes = [2 ** -(8 * h / 8) for h in range(1, 9)]
         return -slopes[2] * (10 - 4)
     if question == "d":
-        x = _normal(1, 6, 4)
+        x = normal_from(1, 6, 4)
         order = torch.tensor([5, 1, 3, 0, 4, 2])
         scale = 1.3 / ((x @ x.T).softmax(-1) @ x)[2, 0]
         moved = x[order]
@@ -409,7 +406,7 @@ def _positions_as_phases(embedded, offset=0, base=10_000.0):
 
 
 def _positions_case(name, B, T, D, offset, base, seed):
-    return Case(name, (_normal(seed, B, T, D), offset, base))
+    return Case(name, (normal_from(seed, B, T, D), offset, base))
 
 
 _ADD_POSITIONS = Exercise(
@@ -420,13 +417,13 @@ _ADD_POSITIONS = Exercise(
     cases=[
         Case(
             "two sentences",
-            (_normal(1, 2, 3, 4), 2),
+            (normal_from(1, 2, 3, 4), 2),
             look="Give it torch.zeros(2, 3, 4): the table alone comes back.",
         ),
-        Case("from the beginning", (_normal(2, 3, 5, 6),)),
-        Case("one sentence", (_normal(3, 1, 4, 2), 0)),
-        Case("as many sentences as tokens", (_normal(4, 4, 4, 4), 7)),
-        Case("another base", (_normal(5, 2, 6, 8), 1, 100.0)),
+        Case("from the beginning", (normal_from(2, 3, 5, 6),)),
+        Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
+        Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
+        Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
     ],
     mistakes=[
         bugs_left(bugs, _POSITION_BUGS, _add_positions, begins="Begin with")
@@ -690,7 +687,7 @@ def _distance_by_picking_rows(weights, query_mask):
 
 def _distance_case(name, lengths, H, T, S, seed):
     """Rows past a sentence's length are padding and hold anything."""
-    scores = _normal(seed, len(lengths), H, T, S)
+    scores = normal_from(seed, len(lengths), H, T, S)
     mask = torch.arange(T)[None] < torch.tensor(lengths)[:, None]
     causal = torch.ones(T, S, dtype=torch.bool).tril(S - T)
     weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
@@ -698,13 +695,13 @@ def _distance_case(name, lengths, H, T, S, seed):
 
 
 def _looks_both_ways():
-    weights = _normal(8, 2, 3, 4, 4).softmax(-1)
+    weights = normal_from(8, 2, 3, 4, 4).softmax(-1)
     real = torch.tensor([[True, True, True, False], [True] * 4])
     return Case("heads that look ahead, too", (weights, real))
 
 
 def _padding_of_nan():
-    weights = _normal(9, 2, 3, 4, 4).softmax(-1)
+    weights = normal_from(9, 2, 3, 4, 4).softmax(-1)
     real = torch.tensor([[True, True, False, False], [True] * 4])
     weights = weights.masked_fill(~real[:, None, :, None], torch.nan)
     return Case("NaN in the rows of padding", (weights, real))
@@ -1123,7 +1120,7 @@ def _grid(height, width):
 
 def _grid_case(name, B, H, height, width, d, seed, **keywords):
     row, column = _grid(height, width)
-    x = _normal(seed, B, H, height * width, d)
+    x = normal_from(seed, B, H, height * width, d)
     return Case(name, (x, row, column), keywords)
 
 
@@ -1135,7 +1132,7 @@ def _patches_case(name, B, H, L, d, base, seed):
 
 
 def _depends_on_the_difference(answer):
-    query, key = _normal(21, 2, 1, 1, 1, 8)
+    query, key = normal_from(21, 2, 1, 1, 1, 8)
     one = torch.ones(1, dtype=torch.long)
 
     def score(r, c, moved):
@@ -1178,7 +1175,7 @@ _ROTATE_2D = Exercise(
         Case(
             "patches in any order",
             (
-                _normal(4, 2, 2, 5, 8),
+                normal_from(4, 2, 2, 5, 8),
                 torch.tensor([4, 0, 2, 2, 1]),
                 torch.tensor([0, 3, 3, 1, 7]),
             ),

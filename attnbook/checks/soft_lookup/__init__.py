@@ -12,6 +12,11 @@ from itertools import combinations
 
 import numpy as np
 
+from attnbook.checks.soft_lookup.temperature_search import (
+    number_of_keys,
+    temperature_by_bisection,
+    temperature_by_grids,
+)
 from attnbook.judging.exercise import (
     Case,
     Exercise,
@@ -859,10 +864,6 @@ _TOP_K = Exercise(
 # ---------------------------------------- 4. The temperature of a wanted focus
 
 
-def _nats(weights):
-    return entropy(weights)
-
-
 def _bits(weights):
     return entropy(weights) / np.log(2)
 
@@ -871,15 +872,10 @@ def _share_of_the_most(weights):
     return entropy(weights) / np.log(len(weights))
 
 
-def _number_of_keys(weights):
-    return np.exp(entropy(weights))
-
-
-def _temperature(
-    scores, target, measure=_nats, steps=200, upward=True, bracket=1e6
-):
+def _temperature(scores, target, measure=entropy, steps=200, upward=True):
+    """Wrong in what it measures, how long it searches, or which way."""
     spread = np.ptp(scores)
-    low, high = spread / bracket, spread * bracket
+    low, high = spread / 1e6, spread * 1e6
     for _ in range(steps):
         middle = np.sqrt(low * high)
         if (measure(softmax(scores, middle)) < target) == upward:
@@ -890,7 +886,7 @@ def _temperature(
 
 
 def _one_over(scores, target):
-    return 1 / _temperature(scores, target)
+    return 1 / temperature_by_bisection(scores, target)
 
 
 def _fixed_range(scores, target, low, high):
@@ -919,7 +915,8 @@ def _overflows(scores, target):
 
 
 def _gives_the_entropy(scores, target):
-    return float(entropy(softmax(scores, _temperature(scores, target))))
+    found = temperature_by_bisection(scores, target)
+    return float(entropy(softmax(scores, found)))
 
 
 def _plus_log(scores, target):
@@ -943,17 +940,6 @@ def _temperature_by_newton(scores, target):
         stepped = place - step
         place = stepped if low < stepped < high else (low + high) / 2
     return np.exp(place)
-
-
-def _temperature_by_grids(scores, target):
-    """A grid of temperatures, made finer around the crossing."""
-    low, high = 1e-5 * np.ptp(scores), 1e5 * np.ptp(scores)
-    for _ in range(12):
-        grid = np.geomspace(low, high, 50)  # (50,)
-        spread = entropy(softmax(scores[None] / grid[:, None]))  # (50,)
-        place = int(np.clip(np.searchsorted(spread, target), 1, 49))
-        low, high = grid[place - 1], grid[place]
-    return high
 
 
 def _follows_the_unit_of_the_scores(answer):
@@ -987,7 +973,7 @@ _TEMPERATURE = Exercise(
     "00-temperature-for-entropy",
     "Set the temperature by the focus wanted",
     points=3,
-    reference=_temperature,
+    reference=temperature_by_bisection,
     cases=[
         Case(
             "the worked example",
@@ -1028,7 +1014,7 @@ _TEMPERATURE = Exercise(
             "a number of keys for an entropy",
             "It is as if you compared exp(entropy), the effective number of "
             "keys, with a target that is an entropy.",
-            partial(_temperature, measure=_number_of_keys),
+            partial(_temperature, measure=number_of_keys),
             "Compare entropy with entropy.",
         ),
         Mistake(
@@ -1081,7 +1067,7 @@ _TEMPERATURE = Exercise(
             ),
         ),
     ],
-    right_answers=[_temperature_by_newton, _temperature_by_grids],
+    right_answers=[_temperature_by_newton, temperature_by_grids],
     properties=[
         Property(
             "Scores that are 7 times as large need 7 times the temperature; "
@@ -1114,7 +1100,7 @@ _CONCLUSIONS = Predictions(
     {
         "share": float(np.exp(-0.5)),
         "double": float(np.log(2)),
-        "sqrt": _temperature(_LENGTH_SCORES, np.log(64)),
+        "sqrt": temperature_by_bisection(_LENGTH_SCORES, np.log(64)),
         "half": float(3 / np.log(2000)),
         "power": -1.0,
     }
@@ -1125,13 +1111,13 @@ def _conclude_by_measuring(question):
     """Right, from one measurement each, as a student would."""
     if question == "share":
         scores = np.random.default_rng(1).normal(size=65_536)
-        return _number_of_keys(softmax(scores)) / len(scores)
+        return number_of_keys(softmax(scores)) / len(scores)
     if question == "double":
         random = np.random.default_rng(2)
         short, long = random.normal(size=2**15), random.normal(size=2**16)
         return entropy(softmax(long)) - entropy(softmax(short))
     if question == "sqrt":
-        return _temperature_by_grids(_LENGTH_SCORES, np.log(64))
+        return temperature_by_grids(_LENGTH_SCORES, np.log(64))
     if question == "half":
         return _half_weight_temperature(2001)
     lengths = np.array([11, 101, 1001, 10_001])
@@ -1229,7 +1215,7 @@ _CONCLUDE = Exercise(
         ),
         _CONCLUSIONS.wrong(
             "sqrt",
-            _temperature(_LENGTH_SCORES, np.log2(64)),
+            temperature_by_bisection(_LENGTH_SCORES, np.log2(64)),
             "bits for nats",
             "It is as if the target were log2(64) = 6. An effective number "
             "of 64 keys is an entropy of ln 64 nats.",
