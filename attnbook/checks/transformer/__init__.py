@@ -34,7 +34,7 @@ EXERCISES = {
 check_predict = predict.EXERCISE.check
 check_encode = encode.EXERCISE.check
 check_smoothed_loss = smoothed_loss.EXERCISE.check
-check_CrossAttentionCache = cross_attention_cache.EXERCISE.check  # noqa: N816, as the class
+check_CrossAttentionCache = cross_attention_cache.EXERCISE.check  # noqa: N816
 check_normalised_beam_search = normalised_beam_search.EXERCISE.check
 
 
