@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
 )
 from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 
 
-def _counted_rows(alignment, target_mask, mistake=None):
+def _alignment_error_rate(weights, alignment, target_mask):
     counted = target_mask & alignment.any(-1)  # (B, T)
-    if mistake == "padding":
-        counted = alignment.any(-1)
-    elif mistake == "rows without truth":
-        counted = target_mask
-    elif mistake == "all rows":
-        counted = torch.ones_like(target_mask)
-    return counted
-
-
-def _alignment_error_rate(weights, alignment, target_mask, mistake=None):
-    counted = _counted_rows(alignment, target_mask, mistake)  # (B, T)
     best = weights.argmax(-1, keepdim=True)  # (B, T, 1)
+    links = torch.zeros_like(alignment).scatter(-1, best, True)  # (B, T, S)
+    links, truth = links & counted[..., None], alignment & counted[..., None]
+    if not truth.any():
+        return 0.0
+    A, B = links.sum().item(), truth.sum().item()
+    hits = (links & truth).sum().item()
+    return 1 - 2 * hits / (A + B)
+
+
+def _counted_rows(alignment, target_mask, mistake):
+    if mistake == "padding":
+        return alignment.any(-1)  # (B, T)
+    if mistake == "rows without truth":
+        return target_mask
+    if mistake == "all rows":
+        return torch.ones_like(target_mask)
+    return target_mask & alignment.any(-1)
+
+
+def _links(weights, alignment, mistake):
+    """What each row points to, (B, T, S)."""
+    none = torch.zeros_like(alignment)
     if mistake == "last of ties":
         S = weights.shape[-1]
         best = S - 1 - weights.flip(-1).argmax(-1, keepdim=True)
-    links = torch.zeros_like(alignment).scatter(-1, best, True)  # (B, T, S)
+        return none.scatter(-1, best, True)
     if mistake == "over queries":
-        best = weights.argmax(1, keepdim=True)  # (B, 1, S)
-        links = torch.zeros_like(alignment).scatter(1, best, True)
-    elif mistake == "half":
-        links = weights > 0.5
-    elif mistake == "uniform":
-        links = weights > 1 / weights.shape[-1]
-    links = links & counted[..., None]
+        return none.scatter(1, weights.argmax(1, keepdim=True), True)
+    if mistake == "half":
+        return weights > 0.5
+    if mistake == "uniform":
+        return weights > 1 / weights.shape[-1]
+    return none.scatter(-1, weights.argmax(-1, keepdim=True), True)
+
+
+def _mistaken(weights, alignment, target_mask, mistake):
+    counted = _counted_rows(alignment, target_mask, mistake)  # (B, T)
+    links = _links(weights, alignment, mistake) & counted[..., None]
     truth = alignment & counted[..., None]
     if mistake == "truth of all rows":
         truth = alignment
@@ -129,6 +142,123 @@ def _ties():
     return Case("weights that tie", (weights, alignment, real))
 
 
+_MISTAKES = [
+    (
+        "padding",
+        "padding is counted",
+        "Rows of padding are counted as digits.",
+        "target_mask is True for the rows that are real.",
+    ),
+    (
+        "rows without truth",
+        "rows without a truth are counted",
+        "Rows that come from no token, such as that of EOS, are "
+        "counted: whatever they look at is called an error.",
+        "A row counts only where alignment has a True in it.",
+    ),
+    (
+        "all rows",
+        "every row is counted",
+        "Padding and rows without a truth are counted as digits.",
+        "Two conditions: target_mask, and a True in the row.",
+    ),
+    (
+        "truth of all rows",
+        "true links of rows that do not count",
+        "The true links are counted in all rows, also in padding.",
+        "Both sums in the denominator run over the rows that count.",
+    ),
+    (
+        "over queries",
+        "the best digit for each token",
+        "The argmax runs over the digits. Each digit has one link, "
+        "to its best token.",
+        "weights are (B, T, S): tokens are the last axis.",
+    ),
+    (
+        "last of ties",
+        "a tie goes to the later token",
+        "Where two tokens tie, the later is linked. The rule says "
+        "the earlier.",
+        "argmax gives the first; `>=` and a sort may give the last.",
+    ),
+    (
+        "half",
+        "a threshold of one half",
+        "A link is made where a weight is above 1/2. Each row has "
+        "one link, however low its best weight.",
+        "Use argmax, not a threshold.",
+    ),
+    (
+        "uniform",
+        "every weight above the average",
+        "All tokens with more than 1/S are linked. Each row has one link.",
+        "Use argmax, not a threshold.",
+    ),
+    (
+        "soft",
+        "the mass that lies beside",
+        "This is 1 less the alignment score of the chapter. The "
+        "error rate judges one hard link a row.",
+        "Make the links first: the weights are not needed after.",
+    ),
+    (
+        "any",
+        "rows that miss",
+        "This is the share of rows whose link is wrong. True links "
+        "that nothing points to are errors too.",
+        "The denominator holds the links and the true links.",
+    ),
+    (
+        "recall",
+        "only the true links below",
+        "You divided by the true links alone: that is 1 - recall.",
+        "The denominator is |A| + |S|, and the hits count twice.",
+    ),
+    (
+        "agreement",
+        "an agreement, not an error",
+        "This is the share that agrees. The error rate is 1 less that.",
+        "The return line.",
+    ),
+    (
+        "once",
+        "hits counted once",
+        "The hits are counted once, but stand in both numbers of the "
+        "denominator.",
+        "The factor 2 in the formula.",
+    ),
+    (
+        "union",
+        "hits over the union",
+        "You divided by the union of links (Jaccard's index). The "
+        "rate divides by the sum.",
+        "|A| + |S|, with the hits in both.",
+    ),
+    (
+        "nothing over nothing",
+        "0/0 where no row counts",
+        "In a batch in which no row counts, your rate is 0/0. It "
+        "should be 0: there was nothing to get wrong.",
+        "Look at the denominator before you divide by it.",
+    ),
+    (
+        "sentences",
+        "a mean of the sentences' rates",
+        "You took each sentence's rate and averaged. Links are "
+        "counted over the whole batch, so that short sentences do "
+        "not weigh more.",
+        "Sum first, divide once.",
+    ),
+    (
+        "rows",
+        "a mean of the rows' rates",
+        "You took each row's rate and averaged. Links are counted "
+        "over the whole batch.",
+        "Sum first, divide once.",
+    ),
+]
+
 EXERCISE = Exercise(
     "01-alignment-error-rate",
     "Measure the alignment error rate",
@@ -161,129 +291,7 @@ EXERCISE = Exercise(
             ),
         ),
     ],
-    mistakes=[
-        Mistake(
-            name, sentence, partial(_alignment_error_rate, mistake=key), look
-        )
-        for key, name, sentence, look in [
-            (
-                "padding",
-                "padding is counted",
-                "Rows of padding are counted as digits.",
-                "target_mask is True for the rows that are real.",
-            ),
-            (
-                "rows without truth",
-                "rows without a truth are counted",
-                "Rows that come from no token, such as that of EOS, are "
-                "counted: whatever they look at is called an error.",
-                "A row counts only where alignment has a True in it.",
-            ),
-            (
-                "all rows",
-                "every row is counted",
-                "Padding and rows without a truth are counted as digits.",
-                "Two conditions: target_mask, and a True in the row.",
-            ),
-            (
-                "truth of all rows",
-                "true links of rows that do not count",
-                "The true links are counted in all rows, also in padding.",
-                "Both sums in the denominator run over the rows that count.",
-            ),
-            (
-                "over queries",
-                "the best digit for each token",
-                "The argmax runs over the digits. Each digit has one link, "
-                "to its best token.",
-                "weights are (B, T, S): tokens are the last axis.",
-            ),
-            (
-                "last of ties",
-                "a tie goes to the later token",
-                "Where two tokens tie, the later is linked. The rule says "
-                "the earlier.",
-                "argmax gives the first; `>=` and a sort may give the last.",
-            ),
-            (
-                "half",
-                "a threshold of one half",
-                "A link is made where a weight is above 1/2. Each row has "
-                "one link, however low its best weight.",
-                "Use argmax, not a threshold.",
-            ),
-            (
-                "uniform",
-                "every weight above the average",
-                "All tokens with more than 1/S are linked. Each row has one "
-                "link.",
-                "Use argmax, not a threshold.",
-            ),
-            (
-                "soft",
-                "the mass that lies beside",
-                "This is 1 less the alignment score of the chapter. The "
-                "error rate judges one hard link a row.",
-                "Make the links first: the weights are not needed after.",
-            ),
-            (
-                "any",
-                "rows that miss",
-                "This is the share of rows whose link is wrong. True links "
-                "that nothing points to are errors too.",
-                "The denominator holds the links and the true links.",
-            ),
-            (
-                "recall",
-                "only the true links below",
-                "You divided by the true links alone: that is 1 - recall.",
-                "The denominator is |A| + |S|, and the hits count twice.",
-            ),
-            (
-                "agreement",
-                "an agreement, not an error",
-                "This is the share that agrees. The error rate is 1 less "
-                "that.",
-                "The return line.",
-            ),
-            (
-                "once",
-                "hits counted once",
-                "The hits are counted once, but stand in both numbers of the "
-                "denominator.",
-                "The factor 2 in the formula.",
-            ),
-            (
-                "union",
-                "hits over the union",
-                "You divided by the union of links (Jaccard's index). The "
-                "rate divides by the sum.",
-                "|A| + |S|, with the hits in both.",
-            ),
-            (
-                "nothing over nothing",
-                "0/0 where no row counts",
-                "In a batch in which no row counts, your rate is 0/0. It "
-                "should be 0: there was nothing to get wrong.",
-                "Look at the denominator before you divide by it.",
-            ),
-            (
-                "sentences",
-                "a mean of the sentences' rates",
-                "You took each sentence's rate and averaged. Links are "
-                "counted over the whole batch, so that short sentences do "
-                "not weigh more.",
-                "Sum first, divide once.",
-            ),
-            (
-                "rows",
-                "a mean of the rows' rates",
-                "You took each row's rate and averaged. Links are counted "
-                "over the whole batch.",
-                "Sum first, divide once.",
-            ),
-        ]
-    ],
+    mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_error_rate_by_loops, _error_rate_by_gather],
     tolerance=1e-6,
     fresh=anew(

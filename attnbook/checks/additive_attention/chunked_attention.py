@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
@@ -15,7 +14,9 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
 from attnbook.mechanisms.additive import masked_softmax
 
@@ -29,17 +30,21 @@ def _recomputed(query, key, v):
     return checkpoint(_scores, query, key, v, use_reentrant=False)
 
 
-def _chunked_attention(
-    query, key, value, mask, W_q, W_k, v, chunk, mistake=None
-):
+def _chunked_attention(query, key, value, mask, W_q, W_k, v, chunk):
     left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
-    S = key.shape[1]
-    starts = list(range(0, S, chunk))
+    scores = [
+        _recomputed(left, piece, v)  # (B, T, chunk)
+        for piece in right.split(chunk, dim=1)
+    ]
+    weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
+    left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
+    pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
     if mistake == "last dropped":
-        starts = starts[: max(1, S // chunk)]
-    pieces = [
-        right[:, start : start + chunk] for start in starts
-    ]  # each (B, chunk, d_a)
+        pieces = pieces[: max(1, key.shape[1] // chunk)]
     if mistake == "kept":
         scores = [_scores(left, piece, v) for piece in pieces]
     elif mistake == "detached":
@@ -66,16 +71,10 @@ def _chunked_attention(
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    if mistake == "unmasked":
-        weights = scores.softmax(-1)
-    elif mistake == "late mask":
-        weights = scores.softmax(-1) * mask[:, None]
-    elif mistake == "inverted":
-        weights = masked_softmax(scores, ~mask[:, None])
-    elif mistake == "over queries":
-        weights = masked_softmax(scores, mask[:, None], dim=1)
-    else:
+    if mistake == "last dropped":  # the mask does not fit, and this says so
         weights = masked_softmax(scores, mask[:, None])
+    else:
+        weights = masked_weights(scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
 
@@ -154,14 +153,10 @@ def _one_key_at_a_time(query, key, value, mask, W_q, W_k, v, chunk):
 
 def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
     return Case(
         name,
         (
-            normal(generator, B, T, d_q),
-            normal(generator, B, S, d_k),
-            normal(generator, B, S, d_v),
-            token_mask(lengths, S),
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
             normal(generator, d_a, d_q, scale=0.7),
             normal(generator, d_a, d_k, scale=0.7),
             normal(generator, d_a),
@@ -200,6 +195,84 @@ def _keeps_no_whole_tensor(answer):
     return kept.amount < hidden / 4
 
 
+_MISTAKES = [
+    (
+        "softmax a piece",
+        "a softmax for each piece",
+        "Each piece has a softmax of its own, so a row's weights sum "
+        "to the number of pieces.",
+        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
+    ),
+    (
+        "mean of pieces",
+        "a mean over the pieces",
+        "Each piece has a softmax of its own and counts alike, "
+        "however well its keys score.",
+        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
+    ),
+    (
+        "last dropped",
+        "the last piece is dropped",
+        "Where chunk does not divide S, the keys that remain are left out.",
+        "range(0, S, chunk), and a last piece that may be shorter. "
+        "torch.split does it.",
+    ),
+    (
+        "wrong piece",
+        "the first piece again and again",
+        "Every piece gets the scores of the first.",
+        "Which keys does the loop slice?",
+    ),
+    (
+        "detached",
+        "scores without gradient",
+        "The values are right, but the scores are cut off from the "
+        "graph: the attention cannot learn.",
+        "A .detach(), a .data or a torch.no_grad() on the way to the "
+        "scores. To save memory, recompute.",
+    ),
+    (
+        "keys detached",
+        "keys without gradient",
+        "The values are right, but the keys are cut off from the graph.",
+        "A .detach() or a .data on the projected keys.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "masked_softmax(scores, mask[:, None]).",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    (
+        "kept",
+        "everything is kept for the backward pass",
+        "No large tensor is formed at once, but autograd keeps the "
+        "tanh of every piece: together (B, T, S, d_a) again.",
+        "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
+        "use_reentrant=False).",
+    ),
+]
+
 EXERCISE = Exercise(
     "01-chunked-attention",
     "Additive attention in pieces",
@@ -216,91 +289,7 @@ EXERCISE = Exercise(
         _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_chunked_attention, mistake=key), look)
-        for key, name, sentence, look in [
-            (
-                "softmax a piece",
-                "a softmax for each piece",
-                "Each piece has a softmax of its own, so a row's weights sum "
-                "to the number of pieces.",
-                "Collect the scores of all pieces, (B, T, S), then take one "
-                "softmax.",
-            ),
-            (
-                "mean of pieces",
-                "a mean over the pieces",
-                "Each piece has a softmax of its own and counts alike, "
-                "however well its keys score.",
-                "Collect the scores of all pieces, (B, T, S), then take one "
-                "softmax.",
-            ),
-            (
-                "last dropped",
-                "the last piece is dropped",
-                "Where chunk does not divide S, the keys that remain are "
-                "left out.",
-                "range(0, S, chunk), and a last piece that may be shorter. "
-                "torch.split does it.",
-            ),
-            (
-                "wrong piece",
-                "the first piece again and again",
-                "Every piece gets the scores of the first.",
-                "Which keys does the loop slice?",
-            ),
-            (
-                "detached",
-                "scores without gradient",
-                "The values are right, but the scores are cut off from the "
-                "graph: the attention cannot learn.",
-                "A .detach(), a .data or a torch.no_grad() on the way to the "
-                "scores. To save memory, recompute.",
-            ),
-            (
-                "keys detached",
-                "keys without gradient",
-                "The values are right, but the keys are cut off from the "
-                "graph.",
-                "A .detach() or a .data on the projected keys.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight.",
-                "masked_softmax(scores, mask[:, None]).",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so rows sum to "
-                "less than 1.",
-                "Use masked_softmax.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-            (
-                "over queries",
-                "a softmax over the queries",
-                "For each key, the weights sum to 1 over the queries. Each "
-                "query must spend 1 over the keys.",
-                "Scores are (B, T, S), and the keys are the last axis: "
-                "dim=-1.",
-            ),
-            (
-                "kept",
-                "everything is kept for the backward pass",
-                "No large tensor is formed at once, but autograd keeps the "
-                "tanh of every piece: together (B, T, S, d_a) again.",
-                "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
-                "use_reentrant=False).",
-            ),
-        ]
-    ]
-    + [
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "the whole tensor",
             "The values are right, but a tensor of shape (B, T, S, d_a) is "

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import combinations
 
 import torch
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import planted
 from attnbook.judging.planted_bugs import bugs_left
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax
 
 _CONCAT_BUGS = {
@@ -37,7 +38,7 @@ _CONCAT_BUGS = {
         "before the product with v.",
         "v·tanh(W [q; k]): which bracket closes first?",
     ),
-    "queries": (
+    "over queries": (
         "a softmax over the queries",
         "For each key, the weights sum to 1 over the queries. Each query "
         "must spend 1 over the keys.",
@@ -53,10 +54,21 @@ _CONCAT_BUGS = {
 
 # Of several bugs, the one whose symptom the first failing case shows is
 # told: with one query, as in the worked example, rows cannot be mixed up.
-_FIRST_TO_SHOW = ("queries", "late mask", "order", "outer tanh", "tiled")
+_FIRST_TO_SHOW = ("over queries", "late mask", "order", "outer tanh", "tiled")
 
 
-def _concat_attention(query, key, value, mask, weight, v, bugs=()):
+def _concat_attention(query, key, value, mask, weight, v):
+    B, T, _ = query.shape
+    S = key.shape[1]
+    left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
+    right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
+    hidden = torch.cat([left, right], dim=-1) @ weight.T  # (B, T, S, d_a)
+    scores = torch.tanh(hidden) @ v  # (B, T, S)
+    weights = masked_softmax(scores, mask[:, None])  # (B, T, S)
+    return weights @ value, weights
+
+
+def _draft(query, key, value, mask, weight, v, bugs):
     B, T, _ = query.shape
     S = key.shape[1]
     if "tiled" in bugs:
@@ -74,22 +86,7 @@ def _concat_attention(query, key, value, mask, weight, v, bugs=()):
         scores = torch.tanh(hidden) @ v  # (B, T, S)
     if "scaled" in bugs:
         scores = scores / key.shape[-1] ** 0.5
-    dim = 1 if "queries" in bugs else -1
-    allowed = mask[:, None].expand_as(scores)  # (B, T, S)
-    if "late mask" in bugs:
-        weights = scores.softmax(dim) * allowed
-    elif "inverted" in bugs:
-        weights = masked_softmax(scores, ~allowed, dim)
-    elif "unmasked" in bugs:
-        weights = scores.softmax(dim)
-    elif "zero score" in bugs:
-        weights = scores.masked_fill(~allowed, 0).softmax(dim)
-    elif "-1e9" in bugs:
-        weights = scores.masked_fill(~allowed, -1e9).softmax(dim)
-    elif "nan" in bugs:
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(dim)
-    else:
-        weights = masked_softmax(scores, allowed, dim)
+    weights = masked_weights(scores, mask[:, None], bugs)  # (B, T, S)
     return weights @ (key if "keys" in bugs else value), weights
 
 
@@ -128,19 +125,72 @@ def _concat_in_double(query, key, value, mask, weight, v):
 
 def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
     return Case(
         name,
         (
-            normal(generator, B, T, d_q),
-            normal(generator, B, S, d_k),
-            normal(generator, B, S, d_v),
-            token_mask(lengths, S),
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
             normal(generator, d_a, d_q + d_k, scale=0.7),
             normal(generator, d_a, scale=0.9),
         ),
     )
 
+
+_OTHER_MISTAKES = [
+    (
+        "no tanh",
+        "no tanh at all",
+        "Without the tanh the query adds the same to every score, "
+        "and softmax ignores it: all queries get the same weights.",
+        "The line that makes the hidden layer.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_k. That belongs to the dot "
+        "product; additive scores are bounded by v.",
+        "The line that makes the scores.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend. masked_fill wants the others: ~mask.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all? masked_fill returns a new "
+        "tensor, which must be used.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights: "
+        "all its scores are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the "
+        "values are what is fetched.",
+        "The last product.",
+    ),
+]
 
 EXERCISE = Exercise(
     "01-concat-attention",
@@ -167,71 +217,12 @@ EXERCISE = Exercise(
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=[
-        bugs_left(bugs, _CONCAT_BUGS, _concat_attention, _FIRST_TO_SHOW)
+        bugs_left(bugs, _CONCAT_BUGS, _draft, _FIRST_TO_SHOW)
         for count in range(1, len(_CONCAT_BUGS) + 1)
         for bugs in combinations(_CONCAT_BUGS, count)
-        if count == 1 or not {"queries", "late mask"} <= set(bugs)
+        if count == 1 or not {"over queries", "late mask"} <= set(bugs)
     ]
-    + [
-        Mistake(name, sentence, partial(_concat_attention, bugs=(bug,)), look)
-        for bug, name, sentence, look in [
-            (
-                "no tanh",
-                "no tanh at all",
-                "Without the tanh the query adds the same to every score, "
-                "and softmax ignores it: all queries get the same weights.",
-                "The line that makes the hidden layer.",
-            ),
-            (
-                "scaled",
-                "a scale that nobody asked for",
-                "The scores are divided by √d_k. That belongs to the dot "
-                "product; additive scores are bounded by v.",
-                "The line that makes the scores.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend. masked_fill wants the others: ~mask.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight: the mask has no effect.",
-                "Does your code use `mask` at all? masked_fill returns a new "
-                "tensor, which must be used.",
-            ),
-            (
-                "zero score",
-                "a score of 0 for padding",
-                "A score of 0 is not a mask: exp(0) = 1, so padding still "
-                "weighs.",
-                "Which score has an exponential of 0?",
-            ),
-            (
-                "-1e9",
-                "-1e9 in place of -inf",
-                "A sentence with nothing to attend to gets equal weights: "
-                "all its scores are -1e9. Its weights should be 0.",
-                "masked_softmax from the chapter handles such rows.",
-            ),
-            (
-                "nan",
-                "an empty row of -inf",
-                "A sentence with nothing to attend to has only scores of "
-                "-inf, and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax from the chapter handles such rows.",
-            ),
-            (
-                "keys",
-                "keys summed in place of values",
-                "The output blends the keys. They are matched with; the "
-                "values are what is fetched.",
-                "The last product.",
-            ),
-        ]
-    ],
+    + planted(_draft, _OTHER_MISTAKES),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,
     gradients=True,

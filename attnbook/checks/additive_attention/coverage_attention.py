@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
@@ -13,14 +14,27 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax
 
 
-def _coverage_attention(
-    query, key, value, mask, W_q, W_k, w_c, v, mistake=None
-):
-    T = query.shape[1]
+def _coverage_attention(query, key, value, mask, W_q, W_k, w_c, v):
+    projected = key @ W_k.T  # (B, S, d_a)
+    covered = torch.zeros_like(key[..., 0])  # (B, S)
+    rows = []
+    for t in range(query.shape[1]):
+        hidden = (query[:, t] @ W_q.T)[:, None] + projected  # (B, S, d_a)
+        hidden = hidden + covered[..., None] * w_c
+        scores = torch.tanh(hidden) @ v  # (B, S)
+        rows.append(masked_softmax(scores, mask))
+        covered = covered + rows[-1]  # (B, S)
+    weights = torch.stack(rows, dim=1)  # (B, T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
     projected = key @ W_k.T  # (B, S, d_a)
     covered = torch.zeros_like(key[..., 0])  # (B, S)
     if mistake == "starts full":
@@ -28,7 +42,7 @@ def _coverage_attention(
     elif mistake == "starts uniform":
         covered = mask / mask.sum(1, keepdim=True).clamp(min=1)
     rows = []
-    for t in range(T):
+    for t in range(query.shape[1]):
         hidden = (query[:, t] @ W_q.T)[:, None] + projected  # (B, S, d_a)
         term = covered[..., None] * w_c  # (B, S, d_a)
         if mistake == "outside":
@@ -39,14 +53,8 @@ def _coverage_attention(
             scores = torch.tanh(hidden) @ v
         else:
             scores = torch.tanh(hidden + term) @ v  # (B, S)
-        if mistake == "late mask":
-            weights = scores.softmax(-1) * mask
-        elif mistake == "inverted":
-            weights = masked_softmax(scores, ~mask)
-        elif mistake == "over the batch":
-            weights = masked_softmax(scores, mask, dim=0)
-        else:
-            weights = masked_softmax(scores, mask)
+        dim = 0 if mistake == "over the batch" else -1
+        weights = masked_weights(scores, mask, (mistake,), dim)
         rows.append(weights)
         if mistake == "last step":
             covered = weights
@@ -122,14 +130,10 @@ def _coverage_by_sentence(query, key, value, mask, W_q, W_k, w_c, v):
 
 def _coverage_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
     return Case(
         name,
         (
-            normal(generator, B, T, d_q),
-            normal(generator, B, S, d_k),
-            normal(generator, B, S, d_v),
-            token_mask(lengths, S),
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
             normal(generator, d_a, d_q, scale=0.6),
             normal(generator, d_a, d_k, scale=0.6),
             normal(generator, d_a, scale=1.5),
@@ -150,6 +154,108 @@ def _later_queries_change_nothing_before(answer):
         and not torch.allclose(before[:, 3:], after[:, 3:], atol=1e-3)
     )
 
+
+_MISTAKES = [
+    (
+        "untold",
+        "the tally is not used",
+        "This is additive attention without coverage.",
+        "The term w_c · c must stand in the sum inside the tanh.",
+    ),
+    (
+        "last step",
+        "only the last step is remembered",
+        "The tally holds the weights of the step before, not the sum "
+        "of all steps before.",
+        "Add to the tally; do not replace it.",
+    ),
+    (
+        "mean",
+        "a mean in place of a sum",
+        "The tally is the mean of the weights so far, so it never fills up.",
+        "c is a sum over the steps before.",
+    ),
+    (
+        "outside",
+        "the tally outside the tanh",
+        "The tally is added to the score. It belongs inside the "
+        "tanh, so that it can meet query and key.",
+        "Which bracket does w_c · c stand in?",
+    ),
+    (
+        "subtracted",
+        "the tally is subtracted",
+        "The tally is taken away. The formula adds it, and w_c "
+        "learns the sign.",
+        "The sign before w_c.",
+    ),
+    (
+        "starts full",
+        "a tally that starts at 1",
+        "Before the first step nothing has been read: the tally starts at 0.",
+        "The line before the loop.",
+    ),
+    (
+        "starts uniform",
+        "a tally that starts evenly",
+        "Before the first step nothing has been read: the tally starts at 0.",
+        "The line before the loop.",
+    ),
+    (
+        "scores",
+        "scores are tallied",
+        "The tally adds up the scores. It should add up the weights.",
+        "What is appended after the softmax?",
+    ),
+    (
+        "shared",
+        "one tally for the whole batch",
+        "All sentences share one tally. Each has its own, (B, S).",
+        "Is there a mean or a sum over the first axis?",
+    ),
+    (
+        "over the batch",
+        "a softmax over the batch",
+        "The softmax runs over the sentences, so its rows do not sum "
+        "to 1. Each query must spend 1 over the keys.",
+        "In one step the scores are (B, S): the keys are the last "
+        "axis, dim=-1.",
+    ),
+    (
+        "in place",
+        "a tally that is changed in place",
+        "`covered += w` changes a tensor that backward still needs.",
+        "Write `covered = covered + w`, which makes a new one.",
+    ),
+    (
+        "detached",
+        "a tally without gradient",
+        "The values are right, but the tally is cut off from the "
+        "graph: an early step cannot learn what it costs a later "
+        "one.",
+        "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
+    ),
+    (
+        "reaches 1",
+        "a tally with a lid",
+        "The tally is held below a limit. A token may be read as "
+        "often as the weights say.",
+        "A clamp.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax: rows sum to "
+        "less than 1, and the tally is too small.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+]
 
 EXERCISE = Exercise(
     "01-coverage-attention",
@@ -178,116 +284,7 @@ EXERCISE = Exercise(
         _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
     ],
     mistakes=[
-        Mistake(
-            name, sentence, partial(_coverage_attention, mistake=key), look
-        )
-        for key, name, sentence, look in [
-            (
-                "untold",
-                "the tally is not used",
-                "This is additive attention without coverage.",
-                "The term w_c · c must stand in the sum inside the tanh.",
-            ),
-            (
-                "last step",
-                "only the last step is remembered",
-                "The tally holds the weights of the step before, not the sum "
-                "of all steps before.",
-                "Add to the tally; do not replace it.",
-            ),
-            (
-                "mean",
-                "a mean in place of a sum",
-                "The tally is the mean of the weights so far, so it never "
-                "fills up.",
-                "c is a sum over the steps before.",
-            ),
-            (
-                "outside",
-                "the tally outside the tanh",
-                "The tally is added to the score. It belongs inside the "
-                "tanh, so that it can meet query and key.",
-                "Which bracket does w_c · c stand in?",
-            ),
-            (
-                "subtracted",
-                "the tally is subtracted",
-                "The tally is taken away. The formula adds it, and w_c "
-                "learns the sign.",
-                "The sign before w_c.",
-            ),
-            (
-                "starts full",
-                "a tally that starts at 1",
-                "Before the first step nothing has been read: the tally "
-                "starts at 0.",
-                "The line before the loop.",
-            ),
-            (
-                "starts uniform",
-                "a tally that starts evenly",
-                "Before the first step nothing has been read: the tally "
-                "starts at 0.",
-                "The line before the loop.",
-            ),
-            (
-                "scores",
-                "scores are tallied",
-                "The tally adds up the scores. It should add up the weights.",
-                "What is appended after the softmax?",
-            ),
-            (
-                "shared",
-                "one tally for the whole batch",
-                "All sentences share one tally. Each has its own, (B, S).",
-                "Is there a mean or a sum over the first axis?",
-            ),
-            (
-                "over the batch",
-                "a softmax over the batch",
-                "The softmax runs over the sentences, so its rows do not sum "
-                "to 1. Each query must spend 1 over the keys.",
-                "In one step the scores are (B, S): the keys are the last "
-                "axis, dim=-1.",
-            ),
-            (
-                "in place",
-                "a tally that is changed in place",
-                "`covered += w` changes a tensor that backward still needs.",
-                "Write `covered = covered + w`, which makes a new one.",
-            ),
-            (
-                "detached",
-                "a tally without gradient",
-                "The values are right, but the tally is cut off from the "
-                "graph: an early step cannot learn what it costs a later "
-                "one.",
-                "A .detach(), a torch.no_grad() or a .data on the way to the "
-                "tally.",
-            ),
-            (
-                "reaches 1",
-                "a tally with a lid",
-                "The tally is held below a limit. A token may be read as "
-                "often as the weights say.",
-                "A clamp.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax: rows sum to "
-                "less than 1, and the tally is too small.",
-                "Use masked_softmax.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-        ]
-    ]
-    + [
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "the tally of another attention",
             "You add up the weights of attention *without* coverage, all "
