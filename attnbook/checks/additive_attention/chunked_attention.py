@@ -71,10 +71,7 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    if mistake == "last dropped":  # the mask does not fit, and this says so
-        weights = masked_softmax(scores, mask[:, None])
-    else:
-        weights = masked_weights(scores, mask[:, None], (mistake,))
+    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
 

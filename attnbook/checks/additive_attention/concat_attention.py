@@ -86,7 +86,9 @@ def _draft(query, key, value, mask, weight, v, bugs):
         scores = torch.tanh(hidden) @ v  # (B, T, S)
     if "scaled" in bugs:
         scores = scores / key.shape[-1] ** 0.5
-    weights = masked_weights(scores, mask[:, None], bugs)  # (B, T, S)
+    weights = masked_weights(
+        masked_softmax, scores, mask[:, None], bugs
+    )  # (B, T, S)
     return weights @ (key if "keys" in bugs else value), weights
 
 

@@ -54,7 +54,7 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         else:
             scores = torch.tanh(hidden + term) @ v  # (B, S)
         dim = 0 if mistake == "over the batch" else -1
-        weights = masked_weights(scores, mask, (mistake,), dim)
+        weights = masked_weights(masked_softmax, scores, mask, (mistake,), dim)
         rows.append(weights)
         if mistake == "last step":
             covered = weights

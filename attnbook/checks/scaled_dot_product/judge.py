@@ -10,18 +10,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.comparison import kind_of
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
     WrongAnswer,
 )
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 
-def _suspect(query, key, value, mask, bug=""):
+def _attention(query, key, value, mask):
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    weights = masked_softmax(scores, mask[:, None])  # (B, T, S)
+    return weights @ value, weights
+
+
+def _suspect(query, key, value, mask, bug):
     """Attention with a bug: the one of the notebook, in other words."""
     d = query.shape[-1]
     divisor = {
@@ -33,14 +41,7 @@ def _suspect(query, key, value, mask, bug=""):
     allowed = mask[:, None]  # (B, 1, S)
     if bug == "mask of the first":
         allowed = allowed[:1]
-    if bug == "mask after softmax":
-        weights = scores.softmax(-1) * allowed
-    elif bug == "softmax over queries":
-        weights = masked_softmax(scores, allowed, dim=-2)
-    elif bug == "empty row":
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
-    else:
-        weights = masked_softmax(scores, allowed)
+    weights = masked_weights(masked_softmax, scores, allowed, (bug,))
     if bug == "no gradient":
         weights = weights.detach()
     return weights @ value, weights
@@ -73,78 +74,100 @@ def _right_by_sentence(query, key, value, mask):
 _SUSPECTS = {
     "unscaled": "attention without a scale",
     "scaled by d": "attention scaled by d_k",
-    "softmax over queries": "a softmax over the queries",
-    "mask after softmax": "a mask after the softmax",
+    "over queries": "a softmax over the queries",
+    "late mask": "a mask after the softmax",
     "mask of the first": "the first sentence's mask for all",
     "scaled by d_v": "attention scaled by √d_v",
-    "empty row": "NaN where nothing may be attended to",
+    "nan": "NaN where nothing may be attended to",
     "no gradient": "attention cut off from the graph",
 }
 
 
-def _judge(attention, flaw=None):
-    """Say whether an attention is right; a grader with a flaw, or without."""
-    if flaw in ("turns all down", "lets all pass"):
-        return flaw == "lets all pass"
-    T, S, d_k, d_v, lengths = 4, 5, 3, 2, [5, 3, 0]
-    if flaw == "one sentence":
-        lengths = [3]
-    elif flaw == "like masks":
-        lengths = [3, 3, 3]
-    elif flaw == "no empty row":
-        lengths = [5, 3, 2]
-    elif flaw == "no padding":
-        lengths = [5, 5, 5]
-    elif flaw == "d_k = d_v":
-        d_v = d_k
-    elif flaw == "d = 1":
-        d_k = d_v = 1
-    elif flaw == "one key":
-        S, lengths = 1, [1, 1, 0]
-    elif flaw == "saturated":
-        T, S, d_k, lengths = 5, 5, 5, [5, 5]
-    B = len(lengths)
+def _judge(attention):
+    """Say whether an attention is right, by the way there and back."""
     generator = torch.Generator().manual_seed(0)
-    query = normal(generator, B, T, d_k)
-    key = normal(generator, B, S, d_k)
-    value = normal(generator, B, S, d_v)
+    query = normal(generator, 3, 4, 3).requires_grad_()  # (B, T, d_k)
+    key = normal(generator, 3, 5, 3).requires_grad_()  # (B, S, d_k)
+    value = normal(generator, 3, 5, 2).requires_grad_()  # (B, S, d_v)
+    mask = token_mask([5, 3, 0], 5)  # one sentence has nothing to attend to
+    output, _ = attention(query, key, value, mask)
+    wanted, _ = _attention(query, key, value, mask)
+    if not torch.allclose(output, wanted, rtol=0, atol=1e-5):
+        return False
+    direction = normal(generator, *output.shape)
+    slopes, right_slopes = (
+        torch.autograd.grad(
+            (x * direction).sum(), (query, key, value), allow_unused=True
+        )
+        for x in (output, wanted)
+    )
+    return all(
+        slope is not None and torch.allclose(slope, right, atol=1e-4)
+        for slope, right in zip(slopes, right_slopes, strict=True)
+    )
+
+
+# What a grader tries an attention on: T, S, d_k, d_v and lengths.
+_SIZES = {
+    "one sentence": (4, 5, 3, 2, [3]),
+    "like masks": (4, 5, 3, 2, [3, 3, 3]),
+    "no empty row": (4, 5, 3, 2, [5, 3, 2]),
+    "no padding": (4, 5, 3, 2, [5, 5, 5]),
+    "d_k = d_v": (4, 5, 3, 3, [5, 3, 0]),
+    "d = 1": (4, 5, 1, 1, [5, 3, 0]),
+    "saturated": (5, 5, 5, 2, [5, 5]),
+}
+
+
+def _inputs_with(flaw, generator):
+    T, S, d_k, d_v, lengths = _SIZES.get(flaw, (4, 5, 3, 2, [5, 3, 0]))
+    query, key, value, mask = attention_inputs(
+        generator, lengths, T, S, d_k, d_k, d_v
+    )
     if flaw == "saturated":
-        query = 100 * torch.eye(5).repeat(B, 1, 1)
+        query = 100 * torch.eye(5).repeat(len(lengths), 1, 1)
         key = query.clone()
     elif flaw == "shouted":
         query, key = 1e4 * query, 1e4 * key
     elif flaw == "all alike":
         query, key = torch.ones_like(query), torch.ones_like(key)
-    mask = token_mask(lengths, S)
-    inputs = [x.requires_grad_() for x in (query, key, value)]
+    return [x.requires_grad_() for x in (query, key, value)], mask
+
+
+def _mistaken(attention, mistake):
+    """A grader with a flaw: in its inputs, or in how it compares."""
+    if mistake in ("turns all down", "lets all pass"):
+        return mistake == "lets all pass"
+    generator = torch.Generator().manual_seed(0)
+    inputs, mask = _inputs_with(mistake, generator)
     output, weights = attention(*inputs, mask)
-    right_output, right_weights = _suspect(*inputs, mask)
-    if flaw == "shapes":
+    right_output, right_weights = _attention(*inputs, mask)
+    if mistake == "shapes":
         return output.shape == right_output.shape
-    if flaw == "row sums":
+    if mistake == "row sums":
         sums = right_weights.sum(-1)
         return torch.allclose(weights.sum(-1), sums, atol=1e-5)
-    if flaw == "bit for bit" and not torch.equal(output, right_output):
+    if mistake == "bit for bit" and not torch.equal(output, right_output):
         return False
     difference = (output - right_output).abs()
-    if flaw == "nan passes":
+    if mistake == "nan passes":
         if (difference > 1e-4).any():
             return False
-    elif not (difference <= (0.7 if flaw == "loose" else 1e-5)).all():
+    elif not (difference <= (0.7 if mistake == "loose" else 1e-5)).all():
         return False
-    if flaw in ("values alone", "saturated", "shouted", "all alike"):
+    if mistake in ("values alone", "saturated", "shouted", "all alike"):
         return True
     direction = normal(generator, *output.shape)
     found = torch.autograd.grad(
         (output * direction).sum(), inputs, allow_unused=True
     )
     wanted = torch.autograd.grad((right_output * direction).sum(), inputs)
-    if flaw == "gradient of the values":
+    if mistake == "gradient of the values":
         found, wanted = found[2:], wanted[2:]
     for one, other in zip(found, wanted, strict=True):
         if one is None:
             return False
-        if flaw in ("nan passes", "loose"):
+        if mistake in ("nan passes", "loose"):
             continue
         if not torch.allclose(one, other, atol=1e-4):
             return False
@@ -223,7 +246,7 @@ def _run_judge(answer, name, attention):
             tried.append(
                 (
                     query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5,
-                    _suspect(query, key, value, mask)[1],
+                    _attention(query, key, value, mask)[1],
                     mask[:, None].expand(-1, query.shape[1], -1),
                 )
             )
@@ -266,7 +289,7 @@ def _run_judge(answer, name, attention):
 _LINE_UP = [
     Case(name, (name, attention))
     for name, attention in [
-        ("a right attention", _suspect),
+        ("a right attention", _attention),
         *[
             (name, partial(_suspect, bug=bug))
             for bug, name in _SUSPECTS.items()
@@ -283,124 +306,112 @@ def _suspects_in_another_order(seed):
     return [_LINE_UP[place] for place in order]
 
 
+_MISTAKES = [
+    (
+        "saturated",
+        "inputs that saturate the softmax",
+        "The scores are so large that one weight is 1 and the others "
+        "are 0, whatever the scale and the axis. No bug can show.",
+        "Make the inputs small: torch.randn, without a factor.",
+        "shouted",
+    ),
+    (
+        "all alike",
+        "inputs that are all alike",
+        "All scores are equal, so the weights are equal, whatever the scale.",
+        "Random numbers tell the keys apart: torch.randn.",
+    ),
+    (
+        "d = 1",
+        "vectors of one number",
+        "1, √1 and no scale are all the same.",
+        "Give queries and keys three entries or more.",
+    ),
+    (
+        "d_k = d_v",
+        "d_k and d_v alike",
+        "Where d_k equals d_v, their roots cannot be told apart.",
+        "Give the values another size than queries and keys.",
+    ),
+    (
+        "no padding",
+        "a mask that masks nothing",
+        "Where every key may be attended to, a mask that is used "
+        "wrongly does no harm.",
+        "Give each sentence another length, one of them 0.",
+    ),
+    (
+        "like masks",
+        "sentences of one length",
+        "All sentences have the same mask, so it does not matter "
+        "whose is used, and no row is empty.",
+        "Give each sentence another length, one of them 0.",
+        "one sentence",
+    ),
+    (
+        "no empty row",
+        "a NaN gets through",
+        "NaN arises where a sentence has nothing to attend to. Either "
+        "none of yours is empty, or your comparison is False for NaN: "
+        "`difference > 1e-5` is.",
+        "A length of 0 among the sentences; and torch.allclose, or "
+        "`not (difference <= 1e-5)`.",
+        "nan passes",
+    ),
+    (
+        "values alone",
+        "the way back is not tried",
+        "This attention gives the right numbers and cannot learn: no "
+        "gradient reaches queries and keys.",
+        "Ask for the gradient of the output with respect to query.",
+        "gradient of the values",
+    ),
+    (
+        "shapes",
+        "a grader that looks at shapes",
+        "Every suspect returns the right shapes. Look at the numbers.",
+        "Compare with the output of trusted().",
+    ),
+    (
+        "row sums",
+        "a grader that looks at sums",
+        "That rows sum to 1 is true of many weights, right and wrong.",
+        "Compare with the output of trusted().",
+    ),
+    (
+        "loose",
+        "a tolerance that forgives",
+        "The tolerance is larger than what the bug changes.",
+        "Rounding changes the sixth digit: atol=1e-5 forgives that.",
+    ),
+    (
+        "bit for bit",
+        "equal to the last bit",
+        "A right attention may add in another order, and then differs "
+        "in the last digits.",
+        "torch.allclose, in place of == and torch.equal.",
+    ),
+    (
+        "lets all pass",
+        "a grader that lets all pass",
+        "It returns True without a look at the attention.",
+        "Call attention(query, key, value, mask) and compare.",
+    ),
+    (
+        "turns all down",
+        "a grader that turns all down",
+        "It returns False whatever it is given.",
+        "Try it on trusted: that must give True.",
+    ),
+]
+
 EXERCISE = Exercise(
     "03-judge",
     "Mend a grader that cannot fail",
     points=4,
     reference=_judge,
     cases=_LINE_UP,
-    mistakes=[
-        Mistake(name, sentence, partial(_judge, flaw=flaw), look, also)
-        for flaw, name, sentence, look, also in [
-            (
-                "saturated",
-                "inputs that saturate the softmax",
-                "The scores are so large that one weight is 1 and the others "
-                "are 0, whatever the scale and the axis. No bug can show.",
-                "Make the inputs small: torch.randn, without a factor.",
-                (partial(_judge, flaw="shouted"),),
-            ),
-            (
-                "all alike",
-                "inputs that are all alike",
-                "All scores are equal, so the weights are equal, whatever the "
-                "scale.",
-                "Random numbers tell the keys apart: torch.randn.",
-                (),
-            ),
-            (
-                "d = 1",
-                "vectors of one number",
-                "1, √1 and no scale are all the same.",
-                "Give queries and keys three entries or more.",
-                (),
-            ),
-            (
-                "d_k = d_v",
-                "d_k and d_v alike",
-                "Where d_k equals d_v, their roots cannot be told apart.",
-                "Give the values another size than queries and keys.",
-                (),
-            ),
-            (
-                "no padding",
-                "a mask that masks nothing",
-                "Where every key may be attended to, a mask that is used "
-                "wrongly does no harm.",
-                "Give each sentence another length, one of them 0.",
-                (),
-            ),
-            (
-                "like masks",
-                "sentences of one length",
-                "All sentences have the same mask, so it does not matter "
-                "whose is used, and no row is empty.",
-                "Give each sentence another length, one of them 0.",
-                (partial(_judge, flaw="one sentence"),),
-            ),
-            (
-                "no empty row",
-                "a NaN gets through",
-                "NaN arises where a sentence has nothing to attend to. Either "
-                "none of yours is empty, or your comparison is False for NaN: "
-                "`difference > 1e-5` is.",
-                "A length of 0 among the sentences; and torch.allclose, or "
-                "`not (difference <= 1e-5)`.",
-                (partial(_judge, flaw="nan passes"),),
-            ),
-            (
-                "values alone",
-                "the way back is not tried",
-                "This attention gives the right numbers and cannot learn: no "
-                "gradient reaches queries and keys.",
-                "Ask for the gradient of the output with respect to query.",
-                (partial(_judge, flaw="gradient of the values"),),
-            ),
-            (
-                "shapes",
-                "a grader that looks at shapes",
-                "Every suspect returns the right shapes. Look at the numbers.",
-                "Compare with the output of trusted().",
-                (),
-            ),
-            (
-                "row sums",
-                "a grader that looks at sums",
-                "That rows sum to 1 is true of many weights, right and wrong.",
-                "Compare with the output of trusted().",
-                (),
-            ),
-            (
-                "loose",
-                "a tolerance that forgives",
-                "The tolerance is larger than what the bug changes.",
-                "Rounding changes the sixth digit: atol=1e-5 forgives that.",
-                (),
-            ),
-            (
-                "bit for bit",
-                "equal to the last bit",
-                "A right attention may add in another order, and then differs "
-                "in the last digits.",
-                "torch.allclose, in place of == and torch.equal.",
-                (),
-            ),
-            (
-                "lets all pass",
-                "a grader that lets all pass",
-                "It returns True without a look at the attention.",
-                "Call attention(query, key, value, mask) and compare.",
-                (),
-            ),
-            (
-                "turns all down",
-                "a grader that turns all down",
-                "It returns False whatever it is given.",
-                "Try it on trusted: that must give True.",
-                (),
-            ),
-        ]
-    ],
+    mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_judge_by_the_book, _judge_by_properties],
     run=_run_judge,
     fresh=_suspects_in_another_order,

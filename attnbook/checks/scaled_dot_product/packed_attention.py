@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -12,9 +11,10 @@ import torch
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import planted
 from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax
@@ -57,9 +57,17 @@ _PACKED_BUGS = {
 _FIRST_TO_SHOW = ("corner", "padding", "-1e9", "heads", "value size")
 
 
-def _packed_attention(
-    query, key, value, query_document, key_document, bugs=()
-):
+def _packed_attention(query, key, value, query_document, key_document):
+    T, S = query.shape[-2], key.shape[-2]
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    past = torch.ones(T, S, dtype=torch.bool).tril(S - T)  # (T, S)
+    left, right = query_document[:, :, None], key_document[:, None]
+    allowed = past & (left == right) & (left > 0)  # (B, T, S)
+    weights = masked_softmax(scores, allowed[:, None])  # (B, H, T, S)
+    return weights @ value, weights
+
+
+def _draft(query, key, value, query_document, key_document, bugs):
     T, S = query.shape[-2], key.shape[-2]
     divisor = (value if "value size" in bugs else query).shape[-1] ** 0.5
     if "unscaled" in bugs:
@@ -86,23 +94,13 @@ def _packed_attention(
     allowed = past & same
     if "heads" not in bugs:
         allowed = allowed[:, None]  # (B, 1, T, S)
-    if "-1e9" in bugs:
-        weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
-    elif "nan" in bugs:
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
-    elif "swept" in bugs:
+    if "swept" in bugs:
         barrier = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         weights = (scores + barrier).softmax(-1).nan_to_num(0.0)
-    elif "late mask" in bugs:
-        weights = scores.softmax(-1) * allowed
-    elif "inverted" in bugs:
-        weights = masked_softmax(scores, ~allowed)
-    elif "over queries" in bugs:
-        weights = masked_softmax(scores, allowed, dim=-2)
     else:
         # For sizes that do not fit, the draft's own kind of error.
         scores.masked_fill(~allowed, 0)
-        weights = masked_softmax(scores, allowed)
+        weights = masked_weights(masked_softmax, scores, allowed, bugs)
     return weights @ value, weights
 
 
@@ -188,6 +186,87 @@ def _some_of_the_positions(random, drawn):
     return int(random.integers(2, len(drawn["documents"][0]) + 1))
 
 
+_OTHER_MISTAKES = [
+    (
+        "nan",
+        "an empty row of -inf",
+        "A row that may attend to nothing has only scores of -inf, "
+        "and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "swept",
+        "a NaN swept under the carpet",
+        "-inf is added to the scores, and nan_to_num mends the "
+        "weights. The way back still leads through 0/0: the "
+        "gradients are NaN.",
+        "masked_fill lets no gradient through; a sum does. "
+        "masked_softmax does all of it.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so their share "
+        "is lost and rows sum to less than 1.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "Tokens attend to the future, to other documents and to "
+        "padding, and to nothing else.",
+        "True = may attend. masked_fill wants the others: ~allowed.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    (
+        "own",
+        "blind to its own position",
+        "A token cannot see itself, so the first token of a document "
+        "sees nothing.",
+        "A token may attend to itself: the diagonal belongs to the triangle.",
+    ),
+    (
+        "ahead",
+        "one key of the future",
+        "The diagonal stands one place too far to the right: each "
+        "token sees the one after it.",
+        "The first query stands at S - T, and sees S - T + 1 keys. "
+        "tril(0) shows it one.",
+    ),
+    (
+        "future",
+        "the future is visible",
+        "Tokens see later tokens of their own document.",
+        "The mask of the documents does not know the order. Where is "
+        "the triangle?",
+    ),
+    (
+        "any document",
+        "documents are not kept apart",
+        "Tokens see the documents before their own.",
+        "Compare the documents of query and key, and do not only ask "
+        "whether they are padding.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by d",
+        "scaled by d_k",
+        "The scores are divided by d_k in place of its root.",
+        "The line that makes the scores.",
+    ),
+]
+
 EXERCISE = Exercise(
     "03-packed-attention",
     "Repair the masks of packed documents",
@@ -260,97 +339,13 @@ EXERCISE = Exercise(
         ),
     ],
     mistakes=[
-        bugs_left(bugs, _PACKED_BUGS, _packed_attention, _FIRST_TO_SHOW)
+        bugs_left(bugs, _PACKED_BUGS, _draft, _FIRST_TO_SHOW)
         for count in range(1, len(_PACKED_BUGS) + 1)
         for bugs in combinations(_PACKED_BUGS, count)
         # Where padding attends to itself, no row is empty.
         if count == 1 or not {"padding", "-1e9"} <= set(bugs)
     ]
-    + [
-        Mistake(name, sentence, partial(_packed_attention, bugs=(bug,)), look)
-        for bug, name, sentence, look in [
-            (
-                "nan",
-                "an empty row of -inf",
-                "A row that may attend to nothing has only scores of -inf, "
-                "and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax handles such rows.",
-            ),
-            (
-                "swept",
-                "a NaN swept under the carpet",
-                "-inf is added to the scores, and nan_to_num mends the "
-                "weights. The way back still leads through 0/0: the "
-                "gradients are NaN.",
-                "masked_fill lets no gradient through; a sum does. "
-                "masked_softmax does all of it.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so their share "
-                "is lost and rows sum to less than 1.",
-                "Scores become -inf first: masked_softmax does it.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "Tokens attend to the future, to other documents and to "
-                "padding, and to nothing else.",
-                "True = may attend. masked_fill wants the others: ~allowed.",
-            ),
-            (
-                "over queries",
-                "a softmax over the queries",
-                "For each key, the weights sum to 1 over the queries. Each "
-                "query must spend 1 over the keys.",
-                "Scores are (B, H, T, S), and the keys are the last axis: "
-                "dim=-1.",
-            ),
-            (
-                "own",
-                "blind to its own position",
-                "A token cannot see itself, so the first token of a document "
-                "sees nothing.",
-                "A token may attend to itself: the diagonal belongs to the "
-                "triangle.",
-            ),
-            (
-                "ahead",
-                "one key of the future",
-                "The diagonal stands one place too far to the right: each "
-                "token sees the one after it.",
-                "The first query stands at S - T, and sees S - T + 1 keys. "
-                "tril(0) shows it one.",
-            ),
-            (
-                "future",
-                "the future is visible",
-                "Tokens see later tokens of their own document.",
-                "The mask of the documents does not know the order. Where is "
-                "the triangle?",
-            ),
-            (
-                "any document",
-                "documents are not kept apart",
-                "Tokens see the documents before their own.",
-                "Compare the documents of query and key, and do not only ask "
-                "whether they are padding.",
-            ),
-            (
-                "unscaled",
-                "no scale",
-                "The scores are not divided by √d_k.",
-                "The line that makes the scores.",
-            ),
-            (
-                "by d",
-                "scaled by d_k",
-                "The scores are divided by d_k in place of its root.",
-                "The line that makes the scores.",
-            ),
-        ]
-    ],
+    + planted(_draft, _OTHER_MISTAKES),
     right_answers=[
         _packed_by_loops,
         _packed_by_positions,

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
     Property,
 )
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.additive import masked_softmax
 
 
-def _sparsemax(scores, mistake=None):
+def _sparsemax(scores):
     """Project rows of finite and -inf scores onto the simplex."""
+    ordered = scores.sort(dim=-1, descending=True).values
+    sums = ordered.cumsum(-1)  # (..., S)
+    count = torch.arange(1, scores.shape[-1] + 1)
+    inside = 1 + count * ordered > sums
+    size = inside.sum(-1, keepdim=True).clamp(min=1)
+    threshold = (sums.gather(-1, size - 1) - 1) / size
+    return (scores - threshold).clamp(min=0)
+
+
+def _sparsemax_attention(query, key, value, mask):
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    allowed = mask[:, None, None].expand_as(scores)  # (B, H, T, S)
+    empty = ~allowed.any(-1, keepdim=True)
+    scores = scores.masked_fill(~allowed, -torch.inf).masked_fill(empty, 0)
+    weights = _sparsemax(scores).masked_fill(empty, 0)
+    return weights @ value, weights
+
+
+def _mistaken_sparsemax(scores, mistake):
     S = scores.shape[-1]
     ordered = scores.sort(dim=-1, descending=mistake != "ascending").values
     sums = ordered.cumsum(-1)  # (..., S)
@@ -49,7 +67,7 @@ def _sparsemax(scores, mistake=None):
     return (scores - threshold).clamp(min=0)
 
 
-def _sparsemax_attention(query, key, value, mask, mistake=None):
+def _mistaken(query, key, value, mask, mistake):
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
     if mistake == "by d":
         scores = scores / query.shape[-1]
@@ -58,44 +76,41 @@ def _sparsemax_attention(query, key, value, mask, mistake=None):
     allowed = mask[:, None, None].expand_as(scores)
     if mistake == "inverted":
         allowed = ~allowed
-    empty = ~allowed.any(-1, keepdim=True)
+    weights = _mistaken_weights(scores, allowed, mistake)
+    return weights @ value, weights
+
+
+def _mistaken_weights(scores, allowed, mistake):
     if mistake == "softmax":
-        weights = masked_softmax(scores, allowed)
-        return weights @ value, weights
-    if mistake == "cut softmax":
-        weights = masked_softmax(scores, allowed)
-        weights = weights * (weights >= 1 / scores.shape[-1])
+        return masked_softmax(scores, allowed)
+    if mistake in ("cut softmax", "relu"):
+        if mistake == "relu":
+            weights = scores.clamp(min=0) * allowed
+        else:
+            weights = masked_softmax(scores, allowed)
+            weights = weights * (weights >= 1 / scores.shape[-1])
         total = weights.sum(-1, keepdim=True)
-        weights = weights / torch.where(total == 0, 1, total)
-        return weights @ value, weights
-    if mistake == "relu":
-        weights = scores.clamp(min=0) * allowed
-        total = weights.sum(-1, keepdim=True)
-        weights = weights / torch.where(total == 0, 1, total)
-        return weights @ value, weights
+        return weights / torch.where(total == 0, 1, total)
     if mistake == "late mask":
-        weights = _sparsemax(scores) * allowed
-        return weights @ value, weights
+        return _sparsemax(scores) * allowed
     if mistake == "zero score":
-        weights = _sparsemax(scores.masked_fill(~allowed, 0))
-        return weights @ value, weights
+        return _sparsemax(scores.masked_fill(~allowed, 0))
     if mistake == "-1e4":
-        weights = _sparsemax(scores.masked_fill(~allowed, -1e4))
-        return weights @ value, weights
+        return _sparsemax(scores.masked_fill(~allowed, -1e4))
     if mistake == "empty":
-        weights = _sparsemax(scores.masked_fill(~allowed, -torch.inf))
-        return weights @ value, weights
+        return _sparsemax(scores.masked_fill(~allowed, -torch.inf))
+    empty = ~allowed.any(-1, keepdim=True)
     scores = scores.masked_fill(~allowed, -torch.inf).masked_fill(empty, 0)
     if mistake == "over queries":
         scores = scores.masked_fill(~allowed, -1e4)
         weights = _sparsemax(scores.transpose(-2, -1)).transpose(-2, -1)
         weights = weights * allowed
     else:
-        weights = _sparsemax(scores, mistake)
+        weights = _mistaken_sparsemax(scores, mistake)
     weights = weights.masked_fill(empty, 0)
     if mistake == "unclamped":
         weights = weights.masked_fill(~allowed, 0)
-    return weights @ value, weights
+    return weights
 
 
 class _Projection(torch.autograd.Function):
@@ -173,16 +188,10 @@ def _sparsemax_by_rows(query, key, value, mask):
 
 def _sparsemax_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
-    return Case(
-        name,
-        (
-            normal(generator, B, H, T, d_k, scale=scale),
-            normal(generator, B, H, S, d_k, scale=scale),
-            normal(generator, B, H, S, d_v),
-            token_mask(lengths, S),
-        ),
+    inputs = attention_inputs(
+        generator, lengths, T, S, d_k, d_k, d_v, H, scale
     )
+    return Case(name, inputs)
 
 
 def _adding_to_all_changes_nothing(answer):
@@ -197,6 +206,155 @@ def _adding_to_all_changes_nothing(answer):
     _, after = answer(query, moved, value, mask)
     return torch.allclose(before, after, atol=1e-5)
 
+
+_MISTAKES = [
+    (
+        "softmax",
+        "plain softmax",
+        "This is softmax: every key gets some weight. Sparsemax gives "
+        "most keys none at all.",
+        "Subtract a threshold and cut at 0; there is no exponential.",
+    ),
+    (
+        "cut softmax",
+        "a softmax with small weights cut off",
+        "You cut small weights of a softmax and divided anew. "
+        "Sparsemax works on the scores, without an exponential.",
+        "max(score - threshold, 0).",
+    ),
+    (
+        "relu",
+        "positive scores, divided by their sum",
+        "The threshold is not 0. It is what makes the weights of each "
+        "row sum to 1 without a division.",
+        "τ = (sum of the k largest scores - 1) / k.",
+    ),
+    (
+        "ascending",
+        "sorted the wrong way",
+        "The scores stand in rising order. The support holds the largest.",
+        "sort(dim=-1, descending=True).",
+    ),
+    (
+        "from 0",
+        "k counted from 0",
+        "In 1 + k·z, k is the number of scores summed so far: it starts at 1.",
+        "torch.arange(1, S + 1).",
+    ),
+    (
+        "no count",
+        "the k before z is missing",
+        "The condition reads 1 + k·z > the sum of the k largest.",
+        "The line that says which keys are in the support.",
+    ),
+    (
+        "one more",
+        "one key too many",
+        "The threshold is computed from one key more than the support "
+        "has, so rows do not sum to 1.",
+        "The sum of the k largest stands at index k - 1.",
+        "index k",
+    ),
+    (
+        "at least",
+        "minus infinity is counted",
+        "-inf >= -inf is True, so padding is counted in the support.",
+        "The condition is >, not >=.",
+    ),
+    (
+        "one for all",
+        "one k for all rows",
+        "Each row has a support of its own size.",
+        "sum(-1, keepdim=True) gives a k for each row, and gather "
+        "picks each row's sum.",
+    ),
+    (
+        "no one",
+        "the 1 is missing in the threshold",
+        "Without the -1, what stands above the threshold does not sum to 1.",
+        "τ = (sum of the k largest scores - 1) / k.",
+    ),
+    (
+        "all keys",
+        "divided by all keys",
+        "The threshold divides by S. Only the k keys of the support share.",
+        "τ = (sum of the k largest scores - 1) / k.",
+    ),
+    (
+        "unclamped",
+        "weights below 0",
+        "Keys below the threshold have negative weights.",
+        "max(score - threshold, 0): clamp(min=0).",
+    ),
+    (
+        "detached",
+        "a threshold without gradient",
+        "The values are right, but the threshold depends on the "
+        "scores too, and it is cut off from the graph.",
+        "A .detach(), a .item() or a torch.no_grad() on the way to "
+        "the threshold.",
+    ),
+    (
+        "nan",
+        "0 times infinity",
+        "A masked score is -inf, and -inf times 0 is NaN.",
+        "Pick the k-th running sum with gather, or use torch.where; "
+        "do not multiply by the support.",
+    ),
+    (
+        "empty",
+        "an empty row of -inf",
+        "Where nothing may be attended to, all scores are -inf, and "
+        "-inf minus -inf is NaN. The weights should be 0.",
+        "Fill such a row with 0 before, and its weights with 0 after.",
+    ),
+    (
+        "-1e4",
+        "a large negative number in place of -inf",
+        "Where nothing may be attended to, all scores are that "
+        "number: they are equal, and share the weight. It should be "
+        "0.",
+        "Fill the weights of such a row with 0.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 may well be above the threshold: padding gets weight.",
+        "Which score is below every threshold?",
+    ),
+    (
+        "late mask",
+        "a mask after the projection",
+        "Padding takes its share before it is cut off, so rows sum to "
+        "less than 1.",
+        "Mask the scores, before they are sorted.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "Padding is attended to and the tokens are not.",
+        "True = may attend. masked_fill wants the others: ~mask.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by d",
+        "scaled by d_k",
+        "The scores are divided by d_k in place of its root.",
+        "The line that makes the scores.",
+    ),
+    (
+        "over queries",
+        "shared out over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
+    ),
+]
 
 EXERCISE = Exercise(
     "03-sparsemax-attention",
@@ -223,170 +381,7 @@ EXERCISE = Exercise(
         _sparsemax_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=46),
         _sparsemax_case("many keys", [12, 9], 2, 5, 12, 4, 2, 48, scale=1.3),
     ],
-    mistakes=[
-        Mistake(
-            name,
-            sentence,
-            partial(_sparsemax_attention, mistake=key),
-            look,
-            also=(partial(_sparsemax_attention, mistake="index k"),)
-            if key == "one more"
-            else (),
-        )
-        for key, name, sentence, look in [
-            (
-                "softmax",
-                "plain softmax",
-                "This is softmax: every key gets some weight. Sparsemax gives "
-                "most keys none at all.",
-                "Subtract a threshold and cut at 0; there is no exponential.",
-            ),
-            (
-                "cut softmax",
-                "a softmax with small weights cut off",
-                "You cut small weights of a softmax and divided anew. "
-                "Sparsemax works on the scores, without an exponential.",
-                "max(score - threshold, 0).",
-            ),
-            (
-                "relu",
-                "positive scores, divided by their sum",
-                "The threshold is not 0. It is what makes the weights of each "
-                "row sum to 1 without a division.",
-                "τ = (sum of the k largest scores - 1) / k.",
-            ),
-            (
-                "ascending",
-                "sorted the wrong way",
-                "The scores stand in rising order. The support holds the "
-                "largest.",
-                "sort(dim=-1, descending=True).",
-            ),
-            (
-                "from 0",
-                "k counted from 0",
-                "In 1 + k·z, k is the number of scores summed so far: it "
-                "starts at 1.",
-                "torch.arange(1, S + 1).",
-            ),
-            (
-                "no count",
-                "the k before z is missing",
-                "The condition reads 1 + k·z > the sum of the k largest.",
-                "The line that says which keys are in the support.",
-            ),
-            (
-                "one more",
-                "one key too many",
-                "The threshold is computed from one key more than the support "
-                "has, so rows do not sum to 1.",
-                "The sum of the k largest stands at index k - 1.",
-            ),
-            (
-                "at least",
-                "minus infinity is counted",
-                "-inf >= -inf is True, so padding is counted in the support.",
-                "The condition is >, not >=.",
-            ),
-            (
-                "one for all",
-                "one k for all rows",
-                "Each row has a support of its own size.",
-                "sum(-1, keepdim=True) gives a k for each row, and gather "
-                "picks each row's sum.",
-            ),
-            (
-                "no one",
-                "the 1 is missing in the threshold",
-                "Without the -1, what stands above the threshold does not "
-                "sum to 1.",
-                "τ = (sum of the k largest scores - 1) / k.",
-            ),
-            (
-                "all keys",
-                "divided by all keys",
-                "The threshold divides by S. Only the k keys of the support "
-                "share.",
-                "τ = (sum of the k largest scores - 1) / k.",
-            ),
-            (
-                "unclamped",
-                "weights below 0",
-                "Keys below the threshold have negative weights.",
-                "max(score - threshold, 0): clamp(min=0).",
-            ),
-            (
-                "detached",
-                "a threshold without gradient",
-                "The values are right, but the threshold depends on the "
-                "scores too, and it is cut off from the graph.",
-                "A .detach(), a .item() or a torch.no_grad() on the way to "
-                "the threshold.",
-            ),
-            (
-                "nan",
-                "0 times infinity",
-                "A masked score is -inf, and -inf times 0 is NaN.",
-                "Pick the k-th running sum with gather, or use torch.where; "
-                "do not multiply by the support.",
-            ),
-            (
-                "empty",
-                "an empty row of -inf",
-                "Where nothing may be attended to, all scores are -inf, and "
-                "-inf minus -inf is NaN. The weights should be 0.",
-                "Fill such a row with 0 before, and its weights with 0 after.",
-            ),
-            (
-                "-1e4",
-                "a large negative number in place of -inf",
-                "Where nothing may be attended to, all scores are that "
-                "number: they are equal, and share the weight. It should be "
-                "0.",
-                "Fill the weights of such a row with 0.",
-            ),
-            (
-                "zero score",
-                "a score of 0 for padding",
-                "A score of 0 may well be above the threshold: padding gets "
-                "weight.",
-                "Which score is below every threshold?",
-            ),
-            (
-                "late mask",
-                "a mask after the projection",
-                "Padding takes its share before it is cut off, so rows sum to "
-                "less than 1.",
-                "Mask the scores, before they are sorted.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "Padding is attended to and the tokens are not.",
-                "True = may attend. masked_fill wants the others: ~mask.",
-            ),
-            (
-                "unscaled",
-                "no scale",
-                "The scores are not divided by √d_k.",
-                "The line that makes the scores.",
-            ),
-            (
-                "by d",
-                "scaled by d_k",
-                "The scores are divided by d_k in place of its root.",
-                "The line that makes the scores.",
-            ),
-            (
-                "over queries",
-                "shared out over the queries",
-                "For each key, the weights sum to 1 over the queries. Each "
-                "query must spend 1 over the keys.",
-                "Scores are (B, H, T, S), and the keys are the last axis: "
-                "dim=-1.",
-            ),
-        ]
-    ],
+    mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
         _sparsemax_by_projection,
         _sparsemax_by_dropping,
