@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from itertools import combinations
 
 import torch
 import torch.nn.functional as F
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
     Mistake,
 )
 from attnbook.judging.fresh_cases import anew, up_to
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import planted
 from attnbook.judging.planted_bugs import bugs_left
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax
 
 _BAND_BUGS = {
@@ -56,29 +58,20 @@ _BAND_BUGS = {
 _BAND_FIRST = ("shifted", "late mask", "border", "inside", "sigma")
 
 
-def _banded_attention(query, key, value, mask, W, D, bugs=()):
-    T, S = query.shape[1], key.shape[1]
-    left, right = D, D
-    if "shifted" in bugs:
-        left = D + 1
-    elif "other way" in bugs:
-        left, right = D - 1, D + 1
-    elif "past alone" in bugs:
-        left, right = 2 * D, 0
-    projected = key @ W.T  # (B, S, d_q)
-    padded_key = F.pad(projected, (0, 0, left, right))
-    padded_value = F.pad(value, (0, 0, left, right))
-    if "clamped" in bugs:
-        window = torch.arange(T)[:, None] + torch.arange(-D, D + 1)
-        window = window.clamp(0, S - 1)  # (T, 2D + 1)
-        near, fetched = projected[:, window], value[:, window]
-        allowed = mask[:, window]
-    else:
-        filler = "border" in bugs
-        padded_mask = F.pad(mask, (left, right), value=filler)
-        window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
-        near, fetched = padded_key[:, window], padded_value[:, window]
-        allowed = padded_mask[:, window]  # (B, T, 2D + 1)
+def _banded_attention(query, key, value, mask, W, D):
+    key, value = (F.pad(x, (0, 0, D, D)) for x in (key @ W.T, value))
+    window = torch.arange(query.shape[1])[:, None] + torch.arange(2 * D + 1)
+    near, fetched = key[:, window], value[:, window]  # (B, T, 2D + 1, d)
+    allowed = F.pad(mask, (D, D))[:, window]  # (B, T, 2D + 1)
+    scores = (near @ query[..., None]).squeeze(-1)  # (B, T, 2D + 1)
+    squares = torch.arange(-D, D + 1).float() ** 2
+    gaussian = torch.exp(-squares / (2 * (D / 2) ** 2))  # (2D + 1,)
+    weights = masked_softmax(scores, allowed) * gaussian
+    return (weights[..., None] * fetched).sum(2), weights
+
+
+def _draft(query, key, value, mask, W, D, bugs):
+    near, fetched, allowed = _windows(query, key @ W.T, value, mask, D, bugs)
     scores = (near @ query[..., None]).squeeze(-1)  # (B, T, 2D + 1)
     sigma = D if "sigma" in bugs else D / 2
     squares = torch.arange(-D, D + 1).float() ** 2
@@ -91,24 +84,31 @@ def _banded_attention(query, key, value, mask, W, D, bugs=()):
         scores = scores * gaussian
     elif "log inside" in bugs:
         scores = scores + gaussian.log()
-    if "late mask" in bugs:
-        weights = scores.softmax(-1) * allowed
-    elif "unmasked" in bugs:
-        weights = scores.softmax(-1)
-    elif "inverted" in bugs:
-        weights = masked_softmax(scores, ~allowed)
-    elif "nan" in bugs:
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
-    elif "-1e9" in bugs:
-        weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
-    else:
-        weights = masked_softmax(scores, allowed)
+    weights = masked_weights(masked_softmax, scores, allowed, bugs)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
         weights = weights * gaussian
-    if "renormalised" in bugs:
-        total = weights.sum(-1, keepdim=True)
-        weights = weights / torch.where(total == 0, 1, total)
     return (weights[..., None] * fetched).sum(2), weights
+
+
+def _windows(query, projected, value, mask, D, bugs):
+    """Keys, values and mask of each query's window."""
+    T, S = query.shape[1], projected.shape[1]
+    if "clamped" in bugs:
+        window = torch.arange(T)[:, None] + torch.arange(-D, D + 1)
+        window = window.clamp(0, S - 1)  # (T, 2D + 1)
+        return projected[:, window], value[:, window], mask[:, window]
+    left, right = D, D
+    if "shifted" in bugs:
+        left = D + 1
+    elif "other way" in bugs:
+        left, right = D - 1, D + 1
+    elif "past alone" in bugs:
+        left, right = 2 * D, 0
+    key = F.pad(projected, (0, 0, left, right))
+    value = F.pad(value, (0, 0, left, right))
+    mask = F.pad(mask, (left, right), value="border" in bugs)
+    window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
+    return key[:, window], value[:, window], mask[:, window]
 
 
 def _whole_sentence(query, key, value, mask, W, D):
@@ -172,19 +172,90 @@ def _banded_by_unfold(query, key, value, mask, W, D):
 
 def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
     return Case(
         name,
         (
-            normal(generator, B, T, d_q),
-            normal(generator, B, S, d_k),
-            normal(generator, B, S, d_v),
-            token_mask(lengths, S),
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
             normal(generator, d_q, d_k, scale=0.6),
             D,
         ),
     )
 
+
+_OTHER_MISTAKES = [
+    (
+        "other way",
+        "a window that is off by one, to the right",
+        "The window of query t holds the keys t - D + 1 to t + D + 1.",
+        "With D entries of room on the left, key s stands at s + D, "
+        "and the window of query t starts at t.",
+    ),
+    (
+        "past alone",
+        "a window that ends at its query",
+        "The window of query t holds the keys t - 2D to t. It should "
+        "reach as far to the right as to the left.",
+        "D entries of room at each end.",
+    ),
+    (
+        "clamped",
+        "the border key counted more than once",
+        "Places outside the sentence are moved to its first or last "
+        "key, which is then counted several times.",
+        "A place outside may not be attended to: its mask is False.",
+    ),
+    (
+        "half",
+        "a Gaussian without the 2",
+        "The 2 in the exponent is missing: -x²/(2σ²).",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "variance",
+        "a standard deviation that is not squared",
+        "The exponent divides by 2σ. It is 2σ².",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "no gaussian",
+        "no Gaussian",
+        "All keys of the window count alike: the Gaussian has no effect.",
+        "weights = softmax(...), then weights * gaussian.",
+    ),
+    (
+        "log inside",
+        "rows that sum to 1 again",
+        "The Gaussian is inside the softmax, or the weights are "
+        "divided by their sum. Luong's rows sum to less than 1.",
+        "weights = softmax(...), then weights * gaussian, and no more.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "Padding and borders have weight: the mask has no effect.",
+        "Does your code use `allowed` at all?",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "Padding and borders are attended to and the tokens are not.",
+        "True = may attend. masked_fill wants the others: ~allowed.",
+    ),
+    (
+        "nan",
+        "an empty window of -inf",
+        "A window with nothing to attend to has only scores of -inf, "
+        "and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A window with nothing to attend to gets equal weights. They "
+        "should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+]
 
 EXERCISE = Exercise(
     "02-banded-attention",
@@ -211,89 +282,11 @@ EXERCISE = Exercise(
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
     ],
     mistakes=[
-        bugs_left(bugs, _BAND_BUGS, _banded_attention, _BAND_FIRST)
+        bugs_left(bugs, _BAND_BUGS, _draft, _BAND_FIRST)
         for count in range(1, len(_BAND_BUGS) + 1)
         for bugs in combinations(_BAND_BUGS, count)
     ]
-    + [
-        Mistake(name, sentence, partial(_banded_attention, bugs=(bug,)), look)
-        for bug, name, sentence, look in [
-            (
-                "other way",
-                "a window that is off by one, to the right",
-                "The window of query t holds the keys t - D + 1 to t + D + 1.",
-                "With D entries of room on the left, key s stands at s + D, "
-                "and the window of query t starts at t.",
-            ),
-            (
-                "past alone",
-                "a window that ends at its query",
-                "The window of query t holds the keys t - 2D to t. It should "
-                "reach as far to the right as to the left.",
-                "D entries of room at each end.",
-            ),
-            (
-                "clamped",
-                "the border key counted more than once",
-                "Places outside the sentence are moved to its first or last "
-                "key, which is then counted several times.",
-                "A place outside may not be attended to: its mask is False.",
-            ),
-            (
-                "half",
-                "a Gaussian without the 2",
-                "The 2 in the exponent is missing: -x²/(2σ²).",
-                "The line that makes the Gaussian.",
-            ),
-            (
-                "variance",
-                "a standard deviation that is not squared",
-                "The exponent divides by 2σ. It is 2σ².",
-                "The line that makes the Gaussian.",
-            ),
-            (
-                "no gaussian",
-                "no Gaussian",
-                "All keys of the window count alike: the Gaussian has no "
-                "effect.",
-                "weights = softmax(...), then weights * gaussian.",
-            ),
-            (
-                "log inside",
-                "rows that sum to 1 again",
-                "The Gaussian is inside the softmax, or the weights are "
-                "divided by their sum. Luong's rows sum to less than 1.",
-                "weights = softmax(...), then weights * gaussian, and no "
-                "more.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "Padding and borders have weight: the mask has no effect.",
-                "Does your code use `allowed` at all?",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "Padding and borders are attended to and the tokens are not.",
-                "True = may attend. masked_fill wants the others: ~allowed.",
-            ),
-            (
-                "nan",
-                "an empty window of -inf",
-                "A window with nothing to attend to has only scores of -inf, "
-                "and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax from the chapter handles such rows.",
-            ),
-            (
-                "-1e9",
-                "-1e9 in place of -inf",
-                "A window with nothing to attend to gets equal weights. They "
-                "should be 0.",
-                "masked_softmax from the chapter handles such rows.",
-            ),
-        ]
-    ]
+    + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(
             "weights for the whole sentence",

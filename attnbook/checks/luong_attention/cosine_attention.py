@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -15,46 +14,61 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
 
 
-def _cosine_attention(
-    query, key, value, mask, log_scale, eps=1e-6, mistake=None
-):
-    def unit(x):
-        square = x.square().sum(-1, keepdim=True)
-        if mistake == "wrong axis":
-            square = x.square().sum(1, keepdim=True)
-        elif mistake == "whole":
-            square = x.square().sum()
-        if mistake == "outside":
-            return x / (x.norm(dim=-1, keepdim=True) + eps)
-        if mistake == "floor":
-            return F.normalize(x, dim=-1, eps=eps)
-        if mistake == "other eps":
-            return x / (square + 1e-6).sqrt()
-        if mistake == "floor of its own":
-            return F.normalize(x, dim=-1)
-        if mistake == "root at 0":
-            return x / square.sqrt().clamp(min=eps)
-        if mistake == "root outside":
-            return x / (square.sqrt() + eps)
-        if mistake == "no eps":
-            return x / square.sqrt()
-        if mistake == "no root":
-            return x / (square + eps)
-        if mistake == "eps squared":
-            return x / (square + eps**2).sqrt()
-        if mistake == "mean":
-            square = x.square().mean(-1, keepdim=True)
-        length = (square + eps).sqrt()
-        return x / (length.detach() if mistake == "detached" else length)
+def _cosine_attention(query, key, value, mask, log_scale, eps=1e-6):
+    left, right = (
+        x / (x.square().sum(-1, keepdim=True) + eps).sqrt()
+        for x in (query, key)
+    )
+    scores = log_scale.exp() * (left @ right.transpose(-2, -1))  # (B, T, S)
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
 
-    left = query if mistake in ("plain", "key alone") else unit(query)
-    right = key if mistake in ("plain", "query alone") else unit(key)
-    scores = left @ right.transpose(-2, -1)  # (B, T, S)
-    scale = log_scale.exp()
+
+def _mistaken_unit(x, eps, mistake):
+    """Each vector, and how it may be divided by its length."""
+    square = x.square().sum(-1, keepdim=True)
+    if mistake == "wrong axis":
+        square = x.square().sum(1, keepdim=True)
+    elif mistake == "whole":
+        square = x.square().sum()
+    elif mistake == "mean":
+        square = x.square().mean(-1, keepdim=True)
+    if mistake == "outside":
+        return x / (x.norm(dim=-1, keepdim=True) + eps)
+    if mistake == "floor":
+        return F.normalize(x, dim=-1, eps=eps)
+    if mistake == "other eps":
+        return x / (square + 1e-6).sqrt()
+    if mistake == "floor of its own":
+        return F.normalize(x, dim=-1)
+    if mistake == "root at 0":
+        return x / square.sqrt().clamp(min=eps)
+    if mistake == "root outside":
+        return x / (square.sqrt() + eps)
+    if mistake == "no eps":
+        return x / square.sqrt()
+    if mistake == "no root":
+        return x / (square + eps)
+    if mistake == "eps squared":
+        return x / (square + eps**2).sqrt()
+    length = (square + eps).sqrt()
+    return x / (length.detach() if mistake == "detached" else length)
+
+
+def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
+    left, right, scale = query, key, log_scale.exp()
+    if mistake not in ("plain", "key alone"):
+        left = _mistaken_unit(query, eps, mistake)
+    if mistake not in ("plain", "query alone"):
+        right = _mistaken_unit(key, eps, mistake)
+    if mistake == "values":
+        value = _mistaken_unit(value, eps, mistake)
     if mistake == "divided":
         scale = 1 / scale
     elif mistake == "no exp":
@@ -65,28 +79,11 @@ def _cosine_attention(
         scale = 1.0
     elif mistake == "root d":
         scale = scale / query.shape[-1] ** 0.5
-    scores = scale * scores
-    allowed = mask[:, None].expand_as(scores)
-    if mistake == "late mask":
-        weights = scores.softmax(-1) * allowed
-    elif mistake == "unmasked":
-        weights = scores.softmax(-1)
-    elif mistake == "inverted":
-        weights = masked_softmax(scores, ~allowed)
-    elif mistake == "over queries":
-        weights = masked_softmax(scores, allowed, dim=1)
-    elif mistake == "nan":
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
-    else:
-        weights = masked_softmax(scores, allowed)
-    return weights @ (unit(value) if mistake == "values" else value), weights
-
-
-def _cosine_one_eps(query, key, value, mask, log_scale, eps=1e-6):
-    """Wrong: ε is added to the product of the lengths."""
-    lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
-    scores = log_scale.exp() * (query @ key.mT) / (lengths + eps)
-    weights = masked_softmax(scores, mask[:, None])
+    scores = scale * (left @ right.transpose(-2, -1))  # (B, T, S)
+    if mistake == "one eps":  # for the product of the lengths
+        lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
+        scores = scale * (query @ key.mT) / (lengths + eps)
+    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
 
@@ -160,6 +157,175 @@ def _length_does_not_count(answer):
     return torch.allclose(before, after, atol=1e-4)
 
 
+_MISTAKES = [
+    (
+        "plain",
+        "a dot product",
+        "Neither query nor key is divided by its length.",
+        "cosine = q·k / (|q| |k|).",
+    ),
+    (
+        "query alone",
+        "keys of any length",
+        "The keys keep their length, so a long key still wins.",
+        "Divide both queries and keys.",
+    ),
+    (
+        "key alone",
+        "queries of any length",
+        "The queries keep their length, so a long query is still sharper.",
+        "Divide both queries and keys.",
+    ),
+    (
+        "no eps",
+        "0/0 for a vector of zeros",
+        "A vector of zeros has length 0, and 0/0 is NaN.",
+        "ε stands in the root: √(|x|² + ε).",
+    ),
+    (
+        "outside",
+        "an epsilon outside the root",
+        "ε is added to a length. It belongs to the square of each "
+        "length, under the root.",
+        "√(|x|² + ε): which bracket closes last?",
+        "one eps",
+    ),
+    (
+        "floor",
+        "an epsilon as a floor",
+        "max(|x|, ε), as F.normalize has it, leaves long vectors as "
+        "they are. Here ε is added under the root.",
+        "√(|x|² + ε), written out.",
+        "floor of its own",
+    ),
+    (
+        "root at 0",
+        "a root of 0",
+        "The value at a vector of zeros is right, but the slope of a "
+        "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
+        "ε stands in the root, so that the root is never of 0.",
+        "root outside",
+    ),
+    (
+        "other eps",
+        "an epsilon of its own",
+        "A fixed number stands where `eps` should.",
+        "√(|x|² + eps), with the argument.",
+    ),
+    (
+        "eps squared",
+        "ε² for ε",
+        "The square of ε stands under the root. It is ε itself.",
+        "√(|x|² + ε).",
+    ),
+    (
+        "no root",
+        "divided by the square",
+        "The vectors are divided by the square of their length.",
+        "The root is missing.",
+    ),
+    (
+        "mean",
+        "a mean of squares",
+        "The mean of the squares is √d away from the length: that is "
+        "RMS normalisation.",
+        "|x|² is a sum.",
+    ),
+    (
+        "wrong axis",
+        "lengths along the wrong axis",
+        "Squares are added over the sentence. The length of a vector "
+        "is a sum over its own entries, the last axis.",
+        "sum(dim=-1, keepdim=True).",
+    ),
+    (
+        "whole",
+        "one length for everything",
+        "All queries are divided by one number, the length of the "
+        "whole tensor.",
+        "sum(dim=-1, keepdim=True).",
+    ),
+    (
+        "detached",
+        "lengths without gradient",
+        "The values are right, but the length depends on the vector "
+        "too, and it is cut off from the graph.",
+        "A .detach(), a .data or a torch.no_grad() at the length.",
+    ),
+    (
+        "no scale",
+        "no scale",
+        "A cosine is between -1 and 1: with no scale, no weight can "
+        "be more than e² = 7.4 times another.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "no exp",
+        "the logarithm as the scale",
+        "log_scale itself multiplies the cosines. It may be negative.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "divided",
+        "a temperature for its inverse",
+        "You divided by exp(log_scale). A larger scale should make "
+        "weights sharper.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "root d",
+        "scaled by √d as well",
+        "The scores are divided by √d too. A cosine does not grow with d.",
+        "exp(log_scale) is the only scale.",
+    ),
+    (
+        "cut",
+        "a scale without gradient",
+        "The values are right, but the scale cannot learn.",
+        "A .item(), a float(...) or a .detach() at log_scale.",
+    ),
+    (
+        "values",
+        "values of length 1",
+        "The values are divided by their length too. They are what "
+        "is fetched.",
+        "The last product.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all?",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+]
+
 EXERCISE = Exercise(
     "02-cosine-attention",
     "Scores that ignore length",
@@ -195,191 +361,7 @@ EXERCISE = Exercise(
         _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
     ],
     mistakes=[
-        Mistake(
-            name,
-            sentence,
-            partial(_cosine_attention, mistake=key),
-            look,
-            also={
-                "outside": (_cosine_one_eps,),
-                "floor": (
-                    partial(_cosine_attention, mistake="floor of its own"),
-                ),
-                "root at 0": (
-                    partial(_cosine_attention, mistake="root outside"),
-                ),
-            }.get(key, ()),
-        )
-        for key, name, sentence, look in [
-            (
-                "plain",
-                "a dot product",
-                "Neither query nor key is divided by its length.",
-                "cosine = q·k / (|q| |k|).",
-            ),
-            (
-                "query alone",
-                "keys of any length",
-                "The keys keep their length, so a long key still wins.",
-                "Divide both queries and keys.",
-            ),
-            (
-                "key alone",
-                "queries of any length",
-                "The queries keep their length, so a long query is still "
-                "sharper.",
-                "Divide both queries and keys.",
-            ),
-            (
-                "no eps",
-                "0/0 for a vector of zeros",
-                "A vector of zeros has length 0, and 0/0 is NaN.",
-                "ε stands in the root: √(|x|² + ε).",
-            ),
-            (
-                "outside",
-                "an epsilon outside the root",
-                "ε is added to a length. It belongs to the square of each "
-                "length, under the root.",
-                "√(|x|² + ε): which bracket closes last?",
-            ),
-            (
-                "floor",
-                "an epsilon as a floor",
-                "max(|x|, ε), as F.normalize has it, leaves long vectors as "
-                "they are. Here ε is added under the root.",
-                "√(|x|² + ε), written out.",
-            ),
-            (
-                "root at 0",
-                "a root of 0",
-                "The value at a vector of zeros is right, but the slope of a "
-                "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
-                "ε stands in the root, so that the root is never of 0.",
-            ),
-            (
-                "other eps",
-                "an epsilon of its own",
-                "A fixed number stands where `eps` should.",
-                "√(|x|² + eps), with the argument.",
-            ),
-            (
-                "eps squared",
-                "ε² for ε",
-                "The square of ε stands under the root. It is ε itself.",
-                "√(|x|² + ε).",
-            ),
-            (
-                "no root",
-                "divided by the square",
-                "The vectors are divided by the square of their length.",
-                "The root is missing.",
-            ),
-            (
-                "mean",
-                "a mean of squares",
-                "The mean of the squares is √d away from the length: that is "
-                "RMS normalisation.",
-                "|x|² is a sum.",
-            ),
-            (
-                "wrong axis",
-                "lengths along the wrong axis",
-                "Squares are added over the sentence. The length of a vector "
-                "is a sum over its own entries, the last axis.",
-                "sum(dim=-1, keepdim=True).",
-            ),
-            (
-                "whole",
-                "one length for everything",
-                "All queries are divided by one number, the length of the "
-                "whole tensor.",
-                "sum(dim=-1, keepdim=True).",
-            ),
-            (
-                "detached",
-                "lengths without gradient",
-                "The values are right, but the length depends on the vector "
-                "too, and it is cut off from the graph.",
-                "A .detach(), a .data or a torch.no_grad() at the length.",
-            ),
-            (
-                "no scale",
-                "no scale",
-                "A cosine is between -1 and 1: with no scale, no weight can "
-                "be more than e² = 7.4 times another.",
-                "exp(log_scale) multiplies the cosines.",
-            ),
-            (
-                "no exp",
-                "the logarithm as the scale",
-                "log_scale itself multiplies the cosines. It may be negative.",
-                "exp(log_scale) multiplies the cosines.",
-            ),
-            (
-                "divided",
-                "a temperature for its inverse",
-                "You divided by exp(log_scale). A larger scale should make "
-                "weights sharper.",
-                "exp(log_scale) multiplies the cosines.",
-            ),
-            (
-                "root d",
-                "scaled by √d as well",
-                "The scores are divided by √d too. A cosine does not grow "
-                "with d.",
-                "exp(log_scale) is the only scale.",
-            ),
-            (
-                "cut",
-                "a scale without gradient",
-                "The values are right, but the scale cannot learn.",
-                "A .item(), a float(...) or a .detach() at log_scale.",
-            ),
-            (
-                "values",
-                "values of length 1",
-                "The values are divided by their length too. They are what "
-                "is fetched.",
-                "The last product.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so rows sum to "
-                "less than 1.",
-                "Use masked_softmax.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight: the mask has no effect.",
-                "Does your code use `mask` at all?",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-            (
-                "nan",
-                "an empty row of -inf",
-                "A sentence with nothing to attend to has only scores of "
-                "-inf, and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax from the chapter handles such rows.",
-            ),
-            (
-                "over queries",
-                "a softmax over the queries",
-                "For each key, the weights sum to 1 over the queries. Each "
-                "query must spend 1 over the keys.",
-                "Scores are (B, T, S), and the keys are the last axis: "
-                "dim=-1.",
-            ),
-        ]
-    ]
-    + [
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "queries and keys changed in place",
             "`query /= length` changes the caller's tensor.",

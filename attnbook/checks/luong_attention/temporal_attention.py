@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 
+from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
     Exercise,
@@ -14,74 +14,80 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax
 
 
-def _temporal_attention(query, key, value, mask, W, mistake=None):
+def _temporal_attention(query, key, value, mask, W):
+    scores = query @ (key @ W.T).transpose(-2, -1)  # (B, T, S)
+    none = torch.zeros_like(scores[:, :1])  # (B, 1, S)
+    past = torch.cat([none, scores.logcumsumexp(1)[:, :-1]], dim=1)
+    weights = masked_softmax(scores - past, mask[:, None])
+    return weights @ value, weights
+
+
+def _mistaken_past(scores, allowed, mistake):
+    """What is subtracted from the scores, (B, T, S)."""
+    none = torch.zeros_like(scores[:, :1])  # (B, 1, S)
+    past = torch.cat([none, scores.logcumsumexp(1)[:, :-1]], dim=1)
+    if mistake == "plain":
+        return torch.zeros_like(past)
+    if mistake == "own step":
+        return scores.logcumsumexp(1)
+    if mistake == "last step":
+        return torch.cat([none, scores[:, :-1]], dim=1)
+    if mistake == "over keys":
+        start = torch.zeros_like(scores[..., :1])
+        return torch.cat([start, scores.logcumsumexp(2)[..., :-1]], dim=2)
+    if mistake == "all steps":
+        return scores.logsumexp(1, keepdim=True).expand_as(scores)
+    if mistake == "plain sum":
+        return torch.cat([none, scores.cumsum(1)[:, :-1]], dim=1)
+    if mistake == "weights":
+        weights = masked_softmax(scores, allowed)
+        past = weights.cumsum(1)[:, :-1].clamp(min=1e-30).log()
+        return torch.cat([none, past], dim=1)
+    if mistake == "weights added":
+        weights = masked_softmax(scores, allowed)
+        return torch.cat([none, weights.cumsum(1)[:, :-1]], dim=1)
+    if mistake == "moved up":
+        return torch.cat([scores.logcumsumexp(1)[:, 1:], none], dim=1)
+    if mistake == "rolled":
+        return scores.logcumsumexp(1).roll(1, dims=1)
+    if mistake == "one more":
+        return torch.cat([none, scores], dim=1).logcumsumexp(1)[:, :-1]
+    if mistake == "added":
+        return -past
+    if mistake == "detached":
+        return past.detach()
+    if mistake == "over the batch":
+        return past.logsumexp(0, keepdim=True).expand_as(past)
+    return past
+
+
+def _mistaken(query, key, value, mask, W, mistake):
+    if mistake == "weights tallied":
+        return _weights_tallied(query, key, value, mask, W)
     scores = query @ (key @ W.T).transpose(-2, -1)  # (B, T, S)
     if mistake == "scaled":
         scores = scores / query.shape[-1] ** 0.5
-    none = torch.zeros_like(scores[:, :1])  # (B, 1, S)
-    past = torch.cat([none, scores.logcumsumexp(1)[:, :-1]], dim=1)
-    allowed = mask[:, None].expand_as(scores)
-    if mistake == "plain":
-        past = torch.zeros_like(past)
-    elif mistake == "own step":
-        past = scores.logcumsumexp(1)
-    elif mistake == "last step":
-        past = torch.cat([none, scores[:, :-1]], dim=1)
-    elif mistake == "over keys":
-        start = torch.zeros_like(scores[..., :1])
-        past = torch.cat([start, scores.logcumsumexp(2)[..., :-1]], dim=2)
-    elif mistake == "all steps":
-        past = scores.logsumexp(1, keepdim=True).expand_as(scores)
-    elif mistake == "plain sum":
-        past = torch.cat([none, scores.cumsum(1)[:, :-1]], dim=1)
-    elif mistake == "weights":
-        weights = masked_softmax(scores, allowed)
-        past = weights.cumsum(1)[:, :-1].clamp(min=1e-30).log()
-        past = torch.cat([none, past], dim=1)
-    elif mistake == "weights added":
-        weights = masked_softmax(scores, allowed)
-        past = torch.cat([none, weights.cumsum(1)[:, :-1]], dim=1)
-    elif mistake == "moved up":
-        past = torch.cat([scores.logcumsumexp(1)[:, 1:], none], dim=1)
-    elif mistake == "rolled":
-        past = scores.logcumsumexp(1).roll(1, dims=1)
-    elif mistake == "one more":
-        past = torch.cat([none, scores], dim=1).logcumsumexp(1)[:, :-1]
-    elif mistake == "added":
-        past = -past
-    elif mistake == "detached":
-        past = past.detach()
-    elif mistake == "over the batch":
-        past = past.logsumexp(0, keepdim=True).expand_as(past)
-    elif mistake in ("overflow", "first row", "unguarded"):
+    allowed = mask[:, None]
+    if mistake in ("overflow", "first row", "unguarded"):
         powers = scores.exp()
         before = powers.cumsum(1)[:, :-1]
-        first = none if mistake == "first row" else none + 1
+        first = torch.full_like(scores[:, :1], mistake != "first row")
         powers = powers / torch.cat([first, before], dim=1) * allowed
         total = powers.sum(-1, keepdim=True)
         if mistake != "unguarded":
             total = torch.where(total == 0, 1, total)
         weights = powers / total
         return weights @ value, weights
-    penalised = scores - past
+    penalised = scores - _mistaken_past(scores, allowed, mistake)
     if mistake == "twice":
         penalised = penalised.exp()
-    if mistake == "nan":
-        weights = penalised.masked_fill(~allowed, -torch.inf).softmax(-1)
-    elif mistake == "late mask":
-        weights = penalised.softmax(-1) * allowed
-    elif mistake == "unmasked":
-        weights = penalised.softmax(-1)
-    elif mistake == "inverted":
-        weights = masked_softmax(penalised, ~allowed)
-    elif mistake == "over queries":
-        weights = masked_softmax(penalised, allowed, dim=1)
-    else:
-        weights = masked_softmax(penalised, allowed)
+    weights = masked_weights(masked_softmax, penalised, allowed, (mistake,))
     return weights @ value, weights
 
 
@@ -148,17 +154,10 @@ def _temporal_shifted(query, key, value, mask, W):
 
 def _temporal_case(name, lengths, T, S, d_q, d_k, d_v, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
-    B = len(lengths)
-    return Case(
-        name,
-        (
-            normal(generator, B, T, d_q, scale=scale),
-            normal(generator, B, S, d_k, scale=scale),
-            normal(generator, B, S, d_v),
-            token_mask(lengths, S),
-            normal(generator, d_q, d_k, scale=0.6),
-        ),
+    inputs = attention_inputs(
+        generator, lengths, T, S, d_q, d_k, d_v, scale=scale
     )
+    return Case(name, (*inputs, normal(generator, d_q, d_k, scale=0.6)))
 
 
 def _the_future_changes_nothing(answer):
@@ -174,6 +173,163 @@ def _the_future_changes_nothing(answer):
         and not torch.allclose(before[:, 3:], after[:, 3:], atol=1e-3)
     )
 
+
+_MISTAKES = [
+    (
+        "plain",
+        "the past is not used",
+        "This is plain attention with the general score.",
+        "exp(s) is divided by what the steps before gave that key.",
+    ),
+    (
+        "own step",
+        "a sum that counts its own step",
+        "The sum already holds the step that it divides.",
+        "t' < t: move the running sum down by one row.",
+    ),
+    (
+        "last step",
+        "only the last step is remembered",
+        "You divide by the exponential of the step before. It is the "
+        "sum over all steps before.",
+        "A running sum over T.",
+    ),
+    (
+        "over keys",
+        "a sum along the sentence",
+        "The running sum goes along the keys. It goes along the "
+        "steps, for each key by itself.",
+        "Scores are (B, T, S), and the steps are axis 1.",
+    ),
+    (
+        "all steps",
+        "the future is in the sum",
+        "You divide by the sum over all steps, later ones included.",
+        "t' < t: a running sum.",
+    ),
+    (
+        "moved up",
+        "moved the wrong way",
+        "The running sum was moved up by one row, so each step sees "
+        "its own and the next.",
+        "Drop the last row, and put a row of zeros first.",
+    ),
+    (
+        "rolled",
+        "the last row is rolled to the front",
+        "roll puts the last row first, so the first step is divided "
+        "by the sum over all steps.",
+        "The first row has to be 0.",
+    ),
+    (
+        "twice",
+        "an exponential of exponentials",
+        "e is divided by its sum and not by a softmax: softmax takes "
+        "the exponential once more.",
+        "Give softmax the logarithm of e, which is a difference.",
+    ),
+    (
+        "nan",
+        "0/0 where there is nothing to read",
+        "A sentence with nothing to read has only exponentials of 0, "
+        "and 0/0 is NaN. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+        "unguarded",
+    ),
+    (
+        "plain sum",
+        "scores summed without exponential",
+        "You subtract the sum of the earlier scores. It is the "
+        "logarithm of the sum of their exponentials.",
+        "torch.logcumsumexp.",
+    ),
+    (
+        "weights",
+        "divided by earlier weights",
+        "You divide by the sum of the earlier weights. The formula "
+        "has exponentials of scores, before any row was divided by "
+        "its sum.",
+        "Σ exp(s) over t' < t, without the softmax.",
+        "weights tallied",
+    ),
+    (
+        "weights added",
+        "earlier weights subtracted",
+        "You subtract the sum of the earlier weights from the score. "
+        "The formula divides exponentials.",
+        "exp(s) / Σ exp(s), so a difference of logarithms.",
+    ),
+    (
+        "one more",
+        "a 1 in the sum",
+        "The sum starts at 1, which makes the first step work and "
+        "changes all others.",
+        "The first step is divided by nothing, the others by the sum alone.",
+    ),
+    (
+        "first row",
+        "the first step divided by 0",
+        "Before the first step the sum is empty, and dividing by 0 "
+        "gives infinity, then NaN.",
+        "The first row is not divided: its logarithm of the past is 0.",
+    ),
+    (
+        "added",
+        "what was read is read again",
+        "The past is added. Keys that were read gain, and should lose.",
+        "The sign of the logarithm.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "Keep to logarithms: s - logsumexp of the steps before.",
+    ),
+    (
+        "detached",
+        "a past without gradient",
+        "The values are right, but the past is cut off from the graph.",
+        "A .detach(), a .data or a torch.no_grad() on the way.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_q. Luong's are not.",
+        "The line that makes the scores.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all?",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "over queries",
+        "a softmax over the steps",
+        "For each key, the weights sum to 1 over the steps. Each step "
+        "must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    (
+        "over the batch",
+        "a past that sentences share",
+        "The past is summed over the sentences of the batch.",
+        "Axis 0 is the batch, axis 1 the steps.",
+    ),
+]
 
 EXERCISE = Exercise(
     "02-temporal-attention",
@@ -200,178 +356,7 @@ EXERCISE = Exercise(
         _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 47, scale=9.0),
     ],
     mistakes=[
-        Mistake(
-            name,
-            sentence,
-            partial(_temporal_attention, mistake=key),
-            look,
-            also={
-                "weights": (_weights_tallied,),
-                "nan": (partial(_temporal_attention, mistake="unguarded"),),
-            }.get(key, ()),
-        )
-        for key, name, sentence, look in [
-            (
-                "plain",
-                "the past is not used",
-                "This is plain attention with the general score.",
-                "exp(s) is divided by what the steps before gave that key.",
-            ),
-            (
-                "own step",
-                "a sum that counts its own step",
-                "The sum already holds the step that it divides.",
-                "t' < t: move the running sum down by one row.",
-            ),
-            (
-                "last step",
-                "only the last step is remembered",
-                "You divide by the exponential of the step before. It is the "
-                "sum over all steps before.",
-                "A running sum over T.",
-            ),
-            (
-                "over keys",
-                "a sum along the sentence",
-                "The running sum goes along the keys. It goes along the "
-                "steps, for each key by itself.",
-                "Scores are (B, T, S), and the steps are axis 1.",
-            ),
-            (
-                "all steps",
-                "the future is in the sum",
-                "You divide by the sum over all steps, later ones included.",
-                "t' < t: a running sum.",
-            ),
-            (
-                "moved up",
-                "moved the wrong way",
-                "The running sum was moved up by one row, so each step sees "
-                "its own and the next.",
-                "Drop the last row, and put a row of zeros first.",
-            ),
-            (
-                "rolled",
-                "the last row is rolled to the front",
-                "roll puts the last row first, so the first step is divided "
-                "by the sum over all steps.",
-                "The first row has to be 0.",
-            ),
-            (
-                "twice",
-                "an exponential of exponentials",
-                "e is divided by its sum and not by a softmax: softmax takes "
-                "the exponential once more.",
-                "Give softmax the logarithm of e, which is a difference.",
-            ),
-            (
-                "nan",
-                "0/0 where there is nothing to read",
-                "A sentence with nothing to read has only exponentials of 0, "
-                "and 0/0 is NaN. Its weights should be 0.",
-                "masked_softmax handles such rows.",
-            ),
-            (
-                "plain sum",
-                "scores summed without exponential",
-                "You subtract the sum of the earlier scores. It is the "
-                "logarithm of the sum of their exponentials.",
-                "torch.logcumsumexp.",
-            ),
-            (
-                "weights",
-                "divided by earlier weights",
-                "You divide by the sum of the earlier weights. The formula "
-                "has exponentials of scores, before any row was divided by "
-                "its sum.",
-                "Σ exp(s) over t' < t, without the softmax.",
-            ),
-            (
-                "weights added",
-                "earlier weights subtracted",
-                "You subtract the sum of the earlier weights from the score. "
-                "The formula divides exponentials.",
-                "exp(s) / Σ exp(s), so a difference of logarithms.",
-            ),
-            (
-                "one more",
-                "a 1 in the sum",
-                "The sum starts at 1, which makes the first step work and "
-                "changes all others.",
-                "The first step is divided by nothing, the others by the "
-                "sum alone.",
-            ),
-            (
-                "first row",
-                "the first step divided by 0",
-                "Before the first step the sum is empty, and dividing by 0 "
-                "gives infinity, then NaN.",
-                "The first row is not divided: its logarithm of the past is "
-                "0.",
-            ),
-            (
-                "added",
-                "what was read is read again",
-                "The past is added. Keys that were read gain, and should "
-                "lose.",
-                "The sign of the logarithm.",
-            ),
-            (
-                "overflow",
-                "exponentials that overflow",
-                "Above 88, exp is infinite in single precision, and ∞/∞ is "
-                "NaN.",
-                "Keep to logarithms: s - logsumexp of the steps before.",
-            ),
-            (
-                "detached",
-                "a past without gradient",
-                "The values are right, but the past is cut off from the "
-                "graph.",
-                "A .detach(), a .data or a torch.no_grad() on the way.",
-            ),
-            (
-                "scaled",
-                "a scale that nobody asked for",
-                "The scores are divided by √d_q. Luong's are not.",
-                "The line that makes the scores.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so rows sum to "
-                "less than 1.",
-                "Use masked_softmax.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight: the mask has no effect.",
-                "Does your code use `mask` at all?",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-            (
-                "over queries",
-                "a softmax over the steps",
-                "For each key, the weights sum to 1 over the steps. Each step "
-                "must spend 1 over the keys.",
-                "Scores are (B, T, S), and the keys are the last axis: "
-                "dim=-1.",
-            ),
-            (
-                "over the batch",
-                "a past that sentences share",
-                "The past is summed over the sentences of the batch.",
-                "Axis 0 is the batch, axis 1 the steps.",
-            ),
-        ]
-    ]
-    + [
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "padding masked too early",
             "Scores of padding are -inf when the past is subtracted, and "
