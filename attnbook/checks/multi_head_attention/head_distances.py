@@ -30,56 +30,68 @@ def _divergence(p, q):
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
 
 
-def _head_distances(weights, query_mask, mistake=None, least=0.0):
+def _head_distances(weights, query_mask):
     H = weights.shape[1]
-    apart = weights.transpose(0, 1)  # (H, B, T, S)
+    rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
+    if not rows.shape[1]:
+        return torch.zeros(H, H)
+    p, q = rows[:, None], rows[None]  # (H, 1, rows, S), (1, H, rows, S)
+    each = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+    return each.mean(-1)  # (H, H)
+
+
+def _mistaken_each(p, q, mistake, least):
+    """The distance of each row from each, (H, H, rows)."""
+    middle = (p + q) / 2  # (H, H, rows, S)
+    if mistake == "0/0":
+        each = torch.xlogy(p, p / middle) + torch.xlogy(q, q / middle)
+        return each.sum(-1) / 2
+    if mistake == "backwards":
+        each = _divergence(middle, p.clamp(min=least))
+        return (each + _divergence(middle, q.clamp(min=least))) / 2
+    if mistake == "kl":
+        return _divergence(p, q)
+    if mistake == "both kl":
+        return (_divergence(p, q) + _divergence(q, p)) / 2
+    if mistake == "one side":
+        return _divergence(p, middle)
+    if mistake == "no half":
+        return _divergence(p, middle) + _divergence(q, middle)
+    if mistake == "entropies":
+        return (_entropy(p) - _entropy(q)).abs()
+    if mistake == "variation":
+        return (p - q).abs().sum(-1) / 2
+    if mistake == "cosine":
+        return 1 - F.cosine_similarity(p, q, dim=-1)
+    if mistake == "upside down":
+        return (_entropy(p) + _entropy(q)) / 2 - _entropy(middle)
+    if mistake == "sum in the middle":
+        return (_divergence(p, p + q) + _divergence(q, p + q)) / 2
+    each = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2
+    if mistake == "root":
+        return each.clamp(min=0).sqrt()
+    return each / math.log(2) if mistake == "bits" else each
+
+
+def _mistaken(weights, query_mask, mistake, least=0.0):
+    H, S = weights.shape[1], weights.shape[-1]
     if mistake == "padding":
         query_mask = torch.ones_like(query_mask)
-    rows = apart[:, query_mask]  # (H, rows, S)
+    rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
     if mistake != "nothing over nothing" and not rows.shape[1]:
         return torch.zeros(H, H)
     if mistake == "of the averages":
         rows = rows.mean(1, keepdim=True)
     p, q = rows[:, None], rows[None]  # (H, 1, rows, S), (1, H, rows, S)
-    middle = (p + q) / 2  # (H, H, rows, S)
     if mistake == "nan":
+        middle = (p + q) / 2  # (H, H, rows, S)
         entropy = -(rows * rows.log()).sum(-1)
         between = -(middle * middle.log()).sum(-1)
         each = between - (entropy[:, None] + entropy[None]) / 2
-        return each.mean(-1)
-    if mistake == "0/0":
-        each = torch.xlogy(p, p / middle) + torch.xlogy(q, q / middle)
-        each = each.sum(-1) / 2
-    elif mistake == "backwards":
-        each = _divergence(middle, p.clamp(min=least))
-        each = (each + _divergence(middle, q.clamp(min=least))) / 2
-    elif mistake == "kl":
-        each = _divergence(p, q)
-    elif mistake == "both kl":
-        each = (_divergence(p, q) + _divergence(q, p)) / 2
-    elif mistake == "one side":
-        each = _divergence(p, middle)
-    elif mistake == "no half":
-        each = _divergence(p, middle) + _divergence(q, middle)
-    elif mistake == "entropies":
-        each = (_entropy(p) - _entropy(q)).abs()
-    elif mistake == "variation":
-        each = (p - q).abs().sum(-1) / 2
-    elif mistake == "cosine":
-        each = 1 - F.cosine_similarity(p, q, dim=-1)
-    elif mistake == "upside down":
-        each = (_entropy(p) + _entropy(q)) / 2 - _entropy(middle)
-    elif mistake == "sum in the middle":
-        each = (_divergence(p, p + q) + _divergence(q, p + q)) / 2
     else:
-        each = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2
-    each = each.clamp(min=0) if mistake == "root" else each
-    if mistake == "bits":
-        each = each / math.log(2)
-    elif mistake == "root":
-        each = each.sqrt()
-    elif mistake == "over keys":
-        each = each / weights.shape[-1]
+        each = _mistaken_each(p, q, mistake, least)
+    if mistake == "over keys":
+        each = each / S
     if mistake == "sum":
         return each.sum(-1)
     if mistake == "all rows below":
@@ -322,16 +334,16 @@ EXERCISE = Exercise(
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
     ],
     mistakes=[
-        *named(_head_distances, _DISTANCE_MISTAKES),
+        *named(_mistaken, _DISTANCE_MISTAKES),
         Mistake(
             "divergences the wrong way round",
             "You compare the middle with each head, KL(m ‖ p). Asked is each "
             "head against the middle, KL(p ‖ m).",
-            partial(_head_distances, mistake="backwards"),
+            partial(_mistaken, mistake="backwards"),
             "F.kl_div(x, y) is KL(y ‖ eˣ): the logarithm goes first and "
             "belongs to m.",
             also=[
-                partial(_head_distances, mistake="backwards", least=least)
+                partial(_mistaken, mistake="backwards", least=least)
                 for least in (1e-12, 1e-10, 1e-09, 1e-08, 1e-06)
             ],
         ),

@@ -20,75 +20,118 @@ from attnbook.judging.tensors import normal
 _PROJECTIONS = ("query", "key", "value")
 
 
-def _prune_heads(layer, num_heads, gate, mean, mistake=None):
-    W_o, b_o = layer["output_weight"], layer["output_bias"]
-    D = len(W_o)
+def _prune_heads(layer, num_heads, gate, mean):
     gates = torch.tensor(gate)  # (H,)
     keep = gates != 0
-    if mistake == "negative dropped":
-        keep = gates > 0
-    elif mistake == "below a half":
-        keep = gates >= 0.5
-    elif mistake == "up to a half":
-        keep = gates > 0.5
-    elif mistake == "inverted":
-        keep = ~keep
-    elif mistake == "zeroed":
-        keep = torch.ones_like(keep)
-    if mistake == "not unique":
-        gates = gates.clamp(max=1)
     pruned = {}
     for name in _PROJECTIONS:
         weight, bias = layer[f"{name}_weight"], layer[f"{name}_bias"]
         rows = keep.repeat_interleave(len(weight) // num_heads)  # (H·d,)
+        pruned[f"{name}_weight"] = weight[rows]
+        pruned[f"{name}_bias"] = bias[rows]
+    W_o, b_o = layer["output_weight"], layer["output_bias"]
+    heads = W_o.view(len(W_o), num_heads, -1)  # (D, H, d_v)
+    scaled = (heads * gates[:, None])[:, keep]  # (D, K, d_v)
+    pruned["output_weight"] = scaled.reshape(len(W_o), -1)  # (D, K·d_v)
+    still = torch.einsum("ohd,h,hd->o", heads, 1 - gates, mean)
+    pruned["output_bias"] = b_o + still  # (D,)
+    return pruned
+
+
+def _mistaken(layer, num_heads, gate, mean, mistake):
+    gates = torch.tensor(gate)  # (H,)
+    keep = _mistaken_choice(gates, mistake)
+    if mistake == "not unique":
+        gates = gates.clamp(max=1)
+    pruned = _mistaken_rows(layer, num_heads, gates, keep, mean, mistake)
+    if mistake in ("gate in the values", "gate twice"):
+        on = gates[keep].repeat_interleave(mean.shape[1])
+        pruned["value_weight"] = pruned["value_weight"] * on[:, None]
+        pruned["value_bias"] = pruned["value_bias"] * on
+    elif mistake == "gate on the weight alone":
+        on = gates[keep].repeat_interleave(mean.shape[1])
+        pruned["value_weight"] = pruned["value_weight"] * on[:, None]
+    pruned["output_weight"] = _mistaken_columns(
+        layer["output_weight"], num_heads, gates, keep, mean, mistake
+    )
+    pruned["output_bias"] = _mistaken_bias(
+        layer, num_heads, gates, keep, mean, mistake
+    )
+    if mistake == "new parameters":
+        return {name: torch.nn.Parameter(x) for name, x in pruned.items()}
+    if mistake == "detached":
+        return {name: x.detach() for name, x in pruned.items()}
+    return pruned
+
+
+def _mistaken_choice(gates, mistake):
+    """Which heads are kept, (H,)."""
+    return {
+        "negative dropped": gates > 0,
+        "below a half": gates >= 0.5,
+        "up to a half": gates > 0.5,
+        "inverted": gates == 0,
+        "zeroed": torch.ones_like(gates, dtype=torch.bool),
+    }.get(mistake, gates != 0)
+
+
+def _mistaken_rows(layer, num_heads, gates, keep, mean, mistake):
+    """The projections of queries, keys and values."""
+    pruned = {}
+    for name in _PROJECTIONS:
+        weight, bias = layer[f"{name}_weight"], layer[f"{name}_bias"]
+        d = len(weight) // num_heads
+        rows = keep.repeat_interleave(d)  # (H·d,)
         if mistake == "interleaved":
-            rows = keep.repeat(len(weight) // num_heads)
+            rows = keep.repeat(d)
         elif mistake == "one width":
             rows = keep.repeat_interleave(mean.shape[1])
-        if mistake == "one width" and len(rows) != len(weight):
-            rows = rows[: len(weight)]
-            weight, bias = weight[: len(rows)], bias[: len(rows)]
-        if mistake == "zeroed":
-            on = (gates != 0).repeat_interleave(len(weight) // num_heads)
+            if len(rows) != len(weight):
+                rows = rows[: len(weight)]
+                weight, bias = weight[: len(rows)], bias[: len(rows)]
+        elif mistake == "zeroed":
+            on = (gates != 0).repeat_interleave(d)
             weight, bias = weight * on[:, None], bias * on
         pruned[f"{name}_weight"] = weight[rows]
         pruned[f"{name}_bias"] = (
             bias if mistake == "whole biases" else bias[rows]
         )
-    heads = W_o.view(D, num_heads, -1)  # (D, H, d_v)
-    scaled = heads * gates[:, None]
-    if mistake == "interleaved":
-        d_v = mean.shape[1]
-        heads = W_o.view(D, d_v, num_heads).transpose(1, 2)
-        scaled = W_o * gates.repeat(d_v)
-        scaled = scaled[:, keep.repeat(d_v)][:, None]
-    elif mistake == "output interleaved":
-        d_v = mean.shape[1]
-        scaled = W_o.view(D, d_v, num_heads) * gates
-        scaled = scaled[..., keep]
-    elif mistake == "gate forgotten":
-        scaled = heads[:, keep]
-    elif mistake in ("gate in the values", "gate on the weight alone"):
-        scaled = heads[:, keep]
-        on = gates[keep].repeat_interleave(mean.shape[1])
-        pruned["value_weight"] = pruned["value_weight"] * on[:, None]
-        if mistake == "gate in the values":
-            pruned["value_bias"] = pruned["value_bias"] * on
-    elif mistake == "gate twice":
-        on = gates[keep].repeat_interleave(mean.shape[1])
-        scaled = scaled[:, keep]
-        pruned["value_weight"] = pruned["value_weight"] * on[:, None]
-        pruned["value_bias"] = pruned["value_bias"] * on
-    elif mistake == "scaled up":
-        scaled = scaled[:, keep] * (num_heads / max(1, int(keep.sum())))
-    else:
-        scaled = scaled[:, keep]
-    pruned["output_weight"] = scaled.reshape(D, -1)  # (D, K·d_v)
+    return pruned
+
+
+def _mistaken_columns(W_o, num_heads, gates, keep, mean, mistake):
+    """The output projection."""
+    D, d_v = len(W_o), mean.shape[1]
     if mistake in ("rows of the output", "rows, without the gate"):
-        on = gates.repeat_interleave(mean.shape[1])
+        on = gates.repeat_interleave(d_v)
         W_cut = W_o * on if mistake == "rows of the output" else W_o
         rows = keep.repeat_interleave(-(-D // num_heads))[:D]
-        pruned["output_weight"] = W_cut[rows]
+        return W_cut[rows]
+    if mistake == "interleaved":
+        return (W_o * gates.repeat(d_v))[:, keep.repeat(d_v)]
+    if mistake == "output interleaved":
+        scaled = (W_o.view(D, d_v, num_heads) * gates)[..., keep]
+        return scaled.reshape(D, -1)
+    heads = W_o.view(D, num_heads, -1)[:, keep]  # (D, K, d_v)
+    unscaled = (
+        "gate forgotten",
+        "gate in the values",
+        "gate on the weight alone",
+    )
+    if mistake not in unscaled:
+        heads = heads * gates[keep][:, None]
+    if mistake == "scaled up":
+        heads = heads * (num_heads / max(1, int(keep.sum())))
+    return heads.reshape(D, -1)  # (D, K·d_v)
+
+
+def _mistaken_bias(layer, num_heads, gates, keep, mean, mistake):
+    """The bias of the output, (D,)."""
+    W_o, b_o = layer["output_weight"], layer["output_bias"]
+    D, d_v = len(W_o), mean.shape[1]
+    heads = W_o.view(D, num_heads, -1)  # (D, H, d_v)
+    if mistake == "interleaved":
+        heads = W_o.view(D, d_v, num_heads).transpose(1, 2)
     rest = 1 - gates
     if mistake == "mean forgotten":
         rest = torch.zeros_like(gates)
@@ -102,23 +145,16 @@ def _prune_heads(layer, num_heads, gate, mean, mistake=None):
         # The columns carry the gate already, 0 where a head is pruned.
         rest = (1 - gates) * gates
     if mistake == "matrix transposed":
-        pruned["output_bias"] = b_o + W_o.T @ (rest[:, None] * mean).flatten()
-    elif mistake == "mean without the matrix":
-        pruned["output_bias"] = b_o + (rest[:, None] * mean).flatten()[:D]
-    elif mistake == "new bias alone":
-        pruned["output_bias"] = torch.einsum("ohd,h,hd->o", heads, rest, mean)
-    elif mistake == "in place":
-        b_o += torch.einsum("ohd,h,hd->o", heads, rest, mean)
-        pruned["output_bias"] = b_o
-    else:
-        pruned["output_bias"] = b_o + torch.einsum(
-            "ohd,h,hd->o", heads, rest, mean
-        )  # (D,)
-    if mistake == "new parameters":
-        return {name: torch.nn.Parameter(x) for name, x in pruned.items()}
-    if mistake == "detached":
-        return {name: x.detach() for name, x in pruned.items()}
-    return pruned
+        return b_o + W_o.T @ (rest[:, None] * mean).flatten()
+    if mistake == "mean without the matrix":
+        return b_o + (rest[:, None] * mean).flatten()[:D]
+    still = torch.einsum("ohd,h,hd->o", heads, rest, mean)
+    if mistake == "new bias alone":
+        return still
+    if mistake == "in place":
+        b_o += still
+        return b_o
+    return b_o + still
 
 
 def _prune_by_slices(layer, num_heads, gate, mean):
@@ -399,22 +435,22 @@ EXERCISE = Exercise(
         _prune_case("all pruned", 3, 2, 2, [0.0, 0.0, 0.0], seed=55),
     ],
     mistakes=[
-        *named(_prune_heads, _PRUNE_MISTAKES),
+        *named(_mistaken, _PRUNE_MISTAKES),
         Mistake(
             "rows of the output projection",
             "You cut rows of output_weight. It *reads* the heads, so they "
             "are its columns.",
-            partial(_prune_heads, mistake="rows of the output"),
+            partial(_mistaken, mistake="rows of the output"),
             "output_weight is (D, H · d_v): cut the second axis.",
-            also=[partial(_prune_heads, mistake="rows, without the gate")],
+            also=[partial(_mistaken, mistake="rows, without the gate")],
         ),
         Mistake(
             "cut off from the graph",
             "The values are right, but no gradient reaches the layer: it "
             "could not be trained on.",
-            partial(_prune_heads, mistake="detached"),
+            partial(_mistaken, mistake="detached"),
             "A .detach(), a .data, a torch.no_grad() or a new nn.Parameter.",
-            also=[partial(_prune_heads, mistake="new parameters")],
+            also=[partial(_mistaken, mistake="new parameters")],
         ),
     ],
     right_answers=[_prune_by_slices, _prune_by_views],

@@ -11,6 +11,7 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.additive import masked_softmax
@@ -21,20 +22,24 @@ def _mix(matrix, x):
     return torch.einsum("gh,bhts->bgts", matrix, x)
 
 
-def _talking_heads(
-    query, key, value, mask, mix_scores, mix_weights, mistake=None
-):
+def _talking_heads(query, key, value, mask, mix_scores, mix_weights):
+    scores = query @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
+    scores = _mix(mix_scores, scores)  # (B, H_k, T, S) to (B, H, T, S)
+    weights = masked_softmax(scores, mask[:, None, None])
+    weights = _mix(mix_weights, weights)  # (B, H_v, T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     d_k = key.shape[-1]
-    allowed = mask[:, None, None]  # (B, 1, 1, S)
     before, after = mix_scores, mix_weights
     if mistake == "swapped":
         before, after = after, before
-    elif mistake == "transposed":
-        before, after = before.T, after.T
-    elif mistake == "scores transposed":
+    if mistake in ("transposed", "scores transposed"):
         before = before.T
-    elif mistake == "weights transposed":
+    if mistake in ("transposed", "weights transposed"):
         after = after.T
+    allowed = mask[:, None, None]  # (B, 1, 1, S)
     if mistake == "mask on the heads":
         allowed = mask[:, None]  # (B, 1, S) meets (B, H, T, S) from the right
     scores = query @ key.transpose(-2, -1)  # (B, H_k, T, S)
@@ -44,32 +49,22 @@ def _talking_heads(
         scores = scores / (d_k * query.shape[1]) ** 0.5
     elif mistake != "unscaled":
         scores = scores / d_k**0.5
-    if mistake == "early mask":
-        scores = scores.masked_fill(~allowed, -torch.inf)
-    elif mistake == "early -1e9":
-        scores = scores.masked_fill(~allowed, -1e9)
-    if mistake == "weights first":
+    if mistake in ("early mask", "early -1e9"):
+        low = -torch.inf if mistake == "early mask" else -1e9
+        scores = scores.masked_fill(~allowed, low)
+    elif mistake == "weights first":
         scores = masked_softmax(scores, allowed)
     if mistake not in ("silent scores", "silent"):
         scores = _mix(before, scores)  # (B, H, T, S)
-    if mistake in ("early mask", "early -1e9", "unmasked"):
+    if mistake in ("early mask", "early -1e9"):
         weights = scores.softmax(-1)
-    elif mistake == "late mask":
-        weights = scores.softmax(-1) * allowed
-    elif mistake == "inverted":
-        weights = masked_softmax(scores, ~allowed)
-    elif mistake == "over heads":
-        weights = masked_softmax(scores, allowed, 1)
-    elif mistake == "over queries":
-        weights = masked_softmax(scores, allowed, 2)
-    elif mistake == "-1e9":
-        weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
-    elif mistake == "nan":
-        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
     elif mistake == "weights first":
         weights = scores
     else:
-        weights = masked_softmax(scores, allowed)
+        dim = 1 if mistake == "over heads" else -1
+        weights = masked_weights(
+            masked_softmax, scores, allowed, (mistake,), dim
+        )
     if mistake == "outputs mixed":
         return _mix(after, weights @ value), _mix(after, weights)
     if mistake not in ("silent weights", "silent"):
@@ -149,6 +144,178 @@ def _silent_heads_are_plain_heads(answer):
     return torch.allclose(output, plain, atol=1e-5)
 
 
+_MISTAKES = [
+    (
+        "early mask",
+        "-inf among the scores that are mixed",
+        "Padding has the score -inf before the mixing. Times a "
+        "negative number that is +inf, and -inf + inf is NaN.",
+        "Mix the finite scores first, then mask.",
+    ),
+    (
+        "early -1e9",
+        "-1e9 among the scores that are mixed",
+        "Padding has the score -1e9 before the mixing. Times a "
+        "negative number it is the largest score of all.",
+        "Mix the finite scores first, then mask.",
+    ),
+    (
+        "transposed",
+        "both matrices transposed",
+        "The heads that come out are the *rows* of a mixing matrix, "
+        "as in nn.Linear.",
+        "new[g] is the sum over h of matrix[g, h] · old[h].",
+    ),
+    (
+        "scores transposed",
+        "mix_scores transposed",
+        "The first mixing goes by columns. The heads that come out "
+        "are the *rows* of the matrix, as in nn.Linear.",
+        "new[i] is the sum over h of mix_scores[i, h] · old[h].",
+    ),
+    (
+        "weights transposed",
+        "mix_weights transposed",
+        "The second mixing goes by columns. The heads that come out "
+        "are the *rows* of the matrix, as in nn.Linear.",
+        "new[g] is the sum over i of mix_weights[g, i] · old[i].",
+    ),
+    (
+        "silent",
+        "heads that do not talk",
+        "This is plain multi-head attention: neither the scores nor "
+        "the weights are mixed.",
+        "Both small matrices: are they used?",
+    ),
+    (
+        "mask on the heads",
+        "a mask that lands on the heads",
+        "mask[:, None] is (B, 1, S), and next to (B, H, T, S) its B "
+        "stands where the heads are: each *head* gets the mask of a "
+        "sentence.",
+        "Shapes are matched from the right: mask[:, None, None].",
+    ),
+    (
+        "swapped",
+        "the two matrices changed over",
+        "mix_weights mixes the scores and mix_scores the weights.",
+        "The names say what each of them mixes.",
+    ),
+    (
+        "silent scores",
+        "scores that are not mixed",
+        "The heads do not talk before the softmax.",
+        "mix_scores, between the scores and the softmax.",
+    ),
+    (
+        "silent weights",
+        "weights that are not mixed",
+        "The heads do not talk after the softmax.",
+        "mix_weights, between the softmax and the values.",
+    ),
+    (
+        "weights first",
+        "both mixings after the softmax",
+        "The first mixing comes after the softmax too. It belongs on "
+        "the scores.",
+        "Scores, mix, softmax, mix, values.",
+    ),
+    (
+        "outputs mixed",
+        "outputs mixed in place of weights",
+        "You blended the values of each head first, then mixed. A "
+        "mixed map has to meet the values of *its* head.",
+        "(mix_weights · weights) @ value.",
+    ),
+    (
+        "plain weights returned",
+        "the weights before the mixing",
+        "The output is right. The weights that you return are those "
+        "before they are mixed.",
+        "Return the weights that meet the values.",
+    ),
+    (
+        "rows to 1",
+        "rows divided by their sum",
+        "After the mixing you made each row sum to 1 again. Mixed "
+        "weights may sum to anything, and be negative.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "softmax twice",
+        "a second softmax",
+        "There is a softmax after the second mixing too.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by d",
+        "divided by d_k",
+        "The scores are divided by d_k. It is its square root that "
+        "keeps their spread.",
+        "The line that makes the scores.",
+    ),
+    (
+        "wide",
+        "the scale of all heads together",
+        "The scores are divided by √(H_k · d_k). A head's dot "
+        "product has d_k terms.",
+        "The line that makes the scores.",
+    ),
+    (
+        "over heads",
+        "a softmax over the heads",
+        "For each query and key, the weights sum to 1 over the "
+        "heads. The softmax runs over the keys.",
+        "The keys are the last axis: dim=-1.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. The "
+        "softmax runs over the keys.",
+        "The keys are the last axis: dim=-1.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so the share "
+        "of the padding is lost.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "masked_softmax(scores, mask[:, None, None]).",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights: "
+        "all its scores are -1e9. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+]
+
 EXERCISE = Exercise(
     "04-talking-heads",
     "Let the heads talk",
@@ -173,180 +340,7 @@ EXERCISE = Exercise(
         _talk_case("all sizes alike", [3, 3, 2], (3, 3, 3), 3, 3, 3, 3, 45),
         _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
     ],
-    mistakes=named(
-        _talking_heads,
-        [
-            (
-                "early mask",
-                "-inf among the scores that are mixed",
-                "Padding has the score -inf before the mixing. Times a "
-                "negative number that is +inf, and -inf + inf is NaN.",
-                "Mix the finite scores first, then mask.",
-            ),
-            (
-                "early -1e9",
-                "-1e9 among the scores that are mixed",
-                "Padding has the score -1e9 before the mixing. Times a "
-                "negative number it is the largest score of all.",
-                "Mix the finite scores first, then mask.",
-            ),
-            (
-                "transposed",
-                "both matrices transposed",
-                "The heads that come out are the *rows* of a mixing matrix, "
-                "as in nn.Linear.",
-                "new[g] is the sum over h of matrix[g, h] · old[h].",
-            ),
-            (
-                "scores transposed",
-                "mix_scores transposed",
-                "The first mixing goes by columns. The heads that come out "
-                "are the *rows* of the matrix, as in nn.Linear.",
-                "new[i] is the sum over h of mix_scores[i, h] · old[h].",
-            ),
-            (
-                "weights transposed",
-                "mix_weights transposed",
-                "The second mixing goes by columns. The heads that come out "
-                "are the *rows* of the matrix, as in nn.Linear.",
-                "new[g] is the sum over i of mix_weights[g, i] · old[i].",
-            ),
-            (
-                "silent",
-                "heads that do not talk",
-                "This is plain multi-head attention: neither the scores nor "
-                "the weights are mixed.",
-                "Both small matrices: are they used?",
-            ),
-            (
-                "mask on the heads",
-                "a mask that lands on the heads",
-                "mask[:, None] is (B, 1, S), and next to (B, H, T, S) its B "
-                "stands where the heads are: each *head* gets the mask of a "
-                "sentence.",
-                "Shapes are matched from the right: mask[:, None, None].",
-            ),
-            (
-                "swapped",
-                "the two matrices changed over",
-                "mix_weights mixes the scores and mix_scores the weights.",
-                "The names say what each of them mixes.",
-            ),
-            (
-                "silent scores",
-                "scores that are not mixed",
-                "The heads do not talk before the softmax.",
-                "mix_scores, between the scores and the softmax.",
-            ),
-            (
-                "silent weights",
-                "weights that are not mixed",
-                "The heads do not talk after the softmax.",
-                "mix_weights, between the softmax and the values.",
-            ),
-            (
-                "weights first",
-                "both mixings after the softmax",
-                "The first mixing comes after the softmax too. It belongs on "
-                "the scores.",
-                "Scores, mix, softmax, mix, values.",
-            ),
-            (
-                "outputs mixed",
-                "outputs mixed in place of weights",
-                "You blended the values of each head first, then mixed. A "
-                "mixed map has to meet the values of *its* head.",
-                "(mix_weights · weights) @ value.",
-            ),
-            (
-                "plain weights returned",
-                "the weights before the mixing",
-                "The output is right. The weights that you return are those "
-                "before they are mixed.",
-                "Return the weights that meet the values.",
-            ),
-            (
-                "rows to 1",
-                "rows divided by their sum",
-                "After the mixing you made each row sum to 1 again. Mixed "
-                "weights may sum to anything, and be negative.",
-                "Nothing stands between the second mixing and the values.",
-            ),
-            (
-                "softmax twice",
-                "a second softmax",
-                "There is a softmax after the second mixing too.",
-                "Nothing stands between the second mixing and the values.",
-            ),
-            (
-                "unscaled",
-                "no scale",
-                "The scores are not divided by √d_k.",
-                "The line that makes the scores.",
-            ),
-            (
-                "by d",
-                "divided by d_k",
-                "The scores are divided by d_k. It is its square root that "
-                "keeps their spread.",
-                "The line that makes the scores.",
-            ),
-            (
-                "wide",
-                "the scale of all heads together",
-                "The scores are divided by √(H_k · d_k). A head's dot "
-                "product has d_k terms.",
-                "The line that makes the scores.",
-            ),
-            (
-                "over heads",
-                "a softmax over the heads",
-                "For each query and key, the weights sum to 1 over the "
-                "heads. The softmax runs over the keys.",
-                "The keys are the last axis: dim=-1.",
-            ),
-            (
-                "over queries",
-                "a softmax over the queries",
-                "For each key, the weights sum to 1 over the queries. The "
-                "softmax runs over the keys.",
-                "The keys are the last axis: dim=-1.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so the share "
-                "of the padding is lost.",
-                "Use masked_softmax.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight.",
-                "masked_softmax(scores, mask[:, None, None]).",
-            ),
-            (
-                "-1e9",
-                "-1e9 in place of -inf",
-                "A sentence with nothing to attend to gets equal weights: "
-                "all its scores are -1e9. Its weights should be 0.",
-                "masked_softmax handles such rows.",
-            ),
-            (
-                "nan",
-                "an empty row of -inf",
-                "A sentence with nothing to attend to has only scores of "
-                "-inf, and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax handles such rows.",
-            ),
-        ],
-    ),
+    mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
         _talking_by_convolution,
         _talking_by_loops,
