@@ -21,21 +21,10 @@ def named(
         Of each mistake its key, its name, its sentence and where to look;
         then the keys of other code that makes the same mistake.
     """
-    return [
-        Mistake(
-            name,
-            sentence,
-            partial(function, mistake=key),
-            look,
-            tuple(partial(function, mistake=other) for other in more),
-        )
-        for key, name, sentence, look, *more in rows
-    ]
+    return _mistakes(rows, lambda key: partial(function, mistake=key))
 
 
-def planted(
-    draft: Callable, rows: Iterable[tuple[str, str, str, str]]
-) -> list[Mistake]:
+def planted(draft: Callable, rows: Iterable[tuple[str, ...]]) -> list[Mistake]:
     """Mistakes of a draft that takes the keyword ``bugs``, one bug at a time.
 
     Parameters
@@ -43,9 +32,15 @@ def planted(
     draft
         ``draft(…, bugs=(key,))`` makes the mistake of that key.
     rows
-        Of each mistake its key, its name, its sentence and where to look.
+        As for :func:`named`.
     """
+    return _mistakes(rows, lambda key: partial(draft, bugs=(key,)))
+
+
+def _mistakes(
+    rows: Iterable[tuple[str, ...]], code_of: Callable[[str], Callable]
+) -> list[Mistake]:
     return [
-        Mistake(name, sentence, partial(draft, bugs=(key,)), look)
-        for key, name, sentence, look in rows
+        Mistake(name, sentence, code_of(key), look, tuple(map(code_of, more)))
+        for key, name, sentence, look, *more in rows
     ]

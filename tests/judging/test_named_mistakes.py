@@ -21,8 +21,8 @@ def test_a_draft_has_one_bug_at_a_time():
     def draft(x, bugs=()):
         return x, bugs
 
-    rows = [("a", "A", "A.", "There."), ("b", "B", "B.", "Here.")]
-    assert [m.answer(1) for m in planted(draft, rows)] == [
-        (1, ("a",)),
-        (1, ("b",)),
-    ]
+    rows = [("a", "A", "A.", "There."), ("b", "B", "B.", "Here.", "c")]
+    one, two = planted(draft, rows)
+    assert one.answer(1) == (1, ("a",))
+    assert two.answer(1) == (1, ("b",))
+    assert [other(1) for other in two.also] == [(1, ("c",))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from itertools import combinations
 
 import torch
@@ -15,6 +14,7 @@ from attnbook.judging.exercise import (
     Mistake,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import planted
 from attnbook.judging.planted_bugs import bugs_left
 
 _POSITION_BUGS = {
@@ -51,7 +51,16 @@ _POSITION_BUGS = {
 }
 
 
-def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
+def _add_positions(embedded, offset=0, base=10_000.0):
+    _, T, D = embedded.shape
+    position = torch.arange(T, dtype=embedded.dtype) + offset  # (T,)
+    rate = base ** (-torch.arange(0, D, 2) / D)  # (D/2,)
+    angle = position[:, None] * rate.to(embedded.dtype)  # (T, D/2)
+    table = torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)  # (T, D)
+    return embedded + table
+
+
+def _draft(embedded, offset=0, base=10_000.0, *, bugs):
     B, T, D = embedded.shape
     count = B if "batch" in bugs else T
     position = torch.arange(count, dtype=embedded.dtype)  # (T,)
@@ -63,6 +72,26 @@ def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
         position = position + offset
     if "stops at T" in bugs:
         position = torch.arange(offset, T).to(embedded.dtype)
+    rate = _rate_with(D, base, bugs).to(embedded.dtype)  # (D/2,)
+    angle = position[:, None] * rate  # (T, D/2)
+    if "own rates" in bugs or "own doubled rates" in bugs:
+        even = torch.arange(D) % 2 == 0
+        return embedded + torch.where(even, angle.sin(), angle.cos())
+    if "offset" in bugs:
+        angle = angle + offset
+    waves = angle.sin(), angle.cos()  # each (T, D/2)
+    if "swapped" in bugs:
+        waves = waves[::-1]
+    if "halves" in bugs:
+        table = torch.cat(waves, -1)  # (T, D)
+    else:
+        table = torch.stack(waves, -1).flatten(-2)  # (T, D)
+    if "batch" in bugs:
+        table = table[:, None]  # (B, 1, D)
+    return _sum_with(embedded, table, bugs)
+
+
+def _rate_with(D, base, bugs):
     if "no base" in bugs:
         base = 10_000.0
     exponent = torch.arange(0, D, 2) / D  # (D/2,)
@@ -81,26 +110,12 @@ def _add_positions(embedded, offset=0, base=10_000.0, bugs=()):
     if "floor" in bugs:
         exponent = -(-torch.arange(0, D, 2) // D)
     rate = base ** (exponent if "rising" in bugs else -exponent)
-    rate = rate.to(embedded.dtype)
-    if "full turns" in bugs:
-        rate = rate * 2 * math.pi
-    angle = position[:, None] * rate  # (T, D/2)
-    if "own rates" in bugs or "own doubled rates" in bugs:
-        even = torch.arange(D) % 2 == 0
-        return embedded + torch.where(even, angle.sin(), angle.cos())
-    if "offset" in bugs:
-        angle = angle + offset
-    waves = angle.sin(), angle.cos()  # each (T, D/2)
-    if "swapped" in bugs:
-        waves = waves[::-1]
-    if "halves" in bugs:
-        table = torch.cat(waves, -1)  # (T, D)
-    else:
-        table = torch.stack(waves, -1).flatten(-2)  # (T, D)
-    if "batch" in bugs:
-        table = table[:, None]  # (B, 1, D)
+    return rate * 2 * math.pi if "full turns" in bugs else rate
+
+
+def _sum_with(embedded, table, bugs):
     if "scaled" in bugs:
-        embedded = embedded * D**0.5
+        embedded = embedded * embedded.shape[-1] ** 0.5
     if "table" in bugs:
         return table.expand_as(embedded)
     if "bare table" in bugs:
@@ -145,6 +160,123 @@ def _positions_case(name, B, T, D, offset, base, seed):
     return Case(name, (normal_from(seed, B, T, D), offset, base))
 
 
+_OTHER_MISTAKES = [
+    (
+        "no offset",
+        "the offset is not used",
+        "A continuation starts at position 0 again: the offset has no effect.",
+        "Does your code use `offset` at all?",
+    ),
+    (
+        "own rates",
+        "a rate for each feature",
+        "Sine and cosine of a pair turn at different rates: the odd "
+        "features have an exponent of their own.",
+        "Features 2i and 2i+1 share the exponent 2i/D.",
+    ),
+    (
+        "half exponent",
+        "rates that fall too slowly",
+        "The exponent is i/D. It should be 2i/D, so that the last "
+        "pair comes close to 1/base.",
+        "torch.arange(0, D, 2) already holds 2i.",
+    ),
+    (
+        "no width",
+        "an exponent without the width",
+        "The exponent is not divided by D: after a few pairs the "
+        "rates are as good as 0.",
+        "-2i/D.",
+    ),
+    (
+        "stops at T",
+        "positions that end at T",
+        "Positions run from the offset to T, so there are too few: "
+        "one row for all tokens, or an error.",
+        "There are T tokens, from offset to offset + T - 1.",
+    ),
+    (
+        "minus",
+        "the offset subtracted",
+        "A continuation starts before position 0. It starts where "
+        "the text has come to.",
+        "Position t + offset.",
+    ),
+    (
+        "no base",
+        "the base is not used",
+        "The rates have the base 10,000, whatever `base` says.",
+        "Does your code use `base`, or a number in its place?",
+    ),
+    (
+        "two twice",
+        "the factor 2 taken twice",
+        "The exponent is 4i/D. It should be 2i/D.",
+        "torch.arange(0, D, 2) already holds 2i.",
+    ),
+    (
+        "D - 2",
+        "an exponent with D - 2",
+        "The exponent is 2i/(D - 2), so that the last pair has the "
+        "rate 1/base. In the formula it does not come to that.",
+        "-2i/D.",
+    ),
+    (
+        "floor",
+        "a division that rounds down",
+        "`//` makes the exponents whole numbers: all pairs but the "
+        "first get the rate 1/base.",
+        "A single slash.",
+    ),
+    (
+        "own doubled rates",
+        "i taken for the number of the feature",
+        "The exponent is 2/D times the number of the feature. In the "
+        "formula i is the number of the *pair*.",
+        "Features 2i and 2i+1 share the exponent 2i/D.",
+    ),
+    (
+        "full turns",
+        "a factor of 2π",
+        "The angle is multiplied by 2π. The first pair then makes "
+        "whole turns, and tells no positions apart.",
+        "The angle is position times rate, in radians.",
+    ),
+    (
+        "table",
+        "the table alone",
+        "The positions come back without the embeddings.",
+        "The return line: embedded + table.",
+        "bare table",
+    ),
+    (
+        "multiplied",
+        "multiplied, not added",
+        "The embeddings are multiplied by the table. Where a sine is "
+        "0 the feature is lost.",
+        "The return line: embedded + table.",
+    ),
+    (
+        "swapped",
+        "cosine before sine",
+        "The even features hold cosines. In the formula they hold sines.",
+        "PE(t, 2i) is the sine.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The embedding is multiplied by √D. Some models do so; this "
+        "function only adds.",
+        "The return line.",
+    ),
+    (
+        "in place",
+        "the input is changed in place",
+        "`embedded += table` writes into the caller's tensor.",
+        "embedded + table makes a new one.",
+    ),
+]
+
 EXERCISE = Exercise(
     "05-add-positions",
     "Repair the positions of a batch",
@@ -162,138 +294,11 @@ EXERCISE = Exercise(
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
     ],
     mistakes=[
-        bugs_left(bugs, _POSITION_BUGS, _add_positions, begins="Begin with")
+        bugs_left(bugs, _POSITION_BUGS, _draft, begins="Begin with")
         for count in range(1, len(_POSITION_BUGS) + 1)
         for bugs in combinations(_POSITION_BUGS, count)
     ]
-    + [
-        Mistake(
-            name,
-            sentence,
-            partial(_add_positions, bugs=(bug,)),
-            look,
-            (partial(_add_positions, bugs=("bare table",)),)
-            if bug == "table"
-            else (),
-        )
-        for bug, name, sentence, look in [
-            (
-                "no offset",
-                "the offset is not used",
-                "A continuation starts at position 0 again: the offset has "
-                "no effect.",
-                "Does your code use `offset` at all?",
-            ),
-            (
-                "own rates",
-                "a rate for each feature",
-                "Sine and cosine of a pair turn at different rates: the odd "
-                "features have an exponent of their own.",
-                "Features 2i and 2i+1 share the exponent 2i/D.",
-            ),
-            (
-                "half exponent",
-                "rates that fall too slowly",
-                "The exponent is i/D. It should be 2i/D, so that the last "
-                "pair comes close to 1/base.",
-                "torch.arange(0, D, 2) already holds 2i.",
-            ),
-            (
-                "no width",
-                "an exponent without the width",
-                "The exponent is not divided by D: after a few pairs the "
-                "rates are as good as 0.",
-                "-2i/D.",
-            ),
-            (
-                "stops at T",
-                "positions that end at T",
-                "Positions run from the offset to T, so there are too few: "
-                "one row for all tokens, or an error.",
-                "There are T tokens, from offset to offset + T - 1.",
-            ),
-            (
-                "minus",
-                "the offset subtracted",
-                "A continuation starts before position 0. It starts where "
-                "the text has come to.",
-                "Position t + offset.",
-            ),
-            (
-                "no base",
-                "the base is not used",
-                "The rates have the base 10,000, whatever `base` says.",
-                "Does your code use `base`, or a number in its place?",
-            ),
-            (
-                "two twice",
-                "the factor 2 taken twice",
-                "The exponent is 4i/D. It should be 2i/D.",
-                "torch.arange(0, D, 2) already holds 2i.",
-            ),
-            (
-                "D - 2",
-                "an exponent with D - 2",
-                "The exponent is 2i/(D - 2), so that the last pair has the "
-                "rate 1/base. In the formula it does not come to that.",
-                "-2i/D.",
-            ),
-            (
-                "floor",
-                "a division that rounds down",
-                "`//` makes the exponents whole numbers: all pairs but the "
-                "first get the rate 1/base.",
-                "A single slash.",
-            ),
-            (
-                "own doubled rates",
-                "i taken for the number of the feature",
-                "The exponent is 2/D times the number of the feature. In the "
-                "formula i is the number of the *pair*.",
-                "Features 2i and 2i+1 share the exponent 2i/D.",
-            ),
-            (
-                "full turns",
-                "a factor of 2π",
-                "The angle is multiplied by 2π. The first pair then makes "
-                "whole turns, and tells no positions apart.",
-                "The angle is position times rate, in radians.",
-            ),
-            (
-                "table",
-                "the table alone",
-                "The positions come back without the embeddings.",
-                "The return line: embedded + table.",
-            ),
-            (
-                "multiplied",
-                "multiplied, not added",
-                "The embeddings are multiplied by the table. Where a sine is "
-                "0 the feature is lost.",
-                "The return line: embedded + table.",
-            ),
-            (
-                "swapped",
-                "cosine before sine",
-                "The even features hold cosines. In the formula they hold "
-                "sines.",
-                "PE(t, 2i) is the sine.",
-            ),
-            (
-                "scaled",
-                "a scale that nobody asked for",
-                "The embedding is multiplied by √D. Some models do so; this "
-                "function only adds.",
-                "The return line.",
-            ),
-            (
-                "in place",
-                "the input is changed in place",
-                "`embedded += table` writes into the caller's tensor.",
-                "embedded + table makes a new one.",
-            ),
-        ]
-    ]
+    + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(
             "positions that run on through the batch",

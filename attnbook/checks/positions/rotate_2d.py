@@ -17,8 +17,25 @@ from attnbook.judging.exercise import (
 from attnbook.judging.fresh_cases import anew
 
 
-def _turn_pairs(x, angle, mistake=None):
+def _turn_pairs(x, angle):
     """Turn neighbouring pairs of x (..., L, d) by angle (L, d/2)."""
+    cos, sin = angle.cos(), angle.sin()
+    even, odd = x[..., 0::2], x[..., 1::2]
+    turned = even * cos - odd * sin, even * sin + odd * cos
+    return torch.stack(turned, -1).flatten(-2)
+
+
+def _rotate_2d(x, row, column, base=100.0):
+    d = x.shape[-1] // 2
+    rate = base ** (-torch.arange(0, d, 2, dtype=x.dtype) / d)  # (d/2,)
+    turned = [
+        _turn_pairs(half, place.to(x.dtype)[:, None] * rate)
+        for half, place in zip(x.chunk(2, -1), (row, column), strict=True)
+    ]
+    return torch.cat(turned, -1)
+
+
+def _mistaken_turn(x, angle, mistake):
     cos, sin = angle.cos(), angle.sin()
     if mistake == "backwards":
         sin = -sin
@@ -54,52 +71,58 @@ def _turn_pairs(x, angle, mistake=None):
     return torch.stack(turned, -1).flatten(-2)
 
 
-def _rotate_2d(x, row, column, base=100.0, mistake=None):
-    if mistake == "unturned":
-        return x.clone()
-    d = x.shape[-1] // 2
+def _mistaken_rate(x, base, mistake):
     if mistake in ("base 100", "base 10000"):
         base = 100.0 if mistake == "base 100" else 10_000.0
-    width = 2 * d if mistake == "whole width" else d
-    last = 2 * d if mistake == "too many rates" else d
-    width = last if mistake == "too many rates" else width
-    if mistake == "too many rates" and x.shape[-1] > 4:
-        # Any slip raises a RuntimeError here: this one is known by the
-        # worked example, where its shapes broadcast.
-        raise ValueError("more rates than pairs")
-    rate = base ** (-torch.arange(0, last, 2, dtype=x.dtype) / width)  # (d/2,)
+    last = width = x.shape[-1] // 2
+    if mistake == "whole width":
+        width = 2 * last
+    elif mistake == "too many rates":
+        last = width = 2 * last
+        if x.shape[-1] > 4:
+            # Any slip raises a RuntimeError here: this one is known by the
+            # worked example, where its shapes broadcast.
+            raise ValueError("more rates than pairs")
+    rate = base ** (-torch.arange(0, last, 2, dtype=x.dtype) / width)
     if mistake == "rising":
-        rate = 1 / rate
+        return 1 / rate
     if mistake == "two twice":
-        rate = rate**2
-    if mistake == "no rate":
-        rate = torch.ones_like(rate)
+        return rate**2
+    return torch.ones_like(rate) if mistake == "no rate" else rate
+
+
+def _mistaken_places(x, row, column, mistake):
     if mistake == "from one":
         row, column = row + 1, column + 1
-    if mistake == "row twice":
+    elif mistake == "row twice":
         column = row
-    if mistake == "own grid":
+    elif mistake == "own grid":
         n = math.isqrt(x.shape[2])
         row, column = torch.arange(x.shape[2]) // n, torch.arange(len(row)) % n
-    if mistake == "exchanged":
+    elif mistake == "exchanged":
         row, column = column, row
-    first, second = x[..., :d], x[..., d:]
+    row, column = row.to(x.dtype), column.to(x.dtype)
+    if mistake == "sum":
+        row = column = row + column
+    elif mistake == "one index":
+        row = column = row * (column.max() + 1) + column
+    return row, column
+
+
+def _mistaken(x, row, column, base=100.0, *, mistake):
+    if mistake == "unturned":
+        return x.clone()
+    rate = _mistaken_rate(x, base, mistake)  # (d/2,)
+    row, column = _mistaken_places(x, row, column, mistake)
+    first, second = x.chunk(2, -1)
     if mistake in ("alternate", "alternate in place"):
         pairs = x.unflatten(-1, (-1, 4))
         first = pairs[..., :2].flatten(-2)
         second = pairs[..., 2:].flatten(-2)
-    row, column = row.to(x.dtype), column.to(x.dtype)
-    if mistake == "sum":
-        row = column = row + column
-    if mistake == "one index":
-        row = column = row * (column.max() + 1) + column
-    angles = [place[:, None] * rate for place in (row, column)]
-    if mistake == "one half":
-        return torch.cat([_turn_pairs(first, angles[0]), second], -1)
-    turned = [
-        _turn_pairs(first, angles[0], mistake),
-        _turn_pairs(second, angles[1], mistake),
-    ]
+    first = _mistaken_turn(first, row[:, None] * rate, mistake)
+    if mistake != "one half":
+        second = _mistaken_turn(second, column[:, None] * rate, mistake)
+    turned = [first, second]
     if mistake == "halves exchanged":
         turned = turned[::-1]
     if mistake == "alternate in place":
@@ -224,11 +247,182 @@ def _depends_on_the_difference(answer):
 _ROTATED_ALIKE = {
     "sum": (_rotate_2d_whole,),
     "one index": (partial(_rotate_2d_whole, place="index"),),
-    "alternate": (partial(_rotate_2d, mistake="alternate in place"),),
+    "alternate": (partial(_mistaken, mistake="alternate in place"),),
     "two layouts": (partial(_rotate_2d_half_turned, partner="half"),),
-    "sign below": (partial(_rotate_2d, mistake="sign above"),),
-    "base 100": (partial(_rotate_2d, mistake="base 10000"),),
+    "sign below": (partial(_mistaken, mistake="sign above"),),
+    "base 100": (partial(_mistaken, mistake="base 10000"),),
 }
+
+_MISTAKES = [
+    (
+        "exchanged",
+        "row and column exchanged",
+        "The first half turns with the column. It should turn with the row.",
+        "The first d/2 features belong to the row.",
+    ),
+    (
+        "whole width",
+        "rates of the whole head",
+        "The rates fall too slowly: the exponent is divided by d. "
+        "Each half is a rotary embedding of its own, d/2 wide.",
+        "The exponent is -2i/(d/2).",
+    ),
+    (
+        "split halves",
+        "pairs from two halves",
+        "Feature i is paired with one that lies half a width away. "
+        "Here neighbours form a pair: features 0 and 1, 2 and 3.",
+        "x[..., 0::2] and x[..., 1::2].",
+    ),
+    (
+        "two layouts",
+        "two layouts mixed",
+        "The angles are laid out for neighbouring pairs, the partners "
+        "are taken from the other half: no pair turns as one.",
+        "Neighbours form a pair here: (x0, x1) becomes (-x1, x0), and "
+        "not (-x2, x0).",
+    ),
+    (
+        "backwards",
+        "turned the other way",
+        "The angles have the wrong sign. Scores between two such "
+        "vectors come out right; the vectors do not.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    ),
+    (
+        "reflected",
+        "a reflection",
+        "A sign is wrong: this mirrors the pair in place of turning it.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    ),
+    (
+        "swapped",
+        "sine and cosine exchanged",
+        "At position (0, 0) nothing should turn, and your pairs do.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    ),
+    (
+        "sum",
+        "row plus column",
+        "All features turn by row + column, so (1, 2) and (2, 1) get "
+        "the same vector.",
+        "Two halves, each with an angle of its own.",
+    ),
+    (
+        "one index",
+        "patches counted in one line",
+        "All features turn by the number of the patch. The end of a "
+        "row and the start of the next become neighbours.",
+        "Two halves, each with an angle of its own.",
+    ),
+    (
+        "one half",
+        "columns left out",
+        "Only the first half is turned: moving along a row changes nothing.",
+        "The second half turns with the column.",
+    ),
+    (
+        "unturned",
+        "nothing is turned",
+        "x comes back as it went in.",
+        "The return line: does it return what you have computed?",
+    ),
+    (
+        "alternate",
+        "row and column by turns",
+        "Pairs turn with row and column alternately. Here each has "
+        "one half of the features.",
+        "x[..., : d // 2] and x[..., d // 2 :].",
+    ),
+    (
+        "too many rates",
+        "as many rates as for the whole head",
+        "There are d/2 rates, and half of a head has d/4 pairs.",
+        "torch.arange(0, d // 2, 2) / (d // 2).",
+    ),
+    (
+        "rising",
+        "rates that rise",
+        "The exponent has the wrong sign: later pairs turn faster.",
+        "The exponent is -2i/(d/2): the first pair is the fastest.",
+    ),
+    (
+        "two twice",
+        "the factor 2 taken twice",
+        "The exponent is twice what it should be.",
+        "torch.arange(0, width, 2) already holds 2i.",
+    ),
+    (
+        "no rate",
+        "the same angle for all pairs",
+        "Every pair turns by the position itself. Pair i has a rate.",
+        "The angle is position times rate.",
+    ),
+    (
+        "base 100",
+        "the base is not used",
+        "The rates have a base of their own, whatever `base` says.",
+        "Does your code use `base`, or a number in its place?",
+    ),
+    (
+        "full turns",
+        "a factor of 2π",
+        "The angle is multiplied by 2π, so the first pair makes whole turns.",
+        "The angle is position times rate, in radians.",
+    ),
+    (
+        "from one",
+        "positions count from 1",
+        "A patch in row 0, column 0 is turned. Its angles are 0.",
+        "The angle is `row` or `column` times the rate.",
+    ),
+    (
+        "row twice",
+        "the row for both halves",
+        "The second half turns with the row, too.",
+        "The second half turns with the column.",
+    ),
+    (
+        "own grid",
+        "rows and columns made up",
+        "Your rows and columns come from the number of patches. "
+        "The grid need not be square, nor the patches in order.",
+        "Does your code use `row` and `column`?",
+    ),
+    (
+        "sign below",
+        "one wrong sign",
+        "One of the two sums has the wrong sign: the pair is no "
+        "longer as long as it was.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    ),
+    (
+        "overwritten",
+        "the first feature overwritten",
+        "The second feature of a pair is made from the first one "
+        "*after* it was turned.",
+        "Compute both from the old pair, then put them together.",
+    ),
+    (
+        "no cross",
+        "two features, each by itself",
+        "The first is multiplied by the cosine, the second by the "
+        "sine: nothing is turned.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    ),
+    (
+        "blocks",
+        "pairs not put back",
+        "All first features come back before all second ones.",
+        "torch.stack((first, second), dim=-1).flatten(-2).",
+    ),
+    (
+        "halves exchanged",
+        "halves put back in the wrong order",
+        "The half of the columns comes back before that of the rows.",
+        "The two parts of torch.cat.",
+    ),
+]
 
 EXERCISE = Exercise(
     "05-rotate-2d",
@@ -260,184 +454,11 @@ EXERCISE = Exercise(
         Mistake(
             name,
             sentence,
-            partial(_rotate_2d, mistake=key),
+            partial(_mistaken, mistake=key),
             look,
             _ROTATED_ALIKE.get(key, ()),
         )
-        for key, name, sentence, look in [
-            (
-                "exchanged",
-                "row and column exchanged",
-                "The first half turns with the column. It should turn with "
-                "the row.",
-                "The first d/2 features belong to the row.",
-            ),
-            (
-                "whole width",
-                "rates of the whole head",
-                "The rates fall too slowly: the exponent is divided by d. "
-                "Each half is a rotary embedding of its own, d/2 wide.",
-                "The exponent is -2i/(d/2).",
-            ),
-            (
-                "split halves",
-                "pairs from two halves",
-                "Feature i is paired with one that lies half a width away. "
-                "Here neighbours form a pair: features 0 and 1, 2 and 3.",
-                "x[..., 0::2] and x[..., 1::2].",
-            ),
-            (
-                "two layouts",
-                "two layouts mixed",
-                "The angles are laid out for neighbouring pairs, the partners "
-                "are taken from the other half: no pair turns as one.",
-                "Neighbours form a pair here: (x0, x1) becomes (-x1, x0), and "
-                "not (-x2, x0).",
-            ),
-            (
-                "backwards",
-                "turned the other way",
-                "The angles have the wrong sign. Scores between two such "
-                "vectors come out right; the vectors do not.",
-                "(x, y) becomes (x cos - y sin, x sin + y cos).",
-            ),
-            (
-                "reflected",
-                "a reflection",
-                "A sign is wrong: this mirrors the pair in place of turning "
-                "it.",
-                "(x, y) becomes (x cos - y sin, x sin + y cos).",
-            ),
-            (
-                "swapped",
-                "sine and cosine exchanged",
-                "At position (0, 0) nothing should turn, and your pairs do.",
-                "(x, y) becomes (x cos - y sin, x sin + y cos).",
-            ),
-            (
-                "sum",
-                "row plus column",
-                "All features turn by row + column, so (1, 2) and (2, 1) get "
-                "the same vector.",
-                "Two halves, each with an angle of its own.",
-            ),
-            (
-                "one index",
-                "patches counted in one line",
-                "All features turn by the number of the patch. The end of a "
-                "row and the start of the next become neighbours.",
-                "Two halves, each with an angle of its own.",
-            ),
-            (
-                "one half",
-                "columns left out",
-                "Only the first half is turned: moving along a row changes "
-                "nothing.",
-                "The second half turns with the column.",
-            ),
-            (
-                "unturned",
-                "nothing is turned",
-                "x comes back as it went in.",
-                "The return line: does it return what you have computed?",
-            ),
-            (
-                "alternate",
-                "row and column by turns",
-                "Pairs turn with row and column alternately. Here each has "
-                "one half of the features.",
-                "x[..., : d // 2] and x[..., d // 2 :].",
-            ),
-            (
-                "too many rates",
-                "as many rates as for the whole head",
-                "There are d/2 rates, and half of a head has d/4 pairs.",
-                "torch.arange(0, d // 2, 2) / (d // 2).",
-            ),
-            (
-                "rising",
-                "rates that rise",
-                "The exponent has the wrong sign: later pairs turn faster.",
-                "The exponent is -2i/(d/2): the first pair is the fastest.",
-            ),
-            (
-                "two twice",
-                "the factor 2 taken twice",
-                "The exponent is twice what it should be.",
-                "torch.arange(0, width, 2) already holds 2i.",
-            ),
-            (
-                "no rate",
-                "the same angle for all pairs",
-                "Every pair turns by the position itself. Pair i has a rate.",
-                "The angle is position times rate.",
-            ),
-            (
-                "base 100",
-                "the base is not used",
-                "The rates have a base of their own, whatever `base` says.",
-                "Does your code use `base`, or a number in its place?",
-            ),
-            (
-                "full turns",
-                "a factor of 2π",
-                "The angle is multiplied by 2π, so the first pair makes "
-                "whole turns.",
-                "The angle is position times rate, in radians.",
-            ),
-            (
-                "from one",
-                "positions count from 1",
-                "A patch in row 0, column 0 is turned. Its angles are 0.",
-                "The angle is `row` or `column` times the rate.",
-            ),
-            (
-                "row twice",
-                "the row for both halves",
-                "The second half turns with the row, too.",
-                "The second half turns with the column.",
-            ),
-            (
-                "own grid",
-                "rows and columns made up",
-                "Your rows and columns come from the number of patches. "
-                "The grid need not be square, nor the patches in order.",
-                "Does your code use `row` and `column`?",
-            ),
-            (
-                "sign below",
-                "one wrong sign",
-                "One of the two sums has the wrong sign: the pair is no "
-                "longer as long as it was.",
-                "(x, y) becomes (x cos - y sin, x sin + y cos).",
-            ),
-            (
-                "overwritten",
-                "the first feature overwritten",
-                "The second feature of a pair is made from the first one "
-                "*after* it was turned.",
-                "Compute both from the old pair, then put them together.",
-            ),
-            (
-                "no cross",
-                "two features, each by itself",
-                "The first is multiplied by the cosine, the second by the "
-                "sine: nothing is turned.",
-                "(x, y) becomes (x cos - y sin, x sin + y cos).",
-            ),
-            (
-                "blocks",
-                "pairs not put back",
-                "All first features come back before all second ones.",
-                "torch.stack((first, second), dim=-1).flatten(-2).",
-            ),
-            (
-                "halves exchanged",
-                "halves put back in the wrong order",
-                "The half of the columns comes back before that of the rows.",
-                "The two parts of torch.cat.",
-            ),
-        ]
+        for key, name, sentence, look in _MISTAKES
     ]
     + [
         Mistake(
