@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -10,10 +9,10 @@ import numpy as np
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
     Property,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.planted_bugs import bugs_left
 from attnbook.mechanisms.soft_lookup import softmax
 
@@ -57,7 +56,16 @@ _REGRESSION_BUGS = {
 _FIRST_TO_SHOW = ("empty", "queries", "unclipped", "triangle", "city-block")
 
 
-def _epanechnikov(query, key, value, width, bugs=()):
+def _epanechnikov(query, key, value, width):
+    difference = query[:, None] - key  # (T, S, d_k)
+    distance = np.sqrt((difference**2).sum(-1))  # (T, S)
+    kernel = np.maximum(1 - (distance / width) ** 2, 0)  # (T, S)
+    total = kernel.sum(-1, keepdims=True)  # (T, 1)
+    weights = kernel / np.where(total == 0, 1, total)
+    return weights @ value, weights
+
+
+def _draft(query, key, value, width, bugs):
     difference = query[:, None] - key  # (T, S, d_k)
     if "city-block" in bugs:
         distance = np.abs(difference).sum(-1)  # (T, S)
@@ -76,28 +84,28 @@ def _epanechnikov(query, key, value, width, bugs=()):
     return weights @ value, weights
 
 
-def _epanechnikov_variant(query, key, value, width, variant):
+def _mistaken(query, key, value, width, mistake):
     squared = ((query[:, None] - key) ** 2).sum(-1)  # (T, S)
     u2 = squared / width**2
-    if variant == "square of the triangle":
+    if mistake == "square of the triangle":
         kernel = np.maximum(1 - np.sqrt(u2), 0) ** 2
-    elif variant == "width not squared":
+    elif mistake == "width not squared":
         kernel = np.maximum(1 - squared / width, 0)
     else:
         kernel = np.maximum(1 - u2, 0)
-    if variant == "softmax of the kernel":
+    if mistake == "softmax of the kernel":
         weights = softmax(kernel)
         return weights @ value, weights
     total = kernel.sum(-1, keepdims=True)  # (T, 1)
-    if variant == "clipped late":
+    if mistake == "clipped late":
         kernel = 1 - u2
         total = kernel.sum(-1, keepdims=True)
         weights = np.maximum(kernel / total, 0)
-    elif variant == "uniform":
+    elif mistake == "uniform":
         weights = np.where(
             total == 0, 1 / len(key), kernel / np.where(total == 0, 1, total)
         )
-    elif variant == "not normalised":
+    elif mistake == "not normalised":
         weights = kernel
     else:
         weights = kernel / (total + 0.01)
@@ -170,6 +178,58 @@ def _width_has_the_unit_of_the_keys(answer):
     return np.allclose(metres, millimetres)
 
 
+_OTHER_MISTAKES = [
+    (
+        "square of the triangle",
+        "the square of the triangle",
+        "The kernel is (1 - u)². Epanechnikov's is 1 - u²: the "
+        "square is on u alone.",
+        "Check the brackets: at u = 1/2 the kernel is 3/4, not 1/4.",
+    ),
+    (
+        "width not squared",
+        "the width is not squared",
+        "The squared distance is divided by the width. Divided by "
+        "the width first, then squared, it has no unit.",
+        "u is distance / width. So u² is squared distance / width².",
+    ),
+    (
+        "softmax of the kernel",
+        "a softmax of the kernel",
+        "The kernel goes through a softmax. A kernel is positive "
+        "already: it needs a division by its sum, no exponential.",
+        "The line that makes the weights. With a softmax, keys "
+        "beyond the width still weigh.",
+    ),
+    (
+        "clipped late",
+        "cut off after normalising",
+        "The negative values are cut off after the division, so they "
+        "are still in the sum.",
+        "The order: cut the kernel off at 0, sum it, then divide.",
+    ),
+    (
+        "uniform",
+        "nothing in reach taken for everything",
+        "A query with no key within the width spreads its weight "
+        "over all keys. It should weigh nothing.",
+        "What your code does where the total is 0.",
+    ),
+    (
+        "not normalised",
+        "weights that are not divided",
+        "The kernel is used as it is: its rows do not sum to 1.",
+        "Divide the kernel by its sum over the keys.",
+    ),
+    (
+        "epsilon",
+        "a constant in the denominator",
+        "A constant is added to the total against a division by 0, "
+        "and it takes weight away from every row.",
+        "Treat the rows with a total of 0 alone, with np.where.",
+    ),
+]
+
 EXERCISE = Exercise(
     "00-epanechnikov-regression",
     "Repair a kernel regression",
@@ -194,67 +254,12 @@ EXERCISE = Exercise(
         _regression_case("narrow", 5, 9, 3, 2, 0.8, seed=5),
     ],
     mistakes=[
-        bugs_left(bugs, _REGRESSION_BUGS, _epanechnikov, _FIRST_TO_SHOW)
+        bugs_left(bugs, _REGRESSION_BUGS, _draft, _FIRST_TO_SHOW)
         for count in range(1, len(_REGRESSION_BUGS) + 1)
         for bugs in combinations(_REGRESSION_BUGS, count)
         if count == 1 or not {"unclipped", "empty"} <= set(bugs)
     ]
-    + [
-        Mistake(
-            name, sentence, partial(_epanechnikov_variant, variant=v), look
-        )
-        for v, name, sentence, look in [
-            (
-                "square of the triangle",
-                "the square of the triangle",
-                "The kernel is (1 - u)². Epanechnikov's is 1 - u²: the "
-                "square is on u alone.",
-                "Check the brackets: at u = 1/2 the kernel is 3/4, not 1/4.",
-            ),
-            (
-                "width not squared",
-                "the width is not squared",
-                "The squared distance is divided by the width. Divided by "
-                "the width first, then squared, it has no unit.",
-                "u is distance / width. So u² is squared distance / width².",
-            ),
-            (
-                "softmax of the kernel",
-                "a softmax of the kernel",
-                "The kernel goes through a softmax. A kernel is positive "
-                "already: it needs a division by its sum, no exponential.",
-                "The line that makes the weights. With a softmax, keys "
-                "beyond the width still weigh.",
-            ),
-            (
-                "clipped late",
-                "cut off after normalising",
-                "The negative values are cut off after the division, so they "
-                "are still in the sum.",
-                "The order: cut the kernel off at 0, sum it, then divide.",
-            ),
-            (
-                "uniform",
-                "nothing in reach taken for everything",
-                "A query with no key within the width spreads its weight "
-                "over all keys. It should weigh nothing.",
-                "What your code does where the total is 0.",
-            ),
-            (
-                "not normalised",
-                "weights that are not divided",
-                "The kernel is used as it is: its rows do not sum to 1.",
-                "Divide the kernel by its sum over the keys.",
-            ),
-            (
-                "epsilon",
-                "a constant in the denominator",
-                "A constant is added to the total against a division by 0, "
-                "and it takes weight away from every row.",
-                "Treat the rows with a total of 0 alone, with np.where.",
-            ),
-        ]
-    ],
+    + named(_mistaken, _OTHER_MISTAKES),
     right_answers=[
         _regression_by_loops,
         _regression_by_einsum,

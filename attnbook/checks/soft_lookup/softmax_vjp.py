@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from attnbook.judging.exercise import (
@@ -13,11 +11,17 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.watching import peak_memory
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 
 
-def _vjp(weights, upstream, temperature=1.0, mistake=None):
+def _vjp(weights, upstream, temperature=1.0):
+    mean = (weights * upstream).sum(-1, keepdims=True)
+    return weights * (upstream - mean) / temperature
+
+
+def _mistaken(weights, upstream, temperature=1.0, *, mistake):
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()
@@ -87,6 +91,82 @@ def _builds_no_matrix(answer):
     return peak.amount < 60 * weights.nbytes
 
 
+_MISTAKES = [
+    (
+        "temperature forgotten",
+        "the temperature is forgotten",
+        "The gradient is right at temperature 1 alone.",
+        "Softmax sees scores / temperature. The chain rule gives one "
+        "more factor.",
+    ),
+    (
+        "temperature multiplied",
+        "times the temperature",
+        "The gradient is multiplied by the temperature.",
+        "The derivative of scores / temperature is 1 / temperature.",
+    ),
+    (
+        "temperature squared",
+        "the temperature twice",
+        "The gradient is divided by the temperature twice. The "
+        "weights hold one temperature already.",
+        "weights are given as they are: one factor is enough.",
+    ),
+    (
+        "diagonal alone",
+        "only the diagonal of the Jacobian",
+        "Each weight is treated as if it hung on its own score only: "
+        "α (1 - α) g.",
+        "Raising one score lowers all other weights: the term with "
+        "the sum is missing.",
+    ),
+    (
+        "product alone",
+        "the sum is missing",
+        "This is weights * upstream. The second term of the "
+        "Jacobian, -α αᵀ, is missing.",
+        "Multiply diag(α) - α αᵀ by the upstream on paper.",
+    ),
+    (
+        "weights forgotten",
+        "the weights in front are missing",
+        "This is upstream minus its mean, not yet times the weights.",
+        "A key of weight 0 must get gradient 0.",
+    ),
+    (
+        "plain mean",
+        "a plain mean",
+        "You subtract the plain mean of the upstream. It is to be "
+        "weighed by the weights.",
+        "αᵀ g is a sum of weights * upstream.",
+    ),
+    (
+        "sum of upstream",
+        "a sum without weights",
+        "You subtract the sum of the upstream, without the weights.",
+        "αᵀ g is a sum of weights * upstream.",
+    ),
+    (
+        "whole array",
+        "one sum for the whole array",
+        "The sum runs over all rows, so each row's gradient hangs on "
+        "the others.",
+        "Sum over the last axis, with keepdims=True.",
+    ),
+    (
+        "first axis",
+        "a sum over the wrong axis",
+        "The sum runs over the first axis. The keys are the last.",
+        "sum(axis=-1, keepdims=True).",
+    ),
+    (
+        "sign",
+        "the wrong sign",
+        "Every sign is turned round: this gradient walks uphill.",
+        "diag(α) - α αᵀ: the diagonal comes with a plus.",
+    ),
+]
+
 EXERCISE = Exercise(
     "00-softmax-vjp",
     "Backward through softmax without its matrix",
@@ -105,84 +185,7 @@ EXERCISE = Exercise(
         _vjp_case("a long row", (4, 1024), 0.8, seed=36),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_vjp, mistake=mistake), look)
-        for mistake, name, sentence, look in [
-            (
-                "temperature forgotten",
-                "the temperature is forgotten",
-                "The gradient is right at temperature 1 alone.",
-                "Softmax sees scores / temperature. The chain rule gives one "
-                "more factor.",
-            ),
-            (
-                "temperature multiplied",
-                "times the temperature",
-                "The gradient is multiplied by the temperature.",
-                "The derivative of scores / temperature is 1 / temperature.",
-            ),
-            (
-                "temperature squared",
-                "the temperature twice",
-                "The gradient is divided by the temperature twice. The "
-                "weights hold one temperature already.",
-                "weights are given as they are: one factor is enough.",
-            ),
-            (
-                "diagonal alone",
-                "only the diagonal of the Jacobian",
-                "Each weight is treated as if it hung on its own score only: "
-                "α (1 - α) g.",
-                "Raising one score lowers all other weights: the term with "
-                "the sum is missing.",
-            ),
-            (
-                "product alone",
-                "the sum is missing",
-                "This is weights * upstream. The second term of the "
-                "Jacobian, -α αᵀ, is missing.",
-                "Multiply diag(α) - α αᵀ by the upstream on paper.",
-            ),
-            (
-                "weights forgotten",
-                "the weights in front are missing",
-                "This is upstream minus its mean, not yet times the weights.",
-                "A key of weight 0 must get gradient 0.",
-            ),
-            (
-                "plain mean",
-                "a plain mean",
-                "You subtract the plain mean of the upstream. It is to be "
-                "weighed by the weights.",
-                "αᵀ g is a sum of weights * upstream.",
-            ),
-            (
-                "sum of upstream",
-                "a sum without weights",
-                "You subtract the sum of the upstream, without the weights.",
-                "αᵀ g is a sum of weights * upstream.",
-            ),
-            (
-                "whole array",
-                "one sum for the whole array",
-                "The sum runs over all rows, so each row's gradient hangs on "
-                "the others.",
-                "Sum over the last axis, with keepdims=True.",
-            ),
-            (
-                "first axis",
-                "a sum over the wrong axis",
-                "The sum runs over the first axis. The keys are the last.",
-                "sum(axis=-1, keepdims=True).",
-            ),
-            (
-                "sign",
-                "the wrong sign",
-                "Every sign is turned round: this gradient walks uphill.",
-                "diag(α) - α αᵀ: the diagonal comes with a plus.",
-            ),
-        ]
-    ]
-    + [
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "the matrix is built",
             "The gradient is right, but your code forms the Jacobian, S "
@@ -190,7 +193,7 @@ EXERCISE = Exercise(
             _vjp_with_matrix,
             "Multiply diag(α) - α αᵀ by g on paper: what is left is one "
             "product and one sum.",
-        )
+        ),
     ],
     right_answers=[_vjp_by_loops, _vjp_by_einsum],
     properties=[

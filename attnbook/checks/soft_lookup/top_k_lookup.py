@@ -2,78 +2,93 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from attnbook.judging.exercise import (
     Case,
     Exercise,
-    Mistake,
     Property,
 )
 from attnbook.judging.fresh_cases import anew, up_to
+from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 
 
-def _top_k(query, key, value, k, mask=None, mistake=None):
+def _top_k(query, key, value, k, mask=None):
     scores = query @ key.T  # (T, S)
-    T, S = scores.shape
-    allowed = np.ones((T, S), bool) if mask is None else mask
+    allowed = np.ones(scores.shape, bool) if mask is None else mask
+    ranked = np.where(allowed, scores, -np.inf)
+    # Of equal scores the earlier key comes first: the sort is stable.
+    order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
+    kept = np.zeros(scores.shape, bool)
+    np.put_along_axis(kept, order[:, :k], True, axis=-1)
+    weights = masked_softmax(scores, kept & allowed)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, k, mask=None, *, mistake):
+    scores = query @ key.T  # (T, S)
+    allowed = np.ones(scores.shape, bool) if mask is None else mask
     if mistake == "inverted" and mask is not None:
         allowed = ~mask
     if mistake == "unmasked":
-        allowed = np.ones((T, S), bool)
+        allowed = np.ones(scores.shape, bool)
+    if mistake == "scores of 0":
+        scores = scores * allowed
+        allowed = np.ones(scores.shape, bool)
+    kept = _mistaken_choice(scores, allowed, k, mistake) & allowed
+    weights = _mistaken_weights(scores, allowed, kept, k, key, mistake)
+    return weights @ value, weights
+
+
+def _mistaken_choice(scores, allowed, k, mistake):
+    """Which keys are the k best, (T, S)."""
     ranked = np.where(allowed, scores, -np.inf)
     if mistake == "masked late":
         ranked = scores
-    if mistake == "by size":
+    elif mistake == "by size":
         ranked = np.where(allowed, np.abs(scores), -np.inf)
-    if mistake == "scores of 0":
-        scores = ranked = scores * allowed
-        allowed = np.ones((T, S), bool)
-    if mistake == "shared":
+    elif mistake == "shared":
         ranked = np.broadcast_to(ranked[:1], ranked.shape)
     order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
     if mistake == "worst":
         worst = np.where(allowed, scores, np.inf)
         order = np.argsort(worst, axis=-1, kind="stable")
-    if mistake == "last tie":
+    elif mistake == "last tie":
         order = np.argsort(ranked, axis=-1, kind="stable")[:, ::-1]
-    if mistake == "the end of an order":  # NumPy promises nothing on ties
+    elif mistake == "the end of an order":  # NumPy promises nothing on ties
         order = np.argsort(ranked, axis=-1)[:, ::-1]
-    if mistake == "any tie":
+    elif mistake == "any tie":
         order = np.argsort(-ranked, axis=-1)
-    count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
-    kept = np.zeros((T, S), bool)
-    np.put_along_axis(kept, order[:, :count], True, axis=-1)
     if mistake == "all ties":
         floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
-        kept = ranked >= floor
-    kept = kept & allowed
+        return ranked >= floor
+    count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
+    kept = np.zeros(scores.shape, bool)
+    np.put_along_axis(kept, order[:, :count], True, axis=-1)
+    return kept
+
+
+def _mistaken_weights(scores, allowed, kept, k, key, mistake):
     if mistake == "zeros":
-        weights = softmax(np.where(kept, scores, 0.0))
-    elif mistake == "not renormalised":
-        weights = masked_softmax(scores, allowed) * kept
-    elif mistake == "over queries":
-        weights = masked_softmax(scores, kept, axis=0)
-    elif mistake == "equal shares":
-        weights = masked_softmax(np.zeros_like(scores), kept)
-    elif mistake == "scaled":
-        weights = masked_softmax(scores / np.sqrt(key.shape[1]), kept)
-    elif mistake == "uniform":
-        weights = masked_softmax(scores, kept)
-        weights[~kept.any(-1)] = 1 / S
+        return softmax(np.where(kept, scores, 0.0))
+    if mistake == "not renormalised":
+        return masked_softmax(scores, allowed) * kept
+    if mistake == "over queries":
+        return masked_softmax(scores, kept, axis=0)
+    if mistake == "equal shares":
+        return masked_softmax(np.zeros_like(scores), kept)
+    if mistake == "scaled":
+        return masked_softmax(scores / np.sqrt(key.shape[1]), kept)
+    weights = masked_softmax(scores, kept)
+    none = ~kept.any(-1)  # (T,)
+    if mistake == "uniform":
+        weights[none] = 1 / len(key)
     elif mistake == "nan":
-        weights = masked_softmax(scores, kept)
-        weights[~kept.any(-1)] = np.nan
+        weights[none] = np.nan
     elif mistake == "-1e9":
-        weights = masked_softmax(scores, kept)
-        none = ~kept.any(-1)  # (T,)
         weights[none, :k] = 1 / k
-    else:
-        weights = masked_softmax(scores, kept)
-    return weights @ value, weights
+    return weights
 
 
 def _top_k_by_loops(query, key, value, k, mask=None):
@@ -198,6 +213,141 @@ def _worse_keys_cannot_matter(answer):
     return np.allclose(output, same)
 
 
+_MISTAKES = [
+    (
+        "not renormalised",
+        "weights that are cut, not shared anew",
+        "The softmax runs over all keys, and the weights of the "
+        "others are cut off after: the rows sum to less than 1.",
+        "Choose first, then let the softmax see only the chosen.",
+    ),
+    (
+        "zeros",
+        "a score of 0 for the rejected",
+        "The rejected keys get a score of 0, and exp(0) = 1: they "
+        "still weigh.",
+        "Which score has an exponential of 0? Or use masked_softmax.",
+    ),
+    (
+        "masked late",
+        "masked keys take a place",
+        "The k best are chosen before the mask is used, so a masked "
+        "key can take a place among them.",
+        "Masked keys must be out before you sort.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "Masked keys have weight: the mask has no effect.",
+        "True = may attend. Where does your code read the mask?",
+    ),
+    (
+        "scores of 0",
+        "masked scores of 0",
+        "It is as if the scores were multiplied by the mask: a "
+        "masked key has a score of 0, beats all negative ones, and "
+        "weighs.",
+        "np.where(mask, scores, -np.inf) keeps it out.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The masked keys are used and the allowed ones are not.",
+        "True = may attend. A mask needs no ~ before np.where keeps "
+        "its scores.",
+    ),
+    (
+        "worst",
+        "the k worst",
+        "These are the k keys with the lowest scores.",
+        "np.argsort sorts upwards: the best stand last.",
+    ),
+    (
+        "by size",
+        "the largest in size",
+        "The keys are ranked by the size of the score, so a key that "
+        "points away from the query is chosen.",
+        "A score of -3 is worse than a score of 0: no np.abs.",
+    ),
+    (
+        "last tie",
+        "a tie goes to the later key",
+        "Among equal scores you took a later key. The rule says the earlier.",
+        "argsort(scores)[:, -k:] takes ties from the end, and without "
+        "kind='stable' in no fixed order. Sort -scores, with "
+        "kind='stable'.",
+        "the end of an order",
+        "any tie",
+    ),
+    (
+        "all ties",
+        "ties let in more than k",
+        "All keys that tie with the k-th are kept, so more than k weigh.",
+        "A threshold cannot tell ties apart: choose places, not a threshold.",
+    ),
+    (
+        "one more",
+        "k + 1 keys",
+        "One key too many is kept.",
+        "Count: order[:, :k] are the places 0 to k - 1.",
+    ),
+    (
+        "one less",
+        "k - 1 keys",
+        "One key too few is kept.",
+        "Count: order[:, :k] are the places 0 to k - 1.",
+    ),
+    (
+        "shared",
+        "the first query chooses for all",
+        "All queries use the keys that the first one chose.",
+        "Each row of scores has its own order: sort along axis -1, "
+        "and index with np.take_along_axis or np.put_along_axis.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "The columns sum to 1. Each query must spend 1 over the keys.",
+        "The axis of the softmax: weights are (T, S), keys last.",
+    ),
+    (
+        "equal shares",
+        "the chosen share alike",
+        "The k best all get the same weight. They are to be weighed "
+        "by a softmax of their scores.",
+        "Your weights look only at who is chosen, not at the score.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_k. Here the score is the plain "
+        "dot product.",
+        "query @ key.T, and nothing more.",
+    ),
+    (
+        "uniform",
+        "nothing allowed taken for everything",
+        "A query that may attend to nothing spreads its weight over "
+        "all keys. Its weights should be 0.",
+        "The row where the mask is False throughout.",
+    ),
+    (
+        "nan",
+        "a softmax of nothing",
+        "A query that may attend to nothing has only scores of -inf, "
+        "and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows; softmax does not.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A query that may attend to nothing shares its weight among "
+        "the first k keys: all scores are -1e9. Its weights should "
+        "be 0.",
+        "Mask with -np.inf, and use masked_softmax.",
+    ),
+]
+
 EXERCISE = Exercise(
     "00-top-k-lookup",
     "Look up the k best",
@@ -223,155 +373,7 @@ EXERCISE = Exercise(
         _top_k_case("one query, one key", 1, 1, 1, 1, 1, seed=17),
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
     ],
-    mistakes=[
-        Mistake(
-            name,
-            sentence,
-            partial(_top_k, mistake=mistake),
-            look,
-            also=tuple(
-                partial(_top_k, mistake=other)
-                for other in ("the end of an order", "any tie")
-                if mistake == "last tie"
-            ),
-        )
-        for mistake, name, sentence, look in [
-            (
-                "not renormalised",
-                "weights that are cut, not shared anew",
-                "The softmax runs over all keys, and the weights of the "
-                "others are cut off after: the rows sum to less than 1.",
-                "Choose first, then let the softmax see only the chosen.",
-            ),
-            (
-                "zeros",
-                "a score of 0 for the rejected",
-                "The rejected keys get a score of 0, and exp(0) = 1: they "
-                "still weigh.",
-                "Which score has an exponential of 0? Or use masked_softmax.",
-            ),
-            (
-                "masked late",
-                "masked keys take a place",
-                "The k best are chosen before the mask is used, so a masked "
-                "key can take a place among them.",
-                "Masked keys must be out before you sort.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "Masked keys have weight: the mask has no effect.",
-                "True = may attend. Where does your code read the mask?",
-            ),
-            (
-                "scores of 0",
-                "masked scores of 0",
-                "It is as if the scores were multiplied by the mask: a "
-                "masked key has a score of 0, beats all negative ones, and "
-                "weighs.",
-                "np.where(mask, scores, -np.inf) keeps it out.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The masked keys are used and the allowed ones are not.",
-                "True = may attend. A mask needs no ~ before np.where keeps "
-                "its scores.",
-            ),
-            (
-                "worst",
-                "the k worst",
-                "These are the k keys with the lowest scores.",
-                "np.argsort sorts upwards: the best stand last.",
-            ),
-            (
-                "by size",
-                "the largest in size",
-                "The keys are ranked by the size of the score, so a key that "
-                "points away from the query is chosen.",
-                "A score of -3 is worse than a score of 0: no np.abs.",
-            ),
-            (
-                "last tie",
-                "a tie goes to the later key",
-                "Among equal scores you took a later key. The rule says the "
-                "earlier.",
-                "argsort(scores)[:, -k:] takes ties from the end, and without "
-                "kind='stable' in no fixed order. Sort -scores, with "
-                "kind='stable'.",
-            ),
-            (
-                "all ties",
-                "ties let in more than k",
-                "All keys that tie with the k-th are kept, so more than k "
-                "weigh.",
-                "A threshold cannot tell ties apart: choose places, not a "
-                "threshold.",
-            ),
-            (
-                "one more",
-                "k + 1 keys",
-                "One key too many is kept.",
-                "Count: order[:, :k] are the places 0 to k - 1.",
-            ),
-            (
-                "one less",
-                "k - 1 keys",
-                "One key too few is kept.",
-                "Count: order[:, :k] are the places 0 to k - 1.",
-            ),
-            (
-                "shared",
-                "the first query chooses for all",
-                "All queries use the keys that the first one chose.",
-                "Each row of scores has its own order: sort along axis -1, "
-                "and index with np.take_along_axis or np.put_along_axis.",
-            ),
-            (
-                "over queries",
-                "a softmax over the queries",
-                "The columns sum to 1. Each query must spend 1 over the keys.",
-                "The axis of the softmax: weights are (T, S), keys last.",
-            ),
-            (
-                "equal shares",
-                "the chosen share alike",
-                "The k best all get the same weight. They are to be weighed "
-                "by a softmax of their scores.",
-                "Your weights look only at who is chosen, not at the score.",
-            ),
-            (
-                "scaled",
-                "a scale that nobody asked for",
-                "The scores are divided by √d_k. Here the score is the plain "
-                "dot product.",
-                "query @ key.T, and nothing more.",
-            ),
-            (
-                "uniform",
-                "nothing allowed taken for everything",
-                "A query that may attend to nothing spreads its weight over "
-                "all keys. Its weights should be 0.",
-                "The row where the mask is False throughout.",
-            ),
-            (
-                "nan",
-                "a softmax of nothing",
-                "A query that may attend to nothing has only scores of -inf, "
-                "and their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax from the chapter handles such rows; softmax "
-                "does not.",
-            ),
-            (
-                "-1e9",
-                "-1e9 in place of -inf",
-                "A query that may attend to nothing shares its weight among "
-                "the first k keys: all scores are -1e9. Its weights should "
-                "be 0.",
-                "Mask with -np.inf, and use masked_softmax.",
-            ),
-        ]
-    ],
+    mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
         _top_k_by_loops,
         _top_k_by_rank,

@@ -13,19 +13,45 @@ from attnbook.judging.exercise import (
     WrongAnswer,
 )
 from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.watching import products
 from attnbook.mechanisms.additive import masked_softmax
 
 
-class _CrossCache:
-    """The right one, and with a `mistake` those that often go wrong."""
-
-    mistake = None
+class _CrossAttentionCache:
+    """Keys and values of a source, projected once for all steps."""
 
     def __init__(self, W_q, W_k, W_v, W_o, num_heads):
         self.W_q, self.W_k, self.W_v, self.W_o = W_q, W_k, W_v, W_o
         self.num_heads = num_heads
+
+    def split(self, x):
+        """(B, L, H·d) to (B, H, L, d)."""
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    def read(self, memory, mask):
+        self.key = self.split(memory @ self.W_k.T)  # (B, H, S, d_k)
+        self.value = self.split(memory @ self.W_v.T)  # (B, H, S, d_v)
+        self.mask = mask  # (B, S)
+
+    def step(self, x):
+        query = self.split((x @ self.W_q.T)[:, None])  # (B, H, 1, d_k)
+        scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
+        scores = scores / self.key.shape[-1] ** 0.5
+        weights = masked_softmax(scores, self.mask[:, None])  # (B, H, S)
+        heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
+        return heads.flatten(1) @ self.W_o.T, weights
+
+    def select(self, rows):
+        self.key, self.value = self.key[rows], self.value[rows]
+        self.mask = self.mask[rows]
+
+
+class _MistakenCache(_CrossAttentionCache):
+    """What often goes wrong, by the name of the `mistake`."""
+
+    mistake: str
 
     def project(self, x, name):
         """Multiply by a matrix, stored as nn.Linear stores it."""
@@ -36,13 +62,12 @@ class _CrossCache:
         return x @ W if untransposed else x @ W.T
 
     def split(self, x):
-        """(B, L, H·d) to (B, H, L, d)."""
         if self.mistake == "viewed":
             return x.reshape(len(x), self.num_heads, x.shape[1], -1)
         alone = self.mistake == "source interleaved" and x.shape[1] > 1
         if self.mistake == "interleaved" or alone:
             return x.unflatten(-1, (-1, self.num_heads)).permute(0, 3, 1, 2)
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return super().split(x)
 
     def read(self, memory, mask):
         if self.mistake == "first source" and hasattr(self, "key"):
@@ -70,24 +95,14 @@ class _CrossCache:
             scores = scores / (d_k * self.num_heads) ** 0.5
         elif mistake != "unscaled":
             scores = scores / d_k**0.5
-        mask = self.mask[:, None]  # (B, 1, S)
-        if mistake == "mask on the heads":
-            weights = masked_softmax(scores, self.mask)
-        elif mistake == "over heads":
-            weights = masked_softmax(scores, mask, 1)
-        elif mistake == "unmasked":
-            weights = scores.softmax(-1)
-        elif mistake == "inverted":
-            weights = masked_softmax(scores, ~mask)
-        elif mistake == "late mask":
-            weights = scores.softmax(-1) * mask
-        elif mistake == "nan":
-            weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-        elif mistake in ("scores of 0", "a large number"):
-            low = 0.0 if mistake == "scores of 0" else -1e9
-            weights = scores.masked_fill(~mask, low).softmax(-1)
-        else:
-            weights = masked_softmax(scores, mask)  # (B, H, S)
+        on_heads = mistake == "mask on the heads"
+        weights = masked_weights(
+            masked_softmax,
+            scores,
+            self.mask if on_heads else self.mask[:, None],  # (B, 1, S)
+            (mistake,),
+            1 if mistake == "over heads" else -1,
+        )
         heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
         if mistake == "merged":
             merged = heads.transpose(1, 2).flatten(1)
@@ -127,7 +142,7 @@ class _CrossCache:
 
 
 def _cache_with(mistake):
-    return type("CrossAttentionCache", (_CrossCache,), {"mistake": mistake})
+    return type("CrossAttentionCache", (_MistakenCache,), {"mistake": mistake})
 
 
 def _caches_with(mistakes):
@@ -272,11 +287,213 @@ def _two_caches_do_not_mix(answer):
     return torch.allclose(before, after, atol=1e-6)
 
 
+_MISTAKES = [
+    (
+        "recomputed",
+        "projected anew at each step",
+        "The numbers are right, but each step projects the whole "
+        "source again.",
+        "`read` projects; `step` uses what `read` has kept.",
+    ),
+    (
+        "not selected",
+        "rows that are not chosen",
+        "`select` changes nothing: sentences go on with the source "
+        "of another.",
+        "Index the keys, the values and the mask by `rows`.",
+    ),
+    (
+        "interleaved",
+        "heads interleaved",
+        "A head takes every H-th number. It owns d numbers in a row.",
+        "unflatten(-1, (H, -1)): the head first, then its width.",
+        "source interleaved",
+    ),
+    (
+        "no output",
+        "the last projection left out",
+        "The heads lie side by side and `W_o` has not mixed them.",
+        "merged @ W_o.T comes last.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for what is hidden",
+        "A score of 0 is not a weight of 0: its exponential is 1.",
+        "masked_fill with -inf, or masked_softmax.",
+    ),
+    (
+        "-1e9",
+        "a large negative number for -inf",
+        "Where nothing may be read, all scores are alike and the "
+        "weights uniform. They should be 0.",
+        "masked_softmax, or set the empty rows to 0 afterwards.",
+    ),
+    (
+        "keys alone",
+        "values left where they were",
+        "`select` moves the keys and not the values: the weights are "
+        "right, and blend another sentence.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "values alone",
+        "keys left where they were",
+        "`select` moves the values and not the keys.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "mask forgotten",
+        "a mask left where it was",
+        "`select` moves keys and values, and the mask still belongs "
+        "to the sentences that were there.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "sorted",
+        "rows in ascending order",
+        "`select` keeps the right rows, in ascending order. They come "
+        "in the order of `rows`.",
+        "x[rows] keeps the order; a boolean mask does not.",
+    ),
+    (
+        "inverse",
+        "rows by the inverse order",
+        "New row i is old row rows[i]. You put old row i at place rows[i].",
+        "x[rows], on the right of the assignment.",
+    ),
+    (
+        "set",
+        "each row only once",
+        "`rows` may name a row twice: a beam goes on in two ways "
+        "from one prefix.",
+        "x[rows], without a set or unique.",
+    ),
+    (
+        "heads selected",
+        "heads chosen in place of rows",
+        "`select` indexes the second axis. The rows of the batch are "
+        "the first.",
+        "Keys are (B, H, S, d_k).",
+    ),
+    (
+        "first source",
+        "the first source for ever",
+        "A second `read` is ignored: the next batch would be "
+        "translated from the source of the one before.",
+        "`read` replaces what is kept.",
+    ),
+    (
+        "shared",
+        "one cache for all objects",
+        "What is kept belongs to the class, so a second layer "
+        "overwrites the first one's keys.",
+        "`self.key = …` in a method, not a name in the class.",
+    ),
+    (
+        "grows",
+        "a cache that grows",
+        "Each step adds the decoder's token to the keys. That is the "
+        "cache of *self*-attention; the source does not grow.",
+        "`step` changes nothing that is kept.",
+    ),
+    (
+        "values of the keys",
+        "keys in place of values",
+        "The output blends the keys. The values have a projection "
+        "of their own.",
+        "`memory @ W_v.T`.",
+    ),
+    (
+        "viewed",
+        "heads cut by a view alone",
+        "The projections are cut across positions, so a head's key "
+        "holds pieces of several tokens.",
+        "(B, S, H, d) first, then swap S and H.",
+    ),
+    (
+        "merged",
+        "heads merged in the wrong order",
+        "The heads are interleaved in the output. They lie side by side.",
+        "(B, H, d_v) is in order already: flatten(1).",
+    ),
+    (
+        "untransposed",
+        "a matrix that is not transposed",
+        "A matrix is stored as nn.Linear stores it, (out, in). Where "
+        "it is square, `x @ W` runs, and is wrong.",
+        "`x @ W.T`, for all four.",
+        "W_q untransposed",
+        "W_k untransposed",
+        "W_v untransposed",
+        "W_o untransposed",
+    ),
+    (
+        "mask on the heads",
+        "a mask that lands on the heads",
+        "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
+        "S): each *head* gets the mask of a sentence.",
+        "Shapes are matched from the right: mask[:, None].",
+    ),
+    (
+        "over heads",
+        "a softmax over the heads",
+        "The weights sum to 1 over the heads. In one step the scores "
+        "are (B, H, S), and the keys are the last axis.",
+        "dim=-1.",
+    ),
+    (
+        "wide",
+        "the scale of all heads together",
+        "The scores are divided by the root of H · d_k. A head's dot "
+        "product has d_k terms.",
+        "√d_k, with the width of one head.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "`read` gets a mask: keep it, and use it in `step`.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A source with nothing to read has only scores of -inf, and "
+        "their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "detached",
+        "a cache without gradient",
+        "The values are right, but the source is cut off from the "
+        "graph: the encoder could not learn.",
+        "A .detach() or a torch.no_grad() in `read`.",
+    ),
+]
+
 EXERCISE = Exercise(
     "06-cross-attention-cache",
     "Read the source once and keep it",
     points=4,
-    reference=_CrossCache,
+    reference=_CrossAttentionCache,
     cases=[
         Case(
             "the worked example",
@@ -327,209 +544,7 @@ EXERCISE = Exercise(
     ],
     mistakes=[
         Mistake(name, sentence, _cache_with(key), look, _caches_with(more))
-        for key, name, sentence, look, *more in [
-            (
-                "recomputed",
-                "projected anew at each step",
-                "The numbers are right, but each step projects the whole "
-                "source again.",
-                "`read` projects; `step` uses what `read` has kept.",
-            ),
-            (
-                "not selected",
-                "rows that are not chosen",
-                "`select` changes nothing: sentences go on with the source "
-                "of another.",
-                "Index the keys, the values and the mask by `rows`.",
-            ),
-            (
-                "interleaved",
-                "heads interleaved",
-                "A head takes every H-th number. It owns d numbers in a row.",
-                "unflatten(-1, (H, -1)): the head first, then its width.",
-                "source interleaved",
-            ),
-            (
-                "no output",
-                "the last projection left out",
-                "The heads lie side by side and `W_o` has not mixed them.",
-                "merged @ W_o.T comes last.",
-            ),
-            (
-                "scores of 0",
-                "a score of 0 for what is hidden",
-                "A score of 0 is not a weight of 0: its exponential is 1.",
-                "masked_fill with -inf, or masked_softmax.",
-            ),
-            (
-                "a large number",
-                "a large negative number for -inf",
-                "Where nothing may be read, all scores are alike and the "
-                "weights uniform. They should be 0.",
-                "masked_softmax, or set the empty rows to 0 afterwards.",
-            ),
-            (
-                "keys alone",
-                "values left where they were",
-                "`select` moves the keys and not the values: the weights are "
-                "right, and blend another sentence.",
-                "Three things belong to a row: keys, values, mask.",
-            ),
-            (
-                "values alone",
-                "keys left where they were",
-                "`select` moves the values and not the keys.",
-                "Three things belong to a row: keys, values, mask.",
-            ),
-            (
-                "mask forgotten",
-                "a mask left where it was",
-                "`select` moves keys and values, and the mask still belongs "
-                "to the sentences that were there.",
-                "Three things belong to a row: keys, values, mask.",
-            ),
-            (
-                "sorted",
-                "rows in ascending order",
-                "`select` keeps the right rows, in ascending order. They come "
-                "in the order of `rows`.",
-                "x[rows] keeps the order; a boolean mask does not.",
-            ),
-            (
-                "inverse",
-                "rows by the inverse order",
-                "New row i is old row rows[i]. You put old row i at place "
-                "rows[i].",
-                "x[rows], on the right of the assignment.",
-            ),
-            (
-                "set",
-                "each row only once",
-                "`rows` may name a row twice: a beam goes on in two ways "
-                "from one prefix.",
-                "x[rows], without a set or unique.",
-            ),
-            (
-                "heads selected",
-                "heads chosen in place of rows",
-                "`select` indexes the second axis. The rows of the batch are "
-                "the first.",
-                "Keys are (B, H, S, d_k).",
-            ),
-            (
-                "first source",
-                "the first source for ever",
-                "A second `read` is ignored: the next batch would be "
-                "translated from the source of the one before.",
-                "`read` replaces what is kept.",
-            ),
-            (
-                "shared",
-                "one cache for all objects",
-                "What is kept belongs to the class, so a second layer "
-                "overwrites the first one's keys.",
-                "`self.key = …` in a method, not a name in the class.",
-            ),
-            (
-                "grows",
-                "a cache that grows",
-                "Each step adds the decoder's token to the keys. That is the "
-                "cache of *self*-attention; the source does not grow.",
-                "`step` changes nothing that is kept.",
-            ),
-            (
-                "values of the keys",
-                "keys in place of values",
-                "The output blends the keys. The values have a projection "
-                "of their own.",
-                "`memory @ W_v.T`.",
-            ),
-            (
-                "viewed",
-                "heads cut by a view alone",
-                "The projections are cut across positions, so a head's key "
-                "holds pieces of several tokens.",
-                "(B, S, H, d) first, then swap S and H.",
-            ),
-            (
-                "merged",
-                "heads merged in the wrong order",
-                "The heads are interleaved in the output. They lie side by "
-                "side.",
-                "(B, H, d_v) is in order already: flatten(1).",
-            ),
-            (
-                "untransposed",
-                "a matrix that is not transposed",
-                "A matrix is stored as nn.Linear stores it, (out, in). Where "
-                "it is square, `x @ W` runs, and is wrong.",
-                "`x @ W.T`, for all four.",
-                "W_q untransposed",
-                "W_k untransposed",
-                "W_v untransposed",
-                "W_o untransposed",
-            ),
-            (
-                "mask on the heads",
-                "a mask that lands on the heads",
-                "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
-                "S): each *head* gets the mask of a sentence.",
-                "Shapes are matched from the right: mask[:, None].",
-            ),
-            (
-                "over heads",
-                "a softmax over the heads",
-                "The weights sum to 1 over the heads. In one step the scores "
-                "are (B, H, S), and the keys are the last axis.",
-                "dim=-1.",
-            ),
-            (
-                "wide",
-                "the scale of all heads together",
-                "The scores are divided by the root of H · d_k. A head's dot "
-                "product has d_k terms.",
-                "√d_k, with the width of one head.",
-            ),
-            (
-                "unscaled",
-                "no scale",
-                "The scores are not divided by √d_k.",
-                "The line that makes the scores.",
-            ),
-            (
-                "unmasked",
-                "the mask is not used",
-                "The padding has weight.",
-                "`read` gets a mask: keep it, and use it in `step`.",
-            ),
-            (
-                "inverted",
-                "the mask is inverted",
-                "The padding is attended to and the tokens are not.",
-                "True = may attend.",
-            ),
-            (
-                "late mask",
-                "a mask after the softmax",
-                "The mask cuts weights off after the softmax, so rows sum to "
-                "less than 1.",
-                "Use masked_softmax.",
-            ),
-            (
-                "nan",
-                "an empty row of -inf",
-                "A source with nothing to read has only scores of -inf, and "
-                "their softmax is 0/0. Its weights should be 0.",
-                "masked_softmax handles such rows.",
-            ),
-            (
-                "detached",
-                "a cache without gradient",
-                "The values are right, but the source is cut off from the "
-                "graph: the encoder could not learn.",
-                "A .detach() or a torch.no_grad() in `read`.",
-            ),
-        ]
+        for key, name, sentence, look, *more in _MISTAKES
     ],
     right_answers=[_CacheByEinsum, _LazyCache],
     properties=[

@@ -64,7 +64,22 @@ def _feed_forward(h, layer):
     return (h @ layer["wide"].T).relu() @ layer["narrow"].T
 
 
-def _layer_norm(x, gain_and_shift, eps, bugs=()):
+def _layer_norm(x, gain_and_shift, eps):
+    gain, shift = gain_and_shift
+    mean = x.mean(-1, keepdim=True)
+    variance = x.var(-1, keepdim=True, unbiased=False)
+    return gain * (x - mean) / (variance + eps).sqrt() + shift
+
+
+def _encode(x, mask, layers, final, eps):
+    for layer in layers:
+        first, second = layer["norms"]
+        x = x + _attend(_layer_norm(x, first, eps), mask, layer)
+        x = x + _feed_forward(_layer_norm(x, second, eps), layer)
+    return _layer_norm(x, final, eps)
+
+
+def _layer_norm_with(x, gain_and_shift, eps, bugs):
     gain, shift = gain_and_shift
     dim = 1 if "axis" in bugs else -1
     if "everything" in bugs:
@@ -87,8 +102,8 @@ def _layer_norm(x, gain_and_shift, eps, bugs=()):
     return gain * (x - mean) / deviation + shift
 
 
-def _encode(x, mask, layers, final, eps, bugs=()):
-    norm = partial(_layer_norm, eps=eps, bugs=bugs)
+def _draft(x, mask, layers, final, eps, bugs):
+    norm = partial(_layer_norm_with, eps=eps, bugs=bugs)
     for layer in layers:
         first, second = layer["norms"]
         if "shared" in bugs:
@@ -205,6 +220,112 @@ def _constants_pass_through(answer):
     return torch.allclose(answer(x, *rest), answer(moved, *rest), atol=1e-4)
 
 
+_OTHER_MISTAKES = [
+    (
+        ("post-norm", "final"),
+        "post-norm, the other arrangement",
+        "You normalise after each addition, as the paper of 2017 "
+        "does. The text says pre-norm.",
+        "x + f(norm(x)), not norm(x + f(x)).",
+    ),
+    (
+        ("post-norm",),
+        "post-norm with a normalisation more",
+        "You normalise after each addition, and once more at the "
+        "end. The text says pre-norm.",
+        "x + f(norm(x)), not norm(x + f(x)).",
+    ),
+    (
+        ("residual", "both residuals"),
+        "both residuals begin after the norm",
+        "Both sublayers add to the *normalised* stream. What was in "
+        "the stream is lost at each step.",
+        "x + f(norm(x)): the first x is the stream as it was.",
+    ),
+    (
+        ("both residuals",),
+        "the feed-forward's residual begins after the norm",
+        "The feed-forward network adds to the *normalised* stream.",
+        "x + f(norm(x)): the first x is the stream as it was.",
+    ),
+    (
+        ("raw attention",),
+        "attention that reads the raw stream",
+        "Attention reads x. It should read norm(x).",
+        "The line that calls attend.",
+    ),
+    (
+        ("raw feed-forward",),
+        "a feed-forward network that reads the raw stream",
+        "The feed-forward network reads x. It should read norm(x).",
+        "The line that calls feed_forward.",
+    ),
+    (
+        ("norm of the output",),
+        "a norm on what the sublayer returns",
+        "The output of the feed-forward network is normalised. What "
+        "it *reads* should be.",
+        "x + f(norm(x)), not x + norm(f(x)).",
+    ),
+    (
+        ("no residual",),
+        "no residual",
+        "The attention's output takes the place of the stream.",
+        "x + f(norm(x)): where is the first x?",
+    ),
+    (
+        ("shared",),
+        "one norm for both sublayers",
+        "Both sublayers use the gain and the shift of the first.",
+        'layer["norms"] holds two pairs.',
+    ),
+    (
+        ("final of a layer",),
+        "the last layer's norm at the end",
+        "The final norm uses a gain and a shift of the last layer. "
+        "It has its own.",
+        "`final` holds a gain and a shift.",
+    ),
+    (
+        ("in place",),
+        "a stream that is changed in place",
+        "`x += y` changes a tensor that backward still needs.",
+        "Write `x = x + y`, which makes a new one.",
+    ),
+    (
+        ("everything",),
+        "a normalisation over tokens and features",
+        "Mean and variance run over the whole sentence. Each token "
+        "is normalised by itself.",
+        "x is (B, T, D): dim=-1.",
+    ),
+    (
+        ("by variance",),
+        "divided by the variance",
+        "You divide by the variance plus eps, without a root.",
+        "(variance + eps).sqrt().",
+    ),
+    (
+        ("no eps",),
+        "eps is not used",
+        "The variance has no eps added to it.",
+        "(variance + eps).sqrt().",
+    ),
+    (
+        ("root mean square",),
+        "the mean is not taken away",
+        "You divide by the root of the mean square. That is RMSNorm: "
+        "it leaves the mean where it is.",
+        "x - mean, and the variance about that mean.",
+    ),
+    (
+        ("shift scaled",),
+        "a shift that is scaled",
+        "The shift is added before the gain multiplies.",
+        "gain · (…) + shift.",
+    ),
+]
+
 EXERCISE = Exercise(
     "06-encode",
     "Repair a stack of pre-norm layers",
@@ -219,117 +340,13 @@ EXERCISE = Exercise(
         _stack_case("all sizes alike", [3, 2, 3], 3, 3, 3, 2, seed=15),
     ],
     mistakes=[
-        bugs_left(bugs, _STACK_BUGS, _encode, begins="Begin with")
+        bugs_left(bugs, _STACK_BUGS, _draft, begins="Begin with")
         for count in range(1, len(_STACK_BUGS) + 1)
         for bugs in combinations(_STACK_BUGS, count)
     ]
     + [
-        Mistake(name, sentence, partial(_encode, bugs=bugs), look)
-        for bugs, name, sentence, look in [
-            (
-                ("post-norm", "final"),
-                "post-norm, the other arrangement",
-                "You normalise after each addition, as the paper of 2017 "
-                "does. The text says pre-norm.",
-                "x + f(norm(x)), not norm(x + f(x)).",
-            ),
-            (
-                ("post-norm",),
-                "post-norm with a normalisation more",
-                "You normalise after each addition, and once more at the "
-                "end. The text says pre-norm.",
-                "x + f(norm(x)), not norm(x + f(x)).",
-            ),
-            (
-                ("residual", "both residuals"),
-                "both residuals begin after the norm",
-                "Both sublayers add to the *normalised* stream. What was in "
-                "the stream is lost at each step.",
-                "x + f(norm(x)): the first x is the stream as it was.",
-            ),
-            (
-                ("both residuals",),
-                "the feed-forward's residual begins after the norm",
-                "The feed-forward network adds to the *normalised* stream.",
-                "x + f(norm(x)): the first x is the stream as it was.",
-            ),
-            (
-                ("raw attention",),
-                "attention that reads the raw stream",
-                "Attention reads x. It should read norm(x).",
-                "The line that calls attend.",
-            ),
-            (
-                ("raw feed-forward",),
-                "a feed-forward network that reads the raw stream",
-                "The feed-forward network reads x. It should read norm(x).",
-                "The line that calls feed_forward.",
-            ),
-            (
-                ("norm of the output",),
-                "a norm on what the sublayer returns",
-                "The output of the feed-forward network is normalised. What "
-                "it *reads* should be.",
-                "x + f(norm(x)), not x + norm(f(x)).",
-            ),
-            (
-                ("no residual",),
-                "no residual",
-                "The attention's output takes the place of the stream.",
-                "x + f(norm(x)): where is the first x?",
-            ),
-            (
-                ("shared",),
-                "one norm for both sublayers",
-                "Both sublayers use the gain and the shift of the first.",
-                'layer["norms"] holds two pairs.',
-            ),
-            (
-                ("final of a layer",),
-                "the last layer's norm at the end",
-                "The final norm uses a gain and a shift of the last layer. "
-                "It has its own.",
-                "`final` holds a gain and a shift.",
-            ),
-            (
-                ("in place",),
-                "a stream that is changed in place",
-                "`x += y` changes a tensor that backward still needs.",
-                "Write `x = x + y`, which makes a new one.",
-            ),
-            (
-                ("everything",),
-                "a normalisation over tokens and features",
-                "Mean and variance run over the whole sentence. Each token "
-                "is normalised by itself.",
-                "x is (B, T, D): dim=-1.",
-            ),
-            (
-                ("by variance",),
-                "divided by the variance",
-                "You divide by the variance plus eps, without a root.",
-                "(variance + eps).sqrt().",
-            ),
-            (
-                ("no eps",),
-                "eps is not used",
-                "The variance has no eps added to it.",
-                "(variance + eps).sqrt().",
-            ),
-            (
-                ("root mean square",),
-                "the mean is not taken away",
-                "You divide by the root of the mean square. That is RMSNorm: "
-                "it leaves the mean where it is.",
-                "x - mean, and the variance about that mean.",
-            ),
-            (
-                ("shift scaled",),
-                "a shift that is scaled",
-                "The shift is added before the gain multiplies.",
-                "gain · (…) + shift.",
-            ),
-        ]
+        Mistake(name, sentence, partial(_draft, bugs=bugs), look)
+        for bugs, name, sentence, look in _OTHER_MISTAKES
     ],
     right_answers=[_encode_by_torch, _encode_by_hand],
     properties=[

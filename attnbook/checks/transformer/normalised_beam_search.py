@@ -21,7 +21,32 @@ from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 
 
-def _penalty(length, alpha, mistake=None):
+def _penalty(length, alpha):
+    return ((5 + length) / 6) ** alpha
+
+
+def _normalised_beam_search(step, beam, length, alpha, bos, eos):
+    live, ended = [([bos], 0.0)], []
+    for _ in range(length):
+        logits = step(torch.tensor([tokens for tokens, _ in live]))  # (N, V)
+        so_far = torch.tensor([score for _, score in live])
+        total = logits.log_softmax(-1) + so_far[:, None]
+        N, V = total.shape
+        values, places = total.flatten().topk(min(beam - len(ended), N * V))
+        before, live = live, []
+        for score, place in zip(values.tolist(), places.tolist(), strict=True):
+            tokens = [*before[place // V][0], place % V]
+            (ended if place % V == eos else live).append((tokens, score))
+        if not live or len(ended) >= beam:
+            break
+    scored = [
+        (t[1:], s / _penalty(len(t) - 1, alpha)) for t, s in ended + live
+    ]
+    scored.sort(key=lambda pair: -pair[1])
+    return [t for t, _ in scored], [s for _, s in scored]
+
+
+def _mistaken_penalty(length, alpha, mistake):
     if mistake == "by the length":
         return length**alpha
     if mistake == "without the five":
@@ -38,62 +63,60 @@ def _penalty(length, alpha, mistake=None):
         return (5 + length) / 6
     if mistake == "alpha as a factor":
         return alpha * (5 + length) / 6
+    if mistake == "times the penalty":
+        return 1 / _penalty(length, alpha)
     if mistake == "with BOS":
         length += 1
     elif mistake == "without EOS":
         length -= 1
-    return ((5 + length) / 6) ** alpha
+    return _penalty(length, alpha)
 
 
-def _normalised_beam_search(step, beam, length, alpha, bos, eos, mistake=None):
+def _mistaken_picks(logits, live, places, mistake):
+    """What goes on: a score, a row and a token of each."""
+    if mistake == "probabilities":
+        log_p = logits.softmax(-1)
+    elif mistake == "logits":
+        log_p = logits
+    elif mistake == "over prefixes":
+        log_p = logits.log_softmax(0)
+    else:
+        log_p = logits.log_softmax(-1)  # (N, V)
+    total = log_p + torch.tensor([score for _, score in live])[:, None]
+    if mistake == "last token alone":
+        total = log_p
+    N, V = total.shape
+    if mistake == "each its best" and N > 1:
+        best, chosen = total.max(-1)
+        return list(zip(best.tolist(), range(N), chosen.tolist(), strict=True))
+    most = V if mistake == "one row's worth" else N * V
+    values, found = total.flatten().topk(
+        min(places, most), largest=mistake != "worst"
+    )
+    picks = []
+    for i, (score, place) in enumerate(
+        zip(values.tolist(), found.tolist(), strict=True)
+    ):
+        row, token = place // V, place % V
+        if mistake == "row and token exchanged":
+            row, token = place % N, place // N
+        elif mistake == "mixed up":
+            row = i % N
+        picks.append((score, row, token))
+    return picks
+
+
+def _mistaken(step, beam, length, alpha, bos, eos, mistake):
     if mistake == "greedy":
         beam = 1
-    live = [([bos], 0.0)]
+    live, ended = [([bos], 0.0)], []
     if mistake == "all begin alike":
         live = live * beam
-    ended = []
     for _ in range(length):
         logits = step(torch.tensor([tokens for tokens, _ in live]))
-        if mistake == "probabilities":
-            log_p = logits.softmax(-1)
-        elif mistake == "logits":
-            log_p = logits
-        elif mistake == "over prefixes":
-            log_p = logits.log_softmax(0)
-        else:
-            log_p = logits.log_softmax(-1)  # (N, V)
-        V = log_p.shape[1]
-        total = log_p + torch.tensor([score for _, score in live])[:, None]
-        if mistake == "last token alone":
-            total = log_p
         places = beam if mistake == "places kept" else beam - len(ended)
-        if mistake == "each its best" and len(live) > 1:
-            best, chosen = total.max(-1)
-            picks = [
-                (s, row, token)
-                for row, (s, token) in enumerate(
-                    zip(best.tolist(), chosen.tolist(), strict=True)
-                )
-            ]
-        else:
-            most = V if mistake == "one row's worth" else total.numel()
-            values, places_of = total.flatten().topk(
-                min(places, most), largest=mistake != "worst"
-            )
-            picks = [
-                (s, place % len(live), place // len(live))
-                if mistake == "row and token exchanged"
-                else (s, place // V, place % V)
-                for s, place in zip(
-                    values.tolist(), places_of.tolist(), strict=True
-                )
-            ]
-        if mistake == "mixed up":
-            picks = [
-                (s, i % len(live), token)
-                for i, (s, _, token) in enumerate(picks)
-            ]
-        before, live = live, []
+        before, picks = live, _mistaken_picks(logits, live, places, mistake)
+        live = []
         for score, row, token in picks:
             tokens = [*before[row][0], token]
             if token == eos and mistake != "past the end":
@@ -106,12 +129,15 @@ def _normalised_beam_search(step, beam, length, alpha, bos, eos, mistake=None):
             break
     if not (mistake == "unfinished lost" and ended):
         ended = ended + live
-    if mistake == "times the penalty":
-        scored = [(t, s * _penalty(len(t) - 1, alpha)) for t, s in ended]
-    else:
-        scored = [
-            (t, s / _penalty(len(t) - 1, alpha, mistake)) for t, s in ended
-        ]
+    return _mistaken_answers(ended, alpha, eos, mistake)
+
+
+def _mistaken_answers(ended, alpha, eos, mistake):
+    """The answers and their scores, from prefixes and sums."""
+    scored = [
+        (t, s / _mistaken_penalty(len(t) - 1, alpha, mistake))
+        for t, s in ended
+    ]
     if mistake == "sorted by probability":
         order = sorted(range(len(ended)), key=lambda i: -ended[i][1])
         scored = [scored[i] for i in order]
@@ -514,7 +540,7 @@ EXERCISE = Exercise(
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
     mistakes=[
-        *named(_normalised_beam_search, _BEAM_MISTAKES),
+        *named(_mistaken, _BEAM_MISTAKES),
         Mistake(
             "ended answers that can lose their place",
             "Answers that have ended compete with the living, and better "

@@ -18,32 +18,56 @@ from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal, token_mask
 
 
-def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
-    V = logits.shape[-1]
+def _smoothed_loss(logits, target, prior, smoothing, padding):
+    one = F.one_hot(target, logits.shape[-1]).to(logits)  # (B, T, V)
+    q = (1 - smoothing) * one + smoothing * prior
+    losses = -(q * logits.log_softmax(-1)).sum(-1)  # (B, T)
+    floors = torch.special.entr(q).sum(-1)  # (B, T)
     real = target != padding  # (B, T)
-    if mistake in ("padding", "padding in the loss"):
-        real = torch.ones_like(real)
-    elif mistake == "rows upside down":
-        real = ~real
+    count = real.sum().clamp(min=1)
+    return (losses * real).sum() / count, (floors * real).sum() / count
+
+
+def _mistaken(logits, target, prior, smoothing, padding, mistake):
+    V = logits.shape[-1]
+    q = _mistaken_labels(target, prior, smoothing, padding, logits, mistake)
+    losses = _mistaken_losses(logits, target, prior, smoothing, q, mistake)
+    floors = _mistaken_floors(logits, prior, q, mistake)
+    if mistake == "sign":
+        losses = -losses
+    elif mistake == "over the vocabulary":
+        losses, floors = losses / V, floors / V
+    if mistake == "divergence":
+        losses = losses - floors
+    return _mistaken_means(losses, floors, target != padding, mistake)
+
+
+def _mistaken_labels(target, prior, smoothing, padding, logits, mistake):
+    """The smoothed labels, (B, T, V)."""
+    V = logits.shape[-1]
     if mistake == "uniform":
         prior = torch.full_like(prior, 1 / V)
-    elif mistake == "no padding token":
+    elif mistake in ("no padding token", "the rest scaled up"):
         prior = torch.where(torch.arange(V) == padding, 0, prior)
-    elif mistake == "the rest scaled up":
-        prior = torch.where(torch.arange(V) == padding, 0, prior)
-        prior = prior / prior.sum()
+        if mistake == "the rest scaled up":
+            prior = prior / prior.sum()
     keep = smoothing if mistake == "changed over" else 1 - smoothing
     one = F.one_hot(target, V).to(logits)  # (B, T, V)
     if mistake == "the others":
         others = prior * (1 - one)
         others = others / others.sum(-1, keepdim=True)
-        q = keep * one + smoothing * others
-    elif mistake == "overwritten":
-        q = torch.where(one == 1, keep, smoothing * prior)
-    elif mistake == "not less":
-        q = one + smoothing * prior
-    else:
-        q = keep * one + (1 - keep) * prior
+        return keep * one + smoothing * others
+    if mistake == "overwritten":
+        return torch.where(one == 1, keep, smoothing * prior)
+    if mistake == "not less":
+        return one + smoothing * prior
+    return keep * one + (1 - keep) * prior
+
+
+def _mistaken_losses(logits, target, prior, smoothing, q, mistake):
+    """The loss of each position, (B, T)."""
+    if mistake and mistake.startswith("classes"):
+        return F.cross_entropy(logits, q).expand(target.shape)
     if mistake == "over time":
         log_p = logits.log_softmax(1)
     elif mistake == "raw":
@@ -54,34 +78,36 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
         log_p = logits.log_softmax(-1)
     if mistake == "detached":
         log_p = log_p.detach()
-    if mistake == "smoothed prediction":
-        p = (1 - smoothing) * log_p.exp() + smoothing * prior
-        log_p, q_loss = p.log(), one
-    else:
-        q_loss = one if mistake == "plain" else q
-    losses = -(q_loss * log_p).sum(-1)  # (B, T)
-    if mistake and mistake.startswith("classes"):
-        losses = F.cross_entropy(logits, q).expand(target.shape)
+    elif mistake == "smoothed prediction":
+        log_p = ((1 - smoothing) * log_p.exp() + smoothing * prior).log()
+    if mistake in ("plain", "smoothed prediction"):
+        q = F.one_hot(target, logits.shape[-1]).to(logits)
+    return -(q * log_p).sum(-1)
+
+
+def _mistaken_floors(logits, prior, q, mistake):
+    """The floor of each position, (B, T)."""
+    floors = torch.special.entr(q).sum(-1)
     if mistake == "nan":
-        floors = -(q * q.log()).sum(-1)
-    elif mistake == "floor of the prior":
-        floors = torch.special.entr(prior).sum().expand_as(losses)
-    elif mistake == "no floor":
-        floors = torch.zeros_like(losses)
-    elif mistake == "floor of the prediction":
-        floors = torch.special.entr(log_p.exp()).sum(-1)
-    elif mistake == "negative floor":
-        floors = -torch.special.entr(q).sum(-1)
-    elif mistake == "bits":
-        floors = torch.special.entr(q).sum(-1) / math.log(2)
-    else:
-        floors = torch.special.entr(q).sum(-1)
-    if mistake == "sign":
-        losses = -losses
-    elif mistake == "over the vocabulary":
-        losses, floors = losses / V, floors / V
-    if mistake == "divergence":
-        losses = losses - floors
+        return -(q * q.log()).sum(-1)
+    if mistake == "floor of the prior":
+        return torch.special.entr(prior).sum().expand_as(floors)
+    if mistake == "no floor":
+        return torch.zeros_like(floors)
+    if mistake == "floor of the prediction":
+        return torch.special.entr(logits.log_softmax(-1).exp()).sum(-1)
+    if mistake == "negative floor":
+        return -floors
+    return floors / math.log(2) if mistake == "bits" else floors
+
+
+def _mistaken_means(losses, floors, real, mistake):
+    """One loss and one floor, over the rows that count."""
+    tokens = real
+    if mistake in ("padding", "padding in the loss"):
+        real = torch.ones_like(real)
+    elif mistake == "rows upside down":
+        real = ~real
     if mistake == "sentences":
         count = real.sum(-1).clamp(min=1)  # (B,)
         means = ((x * real).sum(-1) / count for x in (losses, floors))
@@ -104,8 +130,7 @@ def _smoothed_loss(logits, target, prior, smoothing, padding, mistake=None):
         count = count.clamp(min=1)
     loss, floor = ((x * real).sum() / count for x in (losses, floors))
     if mistake == "padding in the loss":
-        real = target != padding
-        floor = (floors * real).sum() / real.sum().clamp(min=1)
+        floor = (floors * tokens).sum() / tokens.sum().clamp(min=1)
     elif mistake == "padding in the floor":
         floor = floors.mean() if real.any() else 0 * floor
     return loss, floor
@@ -200,10 +225,8 @@ def _has_the_loss_of(mistake, case, output):
     """Say whether the loss is that of a mistake, whatever the floor."""
     if not isinstance(output, (tuple, list)):
         return False
-    made, right = (
-        _smoothed_loss(*case.arguments, mistake=key)[0].item()
-        for key in (mistake, None)
-    )
+    made = _mistaken(*case.arguments, mistake=mistake)[0].item()
+    right = _smoothed_loss(*case.arguments)[0].item()
     return abs(made - right) > 1e-3 and abs(made - float(output[0])) < 1e-5
 
 
@@ -452,9 +475,9 @@ EXERCISE = Exercise(
         Mistake(
             name,
             sentence,
-            partial(_smoothed_loss, mistake=key),
+            partial(_mistaken, mistake=key),
             look,
-            also=[partial(_smoothed_loss, mistake=other) for other in more],
+            also=[partial(_mistaken, mistake=other) for other in more],
             shows=partial(_has_the_loss_of, key),
         )
         for key, name, sentence, look, *more in _SMOOTHING_MISTAKES
