@@ -1,0 +1,303 @@
+"""Exercise 01.3: Measure the alignment error rate."""
+
+from __future__ import annotations
+
+import torch
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+)
+from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal, token_mask
+
+
+def _alignment_error_rate(weights, alignment, target_mask):
+    counted = target_mask & alignment.any(-1)  # (B, T)
+    best = weights.argmax(-1, keepdim=True)  # (B, T, 1)
+    links = torch.zeros_like(alignment).scatter(-1, best, True)  # (B, T, S)
+    links, truth = links & counted[..., None], alignment & counted[..., None]
+    if not truth.any():
+        return 0.0
+    A, B = links.sum().item(), truth.sum().item()
+    hits = (links & truth).sum().item()
+    return 1 - 2 * hits / (A + B)
+
+
+def _counted_rows(alignment, target_mask, mistake):
+    if mistake == "padding":
+        return alignment.any(-1)  # (B, T)
+    if mistake == "rows without truth":
+        return target_mask
+    if mistake == "all rows":
+        return torch.ones_like(target_mask)
+    return target_mask & alignment.any(-1)
+
+
+def _links(weights, alignment, mistake):
+    """What each row points to, (B, T, S)."""
+    none = torch.zeros_like(alignment)
+    if mistake == "last of ties":
+        S = weights.shape[-1]
+        best = S - 1 - weights.flip(-1).argmax(-1, keepdim=True)
+        return none.scatter(-1, best, True)
+    if mistake == "over queries":
+        return none.scatter(1, weights.argmax(1, keepdim=True), True)
+    if mistake == "half":
+        return weights > 0.5
+    if mistake == "uniform":
+        return weights > 1 / weights.shape[-1]
+    return none.scatter(-1, weights.argmax(-1, keepdim=True), True)
+
+
+def _mistaken(weights, alignment, target_mask, mistake):
+    counted = _counted_rows(alignment, target_mask, mistake)  # (B, T)
+    links = _links(weights, alignment, mistake) & counted[..., None]
+    truth = alignment & counted[..., None]
+    if mistake == "truth of all rows":
+        truth = alignment
+    hits = (links & truth).float()
+    if mistake == "nothing over nothing":
+        return 1 - 2 * hits.sum() / (links.sum() + truth.sum())
+    if not links.any() and not truth.any():
+        return 0.0
+    if mistake == "soft":
+        mass = (weights * truth).sum(-1)[counted]
+        return 1 - mass.mean().item()
+    if mistake == "any":
+        return 1 - (links & truth).any(-1)[counted].float().mean().item()
+    if mistake == "sentences":
+        total = links.sum((1, 2)) + truth.sum((1, 2))
+        rates = 1 - 2 * hits.sum((1, 2)) / total.clamp(min=1)
+        return rates[total > 0].mean().item()
+    if mistake == "rows":
+        total = (links.sum(-1) + truth.sum(-1))[counted]
+        rates = 1 - 2 * hits.sum(-1)[counted] / total.clamp(min=1)
+        return rates.mean().item()
+    A, B = links.sum().item(), truth.sum().item()
+    hits = hits.sum().item()
+    if mistake == "precision":
+        return 1 - hits / A
+    if mistake == "recall":
+        return 1 - hits / B
+    if mistake == "agreement":
+        return 2 * hits / (A + B)
+    if mistake == "once":
+        return 1 - hits / (A + B)
+    if mistake == "union":
+        return 1 - hits / (A + B - hits)
+    return 1 - 2 * hits / (A + B)
+
+
+def _error_rate_by_loops(weights, alignment, target_mask):
+    links = truths = hits = 0
+    for b in range(len(weights)):
+        for t in range(weights.shape[1]):
+            truth = {s for s, yes in enumerate(alignment[b, t]) if yes}
+            if not target_mask[b, t] or not truth:
+                continue
+            row = weights[b, t].tolist()
+            links += 1
+            truths += len(truth)
+            hits += row.index(max(row)) in truth
+    return 1 - 2 * hits / (links + truths) if links else 0.0
+
+
+def _error_rate_by_gather(weights, alignment, target_mask):
+    rows = (target_mask & alignment.any(-1)).flatten()  # (B T,)
+    weights, alignment = weights.flatten(0, 1), alignment.flatten(0, 1)
+    weights, alignment = weights[rows], alignment[rows]  # (rows, S)
+    if len(weights) == 0:
+        return torch.tensor(0.0)
+    best = weights.max(-1).indices[:, None]  # (rows, 1)
+    hits = alignment.gather(-1, best).sum()
+    return 1 - 2 * hits / (len(weights) + alignment.sum())
+
+
+def _alignment_case(name, lengths, T, S, seed):
+    """Rows past a sentence's length are padding and hold anything."""
+    generator = torch.Generator().manual_seed(seed)
+    B = len(lengths)
+    alignment = torch.rand(B, T, S, generator=generator) < 0.35
+    for b, length in enumerate(lengths):
+        if length:
+            alignment[b, length - 1] = False  # the row of EOS
+            alignment[b, 0, (b + 1) % S] = True
+    scores = normal(generator, B, T, S) + 1.2 * alignment
+    return Case(name, (scores.softmax(-1), alignment, token_mask(lengths, T)))
+
+
+def _ties():
+    weights = torch.tensor(
+        [
+            [[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]],
+            [[0.25, 0.5, 0.25], [0.4, 0.2, 0.4]],
+        ]
+    )
+    alignment = torch.tensor(
+        [[[1, 0, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 0]]], dtype=torch.bool
+    )
+    real = torch.ones(2, 2, dtype=torch.bool)
+    return Case("weights that tie", (weights, alignment, real))
+
+
+_MISTAKES = [
+    (
+        "padding",
+        "padding is counted",
+        "Rows of padding are counted as digits.",
+        "target_mask is True for the rows that are real.",
+    ),
+    (
+        "rows without truth",
+        "rows without a truth are counted",
+        "Rows that come from no token, such as that of EOS, are "
+        "counted: whatever they look at is called an error.",
+        "A row counts only where alignment has a True in it.",
+    ),
+    (
+        "all rows",
+        "every row is counted",
+        "Padding and rows without a truth are counted as digits.",
+        "Two conditions: target_mask, and a True in the row.",
+    ),
+    (
+        "truth of all rows",
+        "true links of rows that do not count",
+        "The true links are counted in all rows, also in padding.",
+        "Both sums in the denominator run over the rows that count.",
+    ),
+    (
+        "over queries",
+        "the best digit for each token",
+        "The argmax runs over the digits. Each digit has one link, "
+        "to its best token.",
+        "weights are (B, T, S): tokens are the last axis.",
+    ),
+    (
+        "last of ties",
+        "a tie goes to the later token",
+        "Where two tokens tie, the later is linked. The rule says "
+        "the earlier.",
+        "argmax gives the first; `>=` and a sort may give the last.",
+    ),
+    (
+        "half",
+        "a threshold of one half",
+        "A link is made where a weight is above 1/2. Each row has "
+        "one link, however low its best weight.",
+        "Use argmax, not a threshold.",
+    ),
+    (
+        "uniform",
+        "every weight above the average",
+        "All tokens with more than 1/S are linked. Each row has one link.",
+        "Use argmax, not a threshold.",
+    ),
+    (
+        "soft",
+        "the mass that lies beside",
+        "This is 1 less the alignment score of the chapter. The "
+        "error rate judges one hard link a row.",
+        "Make the links first: the weights are not needed after.",
+    ),
+    (
+        "any",
+        "rows that miss",
+        "This is the share of rows whose link is wrong. True links "
+        "that nothing points to are errors too.",
+        "The denominator holds the links and the true links.",
+    ),
+    (
+        "recall",
+        "only the true links below",
+        "You divided by the true links alone: that is 1 - recall.",
+        "The denominator is |A| + |S|, and the hits count twice.",
+    ),
+    (
+        "agreement",
+        "an agreement, not an error",
+        "This is the share that agrees. The error rate is 1 less that.",
+        "The return line.",
+    ),
+    (
+        "once",
+        "hits counted once",
+        "The hits are counted once, but stand in both numbers of the "
+        "denominator.",
+        "The factor 2 in the formula.",
+    ),
+    (
+        "union",
+        "hits over the union",
+        "You divided by the union of links (Jaccard's index). The "
+        "rate divides by the sum.",
+        "|A| + |S|, with the hits in both.",
+    ),
+    (
+        "nothing over nothing",
+        "0/0 where no row counts",
+        "In a batch in which no row counts, your rate is 0/0. It "
+        "should be 0: there was nothing to get wrong.",
+        "Look at the denominator before you divide by it.",
+    ),
+    (
+        "sentences",
+        "a mean of the sentences' rates",
+        "You took each sentence's rate and averaged. Links are "
+        "counted over the whole batch, so that short sentences do "
+        "not weigh more.",
+        "Sum first, divide once.",
+    ),
+    (
+        "rows",
+        "a mean of the rows' rates",
+        "You took each row's rate and averaged. Links are counted "
+        "over the whole batch.",
+        "Sum first, divide once.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "01-alignment-error-rate",
+    "Measure the alignment error rate",
+    points=4,
+    reference=_alignment_error_rate,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor(
+                    [[[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]]
+                ),
+                torch.tensor(
+                    [[[1, 0, 0], [0, 1, 1], [0, 0, 0]]], dtype=torch.bool
+                ),
+                torch.ones(1, 3, dtype=torch.bool),
+            ),
+        ),
+        _alignment_case("two sentences", [4, 3], 4, 6, seed=11),
+        _alignment_case("padded targets", [6, 2, 4], 6, 5, seed=12),
+        _ties(),
+        _alignment_case("as many digits as tokens", [5, 3], 5, 5, seed=14),
+        _alignment_case("one token", [2, 3], 3, 1, seed=15),
+        Case(
+            "no row counts",
+            (
+                torch.full((2, 1, 3), 1 / 3),
+                torch.zeros(2, 1, 3, dtype=torch.bool),
+                torch.ones(2, 1, dtype=torch.bool),
+            ),
+        ),
+    ],
+    mistakes=named(_mistaken, _MISTAKES),
+    right_answers=[_error_rate_by_loops, _error_rate_by_gather],
+    tolerance=1e-6,
+    fresh=anew(
+        _alignment_case,
+        T=(2, 6),
+        lengths=lambda random, drawn: lengths(random, drawn["T"], least=2),
+        S=(2, 6),
+    ),
+)

@@ -1,0 +1,332 @@
+"""Exercise 01.5: Additive attention in pieces."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from attnbook.judging.attention_inputs import attention_inputs
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
+from attnbook.judging.watching import kept_for_backward, largest_tensor
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _scores(query, key, v):
+    """Scores (B, T, S) of projected queries and keys."""
+    return torch.tanh(query[:, :, None] + key[:, None]) @ v
+
+
+def _recomputed(query, key, v):
+    return checkpoint(_scores, query, key, v, use_reentrant=False)
+
+
+def _chunked_attention(query, key, value, mask, W_q, W_k, v, chunk):
+    left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
+    scores = [
+        _recomputed(left, piece, v)  # (B, T, chunk)
+        for piece in right.split(chunk, dim=1)
+    ]
+    weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
+    left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
+    pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
+    if mistake == "last dropped":
+        pieces = pieces[: max(1, key.shape[1] // chunk)]
+    if mistake == "kept":
+        scores = [_scores(left, piece, v) for piece in pieces]
+    elif mistake == "detached":
+        scores = [_recomputed(left, piece, v).detach() for piece in pieces]
+    elif mistake == "keys detached":
+        scores = [_recomputed(left, piece.detach(), v) for piece in pieces]
+    elif mistake == "wrong piece":
+        scores = [
+            _recomputed(left, right[:, : piece.shape[1]], v)
+            for piece in pieces
+        ]
+    else:
+        scores = [_recomputed(left, piece, v) for piece in pieces]
+    if mistake in ("softmax a piece", "mean of pieces"):
+        masks = mask[:, None].split(chunk, dim=-1)
+        weights = torch.cat(
+            [
+                masked_softmax(score, part)
+                for score, part in zip(scores, masks, strict=True)
+            ],
+            dim=-1,
+        )
+        if mistake == "mean of pieces":
+            weights = weights / len(scores)
+        return weights @ value, weights
+    scores = torch.cat(scores, dim=-1)  # (B, T, S)
+    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
+    return weights @ value, weights
+
+
+def _whole(query, key, value, mask, W_q, W_k, v, chunk):
+    scores = _scores(query @ W_q.T, key @ W_k.T, v)
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+def _cut_afterwards(query, key, value, mask, W_q, W_k, v, chunk):
+    """Forms the whole tensor, and only then cuts it into pieces."""
+    left, right = query @ W_q.T, key @ W_k.T
+    hidden = torch.tanh(left[:, :, None] + right[:, None])  # (B, T, S, d_a)
+    scores = [piece @ v for piece in hidden.split(chunk, dim=2)]
+    weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
+    return weights @ value, weights
+
+
+class _ScoresByHand(torch.autograd.Function):
+    """Scores in pieces, with the backward pass written out."""
+
+    @staticmethod
+    def forward(ctx, query, key, v, chunk):
+        ctx.save_for_backward(query, key, v)
+        ctx.chunk = chunk
+        pieces = key.split(chunk, dim=1)
+        return torch.cat([_scores(query, piece, v) for piece in pieces], -1)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        query, key, v = ctx.saved_tensors
+        for_query, for_v = torch.zeros_like(query), torch.zeros_like(v)
+        for_key = []
+        for piece, g in zip(
+            key.split(ctx.chunk, dim=1),
+            upstream.split(ctx.chunk, dim=-1),
+            strict=True,
+        ):
+            hidden = torch.tanh(query[:, :, None] + piece[:, None])
+            for_v += torch.einsum("bts,btsa->a", g, hidden)
+            inner = g[..., None] * v * (1 - hidden**2)  # (B, T, chunk, d_a)
+            for_query += inner.sum(2)
+            for_key.append(inner.sum(1))
+        return for_query, torch.cat(for_key, dim=1), for_v, None
+
+
+def _chunked_by_hand(query, key, value, mask, W_q, W_k, v, chunk):
+    scores = _ScoresByHand.apply(query @ W_q.T, key @ W_k.T, v, chunk)
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+def _chunked_over_queries(query, key, value, mask, W_q, W_k, v, chunk):
+    right = key @ W_k.T
+    scores = [
+        _recomputed(piece, right, v)
+        for piece in (query @ W_q.T).split(chunk, dim=1)
+    ]
+    weights = masked_softmax(torch.cat(scores, dim=1), mask[:, None])
+    return torch.einsum("bts,bsv->btv", weights, value), weights
+
+
+def _one_key_at_a_time(query, key, value, mask, W_q, W_k, v, chunk):
+    """The smallest pieces, whatever `chunk` says."""
+    left, right = query @ W_q.T, key @ W_k.T
+    scores = torch.cat(
+        [
+            _recomputed(left, right[:, s : s + 1], v)
+            for s in range(len(key[0]))
+        ],
+        dim=-1,
+    )
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return Case(
+        name,
+        (
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
+            normal(generator, d_a, d_q, scale=0.7),
+            normal(generator, d_a, d_k, scale=0.7),
+            normal(generator, d_a),
+            chunk,
+        ),
+    )
+
+
+_LARGE = _chunked_case("", [48, 30], 48, 48, 5, 6, 4, 64, 4, seed=39)
+
+
+def _leaves(case):
+    """Copies, as an answer may change what it is given for all who follow."""
+    return [
+        x.clone().requires_grad_(x.is_floating_point())
+        if isinstance(x, Tensor)
+        else x
+        for x in case.arguments
+    ]
+
+
+def _forms_no_whole_tensor(answer):
+    with largest_tensor(answer) as largest:
+        answer(*_leaves(_LARGE))
+    query, key, *_, v, _ = _LARGE.arguments
+    B, T, S, d_a = len(query), query.shape[1], key.shape[1], len(v)
+    return largest.amount < B * T * S * d_a / 4
+
+
+def _keeps_no_whole_tensor(answer):
+    with kept_for_backward(answer) as kept:
+        result = answer(*_leaves(_LARGE))
+    query, key, *_, v, _ = _LARGE.arguments
+    hidden = 4 * len(query) * query.shape[1] * key.shape[1] * len(v)
+    del result
+    return kept.amount < hidden / 4
+
+
+_MISTAKES = [
+    (
+        "softmax a piece",
+        "a softmax for each piece",
+        "Each piece has a softmax of its own, so a row's weights sum "
+        "to the number of pieces.",
+        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
+    ),
+    (
+        "mean of pieces",
+        "a mean over the pieces",
+        "Each piece has a softmax of its own and counts alike, "
+        "however well its keys score.",
+        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
+    ),
+    (
+        "last dropped",
+        "the last piece is dropped",
+        "Where chunk does not divide S, the keys that remain are left out.",
+        "range(0, S, chunk), and a last piece that may be shorter. "
+        "torch.split does it.",
+    ),
+    (
+        "wrong piece",
+        "the first piece again and again",
+        "Every piece gets the scores of the first.",
+        "Which keys does the loop slice?",
+    ),
+    (
+        "detached",
+        "scores without gradient",
+        "The values are right, but the scores are cut off from the "
+        "graph: the attention cannot learn.",
+        "A .detach(), a .data or a torch.no_grad() on the way to the "
+        "scores. To save memory, recompute.",
+    ),
+    (
+        "keys detached",
+        "keys without gradient",
+        "The values are right, but the keys are cut off from the graph.",
+        "A .detach() or a .data on the projected keys.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "masked_softmax(scores, mask[:, None]).",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    (
+        "kept",
+        "everything is kept for the backward pass",
+        "No large tensor is formed at once, but autograd keeps the "
+        "tanh of every piece: together (B, T, S, d_a) again.",
+        "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
+        "use_reentrant=False).",
+    ),
+]
+
+EXERCISE = Exercise(
+    "01-chunked-attention",
+    "Additive attention in pieces",
+    points=5,
+    reference=_chunked_attention,
+    cases=[
+        _chunked_case("two pieces", [4, 3], 3, 4, 2, 3, 2, 5, 2, seed=31),
+        _chunked_case("a short last piece", [7, 5], 3, 7, 3, 2, 4, 5, 3, 32),
+        _chunked_case("one piece", [3, 2], 2, 3, 2, 2, 3, 4, 3, seed=33),
+        _chunked_case("chunk above S", [4, 4], 3, 4, 3, 5, 2, 3, 9, seed=34),
+        _chunked_case("chunk = 1", [5, 2], 4, 5, 2, 3, 3, 3, 1, seed=35),
+        _chunked_case("nothing to read", [5, 0], 2, 5, 3, 2, 2, 4, 2, 36),
+        _chunked_case("all sizes alike", [3, 3, 2], 3, 3, 3, 3, 3, 3, 2, 37),
+        _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
+    ],
+    mistakes=[
+        *named(_mistaken, _MISTAKES),
+        Mistake(
+            "the whole tensor",
+            "The values are right, but a tensor of shape (B, T, S, d_a) is "
+            "formed.",
+            _whole,
+            "Project the keys, split them along S, and score piece by piece.",
+        ),
+    ],
+    right_answers=[
+        _chunked_by_hand,
+        _chunked_over_queries,
+        _one_key_at_a_time,
+    ],
+    properties=[
+        Property(
+            "No tensor has a quarter of the entries of (B, T, S, d_a), with "
+            "S = 48 and chunk = 4.",
+            _forms_no_whole_tensor,
+            "Split before you add query and key.",
+        ),
+        Property(
+            "What autograd keeps for the backward pass is less than a "
+            "quarter of (B, T, S, d_a).",
+            _keeps_no_whole_tensor,
+            "Which step can be computed again on the way back?",
+        ),
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _chunked_case,
+        S=(1, 7),
+        lengths="S",
+        T=(2, 4),
+        d_q=(2, 4),
+        d_k=(2, 4),
+        d_v=(2, 4),
+        d_a=(2, 5),
+        chunk=(1, 8),
+    ),
+)

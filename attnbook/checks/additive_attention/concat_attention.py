@@ -1,0 +1,243 @@
+"""Exercise 01.2: Repair attention over query and key laid end to end."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+
+from attnbook.judging.attention_inputs import attention_inputs
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import planted
+from attnbook.judging.planted_bugs import bugs_left
+from attnbook.judging.tensors import normal
+from attnbook.mechanisms.additive import masked_softmax
+
+_CONCAT_BUGS = {
+    "tiled": (
+        "queries laid out in the wrong order",
+        "Row t does not hold query t: the queries are repeated as a whole, "
+        "one after the other, and then cut into rows.",
+        "Print the first entry of each query in (T, S): each row should hold "
+        "one query, S times.",
+    ),
+    "order": (
+        "key before query",
+        "The key stands before the query, so the matrix multiplies the wrong "
+        "numbers. Sizes fit, because d_q + d_k = d_k + d_q.",
+        "The first d_q columns of the matrix belong to the query.",
+    ),
+    "outer tanh": (
+        "the tanh outside",
+        "The tanh bends the finished score. It belongs on the hidden layer, "
+        "before the product with v.",
+        "v·tanh(W [q; k]): which bracket closes first?",
+    ),
+    "over queries": (
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each query "
+        "must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    "late mask": (
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so the share of the "
+        "padding is lost and rows sum to less than 1.",
+        "Scores of padding become -inf first: masked_softmax does it.",
+    ),
+}
+
+# Of several bugs, the one whose symptom the first failing case shows is
+# told: with one query, as in the worked example, rows cannot be mixed up.
+_FIRST_TO_SHOW = ("over queries", "late mask", "order", "outer tanh", "tiled")
+
+
+def _concat_attention(query, key, value, mask, weight, v):
+    B, T, _ = query.shape
+    S = key.shape[1]
+    left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
+    right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
+    hidden = torch.cat([left, right], dim=-1) @ weight.T  # (B, T, S, d_a)
+    scores = torch.tanh(hidden) @ v  # (B, T, S)
+    weights = masked_softmax(scores, mask[:, None])  # (B, T, S)
+    return weights @ value, weights
+
+
+def _draft(query, key, value, mask, weight, v, bugs):
+    B, T, _ = query.shape
+    S = key.shape[1]
+    if "tiled" in bugs:
+        left = query.repeat(1, S, 1).view(B, T, S, -1)  # (B, T, S, d_q)
+    else:
+        left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
+    right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
+    pair = [right, left] if "order" in bugs else [left, right]
+    hidden = torch.cat(pair, dim=-1) @ weight.T  # (B, T, S, d_a)
+    if "outer tanh" in bugs:
+        scores = torch.tanh(hidden @ v)  # (B, T, S)
+    elif "no tanh" in bugs:
+        scores = hidden @ v  # (B, T, S)
+    else:
+        scores = torch.tanh(hidden) @ v  # (B, T, S)
+    if "scaled" in bugs:
+        scores = scores / key.shape[-1] ** 0.5
+    weights = masked_weights(
+        masked_softmax, scores, mask[:, None], bugs
+    )  # (B, T, S)
+    return weights @ (key if "keys" in bugs else value), weights
+
+
+def _concat_as_a_sum(query, key, value, mask, weight, v):
+    """One matrix is two, side by side: nothing is ever laid end to end."""
+    d_q = query.shape[-1]
+    left = query @ weight[:, :d_q].T  # (B, T, d_a)
+    right = key @ weight[:, d_q:].T  # (B, S, d_a)
+    hidden = torch.tanh(left[:, :, None] + right[:, None])  # (B, T, S, d_a)
+    weights = masked_softmax(hidden @ v, mask[:, None])  # (B, T, S)
+    return weights @ value, weights
+
+
+def _concat_by_loops(query, key, value, mask, weight, v):
+    B, T, S = len(query), query.shape[1], key.shape[1]
+    rows = []
+    for b in range(B):
+        for t in range(T):
+            row = [query.new_zeros(()) for _ in range(S)]
+            allowed = [s for s in range(S) if mask[b, s]]
+            for s in allowed:
+                pair = torch.cat([query[b, t], key[b, s]])  # (d_q + d_k,)
+                row[s] = torch.exp(v @ torch.tanh(weight @ pair))
+            total = sum(row[s] for s in allowed) if allowed else 1.0
+            rows.append(torch.stack([power / total for power in row]))
+    weights = torch.stack(rows).view(B, T, S)
+    return torch.einsum("bts,bsv->btv", weights, value), weights
+
+
+def _concat_in_double(query, key, value, mask, weight, v):
+    query, key, value, weight, v = (
+        x.double() for x in (query, key, value, weight, v)
+    )
+    return _concat_as_a_sum(query, key, value, mask, weight, v)
+
+
+def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return Case(
+        name,
+        (
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
+            normal(generator, d_a, d_q + d_k, scale=0.7),
+            normal(generator, d_a, scale=0.9),
+        ),
+    )
+
+
+_OTHER_MISTAKES = [
+    (
+        "no tanh",
+        "no tanh at all",
+        "Without the tanh the query adds the same to every score, "
+        "and softmax ignores it: all queries get the same weights.",
+        "The line that makes the hidden layer.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_k. That belongs to the dot "
+        "product; additive scores are bounded by v.",
+        "The line that makes the scores.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend. masked_fill wants the others: ~mask.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all? masked_fill returns a new "
+        "tensor, which must be used.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights: "
+        "all its scores are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the "
+        "values are what is fetched.",
+        "The last product.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "01-concat-attention",
+    "Repair attention over query and key laid end to end",
+    points=4,
+    reference=_concat_attention,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor([[[1.0]], [[1.0]]]),
+                torch.tensor([[[0.0], [1.0]], [[0.0], [1.0]]]),
+                torch.tensor([[[10.0], [0.0]], [[10.0], [0.0]]]),
+                torch.tensor([[True, True], [True, False]]),
+                torch.tensor([[1.0, -1.0]]),
+                torch.ones(1),
+            ),
+        ),
+        _concat_case("one query", [2], 1, 3, 2, 1, 2, 4, seed=1),
+        _concat_case("a padded batch", [5, 3], 3, 5, 2, 4, 3, 5, seed=2),
+        _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
+        _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
+        _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
+        _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
+    ],
+    mistakes=[
+        bugs_left(bugs, _CONCAT_BUGS, _draft, _FIRST_TO_SHOW)
+        for count in range(1, len(_CONCAT_BUGS) + 1)
+        for bugs in combinations(_CONCAT_BUGS, count)
+        if count == 1 or not {"over queries", "late mask"} <= set(bugs)
+    ]
+    + planted(_draft, _OTHER_MISTAKES),
+    right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _concat_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 4),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        d_a=(1, 5),
+    ),
+)

@@ -1,0 +1,326 @@
+"""Exercise 01.4: Attention that keeps a tally."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from attnbook.judging.attention_inputs import attention_inputs
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _coverage_attention(query, key, value, mask, W_q, W_k, w_c, v):
+    projected = key @ W_k.T  # (B, S, d_a)
+    covered = torch.zeros_like(key[..., 0])  # (B, S)
+    rows = []
+    for t in range(query.shape[1]):
+        hidden = (query[:, t] @ W_q.T)[:, None] + projected  # (B, S, d_a)
+        hidden = hidden + covered[..., None] * w_c
+        scores = torch.tanh(hidden) @ v  # (B, S)
+        rows.append(masked_softmax(scores, mask))
+        covered = covered + rows[-1]  # (B, S)
+    weights = torch.stack(rows, dim=1)  # (B, T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
+    projected = key @ W_k.T  # (B, S, d_a)
+    covered = torch.zeros_like(key[..., 0])  # (B, S)
+    if mistake == "starts full":
+        covered = torch.ones_like(covered)
+    elif mistake == "starts uniform":
+        covered = mask / mask.sum(1, keepdim=True).clamp(min=1)
+    rows = []
+    for t in range(query.shape[1]):
+        hidden = (query[:, t] @ W_q.T)[:, None] + projected  # (B, S, d_a)
+        term = covered[..., None] * w_c  # (B, S, d_a)
+        if mistake == "outside":
+            scores = torch.tanh(hidden) @ v + covered * w_c.sum()
+        elif mistake == "subtracted":
+            scores = torch.tanh(hidden - term) @ v
+        elif mistake == "untold":
+            scores = torch.tanh(hidden) @ v
+        else:
+            scores = torch.tanh(hidden + term) @ v  # (B, S)
+        dim = 0 if mistake == "over the batch" else -1
+        weights = masked_weights(masked_softmax, scores, mask, (mistake,), dim)
+        rows.append(weights)
+        if mistake == "last step":
+            covered = weights
+        elif mistake == "mean":
+            covered = torch.stack(rows).mean(0)
+        elif mistake == "detached":
+            covered = covered + weights.detach()
+        elif mistake == "shared":
+            covered = covered + weights.mean(0)
+        elif mistake == "scores":
+            covered = covered + scores
+        elif mistake == "in place":
+            covered += weights
+        elif mistake == "reaches 1":
+            covered = (covered + weights).clamp(max=0.5)
+        else:
+            covered = covered + weights  # (B, S)
+    weights = torch.stack(rows, dim=1)  # (B, T, S)
+    return weights @ value, weights
+
+
+def _coverage_in_two_passes(
+    query, key, value, mask, W_q, W_k, w_c, v, own=False
+):
+    """Wrong: the tally is that of an attention without a tally."""
+    hidden = (query @ W_q.T)[:, :, None] + (key @ W_k.T)[:, None]
+    plain = masked_softmax(torch.tanh(hidden) @ v, mask[:, None])
+    covered = plain.cumsum(1) - (0 if own else plain)  # (B, T, S)
+    term = covered[..., None] * w_c  # (B, T, S, d_a)
+    weights = masked_softmax(torch.tanh(hidden + term) @ v, mask[:, None])
+    return weights @ value, weights
+
+
+def _coverage_by_einsum(query, key, value, mask, W_q, W_k, w_c, v):
+    left = torch.einsum("aq,btq->bta", W_q, query)
+    right = torch.einsum("ak,bsk->bsa", W_k, key)
+    weights = query.new_zeros(len(query), 0, key.shape[1])  # (B, 0, S)
+    for t in range(query.shape[1]):
+        term = torch.einsum("bts,a->bsa", weights, w_c)  # (B, S, d_a)
+        hidden = torch.tanh(left[:, t, None] + right + term)
+        scores = torch.einsum("bsa,a->bs", hidden, v)
+        row = masked_softmax(scores, mask)[:, None]  # (B, 1, S)
+        weights = torch.cat([weights, row], dim=1)
+    return torch.einsum("bts,bsv->btv", weights, value), weights
+
+
+def _coverage_by_sentence(query, key, value, mask, W_q, W_k, w_c, v):
+    S = key.shape[1]
+    outputs, rows = [], []
+    for b in range(len(query)):
+        tally = [torch.zeros(()) for _ in range(S)]
+        for q in query[b]:
+            tokens = [s for s in range(S) if mask[b, s]]
+            row = [torch.zeros(()) for _ in range(S)]
+            if tokens:
+                scores = torch.stack(
+                    [
+                        v
+                        @ torch.tanh(
+                            W_q @ q + W_k @ key[b, s] + w_c * tally[s]
+                        )
+                        for s in tokens
+                    ]
+                )
+                for s, weight in zip(tokens, scores.softmax(0), strict=True):
+                    row[s] = weight
+            tally = [old + new for old, new in zip(tally, row, strict=True)]
+            rows.append(torch.stack(row))
+            outputs.append(rows[-1] @ value[b])
+    B, T = query.shape[:2]
+    return torch.stack(outputs).view(B, T, -1), torch.stack(rows).view(B, T, S)
+
+
+def _coverage_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return Case(
+        name,
+        (
+            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
+            normal(generator, d_a, d_q, scale=0.6),
+            normal(generator, d_a, d_k, scale=0.6),
+            normal(generator, d_a, scale=1.5),
+            normal(generator, d_a),
+        ),
+    )
+
+
+def _later_queries_change_nothing_before(answer):
+    case = _coverage_case("", [6, 4], 5, 6, 3, 2, 2, 4, seed=29)
+    query, *others = case.arguments
+    _, before = answer(query, *others)
+    changed = query.clone()
+    changed[:, 3:] += 1.0
+    _, after = answer(changed, *others)
+    return bool(
+        torch.allclose(before[:, :3], after[:, :3], atol=1e-6)
+        and not torch.allclose(before[:, 3:], after[:, 3:], atol=1e-3)
+    )
+
+
+_MISTAKES = [
+    (
+        "untold",
+        "the tally is not used",
+        "This is additive attention without coverage.",
+        "The term w_c · c must stand in the sum inside the tanh.",
+    ),
+    (
+        "last step",
+        "only the last step is remembered",
+        "The tally holds the weights of the step before, not the sum "
+        "of all steps before.",
+        "Add to the tally; do not replace it.",
+    ),
+    (
+        "mean",
+        "a mean in place of a sum",
+        "The tally is the mean of the weights so far, so it never fills up.",
+        "c is a sum over the steps before.",
+    ),
+    (
+        "outside",
+        "the tally outside the tanh",
+        "The tally is added to the score. It belongs inside the "
+        "tanh, so that it can meet query and key.",
+        "Which bracket does w_c · c stand in?",
+    ),
+    (
+        "subtracted",
+        "the tally is subtracted",
+        "The tally is taken away. The formula adds it, and w_c "
+        "learns the sign.",
+        "The sign before w_c.",
+    ),
+    (
+        "starts full",
+        "a tally that starts at 1",
+        "Before the first step nothing has been read: the tally starts at 0.",
+        "The line before the loop.",
+    ),
+    (
+        "starts uniform",
+        "a tally that starts evenly",
+        "Before the first step nothing has been read: the tally starts at 0.",
+        "The line before the loop.",
+    ),
+    (
+        "scores",
+        "scores are tallied",
+        "The tally adds up the scores. It should add up the weights.",
+        "What is appended after the softmax?",
+    ),
+    (
+        "shared",
+        "one tally for the whole batch",
+        "All sentences share one tally. Each has its own, (B, S).",
+        "Is there a mean or a sum over the first axis?",
+    ),
+    (
+        "over the batch",
+        "a softmax over the batch",
+        "The softmax runs over the sentences, so its rows do not sum "
+        "to 1. Each query must spend 1 over the keys.",
+        "In one step the scores are (B, S): the keys are the last "
+        "axis, dim=-1.",
+    ),
+    (
+        "in place",
+        "a tally that is changed in place",
+        "`covered += w` changes a tensor that backward still needs.",
+        "Write `covered = covered + w`, which makes a new one.",
+    ),
+    (
+        "detached",
+        "a tally without gradient",
+        "The values are right, but the tally is cut off from the "
+        "graph: an early step cannot learn what it costs a later "
+        "one.",
+        "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
+    ),
+    (
+        "reaches 1",
+        "a tally with a lid",
+        "The tally is held below a limit. A token may be read as "
+        "often as the weights say.",
+        "A clamp.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax: rows sum to "
+        "less than 1, and the tally is too small.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "01-coverage-attention",
+    "Attention that keeps a tally",
+    points=4,
+    reference=_coverage_attention,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.zeros(1, 2, 1),
+                torch.tensor([[[1.0], [0.0]]]),
+                torch.tensor([[[8.0], [4.0]]]),
+                torch.ones(1, 2, dtype=torch.bool),
+                torch.ones(1, 1),
+                torch.ones(1, 1),
+                -4 * torch.ones(1),
+                torch.ones(1),
+            ),
+        ),
+        _coverage_case("one step", [3, 2], 1, 3, 2, 4, 3, 5, seed=21),
+        _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
+        _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
+        _coverage_case("one token", [1, 1], 3, 1, 2, 2, 2, 2, seed=24),
+        _coverage_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, 25),
+        _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
+    ],
+    mistakes=[
+        *named(_mistaken, _MISTAKES),
+        Mistake(
+            "the tally of another attention",
+            "You add up the weights of attention *without* coverage, all "
+            "steps at once. Each step must see what the steps before really "
+            "did.",
+            _coverage_in_two_passes,
+            "A cumsum cannot do it: step 3 hangs on step 2. A loop over T.",
+        ),
+        Mistake(
+            "a tally that counts its own step",
+            "The tally of a step already holds that step, and of an "
+            "attention without coverage at that.",
+            partial(_coverage_in_two_passes, own=True),
+            "c sums over the steps *before*: a loop over T.",
+        ),
+    ],
+    right_answers=[_coverage_by_einsum, _coverage_by_sentence],
+    properties=[
+        Property(
+            "A later query cannot change earlier weights.",
+            _later_queries_change_nothing_before,
+            "The order of the steps.",
+        )
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _coverage_case,
+        S=(1, 6),
+        lengths="S",
+        T=(1, 5),
+        d_q=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        d_a=(1, 5),
+    ),
+)

@@ -1,0 +1,181 @@
+"""Exercise 01.1: Predict sizes, costs and weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from attnbook.judging.exercise import (
+    Exercise,
+)
+from attnbook.judging.predictions import Predictions
+from attnbook.judging.tensors import normal
+
+_PREDICTIONS = Predictions(
+    {
+        "a": 4 * 10 * 20 * 10,
+        "b": (10 * 4000 + 3500) / (4000 + 3500),
+        "c": math.exp(2.5) / (math.exp(2.5) + 4),
+        "d": 1 / 5,
+        "e": 3.75,
+        "f": 3.0,
+    }
+)
+
+
+def _predict_by_running(question):
+    """Right, by running what is asked instead of thinking."""
+    if question == "a":
+        query, key = torch.zeros(4, 10, 1, 10), torch.zeros(4, 1, 20, 10)
+        return torch.tanh(query + key).numel()
+    if question == "b":
+        B, T, S, d_q, d_k, d_a, d_v = 4, 10, 20, 5, 20, 10, 5
+        keys = B * S * d_k * d_a
+        rest = B * T * (d_q * d_a + S * d_a + S * d_v)
+        return (T * keys + rest) / (keys + rest)
+    v = torch.tensor([0.5, -0.5, 0.25])
+    if question == "c":
+        scores = torch.stack([v.sign(), *[-v.sign()] * 4]) @ v  # (S,)
+        return scores.softmax(0)[0].item()
+    if question == "d":
+        key = normal(torch.Generator().manual_seed(0), 5, 3)
+        shout = 1e6 * torch.tensor([1.0, -2.0, 0.5])
+        return (torch.tanh(shout + key) @ v).softmax(0)[0].item()
+    weights = torch.tensor([0.5, 0.25, 0.25])
+    value = torch.tensor([6.0, 0.0, 3.0])
+    if question == "e":
+        return (weights.flip(0) @ value.flip(0)).item()
+    return (weights.flip(0) @ value).item()
+
+
+EXERCISE = Exercise(
+    "01-predict",
+    "Predict sizes, costs and weights",
+    points=3,
+    reference=_PREDICTIONS.exactly,
+    cases=_PREDICTIONS.cases(hints=(1, 1, 2, 3, 4, 4)),
+    mistakes=[
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 10 * 10,
+            "one hidden layer a query",
+            "This counts one hidden layer for each query. There is one for "
+            "each pair of query and key.",
+            "The sum inside the tanh broadcasts (B, T, 1, d_a) against "
+            "(B, 1, S, d_a).",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 10 * 20,
+            "scores counted, or keys",
+            "This is the number of scores (and that of the projected keys' "
+            "entries). Inside the tanh, each score still has d_a numbers.",
+            "The dot product with v comes after the tanh.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            10 * 20 * 10,
+            "the batch is left out",
+            "This is right for one sentence. There are four in the batch.",
+            "(B, T, S, d_a): four sizes.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 10 * 20 * 25,
+            "pairs before the projection",
+            "You counted d_q + d_k numbers for each pair: query and key laid "
+            "end to end. Projected first, they are added in d_a.",
+            "Which size has W_q q + W_k k?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            10.0,
+            "the keys are all there is",
+            "The projection of the keys costs ten times as much. The other "
+            "terms do not change.",
+            "Count all four terms, before and after.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (40_000 + 2500) / 6500,
+            "the blend is left out",
+            "The weighted sum of the values is missing: T·S·d_v.",
+            "Count four terms: keys, queries, scores, blend.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (40_000 + 3000) / 7000,
+            "the queries are left out",
+            "The projection of the queries is missing: T·d_q·d_a.",
+            "Count four terms: keys, queries, scores, blend.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            7500 / 43_500,
+            "upside down",
+            "You divided once by again. The question is how many times as "
+            "many.",
+            "The answer is above 1.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1.0,
+            "as sharp as you like",
+            "The weight cannot come near 1. A tanh lies between -1 and 1, so "
+            "a score is never more than the sum of the sizes in v.",
+            "The largest score possible, and the smallest for the others.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(1.25) / (math.exp(1.25) + 4),
+            "the others at 0",
+            "You let the other keys score 0. They can score as low as the "
+            "best one scores high.",
+            "The smallest score possible is not 0.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(0.5) / (math.exp(0.5) + 4),
+            "a plain sum of v",
+            "You added v with its signs. Each tanh can take the sign of its "
+            "entry of v, so the sizes count.",
+            "Choose each of the three tanhs by itself, to make v·tanh large.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1.0,
+            "a long query sharpens",
+            "That holds for a dot product. Here the tanh saturates: whatever "
+            "the key adds to a million is lost.",
+            "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            0.0,
+            "the weights vanish",
+            "Weights sum to 1 whatever the scores are.",
+            "What are the five scores, compared with each other?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            3.0,
+            "weights that stay in place",
+            "You moved the values and left the weights. A weight belongs to "
+            "its key, and the key has moved along.",
+            "Write out the three pairs of weight and value.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            3.75,
+            "weights tied to the values",
+            "The weights come from the keys. The keys have moved, and the "
+            "values have not.",
+            "Write out the three pairs of weight and value.",
+        ),
+    ],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
+    tolerance=5e-3,
+    reveal=False,
+    # Nothing is drawn anew: each question has one right number.
+)

@@ -1,0 +1,395 @@
+"""Exercise 02.3: Scores that ignore length."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal, token_mask
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _cosine_attention(query, key, value, mask, log_scale, eps=1e-6):
+    left, right = (
+        x / (x.square().sum(-1, keepdim=True) + eps).sqrt()
+        for x in (query, key)
+    )
+    scores = log_scale.exp() * (left @ right.transpose(-2, -1))  # (B, T, S)
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+def _mistaken_unit(x, eps, mistake):
+    """Each vector, and how it may be divided by its length."""
+    square = x.square().sum(-1, keepdim=True)
+    if mistake == "wrong axis":
+        square = x.square().sum(1, keepdim=True)
+    elif mistake == "whole":
+        square = x.square().sum()
+    elif mistake == "mean":
+        square = x.square().mean(-1, keepdim=True)
+    if mistake == "outside":
+        return x / (x.norm(dim=-1, keepdim=True) + eps)
+    if mistake == "floor":
+        return F.normalize(x, dim=-1, eps=eps)
+    if mistake == "other eps":
+        return x / (square + 1e-6).sqrt()
+    if mistake == "floor of its own":
+        return F.normalize(x, dim=-1)
+    if mistake == "root at 0":
+        return x / square.sqrt().clamp(min=eps)
+    if mistake == "root outside":
+        return x / (square.sqrt() + eps)
+    if mistake == "no eps":
+        return x / square.sqrt()
+    if mistake == "no root":
+        return x / (square + eps)
+    if mistake == "eps squared":
+        return x / (square + eps**2).sqrt()
+    length = (square + eps).sqrt()
+    return x / (length.detach() if mistake == "detached" else length)
+
+
+def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
+    left, right, scale = query, key, log_scale.exp()
+    if mistake not in ("plain", "key alone"):
+        left = _mistaken_unit(query, eps, mistake)
+    if mistake not in ("plain", "query alone"):
+        right = _mistaken_unit(key, eps, mistake)
+    if mistake == "values":
+        value = _mistaken_unit(value, eps, mistake)
+    if mistake == "divided":
+        scale = 1 / scale
+    elif mistake == "no exp":
+        scale = log_scale
+    elif mistake == "cut":
+        scale = scale.detach()
+    elif mistake == "no scale":
+        scale = 1.0
+    elif mistake == "root d":
+        scale = scale / query.shape[-1] ** 0.5
+    scores = scale * (left @ right.transpose(-2, -1))  # (B, T, S)
+    if mistake == "one eps":  # for the product of the lengths
+        lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
+        scores = scale * (query @ key.mT) / (lengths + eps)
+    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
+    return weights @ value, weights
+
+
+def _cosine_in_place(query, key, value, mask, log_scale, eps=1e-6):
+    """Wrong: the caller's queries and keys are changed."""
+    with torch.no_grad():
+        query /= (query.square().sum(-1, keepdim=True) + eps).sqrt()
+        key /= (key.square().sum(-1, keepdim=True) + eps).sqrt()
+    weights = masked_softmax(log_scale.exp() * query @ key.mT, mask[:, None])
+    return weights @ value, weights
+
+
+def _cosine_afterwards(query, key, value, mask, log_scale, eps=1e-6):
+    """Right: the dot products first, then both lengths taken out."""
+    lengths = [
+        (torch.einsum("bnd,bnd->bn", x, x) + eps).rsqrt() for x in (query, key)
+    ]
+    scores = torch.einsum("btd,bsd->bts", query, key)
+    scores = scores * lengths[0][:, :, None] * lengths[1][:, None]
+    scores = scores * torch.exp(log_scale)
+    weights = masked_softmax(scores, mask[:, None])
+    return torch.einsum("bts,bsv->btv", weights, value), weights
+
+
+def _cosine_by_loops(query, key, value, mask, log_scale, eps=1e-6):
+    rows = []
+    for b in range(len(query)):
+        for q in query[b]:
+            row = [torch.zeros(()) for _ in key[b]]
+            near = [s for s in range(len(key[b])) if mask[b, s]]
+            if near:
+                scores = [
+                    (q @ k) / torch.sqrt((q @ q + eps) * (k @ k + eps))
+                    for k in key[b, near]
+                ]
+                scores = torch.stack(scores) * log_scale.exp()
+                for s, weight in zip(near, scores.softmax(0), strict=True):
+                    row[s] = weight
+            rows.append(torch.stack(row))
+    weights = torch.stack(rows).view(len(query), -1, key.shape[1])
+    return weights @ value, weights
+
+
+def _cosine_case(
+    name, lengths, T, S, d, d_v, log_scale, seed, eps=None, zeros=False
+):
+    generator = torch.Generator().manual_seed(seed)
+    B = len(lengths)
+    query, key = normal(generator, B, T, d), normal(generator, B, S, d)
+    if zeros:
+        query[0, -1], key[0, 1], key[-1, 0] = 0, 0, 0
+    return Case(
+        name,
+        (
+            query,
+            key,
+            normal(generator, B, S, d_v),
+            token_mask(lengths, S),
+            torch.tensor(log_scale),
+        ),
+        {} if eps is None else {"eps": eps},
+    )
+
+
+def _length_does_not_count(answer):
+    query, key, value, mask, log_scale = _cosine_case(
+        "", [5, 3], 3, 5, 4, 2, 1.0, seed=37
+    ).arguments
+    _, before = answer(query, key, value, mask, log_scale)
+    _, after = answer(3 * query, 0.5 * key, value, mask, log_scale)
+    return torch.allclose(before, after, atol=1e-4)
+
+
+_MISTAKES = [
+    (
+        "plain",
+        "a dot product",
+        "Neither query nor key is divided by its length.",
+        "cosine = q·k / (|q| |k|).",
+    ),
+    (
+        "query alone",
+        "keys of any length",
+        "The keys keep their length, so a long key still wins.",
+        "Divide both queries and keys.",
+    ),
+    (
+        "key alone",
+        "queries of any length",
+        "The queries keep their length, so a long query is still sharper.",
+        "Divide both queries and keys.",
+    ),
+    (
+        "no eps",
+        "0/0 for a vector of zeros",
+        "A vector of zeros has length 0, and 0/0 is NaN.",
+        "ε stands in the root: √(|x|² + ε).",
+    ),
+    (
+        "outside",
+        "an epsilon outside the root",
+        "ε is added to a length. It belongs to the square of each "
+        "length, under the root.",
+        "√(|x|² + ε): which bracket closes last?",
+        "one eps",
+    ),
+    (
+        "floor",
+        "an epsilon as a floor",
+        "max(|x|, ε), as F.normalize has it, leaves long vectors as "
+        "they are. Here ε is added under the root.",
+        "√(|x|² + ε), written out.",
+        "floor of its own",
+    ),
+    (
+        "root at 0",
+        "a root of 0",
+        "The value at a vector of zeros is right, but the slope of a "
+        "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
+        "ε stands in the root, so that the root is never of 0.",
+        "root outside",
+    ),
+    (
+        "other eps",
+        "an epsilon of its own",
+        "A fixed number stands where `eps` should.",
+        "√(|x|² + eps), with the argument.",
+    ),
+    (
+        "eps squared",
+        "ε² for ε",
+        "The square of ε stands under the root. It is ε itself.",
+        "√(|x|² + ε).",
+    ),
+    (
+        "no root",
+        "divided by the square",
+        "The vectors are divided by the square of their length.",
+        "The root is missing.",
+    ),
+    (
+        "mean",
+        "a mean of squares",
+        "The mean of the squares is √d away from the length: that is "
+        "RMS normalisation.",
+        "|x|² is a sum.",
+    ),
+    (
+        "wrong axis",
+        "lengths along the wrong axis",
+        "Squares are added over the sentence. The length of a vector "
+        "is a sum over its own entries, the last axis.",
+        "sum(dim=-1, keepdim=True).",
+    ),
+    (
+        "whole",
+        "one length for everything",
+        "All queries are divided by one number, the length of the "
+        "whole tensor.",
+        "sum(dim=-1, keepdim=True).",
+    ),
+    (
+        "detached",
+        "lengths without gradient",
+        "The values are right, but the length depends on the vector "
+        "too, and it is cut off from the graph.",
+        "A .detach(), a .data or a torch.no_grad() at the length.",
+    ),
+    (
+        "no scale",
+        "no scale",
+        "A cosine is between -1 and 1: with no scale, no weight can "
+        "be more than e² = 7.4 times another.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "no exp",
+        "the logarithm as the scale",
+        "log_scale itself multiplies the cosines. It may be negative.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "divided",
+        "a temperature for its inverse",
+        "You divided by exp(log_scale). A larger scale should make "
+        "weights sharper.",
+        "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "root d",
+        "scaled by √d as well",
+        "The scores are divided by √d too. A cosine does not grow with d.",
+        "exp(log_scale) is the only scale.",
+    ),
+    (
+        "cut",
+        "a scale without gradient",
+        "The values are right, but the scale cannot learn.",
+        "A .item(), a float(...) or a .detach() at log_scale.",
+    ),
+    (
+        "values",
+        "values of length 1",
+        "The values are divided by their length too. They are what "
+        "is fetched.",
+        "The last product.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all?",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. Each "
+        "query must spend 1 over the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "02-cosine-attention",
+    "Scores that ignore length",
+    points=4,
+    reference=_cosine_attention,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor([[[3.0, 4.0]]]),
+                torch.tensor([[[6.0, 8.0], [4.0, -3.0], [0.0, 0.0]]]),
+                torch.tensor([[[10.0], [20.0], [30.0]]]),
+                torch.ones(1, 3, dtype=torch.bool),
+                torch.tensor(math.log(2)),
+            ),
+        ),
+        _cosine_case("a padded batch", [5, 3], 3, 5, 4, 2, 0.8, seed=31),
+        _cosine_case("no padding", [4, 4, 4], 2, 4, 3, 5, 1.5, seed=32),
+        _cosine_case("a large eps", [4, 3], 3, 4, 2, 3, 1.0, 33, eps=0.5),
+        _cosine_case(
+            "vectors of zeros",
+            [5, 4],
+            4,
+            5,
+            3,
+            2,
+            1.2,
+            34,
+            eps=1e-2,
+            zeros=True,
+        ),
+        _cosine_case("nothing to attend to", [4, 0], 3, 4, 3, 2, 0.5, seed=35),
+        _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
+    ],
+    mistakes=[
+        *named(_mistaken, _MISTAKES),
+        Mistake(
+            "queries and keys changed in place",
+            "`query /= length` changes the caller's tensor.",
+            _cosine_in_place,
+            "Write `query = query / length`, which makes a new one.",
+        ),
+    ],
+    right_answers=[_cosine_afterwards, _cosine_by_loops],
+    properties=[
+        Property(
+            "Queries three times as long and keys half as long change no "
+            "weight.",
+            _length_does_not_count,
+            "Divide both queries and keys by their lengths.",
+        )
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B T d_v", "weights": "B T S"},
+    fresh=anew(
+        _cosine_case,
+        S=(2, 6),
+        lengths="S",
+        T=(1, 5),
+        d=(2, 5),
+        d_v=(1, 4),
+        log_scale=(-0.7, 1.5),
+        eps=[None, 0.01, 0.5],
+    ),
+)

@@ -1,0 +1,191 @@
+"""Exercise 02.1: Predict sizes, costs and weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from attnbook.judging.exercise import (
+    Exercise,
+)
+from attnbook.judging.predictions import Predictions
+
+_PREDICTIONS = Predictions(
+    {
+        "a": 6 * 10.0,
+        "b": 8 * (6 + 10) + 8.0,
+        "c": 50 * 6.0,
+        "d": 8.0,
+        "e": 20 * 10 * 6 + 12 * 20 * 6.0,
+        "f": 1 / (1 + math.exp(-4)),
+        "g": 2.7,
+    }
+)
+
+
+def _predict_by_running(question):
+    """Right, by building what is asked about."""
+    B, T, S, d_q, d_k, d_a = 4, 12, 20, 6, 10, 8
+    if question == "a":
+        return torch.nn.Bilinear(d_q, d_k, 1, bias=False).weight.numel()
+    if question == "b":
+        return torch.zeros(d_a, d_q + d_k + 1).numel()
+    if question == "c":
+        return torch.nn.Linear(d_q, 50, bias=False).weight.numel()
+    if question == "d":
+        hidden = torch.zeros(B, T, 1, d_a) + torch.zeros(B, 1, S, d_a)
+        scores = torch.zeros(B, T, d_q) @ torch.zeros(B, d_q, S)
+        return hidden.numel() / scores.numel()
+    if question == "e":
+        return sum(d_k for _ in range(S * d_q)) + T * S * d_q
+    if question == "f":
+        query, key = torch.tensor([1.0, 0.0]), torch.eye(2)
+        return (2 * key @ (2 * query)).softmax(0)[0].item()
+    weights = torch.tensor([0.5, 0.3, 0.2])
+    return (weights @ torch.tensor([6.0, 0.0, 3.0]).flip(0)).item()
+
+
+EXERCISE = Exercise(
+    "02-predict",
+    "Predict sizes, costs and weights",
+    points=3,
+    reference=_PREDICTIONS.exactly,
+    cases=_PREDICTIONS.cases(hints=(1, 1, 1, 2, 2, 3, 4)),
+    mistakes=[
+        _PREDICTIONS.wrong(
+            "a",
+            16.0,
+            "a sum for a product",
+            "A matrix has as many numbers as the product of its sizes.",
+            "W takes a key of 10 numbers to a vector of 6.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            100.0,
+            "a square matrix",
+            "You took W as if queries were as long as keys. It is what "
+            "allows them not to be.",
+            "q·W k: which shape must W have?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            61.0,
+            "a bias",
+            "A bias was counted. Luong's scores have none, and the same "
+            "number added to each score would not change a weight.",
+            "Count W alone.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            128.0,
+            "v is left out",
+            "This is W alone. The vector v is learnt too.",
+            "v has d_a entries.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            8 * 6 * 10 + 8.0,
+            "a product for a sum",
+            "Query and key are laid end to end: 6 + 10 numbers, not 6 · 10.",
+            "W has the shape (d_a, d_q + d_k).",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            20 * 6.0,
+            "as long as this sentence",
+            "The matrix is made once, for the longest sentence there may be.",
+            "How many rows has it: S, or the greatest length?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            50 * 10.0,
+            "made for the keys",
+            "The location score never looks at the keys.",
+            "Which vector does the matrix multiply?",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1.0,
+            "only the scores",
+            "The scores are alike in number. Before it has them, concat forms "
+            "a hidden layer for each pair.",
+            "(B, T, S, d_a) against (B, T, S).",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            16.0,
+            "the keys as general's largest",
+            "You divided by the projected keys, (B, S, d_q). The scores, "
+            "(B, T, S), are more numbers here.",
+            "Compare 4 · 20 · 6 with 4 · 12 · 20.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            7680.0,
+            "one number, not the ratio",
+            "This is the size of the hidden layer. The question is how many "
+            "times as many numbers it has.",
+            "Divide by the size of general's largest tensor.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            12 * 20 * (6 * 10 + 6.0),
+            "a projection for each pair",
+            "You projected each key again for each query. It does not depend "
+            "on the query.",
+            "S keys are projected, once.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            12 * 6 * 10 + 12 * 20 * 10.0,
+            "the queries projected",
+            "This projects the queries. It gives the same scores and another "
+            "count; the question is about projected keys.",
+            "S · d_k · d_q for the keys, then one dot product a pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            12 * 20 * 6.0,
+            "the projection is left out",
+            "These are the dot products alone. W k has a price too.",
+            "S · d_k · d_q for the keys, then one dot product a pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1200 + 12 * 20 * 10.0,
+            "dot products of the wrong length",
+            "A projected key has d_q numbers, not d_k.",
+            "How long are the two vectors of the dot product?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            1 / (1 + math.exp(-2)),
+            "doubled once",
+            "Query and key are both doubled, so their product is four times "
+            "as large.",
+            "2q · 2k.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            1 / (1 + math.exp(-1)),
+            "length does not count",
+            "That is true of the cosine. A dot product grows with both "
+            "lengths.",
+            "2q · 2k.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            3.6,
+            "weights that go with the keys",
+            "That is what any other score does. A location score never looks "
+            "at the keys, so the weights stay with the places.",
+            "Write out the three places: weight, then the value that now "
+            "stands there.",
+        ),
+    ],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
+    tolerance=2e-3,
+    reveal=False,
+    # Nothing is drawn anew: each question has one right number.
+)

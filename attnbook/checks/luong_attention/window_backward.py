@@ -1,0 +1,376 @@
+"""Exercise 02.5: The gradient of where to look."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.tensors import normal
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _window_parts(scores, raw, lengths, D):
+    """Softmax in the window, Gaussian, distances, centre, lengths."""
+    place = torch.arange(scores.shape[-1])
+    share = torch.sigmoid(raw)
+    centre = lengths[:, None] * share  # (B, T)
+    distance = place - centre[..., None]  # (B, T, S)
+    allowed = (distance.abs() <= D) & (place < lengths[:, None, None])
+    gaussian = torch.exp(-(distance**2) / (2 * (D / 2) ** 2))
+    return masked_softmax(scores, allowed), gaussian, distance, share
+
+
+def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
+    inner, gaussian, distance, share = _window_parts(scores, raw, lengths, D)
+    if mistake == "padding":
+        whole = torch.full_like(lengths, scores.shape[-1])
+        inner, gaussian, distance, share = _window_parts(scores, raw, whole, D)
+        lengths = whole
+    weights = inner * gaussian  # (B, T, S)
+    through = upstream * (1.0 if mistake == "no gaussian" else gaussian)
+    mean = (through * inner).sum(-1, keepdim=True)
+    if mistake == "weights twice":
+        mean = (through * weights).sum(-1, keepdim=True)
+    for_scores = inner * (through - mean)
+    if mistake == "diagonal":
+        for_scores = inner * (1 - inner) * through
+    elif mistake == "no softmax":
+        for_scores = through
+    elif mistake == "outer weights":
+        for_scores = weights * (through - mean)
+    elif mistake == "of the product":
+        mean = (upstream * weights).sum(-1, keepdim=True)
+        for_scores = weights * (upstream - mean)
+    variance = (D / 2) ** 2
+    if mistake == "sigma":
+        variance = D / 2
+    elif mistake == "sigma = D":
+        variance = D**2
+    elif mistake == "two":
+        variance = 2 * variance
+    slope = distance / variance  # (B, T, S)
+    if mistake == "sign":
+        slope = -slope
+    elif mistake == "not squared":
+        slope = distance.sign() / variance
+    times = inner if mistake == "softmax alone" else weights
+    if mistake == "gaussian alone":
+        times = gaussian
+    for_centre = (upstream * times * slope).sum(-1)  # (B, T)
+    if mistake == "renormalised":
+        for_centre = (
+            upstream
+            * weights
+            * (slope - (weights * slope).sum(-1, keepdim=True))
+        ).sum(-1)
+    n = lengths[:, None]
+    chain = n * share * (1 - share)  # (B, T)
+    if mistake == "no chain":
+        chain = 1.0
+    elif mistake == "no length":
+        chain = share * (1 - share)
+    elif mistake == "no sigmoid":
+        chain = n
+    elif mistake == "centre for share":
+        chain = n * share * (1 - n * share)
+    elif mistake == "no tokens":
+        chain = n * share * (1 - n * share / n)
+    elif mistake == "S":
+        chain = scores.shape[-1] * share * (1 - share)
+    for_raw = for_centre * chain
+    if mistake == "swapped":
+        return for_raw, for_scores
+    if mistake == "over T":
+        return for_scores, for_raw.sum(1)
+    if mistake == "no centre":
+        return for_scores, torch.zeros_like(for_raw)
+    return for_scores, for_raw
+
+
+def _window_by_differences(scores, raw, lengths, D, upstream, step=1e-2):
+    """Wrong: difference quotients, in single precision."""
+
+    def loss(scores, raw):
+        inner, gaussian, _, _ = _window_parts(scores, raw, lengths, D)
+        return (upstream * inner * gaussian).sum().item()
+
+    found = []
+    for which, x in enumerate((scores, raw)):
+        slopes = torch.zeros_like(x)
+        for index in range(x.numel()):
+            ends = []
+            for sign in (1, -1):
+                moved = [scores, raw]
+                moved[which] = x.clone()
+                moved[which].view(-1)[index] += sign * step
+                ends.append(loss(*moved))
+            slopes.view(-1)[index] = (ends[0] - ends[1]) / (2 * step)
+        found.append(slopes)
+    return tuple(found)
+
+
+def _window_by_jacobian(scores, raw, lengths, D, upstream):
+    """Right: the softmax's Jacobian written out as a matrix."""
+    inner, gaussian, distance, share = _window_parts(scores, raw, lengths, D)
+    jacobian = torch.diag_embed(inner) - torch.einsum(
+        "bts,btr->btsr", inner, inner
+    )
+    for_scores = torch.einsum("btsr,btr->bts", jacobian, upstream * gaussian)
+    inside = torch.einsum("bts,bts->bt", upstream * inner, distance * gaussian)
+    for_raw = inside * 4 / D**2 * lengths[:, None] * share * (1 - share)
+    return for_scores, for_raw
+
+
+def _window_by_loops(scores, raw, lengths, D, upstream):
+    for_scores, for_raw = torch.zeros_like(scores), torch.zeros_like(raw)
+    B, T, S = scores.shape
+    for b in range(B):
+        n = int(lengths[b])
+        for t in range(T):
+            p = n / (1 + math.exp(-raw[b, t]))
+            near = [s for s in range(min(n, S)) if abs(s - p) <= D]
+            if not near:
+                continue
+            inner = scores[b, t, near].softmax(0).tolist()
+            pull = [math.exp(-2 * ((s - p) / D) ** 2) for s in near]
+            up = upstream[b, t, near].tolist()
+            mean = sum(
+                a * g * u for a, g, u in zip(inner, pull, up, strict=True)
+            )
+            for s, a, g, u in zip(near, inner, pull, up, strict=True):
+                for_scores[b, t, s] = a * (g * u - mean)
+                for_raw[b, t] += u * a * g * (s - p) * 4 / D**2
+            for_raw[b, t] *= p * (n - p) / n
+    return for_scores, for_raw
+
+
+def _window_case(name, lengths, T, S, D, seed):
+    generator = torch.Generator().manual_seed(seed)
+    B = len(lengths)
+    return Case(
+        name,
+        (
+            normal(generator, B, T, S),
+            normal(generator, B, T, scale=0.8),
+            torch.tensor(lengths),
+            D,
+            normal(generator, B, T, S),
+        ),
+    )
+
+
+EXERCISE = Exercise(
+    "02-window-backward",
+    "The gradient of where to look",
+    points=5,
+    reference=_window_backward,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.zeros(1, 1, 5),
+                torch.zeros(1, 1),
+                torch.tensor([5]),
+                2,
+                torch.tensor([[[0.0, 0.0, 0.0, 1.0, 0.0]]]),
+            ),
+        ),
+        _window_case("two sentences", [6, 6], 3, 6, 2, seed=51),
+        _window_case("a padded batch", [7, 4], 4, 7, 3, seed=52),
+        _window_case("a narrow window", [8, 5, 6], 5, 8, 1, seed=53),
+        _window_case("nothing to attend to", [5, 0], 3, 5, 2, seed=54),
+        _window_case("all sizes alike", [3, 2, 3], 3, 3, 3, seed=55),
+        _window_case("one key", [1, 1], 3, 1, 2, seed=56),
+    ],
+    mistakes=[
+        Mistake(name, sentence, partial(_window_backward, mistake=key), look)
+        for key, name, sentence, look in [
+            (
+                "no gaussian",
+                "the scores' upstream without the Gaussian",
+                "What comes back to the softmax has passed the Gaussian: it "
+                "is multiplied by it.",
+                "weights = softmax · gaussian. Product rule, first factor.",
+            ),
+            (
+                "weights twice",
+                "the Gaussian counted twice",
+                "In the mean over the row, the Gaussian stands twice.",
+                "α (g - Σ α g), with α the softmax alone and g the upstream "
+                "times the Gaussian.",
+            ),
+            (
+                "outer weights",
+                "the final weights for the softmax",
+                "The gradient of the softmax holds the softmax, α. You used "
+                "the final weights, which the Gaussian has lowered.",
+                "α (g - Σ α g).",
+            ),
+            (
+                "of the product",
+                "the product taken for a softmax",
+                "You used the softmax's formula on the final weights. They "
+                "do not sum to 1: they are a softmax times a Gaussian.",
+                "First back through the product, then through the softmax.",
+            ),
+            (
+                "diagonal",
+                "only the diagonal of the Jacobian",
+                "A score lowers the weights of all other keys, too.",
+                "α (g - Σ α g): the sum goes over the row.",
+            ),
+            (
+                "no softmax",
+                "the softmax is left out",
+                "The gradient stops at the softmax's output.",
+                "α (g - Σ α g).",
+            ),
+            (
+                "sign",
+                "the wrong sign",
+                "The centre moves away from keys that it should come to.",
+                "The derivative of -(s - p)² with respect to p is 2 (s - p).",
+            ),
+            (
+                "sigma",
+                "σ for σ²",
+                "The distance is divided by σ. It is σ².",
+                "The derivative of -(s - p)²/(2σ²).",
+            ),
+            (
+                "sigma = D",
+                "σ = D",
+                "The standard deviation is D/2, so σ² = D²/4.",
+                "The line with the distance.",
+            ),
+            (
+                "two",
+                "a 2 that should cancel",
+                "The 2 of the square and the 2 below cancel.",
+                "The derivative of -(s - p)²/(2σ²).",
+            ),
+            (
+                "not squared",
+                "the distance is missing",
+                "Only the side counts in your slope. The farther a key is, "
+                "the steeper.",
+                "The derivative of -(s - p)²/(2σ²).",
+            ),
+            (
+                "softmax alone",
+                "the Gaussian is missing",
+                "The derivative of exp(f) is exp(f) times that of f: the "
+                "Gaussian stays.",
+                "weights · (s - p)/σ².",
+            ),
+            (
+                "gaussian alone",
+                "the softmax is missing",
+                "The Gaussian is multiplied by the softmax, and so is its "
+                "derivative.",
+                "weights · (s - p)/σ².",
+            ),
+            (
+                "renormalised",
+                "as if rows summed to 1",
+                "You took the weights as divided by their sum. They are not, "
+                "so no mean is taken off.",
+                "Σ upstream · weights · (s - p)/σ².",
+            ),
+            (
+                "no chain",
+                "the gradient of the centre, not of raw",
+                "You stopped at the centre. It is the length times "
+                "sigmoid(raw).",
+                "One more factor: the derivative of the centre by raw.",
+            ),
+            (
+                "no length",
+                "the length is missing",
+                "The centre is the length times a sigmoid, and so is its "
+                "derivative.",
+                "length · σ(raw) · (1 - σ(raw)).",
+            ),
+            (
+                "no sigmoid",
+                "the sigmoid's derivative is missing",
+                "The centre is the length times a sigmoid.",
+                "The derivative of sigmoid is sigmoid · (1 - sigmoid).",
+            ),
+            (
+                "centre for share",
+                "the centre in the sigmoid's derivative",
+                "share · (1 - share) holds the sigmoid, between 0 and 1. You "
+                "put the centre there.",
+                "length · σ(raw) · (1 - σ(raw)).",
+            ),
+            (
+                "no tokens",
+                "0/0 for a sentence without tokens",
+                "You divide by the length, and a sentence may have none.",
+                "length · y · (1 - y), with y = sigmoid(raw): no division.",
+            ),
+            (
+                "S",
+                "S for the length",
+                "The centre is scaled by the sentence's own length. S is that "
+                "of the longest in the batch.",
+                "lengths[:, None].",
+            ),
+            (
+                "padding",
+                "padding in the window",
+                "You computed centre and window as if each sentence were S "
+                "tokens long.",
+                "lengths, in the centre and in the mask.",
+            ),
+            (
+                "no centre",
+                "no way back to the centre",
+                "You treat the window as fixed. The Gaussian moves with the "
+                "centre.",
+                "The derivative of the Gaussian by the centre.",
+            ),
+            (
+                "over T",
+                "summed over the queries",
+                "Each query predicts a centre of its own.",
+                "The gradient with respect to raw is (B, T).",
+            ),
+            (
+                "swapped",
+                "the two in the other order",
+                "The gradient of the scores comes first, then that of raw.",
+                "The return line.",
+            ),
+        ]
+    ]
+    + [
+        Mistake(
+            "a difference quotient",
+            "Close, and not exact: it looks like a difference quotient.",
+            _window_by_differences,
+            "Derive it: product rule, then the chain rule.",
+        ),
+    ],
+    right_answers=[_window_by_jacobian, _window_by_loops],
+    forbidden=(
+        "torch.autograd.grad",
+        "torch.autograd.backward",
+        "torch.func.vjp",
+        "torch.func.grad",
+        "torch.func.jacrev",
+    ),
+    tolerance=1e-5,
+    outputs=("for_scores", "for_raw"),
+    axes={"for_scores": "B T S", "for_raw": "B T"},
+    fresh=anew(_window_case, S=(1, 8), lengths="S", T=(1, 5), D=(1, 3)),
+)

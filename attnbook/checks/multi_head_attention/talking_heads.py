@@ -1,0 +1,369 @@
+"""Exercise 04.4: Let the heads talk."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal, token_mask
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _mix(matrix, x):
+    """Mix the heads of (B, H, T, S) by a matrix (H_new, H)."""
+    return torch.einsum("gh,bhts->bgts", matrix, x)
+
+
+def _talking_heads(query, key, value, mask, mix_scores, mix_weights):
+    scores = query @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
+    scores = _mix(mix_scores, scores)  # (B, H_k, T, S) to (B, H, T, S)
+    weights = masked_softmax(scores, mask[:, None, None])
+    weights = _mix(mix_weights, weights)  # (B, H_v, T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
+    d_k = key.shape[-1]
+    before, after = mix_scores, mix_weights
+    if mistake == "swapped":
+        before, after = after, before
+    if mistake in ("transposed", "scores transposed"):
+        before = before.T
+    if mistake in ("transposed", "weights transposed"):
+        after = after.T
+    allowed = mask[:, None, None]  # (B, 1, 1, S)
+    if mistake == "mask on the heads":
+        allowed = mask[:, None]  # (B, 1, S) meets (B, H, T, S) from the right
+    scores = query @ key.transpose(-2, -1)  # (B, H_k, T, S)
+    if mistake == "by d":
+        scores = scores / d_k
+    elif mistake == "wide":
+        scores = scores / (d_k * query.shape[1]) ** 0.5
+    elif mistake != "unscaled":
+        scores = scores / d_k**0.5
+    if mistake in ("early mask", "early -1e9"):
+        low = -torch.inf if mistake == "early mask" else -1e9
+        scores = scores.masked_fill(~allowed, low)
+    elif mistake == "weights first":
+        scores = masked_softmax(scores, allowed)
+    if mistake not in ("silent scores", "silent"):
+        scores = _mix(before, scores)  # (B, H, T, S)
+    if mistake in ("early mask", "early -1e9"):
+        weights = scores.softmax(-1)
+    elif mistake == "weights first":
+        weights = scores
+    else:
+        dim = 1 if mistake == "over heads" else -1
+        weights = masked_weights(
+            masked_softmax, scores, allowed, (mistake,), dim
+        )
+    if mistake == "outputs mixed":
+        return _mix(after, weights @ value), _mix(after, weights)
+    if mistake not in ("silent weights", "silent"):
+        plain = weights
+        weights = _mix(after, weights)  # (B, H_v, T, S)
+        if mistake == "plain weights returned":
+            return weights @ value, plain
+    if mistake == "rows to 1":
+        total = weights.sum(-1, keepdim=True)
+        weights = weights / torch.where(total == 0, 1, total)
+    elif mistake == "softmax twice":
+        weights = masked_softmax(weights, allowed)
+    return weights @ value, weights
+
+
+def _talking_by_convolution(query, key, value, mask, mix_scores, mix_weights):
+    """To mix the heads of a map is a convolution of 1 by 1."""
+    scores = torch.einsum("bhtd,bhsd->bhts", query, key)
+    scores = scores * key.shape[-1] ** -0.5
+    scores = F.conv2d(scores, mix_scores[:, :, None, None])
+    weights = masked_softmax(scores, mask[:, None, None])
+    weights = F.conv2d(weights, mix_weights[:, :, None, None])
+    return torch.einsum("bhts,bhsv->bhtv", weights, value), weights
+
+
+def _talking_by_loops(query, key, value, mask, mix_scores, mix_weights):
+    plain = [
+        q @ k.transpose(-2, -1) / k.shape[-1] ** 0.5
+        for q, k in zip(query.unbind(1), key.unbind(1), strict=True)
+    ]  # each (B, T, S)
+    weights = []
+    for row in mix_scores:
+        mixed = sum(w * score for w, score in zip(row, plain, strict=True))
+        weights.append(masked_softmax(mixed, mask[:, None]))
+    spoken = [
+        sum(w * one for w, one in zip(row, weights, strict=True))
+        for row in mix_weights
+    ]
+    output = [
+        w @ v for w, v in zip(spoken, value.unbind(1), strict=True)
+    ]  # each (B, T, d_v)
+    return torch.stack(output, 1), torch.stack(spoken, 1)
+
+
+def _talking_by_matmul(query, key, value, mask, mix_scores, mix_weights):
+    """The heads moved to the end, as nn.Linear wants them."""
+    scores = query @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
+    scores = F.linear(scores.movedim(1, -1), mix_scores)  # (B, T, S, H)
+    weights = masked_softmax(scores, mask[:, None, :, None], dim=2)
+    weights = F.linear(weights, mix_weights).movedim(-1, 1)
+    return weights @ value, weights
+
+
+def _talk_case(name, lengths, heads, T, S, d_k, d_v, seed):
+    generator = torch.Generator().manual_seed(seed)
+    B, (H_k, H, H_v) = len(lengths), heads
+    return Case(
+        name,
+        (
+            normal(generator, B, H_k, T, d_k),
+            normal(generator, B, H_k, S, d_k),
+            normal(generator, B, H_v, S, d_v),
+            token_mask(lengths, S),
+            normal(generator, H, H_k, scale=0.8),
+            normal(generator, H_v, H, scale=0.8),
+        ),
+    )
+
+
+def _silent_heads_are_plain_heads(answer):
+    query, key, value, mask, *_ = _talk_case(
+        "", [5, 5], (3, 3, 3), 4, 5, 2, 3, 49
+    ).arguments
+    same = torch.eye(3)
+    output, _ = answer(query, key, value, mask, same, same)
+    plain = F.scaled_dot_product_attention(query, key, value)
+    return torch.allclose(output, plain, atol=1e-5)
+
+
+_MISTAKES = [
+    (
+        "early mask",
+        "-inf among the scores that are mixed",
+        "Padding has the score -inf before the mixing. Times a "
+        "negative number that is +inf, and -inf + inf is NaN.",
+        "Mix the finite scores first, then mask.",
+    ),
+    (
+        "early -1e9",
+        "-1e9 among the scores that are mixed",
+        "Padding has the score -1e9 before the mixing. Times a "
+        "negative number it is the largest score of all.",
+        "Mix the finite scores first, then mask.",
+    ),
+    (
+        "transposed",
+        "both matrices transposed",
+        "The heads that come out are the *rows* of a mixing matrix, "
+        "as in nn.Linear.",
+        "new[g] is the sum over h of matrix[g, h] · old[h].",
+    ),
+    (
+        "scores transposed",
+        "mix_scores transposed",
+        "The first mixing goes by columns. The heads that come out "
+        "are the *rows* of the matrix, as in nn.Linear.",
+        "new[i] is the sum over h of mix_scores[i, h] · old[h].",
+    ),
+    (
+        "weights transposed",
+        "mix_weights transposed",
+        "The second mixing goes by columns. The heads that come out "
+        "are the *rows* of the matrix, as in nn.Linear.",
+        "new[g] is the sum over i of mix_weights[g, i] · old[i].",
+    ),
+    (
+        "silent",
+        "heads that do not talk",
+        "This is plain multi-head attention: neither the scores nor "
+        "the weights are mixed.",
+        "Both small matrices: are they used?",
+    ),
+    (
+        "mask on the heads",
+        "a mask that lands on the heads",
+        "mask[:, None] is (B, 1, S), and next to (B, H, T, S) its B "
+        "stands where the heads are: each *head* gets the mask of a "
+        "sentence.",
+        "Shapes are matched from the right: mask[:, None, None].",
+    ),
+    (
+        "swapped",
+        "the two matrices changed over",
+        "mix_weights mixes the scores and mix_scores the weights.",
+        "The names say what each of them mixes.",
+    ),
+    (
+        "silent scores",
+        "scores that are not mixed",
+        "The heads do not talk before the softmax.",
+        "mix_scores, between the scores and the softmax.",
+    ),
+    (
+        "silent weights",
+        "weights that are not mixed",
+        "The heads do not talk after the softmax.",
+        "mix_weights, between the softmax and the values.",
+    ),
+    (
+        "weights first",
+        "both mixings after the softmax",
+        "The first mixing comes after the softmax too. It belongs on "
+        "the scores.",
+        "Scores, mix, softmax, mix, values.",
+    ),
+    (
+        "outputs mixed",
+        "outputs mixed in place of weights",
+        "You blended the values of each head first, then mixed. A "
+        "mixed map has to meet the values of *its* head.",
+        "(mix_weights · weights) @ value.",
+    ),
+    (
+        "plain weights returned",
+        "the weights before the mixing",
+        "The output is right. The weights that you return are those "
+        "before they are mixed.",
+        "Return the weights that meet the values.",
+    ),
+    (
+        "rows to 1",
+        "rows divided by their sum",
+        "After the mixing you made each row sum to 1 again. Mixed "
+        "weights may sum to anything, and be negative.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "softmax twice",
+        "a second softmax",
+        "There is a softmax after the second mixing too.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by d",
+        "divided by d_k",
+        "The scores are divided by d_k. It is its square root that "
+        "keeps their spread.",
+        "The line that makes the scores.",
+    ),
+    (
+        "wide",
+        "the scale of all heads together",
+        "The scores are divided by √(H_k · d_k). A head's dot "
+        "product has d_k terms.",
+        "The line that makes the scores.",
+    ),
+    (
+        "over heads",
+        "a softmax over the heads",
+        "For each query and key, the weights sum to 1 over the "
+        "heads. The softmax runs over the keys.",
+        "The keys are the last axis: dim=-1.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries. The "
+        "softmax runs over the keys.",
+        "The keys are the last axis: dim=-1.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so the share "
+        "of the padding is lost.",
+        "Use masked_softmax.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "masked_softmax(scores, mask[:, None, None]).",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights: "
+        "all its scores are -1e9. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to attend to has only scores of "
+        "-inf, and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "04-talking-heads",
+    "Let the heads talk",
+    points=4,
+    reference=_talking_heads,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor([[[[1.0]], [[2.0]]]] * 2),  # (2, 2, 1, 1)
+                torch.tensor([[[[1.0], [0.0]], [[0.0], [1.0]]]] * 2),
+                torch.tensor([[[[8.0], [4.0]], [[1.0], [0.0]]]] * 2),
+                torch.tensor([[True, True], [True, False]]),
+                torch.tensor([[1.0, 1.0], [0.0, 1.0]]),
+                torch.tensor([[1.0, -1.0], [0.0, 2.0]]),
+            ),
+        ),
+        _talk_case("two heads", [4, 3], (2, 2, 2), 3, 4, 3, 2, seed=41),
+        _talk_case("more heads", [5, 2, 4], (2, 3, 2), 3, 5, 2, 4, seed=42),
+        _talk_case("three counts", [4, 4], (4, 3, 2), 2, 4, 3, 5, seed=43),
+        _talk_case("nothing to attend to", [4, 0], (2, 3, 4), 3, 4, 2, 3, 44),
+        _talk_case("all sizes alike", [3, 3, 2], (3, 3, 3), 3, 3, 3, 3, 45),
+        _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
+    ],
+    mistakes=named(_mistaken, _MISTAKES),
+    right_answers=[
+        _talking_by_convolution,
+        _talking_by_loops,
+        _talking_by_matmul,
+    ],
+    properties=[
+        Property(
+            "With identity matrices the heads are those of "
+            "F.scaled_dot_product_attention.",
+            _silent_heads_are_plain_heads,
+        )
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B H_v T d_v", "weights": "B H_v T S"},
+    fresh=anew(
+        _talk_case,
+        S=(1, 5),
+        lengths="S",
+        heads=lambda random, _: random.integers(2, 5, 3).tolist(),
+        T=(1, 4),
+        d_k=(1, 4),
+        d_v=(1, 5),
+    ),
+)

@@ -1,0 +1,323 @@
+"""Exercise 05.2: Repair the positions of a batch."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import torch
+
+from attnbook.checks.positions.seeded import normal_from
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import planted
+from attnbook.judging.planted_bugs import bugs_left
+
+_POSITION_BUGS = {
+    "batch": (
+        "positions run along the batch",
+        "All tokens of one sentence get the same position, and the number of "
+        "the sentence decides which. Broadcasting hides it.",
+        "embedded is (B, T, D): which of its sizes counts the tokens?",
+    ),
+    "from one": (
+        "positions count from 1",
+        "The first token gets position 1. It has position 0, so its sines "
+        "are 0 and its cosines 1.",
+        "The start of torch.arange.",
+    ),
+    "rising": (
+        "rates that rise",
+        "The angles grow with i up to thousands of radians a token: "
+        "neighbours get unrelated vectors.",
+        "The exponent is -2i/D: the first pair is the fastest.",
+    ),
+    "offset": (
+        "the offset moves the angle",
+        "The offset is added after the product with the rate, so every pair "
+        "is turned by the same angle. It is a number of tokens.",
+        "Add it to the positions, before they meet the rates.",
+    ),
+    "halves": (
+        "sines first, then cosines",
+        "All sines stand in the first half and all cosines in the second. "
+        "Sine and cosine of one rate should stand side by side.",
+        "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
+    ),
+}
+
+
+def _add_positions(embedded, offset=0, base=10_000.0):
+    _, T, D = embedded.shape
+    position = torch.arange(T, dtype=embedded.dtype) + offset  # (T,)
+    rate = base ** (-torch.arange(0, D, 2) / D)  # (D/2,)
+    angle = position[:, None] * rate.to(embedded.dtype)  # (T, D/2)
+    table = torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)  # (T, D)
+    return embedded + table
+
+
+def _draft(embedded, offset=0, base=10_000.0, *, bugs):
+    B, T, D = embedded.shape
+    count = B if "batch" in bugs else T
+    position = torch.arange(count, dtype=embedded.dtype)  # (T,)
+    if "from one" in bugs:
+        position = position + 1
+    if "minus" in bugs:
+        position = position - offset
+    elif "offset" not in bugs and "no offset" not in bugs:
+        position = position + offset
+    if "stops at T" in bugs:
+        position = torch.arange(offset, T).to(embedded.dtype)
+    rate = _rate_with(D, base, bugs).to(embedded.dtype)  # (D/2,)
+    angle = position[:, None] * rate  # (T, D/2)
+    if "own rates" in bugs or "own doubled rates" in bugs:
+        even = torch.arange(D) % 2 == 0
+        return embedded + torch.where(even, angle.sin(), angle.cos())
+    if "offset" in bugs:
+        angle = angle + offset
+    waves = angle.sin(), angle.cos()  # each (T, D/2)
+    if "swapped" in bugs:
+        waves = waves[::-1]
+    if "halves" in bugs:
+        table = torch.cat(waves, -1)  # (T, D)
+    else:
+        table = torch.stack(waves, -1).flatten(-2)  # (T, D)
+    if "batch" in bugs:
+        table = table[:, None]  # (B, 1, D)
+    return _sum_with(embedded, table, bugs)
+
+
+def _rate_with(D, base, bugs):
+    if "no base" in bugs:
+        base = 10_000.0
+    exponent = torch.arange(0, D, 2) / D  # (D/2,)
+    if "half exponent" in bugs:
+        exponent = exponent / 2
+    if "own rates" in bugs:
+        exponent = torch.arange(D) / D  # (D,)
+    if "own doubled rates" in bugs:
+        exponent = 2 * torch.arange(D) / D  # (D,)
+    if "no width" in bugs:
+        exponent = torch.arange(0, D, 2) / 2
+    if "two twice" in bugs:
+        exponent = 2 * exponent
+    if "D - 2" in bugs:
+        exponent = torch.arange(0, D, 2) / max(D - 2, 1)
+    if "floor" in bugs:
+        exponent = -(-torch.arange(0, D, 2) // D)
+    rate = base ** (exponent if "rising" in bugs else -exponent)
+    return rate * 2 * math.pi if "full turns" in bugs else rate
+
+
+def _sum_with(embedded, table, bugs):
+    if "scaled" in bugs:
+        embedded = embedded * embedded.shape[-1] ** 0.5
+    if "table" in bugs:
+        return table.expand_as(embedded)
+    if "bare table" in bugs:
+        return table
+    if "multiplied" in bugs:
+        return embedded * table
+    if "in place" in bugs:
+        embedded += table
+        return embedded
+    return embedded + table
+
+
+def _positions_run_on(embedded, offset=0, base=10_000.0):
+    B, T, D = embedded.shape
+    flat = _add_positions(embedded.reshape(1, B * T, D), offset, base)
+    return flat.reshape(B, T, D)
+
+
+def _positions_by_loops(embedded, offset=0, base=10_000.0):
+    rows = []
+    D = embedded.shape[-1]
+    for t in range(embedded.shape[1]):
+        row = []
+        for i in range(D // 2):
+            angle = (t + offset) / base ** (2 * i / D)
+            row += [math.sin(angle), math.cos(angle)]
+        rows.append(row)
+    return embedded + torch.tensor(rows, dtype=embedded.dtype)
+
+
+def _positions_as_phases(embedded, offset=0, base=10_000.0):
+    """A cosine is a sine a quarter turn ahead."""
+    _, T, D = embedded.shape
+    feature = torch.arange(D)
+    rate = torch.exp(-math.log(base) * (feature - feature % 2) / D)
+    phase = (feature % 2) * math.pi / 2
+    position = torch.arange(offset, offset + T).to(embedded.dtype)
+    return embedded + torch.sin(torch.outer(position, rate) + phase)
+
+
+def _positions_case(name, B, T, D, offset, base, seed):
+    return Case(name, (normal_from(seed, B, T, D), offset, base))
+
+
+_OTHER_MISTAKES = [
+    (
+        "no offset",
+        "the offset is not used",
+        "A continuation starts at position 0 again: the offset has no effect.",
+        "Does your code use `offset` at all?",
+    ),
+    (
+        "own rates",
+        "a rate for each feature",
+        "Sine and cosine of a pair turn at different rates: the odd "
+        "features have an exponent of their own.",
+        "Features 2i and 2i+1 share the exponent 2i/D.",
+    ),
+    (
+        "half exponent",
+        "rates that fall too slowly",
+        "The exponent is i/D. It should be 2i/D, so that the last "
+        "pair comes close to 1/base.",
+        "torch.arange(0, D, 2) already holds 2i.",
+    ),
+    (
+        "no width",
+        "an exponent without the width",
+        "The exponent is not divided by D: after a few pairs the "
+        "rates are as good as 0.",
+        "-2i/D.",
+    ),
+    (
+        "stops at T",
+        "positions that end at T",
+        "Positions run from the offset to T, so there are too few: "
+        "one row for all tokens, or an error.",
+        "There are T tokens, from offset to offset + T - 1.",
+    ),
+    (
+        "minus",
+        "the offset subtracted",
+        "A continuation starts before position 0. It starts where "
+        "the text has come to.",
+        "Position t + offset.",
+    ),
+    (
+        "no base",
+        "the base is not used",
+        "The rates have the base 10,000, whatever `base` says.",
+        "Does your code use `base`, or a number in its place?",
+    ),
+    (
+        "two twice",
+        "the factor 2 taken twice",
+        "The exponent is 4i/D. It should be 2i/D.",
+        "torch.arange(0, D, 2) already holds 2i.",
+    ),
+    (
+        "D - 2",
+        "an exponent with D - 2",
+        "The exponent is 2i/(D - 2), so that the last pair has the "
+        "rate 1/base. In the formula it does not come to that.",
+        "-2i/D.",
+    ),
+    (
+        "floor",
+        "a division that rounds down",
+        "`//` makes the exponents whole numbers: all pairs but the "
+        "first get the rate 1/base.",
+        "A single slash.",
+    ),
+    (
+        "own doubled rates",
+        "i taken for the number of the feature",
+        "The exponent is 2/D times the number of the feature. In the "
+        "formula i is the number of the *pair*.",
+        "Features 2i and 2i+1 share the exponent 2i/D.",
+    ),
+    (
+        "full turns",
+        "a factor of 2π",
+        "The angle is multiplied by 2π. The first pair then makes "
+        "whole turns, and tells no positions apart.",
+        "The angle is position times rate, in radians.",
+    ),
+    (
+        "table",
+        "the table alone",
+        "The positions come back without the embeddings.",
+        "The return line: embedded + table.",
+        "bare table",
+    ),
+    (
+        "multiplied",
+        "multiplied, not added",
+        "The embeddings are multiplied by the table. Where a sine is "
+        "0 the feature is lost.",
+        "The return line: embedded + table.",
+    ),
+    (
+        "swapped",
+        "cosine before sine",
+        "The even features hold cosines. In the formula they hold sines.",
+        "PE(t, 2i) is the sine.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The embedding is multiplied by √D. Some models do so; this "
+        "function only adds.",
+        "The return line.",
+    ),
+    (
+        "in place",
+        "the input is changed in place",
+        "`embedded += table` writes into the caller's tensor.",
+        "embedded + table makes a new one.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "05-add-positions",
+    "Repair the positions of a batch",
+    points=4,
+    reference=_add_positions,
+    cases=[
+        Case(
+            "two sentences",
+            (normal_from(1, 2, 3, 4), 2),
+            look="Give it torch.zeros(2, 3, 4): the table alone comes back.",
+        ),
+        Case("from the beginning", (normal_from(2, 3, 5, 6),)),
+        Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
+        Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
+        Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
+    ],
+    mistakes=[
+        bugs_left(bugs, _POSITION_BUGS, _draft, begins="Begin with")
+        for count in range(1, len(_POSITION_BUGS) + 1)
+        for bugs in combinations(_POSITION_BUGS, count)
+    ]
+    + planted(_draft, _OTHER_MISTAKES)
+    + [
+        Mistake(
+            "positions that run on through the batch",
+            "The second sentence starts where the first has ended. Each "
+            "sentence starts at `offset`.",
+            _positions_run_on,
+            "The table is (T, D), the same for each sentence.",
+        ),
+    ],
+    right_answers=[_positions_by_loops, _positions_as_phases],
+    tolerance=1e-5,
+    gradients=True,
+    axes={"output": "B T D"},
+    fresh=anew(
+        _positions_case,
+        B=(1, 4),
+        T=(2, 6),
+        D=[2, 4, 6, 8],
+        offset=(0, 9),
+        base=[10_000.0, 100.0],
+    ),
+)

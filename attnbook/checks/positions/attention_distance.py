@@ -1,0 +1,375 @@
+"""Exercise 05.3: Measure how far a head looks."""
+
+from __future__ import annotations
+
+import torch
+
+from attnbook.checks.positions.seeded import normal_from
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+)
+from attnbook.judging.fresh_cases import anew, lengths, up_to
+from attnbook.judging.named_mistakes import named
+
+
+def _attention_distance(weights, query_mask):
+    T, S = weights.shape[-2:]
+    query = torch.arange(T) + S - T  # (T,): the last T of S positions
+    distance = (query[:, None] - torch.arange(S)).to(weights.dtype).abs()
+    found = (weights * distance).sum(-1)  # (B, H, T)
+    counted = query_mask[:, None].expand_as(found)  # (B, H, T)
+    found = found.masked_fill(~counted, 0.0)
+    return found.sum((0, 2)) / counted.sum((0, 2))  # (H,)
+
+
+def _mistaken_distances(weights, mistake):
+    """How far back each row looks, (B, H, T)."""
+    T, S = weights.shape[-2:]
+    query = torch.arange(T) + S - T  # (T,)
+    if mistake == "no offset":
+        query = torch.arange(T)
+    if mistake in ("late", "early"):
+        query = query + (1 if mistake == "late" else -1)
+    key = torch.arange(S)  # (S,)
+    distance = (query[:, None] - key).to(weights.dtype)  # (T, S)
+    if mistake == "squared":
+        distance = distance**2
+    elif mistake == "back only":
+        distance = distance.clamp(min=0)
+    elif mistake == "key minus query":
+        distance = -distance
+    elif mistake != "signed":
+        distance = distance.abs()
+    if mistake == "one more":
+        distance = distance + 1
+    if mistake == "argmax":
+        best = weights.argmax(-1)  # (B, H, T)
+        return distance[torch.arange(T), best]
+    if mistake == "unweighted":
+        found = (distance * (weights > 0)).sum(-1)
+        return found / (weights > 0).sum(-1).clamp(min=1)
+    if mistake == "mean place":
+        place = (weights * key.to(weights.dtype)).sum(-1)  # (B, H, T)
+        return (query - place).abs()
+    return (weights * distance).sum(-1)
+
+
+def _mistaken(weights, query_mask, mistake):
+    found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    if mistake == "mask on heads":
+        found = found.masked_fill(~query_mask, 0.0)
+        return found.sum((0, 2)) / query_mask.sum()
+    if mistake == "mask picks heads":
+        return found[query_mask].mean(0)
+    if mistake == "first sentence":
+        return found[0][:, query_mask[0]].mean(-1)
+    if mistake == "mixed":
+        real = query_mask[:, None].expand_as(found)
+        return found[real].view(weights.shape[1], -1).mean(-1)
+    if mistake == "upside down":
+        query_mask = ~query_mask
+    counted = query_mask[:, None].expand_as(found)  # (B, H, T)
+    if mistake == "padding":
+        counted = torch.ones_like(counted)
+    if mistake == "nan":
+        found = found * counted
+    elif mistake != "padding in the sum":
+        found = found.masked_fill(~counted, 0.0)
+    return _mistaken_mean(found, counted, weights.shape[-1], mistake)
+
+
+def _mistaken_mean(found, counted, S, mistake):
+    """From (B, H, T) to a number for each head."""
+    _, H, T = found.shape
+    if mistake == "upside down":
+        return found.sum((0, 2)) / (~counted).sum((0, 2))
+    if mistake == "sum":
+        return found.sum((0, 2))
+    if mistake == "by T":
+        return found.sum((0, 2)) / T
+    if mistake == "by B":
+        return found.sum((0, 2)) / len(found)
+    if mistake == "by H":
+        return found.sum((0, 2)) / counted.sum()
+    if mistake == "divided by T":
+        return found.mean((0, 2))
+    if mistake == "sentences":
+        rows = counted.sum(-1).clamp(min=1)  # (B, H)
+        return (found.sum(-1) / rows).mean(0)
+    if mistake in ("one number", "a scalar"):
+        mean = found.sum() / counted.sum()
+        return mean if mistake == "a scalar" else mean.expand(H)
+    if mistake == "relative":
+        return found.sum((0, 2)) / counted.sum((0, 2)) / S
+    return found.sum((0, 2)) / counted.sum((0, 2))
+
+
+def _distance_by_loops(weights, query_mask):
+    B, H, T, S = weights.shape
+    result = torch.zeros(H, dtype=weights.dtype)
+    for h in range(H):
+        total, rows = 0.0, 0
+        for b in range(B):
+            for t in range(T):
+                if not query_mask[b, t]:
+                    continue
+                rows += 1
+                for s in range(S):
+                    away = abs(S - T + t - s)
+                    total += weights[b, h, t, s].item() * away
+        result[h] = total / rows
+    return result
+
+
+def _distance_by_picking_rows(weights, query_mask):
+    T, S = weights.shape[-2:]
+    away = torch.cdist(
+        torch.arange(S - T, S).double()[:, None],
+        torch.arange(S).double()[:, None],
+        p=1,
+    )  # (T, S)
+    found = torch.einsum("bhts,ts->bth", weights.double(), away)
+    return found[query_mask].mean(0)
+
+
+def _distance_case(name, lengths, H, T, S, seed):
+    """Rows past a sentence's length are padding and hold anything."""
+    scores = normal_from(seed, len(lengths), H, T, S)
+    mask = torch.arange(T)[None] < torch.tensor(lengths)[:, None]
+    causal = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+    weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
+    return Case(name, (weights, mask))
+
+
+def _looks_both_ways():
+    weights = normal_from(8, 2, 3, 4, 4).softmax(-1)
+    real = torch.tensor([[True, True, True, False], [True] * 4])
+    return Case("heads that look ahead, too", (weights, real))
+
+
+def _padding_of_nan():
+    weights = normal_from(9, 2, 3, 4, 4).softmax(-1)
+    real = torch.tensor([[True, True, False, False], [True] * 4])
+    weights = weights.masked_fill(~real[:, None, :, None], torch.nan)
+    return Case("NaN in the rows of padding", (weights, real))
+
+
+_MISTAKES = [
+    (
+        "no offset",
+        "queries counted from 0",
+        "With T < S the queries are the *last* T of the S positions, "
+        "as when a model goes on writing. Yours start at 0.",
+        "The first query stands at S - T.",
+    ),
+    (
+        "signed",
+        "distances with a sign",
+        "A key 2 ahead and one 2 behind cancel to 0. Both are 2 away.",
+        "The absolute value.",
+    ),
+    (
+        "squared",
+        "squared distances",
+        "Distances are squared. The question is the mean distance, in tokens.",
+        "The absolute value.",
+    ),
+    (
+        "one more",
+        "a token is 1 away from itself",
+        "All distances are one too large: query and key in the same "
+        "place have distance 0.",
+        "Both arange must count the same positions.",
+    ),
+    (
+        "argmax",
+        "only the greatest weight",
+        "You take the distance of the one key with the greatest "
+        "weight. A head that spreads its attention looks at all.",
+        "Weigh each distance by its weight.",
+    ),
+    (
+        "unweighted",
+        "every key counts the same",
+        "The distances are averaged without their weights.",
+        "A sum of weight times distance; the weights sum to 1.",
+    ),
+    (
+        "padding",
+        "padding is counted",
+        "Rows of queries that are padding are counted.",
+        "query_mask is True for the rows that are real.",
+    ),
+    (
+        "sum",
+        "a sum, not a mean",
+        "This adds up over the rows, so a longer text would look further.",
+        "Divide by the number of rows that count.",
+    ),
+    (
+        "divided by T",
+        "divided by all rows",
+        "The sum leaves padding out, and the division counts it: B·T rows.",
+        "How many True are there in query_mask?",
+    ),
+    (
+        "sentences",
+        "a mean of means",
+        "Each sentence counts the same, whether it has two rows or "
+        "twenty. Each row should.",
+        "Sum over the batch, then divide once.",
+    ),
+    (
+        "one number",
+        "heads averaged together",
+        "All heads get the same number. Heads differ: that is the "
+        "point of the measure.",
+        "Sum over the batch and the queries, dimensions 0 and 2.",
+        "a scalar",
+    ),
+    (
+        "relative",
+        "divided by the length",
+        "The distance is divided by S. It is asked in tokens.",
+        "The last line.",
+    ),
+    (
+        "back only",
+        "keys ahead count as 0",
+        "Keys that stand after the query count as 0 away. A key 2 "
+        "ahead is 2 away.",
+        "The absolute value.",
+    ),
+    (
+        "key minus query",
+        "distances with a sign, turned",
+        "Keys before the query get a negative distance. Both sides are away.",
+        "The absolute value.",
+    ),
+    (
+        "late",
+        "queries one place too far",
+        "Your last query stands at S. Positions are 0 to S - 1.",
+        "The first query stands at S - T.",
+    ),
+    (
+        "early",
+        "queries one place too early",
+        "Your last query stands at S - 2. The last position is S - 1.",
+        "The first query stands at S - T.",
+    ),
+    (
+        "mean place",
+        "the distance of the mean place",
+        "You average the places first. A head that looks 2 back "
+        "and 2 ahead is then 0 away.",
+        "Distances first, then their mean by weight.",
+    ),
+    (
+        "mask on heads",
+        "the mask meets the heads",
+        "query_mask (B, T) is laid on (B, H, T) from the right: it "
+        "picks rows by head, not by sentence.",
+        "query_mask[:, None] is (B, 1, T).",
+    ),
+    (
+        "mask picks heads",
+        "the mask picks heads",
+        "query_mask (B, T) is an index into (B, H, T): it picks "
+        "sentences and *heads*.",
+        "Bring T beside B first, or mask with query_mask[:, None].",
+    ),
+    (
+        "first sentence",
+        "the first sentence alone",
+        "Only the first sentence of the batch is measured.",
+        "The mean runs over all real rows of the batch.",
+    ),
+    (
+        "mixed",
+        "heads cut across sentences",
+        "The rows picked by the mask come sentence by sentence. "
+        "Cut into H pieces they mix heads.",
+        "Sum over B and T while the axis of heads is there.",
+    ),
+    (
+        "upside down",
+        "the mask upside down",
+        "Real rows are set to 0 and padding is kept.",
+        "query_mask is True for the rows that are real.",
+    ),
+    (
+        "padding in the sum",
+        "padding in the sum",
+        "The division counts the real rows, but the sum holds "
+        "those of padding, too.",
+        "Set the rows of padding to 0 before the sum.",
+    ),
+    (
+        "by T",
+        "divided by the length of one sentence",
+        "The sum over the batch is divided by T. A larger batch "
+        "would look further.",
+        "How many True are there in query_mask?",
+    ),
+    (
+        "by B",
+        "divided by the number of sentences",
+        "The sum over all rows is divided by B. A longer text "
+        "would look further.",
+        "How many True are there in query_mask?",
+    ),
+    (
+        "by H",
+        "divided by the heads, too",
+        "The rows are counted once for each head. A head has B·T "
+        "of them at most.",
+        "query_mask.sum() counts each row once.",
+    ),
+    (
+        "nan",
+        "0 times NaN",
+        "Rows of padding are multiplied by 0, and 0 times NaN is NaN.",
+        "masked_fill, torch.where, or pick the real rows.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "05-attention-distance",
+    "Measure how far a head looks",
+    points=4,
+    reference=_attention_distance,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor(
+                    [
+                        [
+                            [[0.0, 0.5, 0.5], [0.0, 0.0, 1.0]],
+                            [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]],
+                        ]
+                    ]
+                ),
+                torch.tensor([[True, True]]),
+            ),
+        ),
+        _distance_case("whole sentences", [5, 5], 2, 5, 5, seed=1),
+        _distance_case("padded queries", [4, 2, 3], 3, 4, 4, seed=2),
+        _distance_case("a continuation", [3, 2], 2, 3, 7, seed=3),
+        _looks_both_ways(),
+        _padding_of_nan(),
+    ],
+    mistakes=named(_mistaken, _MISTAKES),
+    right_answers=[_distance_by_loops, _distance_by_picking_rows],
+    tolerance=1e-5,
+    axes={"output": "H"},
+    fresh=anew(
+        _distance_case,
+        S=(3, 7),
+        T=up_to("S", least=2),
+        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
+        H=(2, 4),
+    ),
+)

@@ -1,0 +1,253 @@
+"""Exercise 05.1: Predict wavelengths, scores and biases."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from attnbook.checks.positions.seeded import normal_from
+from attnbook.judging.exercise import (
+    Exercise,
+)
+from attnbook.judging.predictions import Predictions
+
+_PREDICTIONS = Predictions(
+    {
+        "a": 2 * math.pi * 100,
+        "b": 0.8,
+        "c": -0.75,
+        "d": 1.3,
+        "e": 9.0,
+        "f": 32_768.0,
+    }
+)
+
+
+def _turned(x, position):
+    """Two features turned by an angle of 1 radian a position."""
+    cos, sin = math.cos(position), math.sin(position)
+    return torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.double) @ x
+
+
+def _predict_by_running(question):
+    """Right, by running what is asked instead of thinking."""
+    if question == "a":
+        rate = 10_000 ** -(2 * 2 / 8)
+        return 2 * math.pi / rate
+    if question == "b":
+        query, key = normal_from(0, 2, 2).double().unbind(0)
+        key = key * 0.8 / (_turned(query, 12) @ _turned(key, 9))
+        return (_turned(query, 1012) @ _turned(key, 1009)).item()
+    if question == "c":
+        slopes = [2 ** -(8 * h / 8) for h in range(1, 9)]
+        return -slopes[2] * (10 - 4)
+    if question == "d":
+        x = normal_from(1, 6, 4)
+        order = torch.tensor([5, 1, 3, 0, 4, 2])
+        scale = 1.3 / ((x @ x.T).softmax(-1) @ x)[2, 0]
+        moved = x[order]
+        return (scale * ((moved @ moved.T).softmax(-1) @ moved)[5, 0]).item()
+    if question == "e":
+        distance = torch.arange(20)[:, None] - torch.arange(20)
+        return float(len(distance.clamp(-4, 4).unique()))
+    return float(torch.nn.Embedding(512, 64).weight.numel())
+
+
+EXERCISE = Exercise(
+    "05-predict",
+    "Predict wavelengths, scores and biases",
+    points=3,
+    reference=_PREDICTIONS.exactly,
+    cases=_PREDICTIONS.cases(hints=(1, 2, 2, 3, 3, 3)),
+    mistakes=[
+        _PREDICTIONS.wrong(
+            "a",
+            2 * math.pi * 1000,
+            "pairs counted from 1",
+            "This is the fourth pair. The pairs are i = 0, 1, 2, 3, so the "
+            "third has i = 2.",
+            "Write down the exponent 2i/D of each pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * math.pi * 10,
+            "i in place of 2i",
+            "This takes the exponent i/D. A pair has two features, so the "
+            "exponent is 2i/D.",
+            "With D = 8 the exponents are 0, 1/4, 1/2 and 3/4.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            100.0,
+            "no full turn",
+            "After 100 tokens the angle is 1 radian. A wave is over after a "
+            "full turn.",
+            "How many radians are a full turn?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            0.01,
+            "the rate, not the wavelength",
+            "This is the angle for each token. The question is how many "
+            "tokens a full turn takes.",
+            "tokens x radians a token = a full turn.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            math.pi * 100,
+            "half a turn",
+            "After π radians the sine is 0 again, but on its way down.",
+            "How many radians are a full turn?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * math.pi / 100,
+            "multiplied by the rate",
+            "The rate is radians a token. A slow pair, with a small rate, "
+            "needs many tokens for a turn.",
+            "tokens x radians a token = a full turn.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            0.0,
+            "far away means nothing",
+            "Both vectors have moved, together. They are still 3 apart.",
+            "What does the rotated score depend on?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            3.0,
+            "the distance, not the score",
+            "This is how far the two stand apart. The question is the score.",
+            "Which of the two has changed: the vectors, or their distance?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -1 / 8,
+            "the slope alone",
+            "This is the slope of the third head. It is multiplied by the "
+            "distance.",
+            "How far apart are the query and the key?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            0.75,
+            "a reward for distance",
+            "The bias is subtracted: what lies further back must lose.",
+            "The sign of the bias in the chapter's formula.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -6 / 4,
+            "heads counted from 0",
+            "This is the slope 1/4, of the second head. The first head has "
+            "1/2.",
+            "Write down the slopes: 1/2, then 1/4, and so on.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -6 / 16,
+            "one head too far",
+            "This is the slope 1/16, of the fourth head. The first head has "
+            "1/2.",
+            "Write down the slopes: 1/2, then 1/4, and so on.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -6 / 3,
+            "one over the number of the head",
+            "The slopes of ALiBi are a geometric series: each is half the "
+            "one before, not 1/2, 1/3, 1/4.",
+            "2 to the power of -8h/H.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -4 / 8,
+            "the position of the key",
+            "The slope multiplies the distance between query and key, not "
+            "the key's position.",
+            "The query stands at 10, the key at 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            0.0,
+            "another place, another output",
+            "Nothing tells the tokens where they stand. A permutation of the "
+            "input permutes the output, and that is all it does.",
+            "Which sum does the token compute before, which after?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            8.0,
+            "distance 0 forgotten",
+            "A token also attends to itself, at distance 0, which has a "
+            "bias of its own.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            5.0,
+            "one side only",
+            "The attention is not causal: keys stand on both sides of the "
+            "query, and a bias knows on which.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            4.0,
+            "one side, and without 0",
+            "This counts the distances 1 to 4. Keys stand on both sides of "
+            "the query, and one in its own place.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            39.0,
+            "no clipping",
+            "Distances beyond 4 share the bias of 4: that is what lets the "
+            "table meet a length it has not seen.",
+            "Which numbers remain after clamp(-4, 4)?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            0.0,
+            "sinusoids",
+            "Sinusoids have none. The question is about a *learnt* table.",
+            "One vector for each position.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            64.0,
+            "one vector for all",
+            "Each position has a vector of its own.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            513 * 64.0,
+            "one position too many",
+            "Positions count from 0: 512 tokens stand at 0 to 511.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            511 * 64.0,
+            "one position too few",
+            "Position 0 has a vector, too: 0 to 511 are 512 positions.",
+            "How many positions has a text of 512 tokens?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            512.0,
+            "one number a position",
+            "Each position has a vector, as wide as the embedding it is added "
+            "to.",
+            "The shape of the table.",
+        ),
+    ],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
+    tolerance=6e-4,
+    reveal=False,
+    # Nothing is drawn anew: each question has one right number.
+)

@@ -1,0 +1,196 @@
+"""Exercise 03.1: Predict spreads and weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from attnbook.judging.exercise import (
+    Exercise,
+)
+from attnbook.judging.predictions import Predictions
+
+_PREDICTIONS = Predictions(
+    {
+        "a": 8.0,
+        "b": 3.0,
+        "c": 1 / 16,
+        "d": 1 / (1 + math.exp(-4)),
+        "e": 1 / (1 + math.exp(-0.25)),
+        "f": math.log(8),
+        "g": 8.0,
+    }
+)
+
+
+def _predict_by_formula(question):
+    """Right, by the variance of a sum and the softmax of two scores."""
+    if question == "a":
+        return sum(1.0 for _ in range(64)) ** 0.5
+    if question == "b":
+        return (256 * 3**2 * 1**2 / 256) ** 0.5
+    if question == "c":
+        return (256 / 256**2) ** 0.5
+    if question in "de":
+        raw = torch.tensor([1.0, 0.0]) * 16**0.5
+        divisor = 1 if question == "d" else 16
+        return (raw / divisor).softmax(0)[0].item()
+    if question == "f":
+        weights = torch.zeros(8).softmax(0)
+        return -(weights * weights.log()).sum().item()
+    return 64 / 64**0.5
+
+
+EXERCISE = Exercise(
+    "03-predict",
+    "Predict spreads and weights",
+    points=3,
+    reference=_PREDICTIONS.exactly,
+    cases=_PREDICTIONS.cases(hints=(1, 1, 1, 2, 2, 3, 4)),
+    mistakes=[
+        _PREDICTIONS.wrong(
+            "a",
+            64.0,
+            "the variance",
+            "This is the variance. The standard deviation is its root.",
+            "Variances of independent terms add up; deviations do not.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            1.0,
+            "as if it were scaled",
+            "This is the spread of the scaled score. Here nothing is divided.",
+            "A sum of 64 products, each with a variance of 1.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            1.0,
+            "what the scale cannot see",
+            "The scale takes out the size of the sum, √d. It knows nothing "
+            "of how large the entries are.",
+            "What is the variance of one product, if one factor has a "
+            "standard deviation of 3?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            9.0,
+            "the variance",
+            "This is the variance of the score.",
+            "Take the root.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            48.0,
+            "before the scale",
+            "This is the spread of the dot product before it is divided.",
+            "Divide by √256.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1.0,
+            "d in place of its root",
+            "Dividing by √d gives 1. Here the division is by d.",
+            "16 divided by 256.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1 / 256,
+            "the variance",
+            "This is the variance of the score.",
+            "Take the root.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            16.0,
+            "before the division",
+            "This is the spread of the dot product, undivided.",
+            "Divide by d.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1 / (1 + math.exp(-1)),
+            "with the scale",
+            "This is the weight with the scale. Without it, scores are √d "
+            "times as large.",
+            "Scaled scores of 1 and 0 were divided by √16.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1 / (1 + math.exp(-16)),
+            "d for its root",
+            "You multiplied the score by 16. The scale was √16.",
+            "Undo a division by 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            4 / (4 + 1),
+            "a share of the scores",
+            "Weights are shares of the exponentials of the scores.",
+            "exp(4) and exp(0).",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / (1 + math.exp(-1 / 16)),
+            "divided twice",
+            "You divided the scaled score by d once more. The division by d "
+            "stands in place of that by √d.",
+            "Scaled by √16 it was 1, so the dot product is 4. Then divide.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.5,
+            "already even",
+            "It is close to even, and not there yet: the score is 4/16.",
+            "exp(0.25) is 1.28.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            0.0,
+            "sharp in place of flat",
+            "Zero is the entropy of a weight of 1. Divided by d, scores go to "
+            "0, so the weights become equal.",
+            "In question c the spread of the scores falls with d.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            3.0,
+            "bits",
+            "This is the entropy in bits. The book measures in nats.",
+            "Use the natural logarithm.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            1 / 8,
+            "a weight, not the entropy",
+            "Each weight goes to 1/8. The question is the entropy.",
+            "-Σ w log w over eight equal weights.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            0.0,
+            "two different tokens",
+            "That is the mean for two independent vectors. A vector is not "
+            "independent of itself: no square is negative.",
+            "The mean of x², 64 times, then the scale.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            64.0,
+            "before the scale",
+            "This is the mean of x·x. The scale is still missing.",
+            "Divide by √64.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            1.0,
+            "divided by d",
+            "You divided by d. The scale is √d.",
+            "64 divided by 8.",
+        ),
+    ],
+    right_answers=[_predict_by_formula, _PREDICTIONS.rounded],
+    tolerance=5e-3,
+    reveal=False,
+    # Nothing is drawn anew: each question has one right number.
+)

@@ -1,0 +1,305 @@
+"""Exercise 03.3: Attention with a sink."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from attnbook.judging.attention_inputs import attention_inputs
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
+from attnbook.mechanisms.additive import masked_softmax
+
+
+def _sink_attention(query, key, value, sink, mask):
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~mask[:, None, None], -torch.inf)
+    column = sink[:, None, None].expand(*scores.shape[:-1], 1)  # (B, H, T, 1)
+    padded = torch.cat([scores, column], dim=-1)  # (B, H, T, S + 1)
+    weights = padded.softmax(-1)[..., :-1]  # (B, H, T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, sink, mask, mistake):
+    scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
+    if mistake != "unscaled":
+        scores = scores / query.shape[-1] ** 0.5
+    allowed = mask[:, None, None]  # (B, 1, 1, S)
+    blocked = allowed if mistake == "inverted" else ~allowed
+    if mistake != "late mask":
+        scores = scores.masked_fill(blocked, -torch.inf)
+    logit = _mistaken_logit(sink, query.shape[-1], mistake)
+    if mistake in ("plain", "added"):
+        if mistake == "added":  # to every score, and softmax drops it
+            scores = scores + logit
+        weights = masked_softmax(scores, allowed)
+        return weights @ value, weights
+    if mistake in ("overflow", "unshifted"):
+        if mistake == "unshifted":
+            scores = scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)
+        powers = scores.exp()
+        weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
+        return weights @ value, weights
+    column = logit.expand(*scores.shape[:-1], 1)  # (B, H, T, 1)
+    padded = torch.cat([scores, column], dim=-1)  # (B, H, T, S + 1)
+    if mistake == "over queries":
+        weights = masked_softmax(padded, padded > -torch.inf, -2)
+    else:
+        weights = padded.softmax(-1)
+    rest, weights = weights[..., -1:], weights[..., :-1]
+    if mistake == "late mask":
+        weights = weights * allowed
+    elif mistake == "kept":
+        return weights @ value, torch.cat([weights, rest], dim=-1)
+    elif mistake == "wrong column":
+        weights = torch.cat([rest, weights[..., :-1]], dim=-1)
+    elif mistake == "given back":
+        share = weights[..., :1] + rest
+        weights = torch.cat([share, weights[..., 1:]], dim=-1)
+    elif mistake == "divided away":
+        total = weights.sum(-1, keepdim=True)
+        weights = weights / torch.where(total == 0, 1, total)
+    elif mistake == "value":
+        mean = value.mean(-2, keepdim=True)  # (B, H, 1, d_v)
+        return weights @ value + rest * mean, weights
+    return weights @ value, weights
+
+
+def _mistaken_logit(sink, d_k, mistake):
+    """What stands in the sink's column."""
+    logit = sink[:, None, None]  # (H, 1, 1)
+    if mistake == "by sentence":
+        return sink[:, None, None, None]
+    if mistake == "zero":
+        return torch.zeros_like(logit)
+    if mistake == "scaled too":
+        return logit / d_k**0.5
+    if mistake == "detached":
+        return logit.detach()
+    if mistake == "one for all":
+        return logit.mean()
+    if mistake == "negative":
+        return -logit
+    if mistake == "no exp":
+        return logit.clamp(min=1e-9).log()
+    return logit
+
+
+def _sink_by_sigmoid(query, key, value, sink, mask):
+    """Plain weights, times the share that the sink leaves."""
+    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    scores = scores.masked_fill(~mask[:, None, None], -1e30)
+    total = scores.logsumexp(-1, keepdim=True)
+    share = torch.sigmoid(total - sink[:, None, None])  # (B, H, T, 1)
+    weights = scores.softmax(-1) * share
+    return torch.einsum("bhts,bhsv->bhtv", weights, value), weights
+
+
+def _sink_shifted(query, key, value, sink, mask):
+    """Exponentials shifted by the largest score, the sink's among them."""
+    scores = torch.einsum("bhtd,bhsd->bhts", query, key)
+    scores = scores * query.shape[-1] ** -0.5
+    scores = scores.masked_fill(~mask[:, None, None], -torch.inf)
+    logit = sink.view(1, -1, 1, 1)
+    highest = scores.amax(-1, keepdim=True).maximum(logit).detach()
+    powers = (scores - highest).exp()
+    total = powers.sum(-1, keepdim=True) + (logit - highest).exp()
+    weights = powers / total
+    return weights @ value, weights
+
+
+def _sink_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    query, key, value, mask = attention_inputs(
+        generator, lengths, T, S, d_k, d_k, d_v, H, scale
+    )
+    sink = torch.linspace(-0.6, 1.2, H)
+    return Case(name, (query, key, value, sink, mask))
+
+
+def _a_low_sink_is_none(answer):
+    query, key, value, sink, mask = _sink_case(
+        "", [5, 3], 2, 3, 5, 4, 2, seed=17
+    ).arguments
+    output, _ = answer(query, key, value, torch.full_like(sink, -60.0), mask)
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    plain = masked_softmax(scores, mask[:, None, None]) @ value
+    return torch.allclose(output, plain, atol=1e-4)
+
+
+_MISTAKES = [
+    (
+        "plain",
+        "no sink",
+        "Rows sum to 1, as without a sink. Added to every score, it "
+        "drops out of the softmax; divided by their sum once more, "
+        "weights get back what it took.",
+        "exp(sink) is one more term of the denominator, once.",
+        "added",
+        "divided away",
+    ),
+    (
+        "kept",
+        "the sink's column is kept",
+        "The weights have S + 1 columns. The last is the sink's: "
+        "nothing is fetched from it.",
+        "Cut the last column off: [..., :-1].",
+    ),
+    (
+        "wrong column",
+        "the wrong column is cut off",
+        "The sink stands first, and the last column was cut off: the "
+        "first key gets the sink's weight, the second the first's.",
+        "Cut off the column that the sink was put in.",
+    ),
+    (
+        "zero",
+        "a sink of 0",
+        "Each head's sink is taken for 0, so 1 is added to the "
+        "denominator. The heads have sinks of their own.",
+        "Where does `sink` stand in your code?",
+    ),
+    (
+        "no exp",
+        "a sink without exponential",
+        "The sink itself is added to the denominator. It is a score: "
+        "its exponential belongs there.",
+        "exp(sink), beside the exponentials of the scores.",
+    ),
+    (
+        "negative",
+        "a sink with the wrong sign",
+        "A high sink should take much weight. Yours takes little.",
+        "The sign of the sink.",
+    ),
+    (
+        "scaled too",
+        "a scaled sink",
+        "The sink is divided by √d_k too. It is no dot product.",
+        "Scale the scores first, then bring in the sink.",
+    ),
+    (
+        "by sentence",
+        "a sink for each sentence",
+        "The sinks are laid along the batch. There is one for each "
+        "head, whatever the sentence.",
+        "Scores are (B, H, T, S): the sink needs the shape (H, 1, 1).",
+    ),
+    (
+        "one for all",
+        "one sink for all heads",
+        "All heads share one sink, the mean. Each has its own.",
+        "Scores are (B, H, T, S): the sink needs the shape (H, 1, 1).",
+    ),
+    (
+        "unshifted",
+        "a sink that is not shifted along",
+        "The largest score is taken off the scores and not off the "
+        "sink. What is taken off one must be taken off all.",
+        "exp(sink - highest), or let softmax do it: one more column.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "Take the largest score off first, or let softmax do it: "
+        "join the sink to the scores as one more column.",
+    ),
+    (
+        "given back",
+        "the sink's share goes to the first key",
+        "What the sink takes is given to the first key.",
+        "It is lost on purpose: a head may say nothing.",
+    ),
+    (
+        "value",
+        "a sink that has a value",
+        "The sink's share fetches the mean of the values. It should "
+        "fetch nothing.",
+        "The output is the sum over the S keys alone.",
+    ),
+    (
+        "detached",
+        "a sink without gradient",
+        "The values are right, but the sink cannot learn.",
+        "A .detach(), a .item() or a torch.tensor(...) on the sink.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "Padding takes its share of the weight before it is cut off.",
+        "Scores of padding become -inf before the sink joins.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "Padding is attended to and the tokens are not.",
+        "True = may attend. masked_fill wants the others: ~mask.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "For each key, the weights sum to 1 over the queries.",
+        "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "03-sink-attention",
+    "Attention with a sink",
+    points=4,
+    reference=_sink_attention,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                torch.tensor([[[[2.0, 0.0, 0.0, 0.0]]]]),
+                torch.tensor([[[[1.0, 0, 0, 0], [0.0, 0, 0, 0]]]]),
+                torch.tensor([[[[10.0], [20.0]]]]),
+                torch.tensor([math.log(2)]),
+                torch.ones(1, 2, dtype=torch.bool),
+            ),
+        ),
+        _sink_case("two heads", [4, 3], 2, 3, 4, 3, 2, seed=11),
+        _sink_case("three heads", [5, 2], 3, 2, 5, 4, 3, seed=12),
+        _sink_case("nothing to attend to", [3, 0], 2, 2, 3, 5, 2, seed=13),
+        _sink_case("all sizes alike", [3, 2, 1], 3, 3, 3, 3, 3, seed=14),
+        _sink_case("one key", [1, 1], 2, 3, 1, 2, 3, seed=15),
+        _sink_case("large scores", [6, 4], 2, 4, 6, 8, 2, seed=16, scale=12.0),
+    ],
+    mistakes=named(_mistaken, _MISTAKES),
+    right_answers=[_sink_by_sigmoid, _sink_shifted],
+    properties=[
+        Property(
+            "With a sink of -60 in each head, the output is that of plain "
+            "attention.",
+            _a_low_sink_is_none,
+            "exp(-60) is next to nothing.",
+        )
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("output", "weights"),
+    axes={"output": "B H T d_v", "weights": "B H T S"},
+    fresh=anew(
+        _sink_case,
+        S=(1, 6),
+        lengths="S",
+        H=(1, 4),
+        T=(1, 4),
+        d_k=(2, 5),
+        d_v=(1, 4),
+    ),
+)

@@ -1,0 +1,294 @@
+"""Exercise 00.2: Repair a kernel regression."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.planted_bugs import bugs_left
+from attnbook.mechanisms.soft_lookup import softmax
+
+_REGRESSION_BUGS = {
+    "city-block": (
+        "distance along the axes",
+        "The distance sums the absolute differences. It should be the "
+        "straight line: the root of the sum of squares.",
+        "The line that makes the distance: for queries with one number the "
+        "two agree, for two they do not.",
+    ),
+    "triangle": (
+        "the kernel is a triangle",
+        "The kernel falls in a straight line, 1 - u. Epanechnikov's is a "
+        "parabola, 1 - u².",
+        "Compare the line that makes the kernel with the formula.",
+    ),
+    "unclipped": (
+        "negative weights",
+        "Keys farther than the width weigh less than nothing: the kernel is "
+        "not cut off at 0.",
+        "What does the formula say where u is above 1?",
+    ),
+    "queries": (
+        "normalised over the queries",
+        "The weights of one key sum to 1 over the queries. Each query must "
+        "spend 1 over the keys.",
+        "The axis of the sum: the weights have shape (T, S), and the keys "
+        "are the last axis.",
+    ),
+    "empty": (
+        "nothing in reach",
+        "A total of 0 is divided by: 0/0 is NaN. A query with no key within "
+        "the width should get weights and an output of 0.",
+        "Look at the total before you divide by it.",
+    ),
+}
+
+# Of several bugs, the one whose symptom the first failing case shows is
+# told: on keys of one number, as in the worked example, all distances agree.
+_FIRST_TO_SHOW = ("empty", "queries", "unclipped", "triangle", "city-block")
+
+
+def _epanechnikov(query, key, value, width):
+    difference = query[:, None] - key  # (T, S, d_k)
+    distance = np.sqrt((difference**2).sum(-1))  # (T, S)
+    kernel = np.maximum(1 - (distance / width) ** 2, 0)  # (T, S)
+    total = kernel.sum(-1, keepdims=True)  # (T, 1)
+    weights = kernel / np.where(total == 0, 1, total)
+    return weights @ value, weights
+
+
+def _draft(query, key, value, width, bugs):
+    difference = query[:, None] - key  # (T, S, d_k)
+    if "city-block" in bugs:
+        distance = np.abs(difference).sum(-1)  # (T, S)
+    else:
+        distance = np.sqrt((difference**2).sum(-1))  # (T, S)
+    u = distance / width
+    kernel = 1 - u if "triangle" in bugs else 1 - u**2
+    if "unclipped" not in bugs:
+        kernel = np.maximum(kernel, 0)
+    axis = 0 if "queries" in bugs else -1
+    total = kernel.sum(axis, keepdims=True)
+    if "empty" not in bugs:
+        total = np.where(total == 0, 1, total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weights = kernel / total  # (T, S)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, width, mistake):
+    squared = ((query[:, None] - key) ** 2).sum(-1)  # (T, S)
+    u2 = squared / width**2
+    if mistake == "square of the triangle":
+        kernel = np.maximum(1 - np.sqrt(u2), 0) ** 2
+    elif mistake == "width not squared":
+        kernel = np.maximum(1 - squared / width, 0)
+    else:
+        kernel = np.maximum(1 - u2, 0)
+    if mistake == "softmax of the kernel":
+        weights = softmax(kernel)
+        return weights @ value, weights
+    total = kernel.sum(-1, keepdims=True)  # (T, 1)
+    if mistake == "clipped late":
+        kernel = 1 - u2
+        total = kernel.sum(-1, keepdims=True)
+        weights = np.maximum(kernel / total, 0)
+    elif mistake == "uniform":
+        weights = np.where(
+            total == 0, 1 / len(key), kernel / np.where(total == 0, 1, total)
+        )
+    elif mistake == "not normalised":
+        weights = kernel
+    else:
+        weights = kernel / (total + 0.01)
+    return weights @ value, weights
+
+
+def _regression_by_loops(query, key, value, width):
+    output = np.zeros((len(query), value.shape[1]))
+    weights = np.zeros((len(query), len(key)))
+    for t, q in enumerate(query):
+        for s, k in enumerate(key):
+            u = np.linalg.norm(q - k) / width
+            if u < 1:
+                weights[t, s] = 0.75 * (1 - u * u)
+        if weights[t].sum() > 0:
+            weights[t] = weights[t] / weights[t].sum()
+        for s, v in enumerate(value):
+            output[t] = output[t] + weights[t, s] * v
+    return output, weights
+
+
+def _regression_by_einsum(query, key, value, width):
+    squared = (
+        (query**2).sum(-1)[:, None]
+        + (key**2).sum(-1)[None]
+        - 2 * np.einsum("td,sd->ts", query, key)
+    )  # (T, S)
+    kernel = (1 - squared / width**2).clip(min=0)
+    total = kernel.sum(1, keepdims=True)
+    weights = np.divide(
+        kernel, total, out=np.zeros_like(kernel), where=total > 0
+    )
+    return np.einsum("ts,sv->tv", weights, value), weights
+
+
+def _regression_with_epsilon(query, key, value, width):
+    distance = np.sqrt(((query[:, None] - key) ** 2).sum(-1))
+    kernel = np.clip(1 - (distance / width) ** 2, 0, None)
+    weights = kernel / (kernel.sum(-1, keepdims=True) + 1e-12)
+    return weights @ value, weights
+
+
+def _regression_case(name, T, S, d_k, d_v, width, seed, far=0):
+    random = np.random.default_rng(seed)
+    query = random.uniform(-1, 1, (T, d_k))
+    query[:far] = query[:far] + 9  # nothing in reach
+    key = random.uniform(-1, 1, (S, d_k))
+    value = random.normal(size=(S, d_v))
+    return Case(name, (query, key, value, width))
+
+
+def _regression_is_equivariant(answer):
+    """Keys that change places take their weights along."""
+    random = np.random.default_rng(9)
+    query, key = random.uniform(size=(6, 2)), random.uniform(size=(11, 2))
+    value, order = random.normal(size=(11, 3)), random.permutation(11)
+    output, weights = answer(query, key, value, 0.5)
+    moved, shuffled = answer(query, key[order], value[order], 0.5)
+    return np.allclose(moved, output) and np.allclose(
+        shuffled, weights[:, order]
+    )
+
+
+def _width_has_the_unit_of_the_keys(answer):
+    random = np.random.default_rng(10)
+    query, key = random.uniform(size=(6, 2)), random.uniform(size=(11, 2))
+    value = random.normal(size=(11, 3))
+    metres, _ = answer(query, key, value, 0.7)
+    millimetres, _ = answer(1000 * query, 1000 * key, value, 700.0)
+    return np.allclose(metres, millimetres)
+
+
+_OTHER_MISTAKES = [
+    (
+        "square of the triangle",
+        "the square of the triangle",
+        "The kernel is (1 - u)². Epanechnikov's is 1 - u²: the "
+        "square is on u alone.",
+        "Check the brackets: at u = 1/2 the kernel is 3/4, not 1/4.",
+    ),
+    (
+        "width not squared",
+        "the width is not squared",
+        "The squared distance is divided by the width. Divided by "
+        "the width first, then squared, it has no unit.",
+        "u is distance / width. So u² is squared distance / width².",
+    ),
+    (
+        "softmax of the kernel",
+        "a softmax of the kernel",
+        "The kernel goes through a softmax. A kernel is positive "
+        "already: it needs a division by its sum, no exponential.",
+        "The line that makes the weights. With a softmax, keys "
+        "beyond the width still weigh.",
+    ),
+    (
+        "clipped late",
+        "cut off after normalising",
+        "The negative values are cut off after the division, so they "
+        "are still in the sum.",
+        "The order: cut the kernel off at 0, sum it, then divide.",
+    ),
+    (
+        "uniform",
+        "nothing in reach taken for everything",
+        "A query with no key within the width spreads its weight "
+        "over all keys. It should weigh nothing.",
+        "What your code does where the total is 0.",
+    ),
+    (
+        "not normalised",
+        "weights that are not divided",
+        "The kernel is used as it is: its rows do not sum to 1.",
+        "Divide the kernel by its sum over the keys.",
+    ),
+    (
+        "epsilon",
+        "a constant in the denominator",
+        "A constant is added to the total against a division by 0, "
+        "and it takes weight away from every row.",
+        "Treat the rows with a total of 0 alone, with np.where.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "00-epanechnikov-regression",
+    "Repair a kernel regression",
+    points=4,
+    reference=_epanechnikov,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                np.array([[0.0], [9.0]]),
+                np.array([[-1.0], [0.0], [1.0], [2.0]]),
+                np.array([[8.0], [6.0], [4.0], [2.0]]),
+                2.0,
+            ),
+        ),
+        _regression_case("plane", 3, 5, 2, 4, 1.6, seed=1),
+        _regression_case(
+            "one query in reach of nothing", 4, 6, 2, 3, 1.3, 2, 1
+        ),
+        _regression_case("one query, one key", 1, 1, 1, 1, 3.0, seed=3),
+        _regression_case("as many queries as keys", 4, 4, 4, 4, 2.2, seed=4),
+        _regression_case("narrow", 5, 9, 3, 2, 0.8, seed=5),
+    ],
+    mistakes=[
+        bugs_left(bugs, _REGRESSION_BUGS, _draft, _FIRST_TO_SHOW)
+        for count in range(1, len(_REGRESSION_BUGS) + 1)
+        for bugs in combinations(_REGRESSION_BUGS, count)
+        if count == 1 or not {"unclipped", "empty"} <= set(bugs)
+    ]
+    + named(_mistaken, _OTHER_MISTAKES),
+    right_answers=[
+        _regression_by_loops,
+        _regression_by_einsum,
+        _regression_with_epsilon,
+    ],
+    properties=[
+        Property(
+            "Keys and values that change places together take their weights "
+            "along.",
+            _regression_is_equivariant,
+            "Does your code lean on the place of a key in the list?",
+        ),
+        Property(
+            "Queries, keys and width in millimetres give the output that "
+            "they give in metres.",
+            _width_has_the_unit_of_the_keys,
+            "Is there a constant in your code that has a unit?",
+        ),
+    ],
+    tolerance=1e-6,
+    outputs=("output", "weights"),
+    axes={"output": "T d_v", "weights": "T S"},
+    fresh=anew(
+        _regression_case,
+        T=(2, 5),
+        S=(2, 9),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        width=(1.2, 2.5),
+        far=(0, 1),
+    ),
+)

@@ -1,0 +1,214 @@
+"""Exercise 00.6: Backward through softmax without its matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.watching import peak_memory
+from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
+
+
+def _vjp(weights, upstream, temperature=1.0):
+    mean = (weights * upstream).sum(-1, keepdims=True)
+    return weights * (upstream - mean) / temperature
+
+
+def _mistaken(weights, upstream, temperature=1.0, *, mistake):
+    product = weights * upstream
+    if mistake == "whole array":
+        total = product.sum()
+    elif mistake == "first axis":
+        total = product.sum(0, keepdims=True)
+    elif mistake == "plain mean":
+        total = upstream.mean(-1, keepdims=True)
+    elif mistake == "sum of upstream":
+        total = upstream.sum(-1, keepdims=True)
+    else:
+        total = product.sum(-1, keepdims=True)
+    gradient = weights * (upstream - total)
+    if mistake == "weights forgotten":
+        gradient = upstream - total
+    elif mistake == "product alone":
+        gradient = product
+    elif mistake == "diagonal alone":
+        gradient = product * (1 - weights)
+    elif mistake == "sign":
+        gradient = -gradient
+    if mistake == "temperature forgotten":
+        return gradient
+    if mistake == "temperature multiplied":
+        return gradient * temperature
+    if mistake == "temperature squared":
+        return gradient / temperature**2
+    return gradient / temperature
+
+
+def _vjp_with_matrix(weights, upstream, temperature=1.0):
+    identity = np.eye(weights.shape[-1])
+    jacobian = weights[..., :, None] * (identity - weights[..., None, :])
+    return np.einsum("...ij,...i->...j", jacobian, upstream) / temperature
+
+
+def _vjp_by_loops(weights, upstream, temperature=1.0):
+    gradient = np.empty(weights.shape)
+    for place in np.ndindex(weights.shape[:-1]):
+        row, change = weights[place], upstream[place]
+        mean = sum(w * g for w, g in zip(row, change, strict=True))
+        for s in range(len(row)):
+            gradient[(*place, s)] = row[s] * (change[s] - mean) / temperature
+    return gradient
+
+
+def _vjp_by_einsum(weights, upstream, temperature=1.0):
+    mean = np.einsum("...s,...s->...", weights, upstream)[..., None]
+    return (weights * upstream - mean * weights) / temperature
+
+
+def _vjp_case(name, shape, temperature, seed, masked=0.0):
+    random = np.random.default_rng(seed)
+    scores = random.normal(size=shape)
+    mask = random.uniform(size=shape) >= masked
+    weights = masked_softmax(scores, mask, temperature)
+    upstream = random.normal(size=shape)
+    return Case(name, (weights, upstream), {"temperature": temperature})
+
+
+def _builds_no_matrix(answer):
+    """Peak memory on rows of 600 keys: the Jacobian would take 600 times."""
+    random = np.random.default_rng(37)
+    weights = softmax(random.normal(size=(4, 600)))
+    upstream = random.normal(size=(4, 600))
+    with peak_memory(answer) as peak:
+        answer(weights, upstream, temperature=0.9)
+    return peak.amount < 60 * weights.nbytes
+
+
+_MISTAKES = [
+    (
+        "temperature forgotten",
+        "the temperature is forgotten",
+        "The gradient is right at temperature 1 alone.",
+        "Softmax sees scores / temperature. The chain rule gives one "
+        "more factor.",
+    ),
+    (
+        "temperature multiplied",
+        "times the temperature",
+        "The gradient is multiplied by the temperature.",
+        "The derivative of scores / temperature is 1 / temperature.",
+    ),
+    (
+        "temperature squared",
+        "the temperature twice",
+        "The gradient is divided by the temperature twice. The "
+        "weights hold one temperature already.",
+        "weights are given as they are: one factor is enough.",
+    ),
+    (
+        "diagonal alone",
+        "only the diagonal of the Jacobian",
+        "Each weight is treated as if it hung on its own score only: "
+        "α (1 - α) g.",
+        "Raising one score lowers all other weights: the term with "
+        "the sum is missing.",
+    ),
+    (
+        "product alone",
+        "the sum is missing",
+        "This is weights * upstream. The second term of the "
+        "Jacobian, -α αᵀ, is missing.",
+        "Multiply diag(α) - α αᵀ by the upstream on paper.",
+    ),
+    (
+        "weights forgotten",
+        "the weights in front are missing",
+        "This is upstream minus its mean, not yet times the weights.",
+        "A key of weight 0 must get gradient 0.",
+    ),
+    (
+        "plain mean",
+        "a plain mean",
+        "You subtract the plain mean of the upstream. It is to be "
+        "weighed by the weights.",
+        "αᵀ g is a sum of weights * upstream.",
+    ),
+    (
+        "sum of upstream",
+        "a sum without weights",
+        "You subtract the sum of the upstream, without the weights.",
+        "αᵀ g is a sum of weights * upstream.",
+    ),
+    (
+        "whole array",
+        "one sum for the whole array",
+        "The sum runs over all rows, so each row's gradient hangs on "
+        "the others.",
+        "Sum over the last axis, with keepdims=True.",
+    ),
+    (
+        "first axis",
+        "a sum over the wrong axis",
+        "The sum runs over the first axis. The keys are the last.",
+        "sum(axis=-1, keepdims=True).",
+    ),
+    (
+        "sign",
+        "the wrong sign",
+        "Every sign is turned round: this gradient walks uphill.",
+        "diag(α) - α αᵀ: the diagonal comes with a plus.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "00-softmax-vjp",
+    "Backward through softmax without its matrix",
+    points=4,
+    reference=_vjp,
+    cases=[
+        Case(
+            "the worked example",
+            (np.array([0.25, 0.25, 0.5]), np.array([1.0, 3.0, 2.0])),
+        ),
+        _vjp_case("one row, temperature 2", (5,), 2.0, seed=31),
+        _vjp_case("three rows", (3, 4), 0.5, seed=32),
+        _vjp_case("a batch with masked keys", (2, 3, 5), 1.5, 33, masked=0.4),
+        _vjp_case("one key", (2, 1), 1.0, seed=34),
+        _vjp_case("as many rows as keys", (4, 4), 0.7, seed=35),
+        _vjp_case("a long row", (4, 1024), 0.8, seed=36),
+    ],
+    mistakes=[
+        *named(_mistaken, _MISTAKES),
+        Mistake(
+            "the matrix is built",
+            "The gradient is right, but your code forms the Jacobian, S "
+            "numbers for each weight.",
+            _vjp_with_matrix,
+            "Multiply diag(α) - α αᵀ by g on paper: what is left is one "
+            "product and one sum.",
+        ),
+    ],
+    right_answers=[_vjp_by_loops, _vjp_by_einsum],
+    properties=[
+        Property(
+            "Memory stays a small multiple of the weights.",
+            _builds_no_matrix,
+        )
+    ],
+    tolerance=1e-6,
+    fresh=anew(
+        _vjp_case,
+        shape=lambda random, _: tuple(
+            random.integers(2, 7, random.integers(1, 4)).tolist()
+        ),
+        temperature=(0.5, 2.0),
+        masked=[0.0, 0.4],
+    ),
+)

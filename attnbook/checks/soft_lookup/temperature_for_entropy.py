@@ -1,0 +1,249 @@
+"""Exercise 00.4: Set the temperature by the focus wanted."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from attnbook.checks.soft_lookup.temperature_search import (
+    number_of_keys,
+    temperature_by_bisection,
+    temperature_by_grids,
+)
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.mechanisms.soft_lookup import entropy, softmax
+
+
+def _bits(weights):
+    return entropy(weights) / np.log(2)
+
+
+def _share_of_the_most(weights):
+    return entropy(weights) / np.log(len(weights))
+
+
+def _temperature(scores, target, measure=entropy, steps=200, upward=True):
+    """Wrong in what it measures, how long it searches, or which way."""
+    spread = np.ptp(scores)
+    low, high = spread / 1e6, spread * 1e6
+    for _ in range(steps):
+        middle = np.sqrt(low * high)
+        if (measure(softmax(scores, middle)) < target) == upward:
+            low = middle
+        else:
+            high = middle
+    return float(middle)
+
+
+def _one_over(scores, target):
+    return 1 / temperature_by_bisection(scores, target)
+
+
+def _fixed_range(scores, target, low, high):
+    for _ in range(60):
+        middle = (low + high) / 2
+        if entropy(softmax(scores, middle)) < target:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def _overflows(scores, target):
+    low, high = 1e-4 * np.ptp(scores), 1e4 * np.ptp(scores)
+    for _ in range(100):
+        middle = np.sqrt(low * high)
+        with np.errstate(all="ignore"):
+            powers = np.exp(scores / middle)
+            weights = powers / powers.sum()
+            spread = -(weights * np.log(weights)).sum()
+        if spread < target:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def _gives_the_entropy(scores, target):
+    found = temperature_by_bisection(scores, target)
+    return float(entropy(softmax(scores, found)))
+
+
+def _plus_log(scores, target):
+    """The sign of the entropy forgotten: always below the target."""
+    return _temperature(scores, target, measure=lambda w: -entropy(w))
+
+
+def _temperature_by_newton(scores, target):
+    """Newton on log T, kept inside a bracket by halving."""
+    scores = np.asarray(scores, dtype=float)
+    low = np.log(np.ptp(scores)) - 16
+    high = np.log(np.ptp(scores)) + 16
+    place = (low + high) / 2
+    for _ in range(200):
+        weights = softmax(scores / np.exp(place))
+        gap = entropy(weights) - target
+        low, high = (place, high) if gap < 0 else (low, place)
+        scaled = scores / np.exp(place)
+        variance = weights @ scaled**2 - (weights @ scaled) ** 2
+        step = gap / variance if variance > 1e-12 else np.inf
+        stepped = place - step
+        place = stepped if low < stepped < high else (low + high) / 2
+    return np.exp(place)
+
+
+def _follows_the_unit_of_the_scores(answer):
+    scores = np.random.default_rng(22).normal(size=40)
+    once = answer(scores, 2.5)
+    return bool(np.isclose(answer(7 * scores + 3, 2.5), 7 * once, rtol=1e-4))
+
+
+def _is_right_in_a_small_unit(answer):
+    scores = 1e-3 * np.random.default_rng(23).normal(size=30)
+    found = float(answer(scores, 2.0))
+    return found > 0 and abs(entropy(softmax(scores, found)) - 2.0) < 1e-4
+
+
+def _is_an_end_of_a_range(case, found):
+    """Whether a softmax as hot or as cold as this has lost all focus."""
+    if case.name != "the worked example" or not found > 0:
+        return False
+    scores, _ = case.arguments
+    share = entropy(softmax(scores, float(found))) / np.log(len(scores))
+    return bool(share < 0.02 or share > 0.98)
+
+
+def _temperature_case(name, S, share, scale, seed):
+    """A share of the most entropy there is, which is ln S."""
+    scores = scale * np.random.default_rng(seed).normal(size=S)
+    return Case(name, (scores, share * np.log(S)))
+
+
+EXERCISE = Exercise(
+    "00-temperature-for-entropy",
+    "Set the temperature by the focus wanted",
+    points=3,
+    reference=temperature_by_bisection,
+    cases=[
+        Case(
+            "the worked example",
+            (np.log([1.0, 3.0]), 2 * np.log(2) - 0.75 * np.log(3)),
+        ),
+        Case("five keys", (np.array([0.5, -1.0, 2.0, 0.0, 1.2]), 1.1)),
+        Case("two keys tie", (np.array([2.0, 2.0, 0.0, -1.0]), 0.9)),
+        Case("close to uniform", (np.array([0.0, 1.0, 2.0]), 1.098)),
+        Case("scores close together", (np.array([0.1, 0.1003, 0.1007]), 0.5)),
+        Case("large scores", (np.array([-900.0, 100.0, 700.0, 730.0]), 1.2)),
+        Case(
+            "64 keys", (np.random.default_rng(21).normal(size=64), np.log(8))
+        ),
+    ],
+    mistakes=[
+        Mistake(
+            "one over the temperature",
+            "This is 1 / temperature: your search scales the scores up "
+            "where it should divide.",
+            _one_over,
+            "softmax(scores / temperature): a high temperature is a flat "
+            "softmax.",
+        ),
+        Mistake(
+            "bits for nats",
+            "It is as if your entropy were in bits. The target is in nats.",
+            partial(_temperature, measure=_bits),
+            "Which logarithm do you use? np.log2 counts bits, np.log nats.",
+        ),
+        Mistake(
+            "a share for an entropy",
+            "It is as if your entropy were divided by ln S. The target is "
+            "not a share of the most possible.",
+            partial(_temperature, measure=_share_of_the_most),
+            "The line that computes the entropy.",
+        ),
+        Mistake(
+            "a number of keys for an entropy",
+            "It is as if you compared exp(entropy), the effective number of "
+            "keys, with a target that is an entropy.",
+            partial(_temperature, measure=number_of_keys),
+            "Compare entropy with entropy.",
+        ),
+        Mistake(
+            "the search walks the wrong way",
+            "It is as if the search kept the wrong half each time: it ends "
+            "at one end of its range.",
+            partial(_temperature, upward=False),
+            "Which way round is the comparison, and what does your entropy "
+            "return? Entropy too low means too cold: then low must move up.",
+            shows=_is_an_end_of_a_range,
+        ),
+        Mistake(
+            "entropy with its sign lost",
+            "It is as if your entropy were negative: always below the "
+            "target, so that the search runs to the top of its range.",
+            _plus_log,
+            "Entropy is minus the sum of α ln α.",
+        ),
+        Mistake(
+            "too few steps",
+            "The search stops too early: the temperature is close, but not "
+            "to six digits.",
+            partial(_temperature, steps=20),
+            "Halve until the range is small against the temperature, or 100 "
+            "times.",
+        ),
+        Mistake(
+            "exponentials that overflow",
+            "With large scores the exponentials overflow to inf, and the "
+            "comparison with NaN is always False.",
+            _overflows,
+            "Subtract the largest score first, as the package's softmax does.",
+        ),
+        Mistake(
+            "the entropy is returned",
+            "This is the entropy, not the temperature that gives it.",
+            _gives_the_entropy,
+            "The return line.",
+        ),
+        Mistake(
+            "a range that does not reach the answer",
+            "It is as if the answer lay outside the range that you search.",
+            partial(_fixed_range, low=0.001, high=10),
+            "Scores have a unit. Let the range grow with the spread of the "
+            "scores: scores.max() - scores.min().",
+            also=tuple(
+                partial(_fixed_range, low=low, high=high)
+                for low in (1e-6, 1e-4, 0.001, 0.01, 0.1)
+                for high in (10, 100, 1000)
+            ),
+        ),
+    ],
+    right_answers=[_temperature_by_newton, temperature_by_grids],
+    properties=[
+        Property(
+            "Scores that are 7 times as large need 7 times the temperature; "
+            "a constant added to them needs no change.",
+            _follows_the_unit_of_the_scores,
+            "Does the range that you search grow with the scores?",
+        ),
+        Property(
+            "The softmax at your temperature has the entropy asked for, "
+            "also where scores differ by a thousandth.",
+            _is_right_in_a_small_unit,
+            "Six digits have to be right, not six places after the point.",
+        ),
+    ],
+    tolerance=1e-5,
+    fresh=anew(
+        _temperature_case,
+        S=(2, 40),
+        share=(0.3, 0.9),
+        scale=[0.01, 1.0, 100.0],
+    ),
+)

@@ -1,0 +1,405 @@
+"""Exercise 00.3: Look up the k best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, up_to
+from attnbook.judging.named_mistakes import named
+from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
+
+
+def _top_k(query, key, value, k, mask=None):
+    scores = query @ key.T  # (T, S)
+    allowed = np.ones(scores.shape, bool) if mask is None else mask
+    ranked = np.where(allowed, scores, -np.inf)
+    # Of equal scores the earlier key comes first: the sort is stable.
+    order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
+    kept = np.zeros(scores.shape, bool)
+    np.put_along_axis(kept, order[:, :k], True, axis=-1)
+    weights = masked_softmax(scores, kept & allowed)
+    return weights @ value, weights
+
+
+def _mistaken(query, key, value, k, mask=None, *, mistake):
+    scores = query @ key.T  # (T, S)
+    allowed = np.ones(scores.shape, bool) if mask is None else mask
+    if mistake == "inverted" and mask is not None:
+        allowed = ~mask
+    if mistake == "unmasked":
+        allowed = np.ones(scores.shape, bool)
+    if mistake == "scores of 0":
+        scores = scores * allowed
+        allowed = np.ones(scores.shape, bool)
+    kept = _mistaken_choice(scores, allowed, k, mistake) & allowed
+    weights = _mistaken_weights(scores, allowed, kept, k, key, mistake)
+    return weights @ value, weights
+
+
+def _mistaken_choice(scores, allowed, k, mistake):
+    """Which keys are the k best, (T, S)."""
+    ranked = np.where(allowed, scores, -np.inf)
+    if mistake == "masked late":
+        ranked = scores
+    elif mistake == "by size":
+        ranked = np.where(allowed, np.abs(scores), -np.inf)
+    elif mistake == "shared":
+        ranked = np.broadcast_to(ranked[:1], ranked.shape)
+    order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
+    if mistake == "worst":
+        worst = np.where(allowed, scores, np.inf)
+        order = np.argsort(worst, axis=-1, kind="stable")
+    elif mistake == "last tie":
+        order = np.argsort(ranked, axis=-1, kind="stable")[:, ::-1]
+    elif mistake == "the end of an order":  # NumPy promises nothing on ties
+        order = np.argsort(ranked, axis=-1)[:, ::-1]
+    elif mistake == "any tie":
+        order = np.argsort(-ranked, axis=-1)
+    if mistake == "all ties":
+        floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
+        return ranked >= floor
+    count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
+    kept = np.zeros(scores.shape, bool)
+    np.put_along_axis(kept, order[:, :count], True, axis=-1)
+    return kept
+
+
+def _mistaken_weights(scores, allowed, kept, k, key, mistake):
+    if mistake == "zeros":
+        return softmax(np.where(kept, scores, 0.0))
+    if mistake == "not renormalised":
+        return masked_softmax(scores, allowed) * kept
+    if mistake == "over queries":
+        return masked_softmax(scores, kept, axis=0)
+    if mistake == "equal shares":
+        return masked_softmax(np.zeros_like(scores), kept)
+    if mistake == "scaled":
+        return masked_softmax(scores / np.sqrt(key.shape[1]), kept)
+    weights = masked_softmax(scores, kept)
+    none = ~kept.any(-1)  # (T,)
+    if mistake == "uniform":
+        weights[none] = 1 / len(key)
+    elif mistake == "nan":
+        weights[none] = np.nan
+    elif mistake == "-1e9":
+        weights[none, :k] = 1 / k
+    return weights
+
+
+def _top_k_by_loops(query, key, value, k, mask=None):
+    T, S = len(query), len(key)
+    weights = np.zeros((T, S))
+    output = np.zeros((T, value.shape[1]))
+    for t in range(T):
+        places = [s for s in range(S) if mask is None or mask[t, s]]
+        scores = {s: float(np.dot(query[t], key[s])) for s in places}
+        best = sorted(places, key=lambda s: (-scores[s], s))[:k]
+        total = sum(np.exp(scores[s]) for s in best)
+        for s in best:
+            weights[t, s] = np.exp(scores[s]) / total
+            output[t] += weights[t, s] * value[s]
+    return output, weights
+
+
+def _top_k_by_rank(query, key, value, k, mask=None):
+    """A key is kept if fewer than k others beat it."""
+    scores = np.einsum("td,sd->ts", query, key)  # (T, S)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)
+    mine, other = scores[:, :, None], scores[:, None, :]
+    place = np.arange(len(key))
+    earlier = place[None, :] < place[:, None]  # (S, S)
+    beaten = (other > mine) | ((other == mine) & earlier)  # (T, S, S)
+    kept = (beaten.sum(-1) < k) & np.isfinite(scores)  # (T, S)
+    powers = np.where(kept, np.exp(np.minimum(scores, 50)), 0.0)
+    total = powers.sum(-1, keepdims=True)
+    weights = powers / np.where(total > 0, total, 1)
+    return np.einsum("ts,sv->tv", weights, value), weights
+
+
+def _top_k_by_threshold(query, key, value, k, mask=None):
+    """A threshold, with a tiny handicap that settles ties."""
+    scores = query @ key.T
+    handicap = 1e-9 * np.arange(len(key))
+    ranked = scores - handicap
+    if mask is not None:
+        ranked = np.where(mask, ranked, -np.inf)
+    floor = np.sort(ranked, axis=-1)[:, -k:][:, :1]
+    kept = (ranked >= floor) & (ranked > -np.inf)
+    weights = masked_softmax(scores, kept)
+    return weights @ value, weights
+
+
+def _top_k_in_single_precision(query, key, value, k, mask=None):
+    weights = np.zeros((len(query), len(key)), np.float32)
+    for row, scores in enumerate(query @ key.T):
+        places = (
+            np.arange(len(key)) if mask is None else mask[row].nonzero()[0]
+        )
+        best = places[np.lexsort((places, -scores[places]))][:k]
+        if len(best):
+            weights[row, best] = softmax(scores[best])
+    return weights @ value, weights
+
+
+def _top_k_case(name, T, S, d_k, d_v, k, seed, blocked=None):
+    random = np.random.default_rng(seed)
+    query = random.normal(size=(T, d_k))
+    key = random.normal(size=(S, d_k)) * 0.7
+    value = random.normal(size=(S, d_v))
+    if blocked is None:
+        return Case(name, (query, key, value, k))
+    mask = random.uniform(size=(T, S)) > blocked
+    return Case(name, (query, key, value, k), {"mask": mask})
+
+
+def _best_is_masked(seed):
+    """Each query's best key is masked; the last query may see one key."""
+    random = np.random.default_rng(seed)
+    query, key = random.normal(size=(3, 4)), random.normal(size=(6, 4)) * 0.6
+    scores = query @ key.T
+    mask = scores < scores.max(-1, keepdims=True)
+    mask[-1] = False
+    mask[-1, 2] = True
+    value = random.normal(size=(6, 2))
+    return Case(
+        "masked keys score best", (query, key, value, 3), {"mask": mask}
+    )
+
+
+def _nothing_allowed(seed):
+    random = np.random.default_rng(seed)
+    query, key = random.normal(size=(3, 2)), random.normal(size=(5, 2))
+    mask = np.array([[1, 1, 0, 1, 1], [0] * 5, [0, 1, 1, 1, 0]], bool)
+    value = random.normal(size=(5, 3))
+    return Case(
+        "one query may attend to nothing",
+        (query, key, value, 2),
+        {"mask": mask},
+    )
+
+
+def _ties():
+    query = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    key = np.array(
+        [[1.0, 0.0], [2.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+    )
+    value = np.arange(15.0).reshape(5, 3) / 10
+    return Case("keys that tie", (query, key, value, 2))
+
+
+def _top_k_keeps_k(answer):
+    """At most k keys weigh, and they sum to 1, on a size not seen before."""
+    random = np.random.default_rng(19)
+    query, key = random.normal(size=(7, 3)), random.normal(size=(23, 3))
+    _, weights = answer(query, key, random.normal(size=(23, 2)), 5)
+    kept = (weights > 0).sum(-1)
+    return bool(np.all(kept == 5)) and np.allclose(weights.sum(-1), 1)
+
+
+def _worse_keys_cannot_matter(answer):
+    random = np.random.default_rng(20)
+    query, key = random.uniform(size=(4, 3)), random.uniform(size=(9, 3))
+    value = random.normal(size=(9, 2))
+    far = np.concatenate([key, -key[:3]])
+    more = np.concatenate([value, 100 * value[:3]])
+    output, _ = answer(query, key, value, 4)
+    same, _ = answer(query, far, more, 4)
+    return np.allclose(output, same)
+
+
+_MISTAKES = [
+    (
+        "not renormalised",
+        "weights that are cut, not shared anew",
+        "The softmax runs over all keys, and the weights of the "
+        "others are cut off after: the rows sum to less than 1.",
+        "Choose first, then let the softmax see only the chosen.",
+    ),
+    (
+        "zeros",
+        "a score of 0 for the rejected",
+        "The rejected keys get a score of 0, and exp(0) = 1: they "
+        "still weigh.",
+        "Which score has an exponential of 0? Or use masked_softmax.",
+    ),
+    (
+        "masked late",
+        "masked keys take a place",
+        "The k best are chosen before the mask is used, so a masked "
+        "key can take a place among them.",
+        "Masked keys must be out before you sort.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "Masked keys have weight: the mask has no effect.",
+        "True = may attend. Where does your code read the mask?",
+    ),
+    (
+        "scores of 0",
+        "masked scores of 0",
+        "It is as if the scores were multiplied by the mask: a "
+        "masked key has a score of 0, beats all negative ones, and "
+        "weighs.",
+        "np.where(mask, scores, -np.inf) keeps it out.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The masked keys are used and the allowed ones are not.",
+        "True = may attend. A mask needs no ~ before np.where keeps "
+        "its scores.",
+    ),
+    (
+        "worst",
+        "the k worst",
+        "These are the k keys with the lowest scores.",
+        "np.argsort sorts upwards: the best stand last.",
+    ),
+    (
+        "by size",
+        "the largest in size",
+        "The keys are ranked by the size of the score, so a key that "
+        "points away from the query is chosen.",
+        "A score of -3 is worse than a score of 0: no np.abs.",
+    ),
+    (
+        "last tie",
+        "a tie goes to the later key",
+        "Among equal scores you took a later key. The rule says the earlier.",
+        "argsort(scores)[:, -k:] takes ties from the end, and without "
+        "kind='stable' in no fixed order. Sort -scores, with "
+        "kind='stable'.",
+        "the end of an order",
+        "any tie",
+    ),
+    (
+        "all ties",
+        "ties let in more than k",
+        "All keys that tie with the k-th are kept, so more than k weigh.",
+        "A threshold cannot tell ties apart: choose places, not a threshold.",
+    ),
+    (
+        "one more",
+        "k + 1 keys",
+        "One key too many is kept.",
+        "Count: order[:, :k] are the places 0 to k - 1.",
+    ),
+    (
+        "one less",
+        "k - 1 keys",
+        "One key too few is kept.",
+        "Count: order[:, :k] are the places 0 to k - 1.",
+    ),
+    (
+        "shared",
+        "the first query chooses for all",
+        "All queries use the keys that the first one chose.",
+        "Each row of scores has its own order: sort along axis -1, "
+        "and index with np.take_along_axis or np.put_along_axis.",
+    ),
+    (
+        "over queries",
+        "a softmax over the queries",
+        "The columns sum to 1. Each query must spend 1 over the keys.",
+        "The axis of the softmax: weights are (T, S), keys last.",
+    ),
+    (
+        "equal shares",
+        "the chosen share alike",
+        "The k best all get the same weight. They are to be weighed "
+        "by a softmax of their scores.",
+        "Your weights look only at who is chosen, not at the score.",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_k. Here the score is the plain "
+        "dot product.",
+        "query @ key.T, and nothing more.",
+    ),
+    (
+        "uniform",
+        "nothing allowed taken for everything",
+        "A query that may attend to nothing spreads its weight over "
+        "all keys. Its weights should be 0.",
+        "The row where the mask is False throughout.",
+    ),
+    (
+        "nan",
+        "a softmax of nothing",
+        "A query that may attend to nothing has only scores of -inf, "
+        "and their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows; softmax does not.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A query that may attend to nothing shares its weight among "
+        "the first k keys: all scores are -1e9. Its weights should "
+        "be 0.",
+        "Mask with -np.inf, and use masked_softmax.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "00-top-k-lookup",
+    "Look up the k best",
+    points=4,
+    reference=_top_k,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                np.array([[1.0, 0.0]]),
+                np.log([[2.0, 1.0], [1.0, 9.0], [3.0, 1.0], [6.0, 1.0]]),
+                np.array([[10.0], [20.0], [30.0], [60.0]]),
+                2,
+            ),
+        ),
+        _top_k_case("no mask", 3, 5, 2, 4, 2, seed=11),
+        _ties(),
+        _top_k_case("some keys masked", 4, 7, 3, 2, 3, seed=12, blocked=0.4),
+        _best_is_masked(seed=13),
+        _nothing_allowed(seed=14),
+        _top_k_case("k = 1", 2, 6, 3, 1, 1, seed=15, blocked=0.2),
+        _top_k_case("k = S", 3, 4, 2, 5, 4, seed=16),
+        _top_k_case("one query, one key", 1, 1, 1, 1, 1, seed=17),
+        _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
+    ],
+    mistakes=named(_mistaken, _MISTAKES),
+    right_answers=[
+        _top_k_by_loops,
+        _top_k_by_rank,
+        _top_k_by_threshold,
+        _top_k_in_single_precision,
+    ],
+    properties=[
+        Property(
+            "With 23 keys and k = 5, five keys weigh and sum to 1.",
+            _top_k_keeps_k,
+        ),
+        Property(
+            "Keys that are worse than the k best change nothing.",
+            _worse_keys_cannot_matter,
+        ),
+    ],
+    tolerance=1e-6,
+    outputs=("output", "weights"),
+    axes={"output": "T d_v", "weights": "T S"},
+    fresh=anew(
+        _top_k_case,
+        T=(2, 5),
+        S=(2, 8),
+        d_k=(1, 4),
+        d_v=(1, 4),
+        k=up_to("S"),
+        blocked=[None, 0.3, 0.6],
+    ),
+)

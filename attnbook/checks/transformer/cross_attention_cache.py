@@ -1,0 +1,575 @@
+"""Exercise 06.4: Read the source once and keep it."""
+
+from __future__ import annotations
+
+import torch
+
+from attnbook.judging.comparison import kind_of
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+    WrongAnswer,
+)
+from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.watching import products
+from attnbook.mechanisms.additive import masked_softmax
+
+
+class _CrossAttentionCache:
+    """Keys and values of a source, projected once for all steps."""
+
+    def __init__(self, W_q, W_k, W_v, W_o, num_heads):
+        self.W_q, self.W_k, self.W_v, self.W_o = W_q, W_k, W_v, W_o
+        self.num_heads = num_heads
+
+    def split(self, x):
+        """(B, L, H·d) to (B, H, L, d)."""
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    def read(self, memory, mask):
+        self.key = self.split(memory @ self.W_k.T)  # (B, H, S, d_k)
+        self.value = self.split(memory @ self.W_v.T)  # (B, H, S, d_v)
+        self.mask = mask  # (B, S)
+
+    def step(self, x):
+        query = self.split((x @ self.W_q.T)[:, None])  # (B, H, 1, d_k)
+        scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
+        scores = scores / self.key.shape[-1] ** 0.5
+        weights = masked_softmax(scores, self.mask[:, None])  # (B, H, S)
+        heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
+        return heads.flatten(1) @ self.W_o.T, weights
+
+    def select(self, rows):
+        self.key, self.value = self.key[rows], self.value[rows]
+        self.mask = self.mask[rows]
+
+
+class _MistakenCache(_CrossAttentionCache):
+    """What often goes wrong, by the name of the `mistake`."""
+
+    mistake: str
+
+    def project(self, x, name):
+        """Multiply by a matrix, stored as nn.Linear stores it."""
+        W = getattr(self, name)
+        if self.mistake == "no output" and name == "W_o":
+            return x
+        untransposed = self.mistake in ("untransposed", f"{name} untransposed")
+        return x @ W if untransposed else x @ W.T
+
+    def split(self, x):
+        if self.mistake == "viewed":
+            return x.reshape(len(x), self.num_heads, x.shape[1], -1)
+        alone = self.mistake == "source interleaved" and x.shape[1] > 1
+        if self.mistake == "interleaved" or alone:
+            return x.unflatten(-1, (-1, self.num_heads)).permute(0, 3, 1, 2)
+        return super().split(x)
+
+    def read(self, memory, mask):
+        if self.mistake == "first source" and hasattr(self, "key"):
+            return
+        owner = type(self) if self.mistake == "shared" else self
+        owner.memory, owner.mask = memory, mask
+        if self.mistake == "recomputed":
+            return
+        if self.mistake == "detached":
+            memory = memory.detach()
+        owner.key = self.split(self.project(memory, "W_k"))  # (B, H, S, d_k)
+        owner.value = self.split(self.project(memory, "W_v"))  # (B, H, S, d_v)
+        if self.mistake == "values of the keys":
+            owner.value = owner.key
+
+    def step(self, x):
+        mistake = self.mistake
+        if mistake == "recomputed":
+            self.key = self.split(self.project(self.memory, "W_k"))
+            self.value = self.split(self.project(self.memory, "W_v"))
+        query = self.split(self.project(x, "W_q")[:, None])  # (B, H, 1, d_k)
+        scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
+        d_k = self.key.shape[-1]
+        if mistake == "wide":
+            scores = scores / (d_k * self.num_heads) ** 0.5
+        elif mistake != "unscaled":
+            scores = scores / d_k**0.5
+        on_heads = mistake == "mask on the heads"
+        weights = masked_weights(
+            masked_softmax,
+            scores,
+            self.mask if on_heads else self.mask[:, None],  # (B, 1, S)
+            (mistake,),
+            1 if mistake == "over heads" else -1,
+        )
+        heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
+        if mistake == "merged":
+            merged = heads.transpose(1, 2).flatten(1)
+        else:
+            merged = heads.flatten(1)  # (B, H·d_v)
+        if mistake == "grows":
+            new = (x @ self.W_k.T)[:, None], (x @ self.W_v.T)[:, None]
+            self.key = torch.cat([self.key, self.split(new[0])], 2)
+            self.value = torch.cat([self.value, self.split(new[1])], 2)
+            real = torch.ones(len(x), 1, dtype=torch.bool)
+            self.mask = torch.cat([self.mask, real], 1)
+        return self.project(merged, "W_o"), weights
+
+    def select(self, rows):
+        mistake = self.mistake
+        owner = type(self) if mistake == "shared" else self
+        if mistake == "not selected":
+            return
+        if mistake == "sorted":
+            rows = rows.sort().values
+        elif mistake == "inverse":
+            rows = rows.argsort()
+        elif mistake == "set":
+            rows = rows.unique()
+        if mistake == "recomputed":
+            self.memory, self.mask = self.memory[rows], self.mask[rows]
+            return
+        if mistake == "heads selected":
+            self.key, self.value = self.key[:, rows], self.value[:, rows]
+            return
+        if mistake != "values alone":
+            owner.key = self.key[rows]
+        if mistake != "keys alone":
+            owner.value = self.value[rows]
+        if mistake != "mask forgotten":
+            owner.mask = self.mask[rows]
+
+
+def _cache_with(mistake):
+    return type("CrossAttentionCache", (_MistakenCache,), {"mistake": mistake})
+
+
+def _caches_with(mistakes):
+    return tuple(_cache_with(mistake) for mistake in mistakes)
+
+
+class _CacheByEinsum:
+    """The score and the blend folded into the heads' own matrices."""
+
+    def __init__(self, W_q, W_k, W_v, W_o, num_heads):
+        self.W_q, self.W_k, self.W_v = (
+            W.unflatten(0, (num_heads, -1)) for W in (W_q, W_k, W_v)
+        )  # (H, d, D)
+        self.W_o = W_o.unflatten(1, (num_heads, -1))  # (D, H, d_v)
+
+    def read(self, memory, mask):
+        self.state = (
+            torch.einsum("bsm,hdm->bhsd", memory, self.W_k),
+            torch.einsum("bsm,hdm->bhsd", memory, self.W_v),
+            mask[:, None],
+        )
+
+    def step(self, x):
+        key, value, mask = self.state
+        query = torch.einsum("bm,hdm->bhd", x, self.W_q)
+        scores = torch.einsum("bhd,bhsd->bhs", query, key)
+        weights = masked_softmax(scores * key.shape[-1] ** -0.5, mask)
+        heads = torch.einsum("bhs,bhsd->bhd", weights, value)
+        return torch.einsum("bhd,mhd->bm", heads, self.W_o), weights
+
+    def select(self, rows):
+        self.state = tuple(x.index_select(0, rows) for x in self.state)
+
+
+class _LazyCache:
+    """Projects at the first step, and goes by row numbers ever after."""
+
+    def __init__(self, *matrices):
+        *self.matrices, self.H = matrices
+
+    def read(self, memory, mask):
+        self.memory, self.mask, self.kept = memory, mask, None
+        self.rows = torch.arange(len(memory))
+
+    def step(self, x):
+        W_q, W_k, W_v, W_o = self.matrices
+        if self.kept is None:
+            self.kept = [
+                torch.stack((self.memory @ W.T).chunk(self.H, -1), 1)
+                for W in (W_k, W_v)
+            ]
+        key, value = (kept[self.rows] for kept in self.kept)
+        allowed = self.mask[self.rows]
+        query = torch.stack((x @ W_q.T).chunk(self.H, -1), 1)  # (B, H, d_k)
+        scores = (query[:, :, None] * key).sum(-1) / key.shape[-1] ** 0.5
+        weights = masked_softmax(scores, allowed[:, None])
+        heads = (weights[..., None] * value).sum(2)  # (B, H, d_v)
+        return heads.reshape(len(x), -1) @ W_o.T, weights
+
+    def select(self, rows):
+        self.rows = self.rows[rows]
+
+
+def _run_cache(answer, matrices, num_heads, sources, queries, rows):
+    """Read each source, then take the steps, choosing rows before some."""
+    cache = answer(*matrices, num_heads)
+    for memory, mask in sources:
+        cache.read(memory, mask)
+    outputs, maps = [], []
+    for x, chosen in zip(queries, rows, strict=True):
+        if chosen is not None:
+            cache.select(torch.tensor(chosen))
+        result = cache.step(x)
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise WrongAnswer(
+                "step should return two things, (output, weights); yours "
+                f"returns {kind_of(result)}."
+            )
+        outputs.append(result[0])
+        maps.append(result[1])
+    return outputs, maps
+
+
+def _cache_case(name, lengths, sizes, steps, seed, sources=1):
+    """`steps` holds None, or the rows chosen before that step."""
+    generator = torch.Generator().manual_seed(seed)
+    B, (S, D, H, d_k, d_v) = len(lengths), sizes
+    near = D**-0.5
+    matrices = [
+        normal(generator, H * d_k, D, scale=near),
+        normal(generator, H * d_k, D, scale=near),
+        normal(generator, H * d_v, D, scale=near),
+        normal(generator, D, H * d_v, scale=near),
+    ]
+    read = []
+    for more in range(sources - 1, -1, -1):  # earlier batches were larger
+        memory = normal(generator, B + more, S + more, D)
+        read.append((memory, token_mask([*lengths, *[S] * more], S + more)))
+    queries = []
+    for rows in steps:
+        B = B if rows is None else len(rows)
+        queries.append(normal(generator, B, D))
+    return Case(name, (matrices, H, read, queries, list(steps)))
+
+
+def _some_steps(random, drawn):
+    """Three steps, before each of which rows may be chosen."""
+    B, steps = len(drawn["lengths"]), []
+    for _ in range(3):
+        rows = random.integers(B, size=random.integers(2, 5)).tolist()
+        steps.append(rows if random.random() < 0.5 else None)
+        B = B if steps[-1] is None else len(rows)
+    return steps
+
+
+def _later_steps_cost_little(answer):
+    matrices, H, sources, queries, _ = _cache_case(
+        "", [64, 64], (64, 16, 4, 4, 4), [None] * 8, 49
+    ).arguments
+    cache = answer(*matrices, H)
+    cache.read(*sources[0])
+    cache.step(queries[0])
+    with products(answer) as counted:
+        for x in queries[1:]:
+            cache.step(x)
+    B, S, D = 2, 64, 16
+    needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
+    return counted.amount < 2 * 7 * needed
+
+
+def _two_caches_do_not_mix(answer):
+    matrices, H, sources, queries, _ = _cache_case(
+        "", [4, 3], (4, 6, 2, 3, 2), [None], 48
+    ).arguments
+    [(memory, mask)] = sources
+    one, two = answer(*matrices, H), answer(*matrices, H)
+    one.read(memory, mask)
+    before, _ = one.step(queries[0])
+    two.read(memory.flip(1), mask)
+    two.step(queries[0])
+    after, _ = one.step(queries[0])
+    return torch.allclose(before, after, atol=1e-6)
+
+
+_MISTAKES = [
+    (
+        "recomputed",
+        "projected anew at each step",
+        "The numbers are right, but each step projects the whole "
+        "source again.",
+        "`read` projects; `step` uses what `read` has kept.",
+    ),
+    (
+        "not selected",
+        "rows that are not chosen",
+        "`select` changes nothing: sentences go on with the source "
+        "of another.",
+        "Index the keys, the values and the mask by `rows`.",
+    ),
+    (
+        "interleaved",
+        "heads interleaved",
+        "A head takes every H-th number. It owns d numbers in a row.",
+        "unflatten(-1, (H, -1)): the head first, then its width.",
+        "source interleaved",
+    ),
+    (
+        "no output",
+        "the last projection left out",
+        "The heads lie side by side and `W_o` has not mixed them.",
+        "merged @ W_o.T comes last.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for what is hidden",
+        "A score of 0 is not a weight of 0: its exponential is 1.",
+        "masked_fill with -inf, or masked_softmax.",
+    ),
+    (
+        "-1e9",
+        "a large negative number for -inf",
+        "Where nothing may be read, all scores are alike and the "
+        "weights uniform. They should be 0.",
+        "masked_softmax, or set the empty rows to 0 afterwards.",
+    ),
+    (
+        "keys alone",
+        "values left where they were",
+        "`select` moves the keys and not the values: the weights are "
+        "right, and blend another sentence.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "values alone",
+        "keys left where they were",
+        "`select` moves the values and not the keys.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "mask forgotten",
+        "a mask left where it was",
+        "`select` moves keys and values, and the mask still belongs "
+        "to the sentences that were there.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "sorted",
+        "rows in ascending order",
+        "`select` keeps the right rows, in ascending order. They come "
+        "in the order of `rows`.",
+        "x[rows] keeps the order; a boolean mask does not.",
+    ),
+    (
+        "inverse",
+        "rows by the inverse order",
+        "New row i is old row rows[i]. You put old row i at place rows[i].",
+        "x[rows], on the right of the assignment.",
+    ),
+    (
+        "set",
+        "each row only once",
+        "`rows` may name a row twice: a beam goes on in two ways "
+        "from one prefix.",
+        "x[rows], without a set or unique.",
+    ),
+    (
+        "heads selected",
+        "heads chosen in place of rows",
+        "`select` indexes the second axis. The rows of the batch are "
+        "the first.",
+        "Keys are (B, H, S, d_k).",
+    ),
+    (
+        "first source",
+        "the first source for ever",
+        "A second `read` is ignored: the next batch would be "
+        "translated from the source of the one before.",
+        "`read` replaces what is kept.",
+    ),
+    (
+        "shared",
+        "one cache for all objects",
+        "What is kept belongs to the class, so a second layer "
+        "overwrites the first one's keys.",
+        "`self.key = …` in a method, not a name in the class.",
+    ),
+    (
+        "grows",
+        "a cache that grows",
+        "Each step adds the decoder's token to the keys. That is the "
+        "cache of *self*-attention; the source does not grow.",
+        "`step` changes nothing that is kept.",
+    ),
+    (
+        "values of the keys",
+        "keys in place of values",
+        "The output blends the keys. The values have a projection "
+        "of their own.",
+        "`memory @ W_v.T`.",
+    ),
+    (
+        "viewed",
+        "heads cut by a view alone",
+        "The projections are cut across positions, so a head's key "
+        "holds pieces of several tokens.",
+        "(B, S, H, d) first, then swap S and H.",
+    ),
+    (
+        "merged",
+        "heads merged in the wrong order",
+        "The heads are interleaved in the output. They lie side by side.",
+        "(B, H, d_v) is in order already: flatten(1).",
+    ),
+    (
+        "untransposed",
+        "a matrix that is not transposed",
+        "A matrix is stored as nn.Linear stores it, (out, in). Where "
+        "it is square, `x @ W` runs, and is wrong.",
+        "`x @ W.T`, for all four.",
+        "W_q untransposed",
+        "W_k untransposed",
+        "W_v untransposed",
+        "W_o untransposed",
+    ),
+    (
+        "mask on the heads",
+        "a mask that lands on the heads",
+        "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
+        "S): each *head* gets the mask of a sentence.",
+        "Shapes are matched from the right: mask[:, None].",
+    ),
+    (
+        "over heads",
+        "a softmax over the heads",
+        "The weights sum to 1 over the heads. In one step the scores "
+        "are (B, H, S), and the keys are the last axis.",
+        "dim=-1.",
+    ),
+    (
+        "wide",
+        "the scale of all heads together",
+        "The scores are divided by the root of H · d_k. A head's dot "
+        "product has d_k terms.",
+        "√d_k, with the width of one head.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "`read` gets a mask: keep it, and use it in `step`.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A source with nothing to read has only scores of -inf, and "
+        "their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "detached",
+        "a cache without gradient",
+        "The values are right, but the source is cut off from the "
+        "graph: the encoder could not learn.",
+        "A .detach() or a torch.no_grad() in `read`.",
+    ),
+]
+
+EXERCISE = Exercise(
+    "06-cross-attention-cache",
+    "Read the source once and keep it",
+    points=4,
+    reference=_CrossAttentionCache,
+    cases=[
+        Case(
+            "the worked example",
+            (
+                [torch.eye(2), torch.eye(2), 2 * torch.eye(2), torch.eye(2)],
+                2,
+                [
+                    (
+                        torch.tensor([[[1.0, 0.0], [0.0, 2.0]]] * 2),
+                        torch.tensor([[True, True], [True, False]]),
+                    )
+                ],
+                [
+                    torch.tensor([[1.0, 1.0], [1.0, 1.0]]),
+                    torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+                ],
+                [None, [1, 0]],
+            ),
+        ),
+        _cache_case("three steps", [4, 3], (4, 6, 2, 3, 2), [None] * 3, 41),
+        _cache_case(
+            "rows in another order",
+            [5, 3, 4],
+            (5, 6, 3, 2, 4),
+            [None, [1, 2, 0], None, [2, 2, 0]],
+            42,
+        ),
+        _cache_case(
+            "fewer and more rows",
+            [4, 2, 3],
+            (4, 4, 2, 2, 3),
+            [[2, 0], None, [0, 0, 1, 1], [3, 1, 0]],
+            43,
+        ),
+        _cache_case(
+            "a second source", [3, 3], (3, 5, 2, 2, 3), [None] * 2, 44, 2
+        ),
+        _cache_case(
+            "nothing to read", [3, 0], (3, 4, 2, 3, 2), [None, [1, 0]], 45
+        ),
+        _cache_case(
+            "all sizes alike",
+            [3, 2, 3],
+            (3, 3, 3, 3, 3),
+            [None, [2, 1, 0], [1, 1, 2]],
+            46,
+        ),
+    ],
+    mistakes=[
+        Mistake(name, sentence, _cache_with(key), look, _caches_with(more))
+        for key, name, sentence, look, *more in _MISTAKES
+    ],
+    right_answers=[_CacheByEinsum, _LazyCache],
+    properties=[
+        Property(
+            "After the first, a step does not touch the source again: less "
+            "than twice the products that one step needs.",
+            _later_steps_cost_little,
+            "What is the same at each step, and can be kept?",
+        ),
+        Property(
+            "Two objects do not share what they keep.",
+            _two_caches_do_not_mix,
+        ),
+    ],
+    tolerance=1e-5,
+    gradients=True,
+    outputs=("outputs", "maps"),
+    run=_run_cache,
+    fresh=anew(
+        _cache_case,
+        sizes=lambda random, _: random.integers(
+            [2, 3, 2, 2, 2], [6, 7, 4, 4, 4]
+        ).tolist(),
+        lengths=lambda random, drawn: lengths(random, drawn["sizes"][0]),
+        steps=_some_steps,
+        sources=(1, 2),
+    ),
+)

@@ -1,0 +1,571 @@
+"""Exercise 06.5: Search with a beam, and weigh by length."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from attnbook.judging.comparison import kind_of
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Property,
+    WrongAnswer,
+)
+from attnbook.judging.fresh_cases import anew
+from attnbook.judging.named_mistakes import named
+from attnbook.judging.tensors import normal
+
+
+def _penalty(length, alpha):
+    return ((5 + length) / 6) ** alpha
+
+
+def _normalised_beam_search(step, beam, length, alpha, bos, eos):
+    live, ended = [([bos], 0.0)], []
+    for _ in range(length):
+        logits = step(torch.tensor([tokens for tokens, _ in live]))  # (N, V)
+        so_far = torch.tensor([score for _, score in live])
+        total = logits.log_softmax(-1) + so_far[:, None]
+        N, V = total.shape
+        values, places = total.flatten().topk(min(beam - len(ended), N * V))
+        before, live = live, []
+        for score, place in zip(values.tolist(), places.tolist(), strict=True):
+            tokens = [*before[place // V][0], place % V]
+            (ended if place % V == eos else live).append((tokens, score))
+        if not live or len(ended) >= beam:
+            break
+    scored = [
+        (t[1:], s / _penalty(len(t) - 1, alpha)) for t, s in ended + live
+    ]
+    scored.sort(key=lambda pair: -pair[1])
+    return [t for t, _ in scored], [s for _, s in scored]
+
+
+def _mistaken_penalty(length, alpha, mistake):
+    if mistake == "by the length":
+        return length**alpha
+    if mistake == "without the five":
+        return (length / 6) ** alpha
+    if mistake == "five beside":
+        return (5 + length / 6) ** alpha
+    if mistake == "six beside":
+        return (5 + length) ** alpha / 6
+    if mistake == "six times":
+        return (5 + length) ** alpha * 6
+    if mistake == "no penalty":
+        return 1.0
+    if mistake == "penalty without alpha":
+        return (5 + length) / 6
+    if mistake == "alpha as a factor":
+        return alpha * (5 + length) / 6
+    if mistake == "times the penalty":
+        return 1 / _penalty(length, alpha)
+    if mistake == "with BOS":
+        length += 1
+    elif mistake == "without EOS":
+        length -= 1
+    return _penalty(length, alpha)
+
+
+def _mistaken_picks(logits, live, places, mistake):
+    """What goes on: a score, a row and a token of each."""
+    if mistake == "probabilities":
+        log_p = logits.softmax(-1)
+    elif mistake == "logits":
+        log_p = logits
+    elif mistake == "over prefixes":
+        log_p = logits.log_softmax(0)
+    else:
+        log_p = logits.log_softmax(-1)  # (N, V)
+    total = log_p + torch.tensor([score for _, score in live])[:, None]
+    if mistake == "last token alone":
+        total = log_p
+    N, V = total.shape
+    if mistake == "each its best" and N > 1:
+        best, chosen = total.max(-1)
+        return list(zip(best.tolist(), range(N), chosen.tolist(), strict=True))
+    most = V if mistake == "one row's worth" else N * V
+    values, found = total.flatten().topk(
+        min(places, most), largest=mistake != "worst"
+    )
+    picks = []
+    for i, (score, place) in enumerate(
+        zip(values.tolist(), found.tolist(), strict=True)
+    ):
+        row, token = place // V, place % V
+        if mistake == "row and token exchanged":
+            row, token = place % N, place // N
+        elif mistake == "mixed up":
+            row = i % N
+        picks.append((score, row, token))
+    return picks
+
+
+def _mistaken(step, beam, length, alpha, bos, eos, mistake):
+    if mistake == "greedy":
+        beam = 1
+    live, ended = [([bos], 0.0)], []
+    if mistake == "all begin alike":
+        live = live * beam
+    for _ in range(length):
+        logits = step(torch.tensor([tokens for tokens, _ in live]))
+        places = beam if mistake == "places kept" else beam - len(ended)
+        before, picks = live, _mistaken_picks(logits, live, places, mistake)
+        live = []
+        for score, row, token in picks:
+            tokens = [*before[row][0], token]
+            if token == eos and mistake != "past the end":
+                ended.append((tokens, score))
+            else:
+                live.append((tokens, score))
+        if not live or (mistake == "first end" and ended):
+            break
+        if mistake != "places kept" and len(ended) >= beam:
+            break
+    if not (mistake == "unfinished lost" and ended):
+        ended = ended + live
+    return _mistaken_answers(ended, alpha, eos, mistake)
+
+
+def _mistaken_answers(ended, alpha, eos, mistake):
+    """The answers and their scores, from prefixes and sums."""
+    scored = [
+        (t, s / _mistaken_penalty(len(t) - 1, alpha, mistake))
+        for t, s in ended
+    ]
+    if mistake == "sorted by probability":
+        order = sorted(range(len(ended)), key=lambda i: -ended[i][1])
+        scored = [scored[i] for i in order]
+    elif mistake == "worst first":
+        scored.sort(key=lambda pair: pair[1])
+    elif mistake != "in order of ending":
+        scored.sort(key=lambda pair: -pair[1])
+    if mistake == "probabilities returned":
+        scored = [(t, math.exp(s)) for t, s in scored]
+    if mistake == "raw scores":
+        raw = {tuple(t): s for t, s in ended}
+        scored = [(t, raw[tuple(t)]) for t, _ in scored]
+    if mistake == "BOS returned":
+        return [t for t, _ in scored], [s for _, s in scored]
+    if mistake == "best alone":
+        scored = scored[:1]
+    answers = [t[1:] for t, _ in scored]
+    if mistake == "EOS dropped":
+        answers = [[k for k in t if k != eos] for t in answers]
+    return answers, [s for _, s in scored]
+
+
+def _beam_with_competition(
+    step, beam, length, alpha, bos, eos, normalised=False
+):
+    """The ended keep their places only while they are among the best."""
+
+    def rank(pair):
+        tokens, score = pair
+        ended = _penalty(len(tokens) - 1, alpha) if normalised else 1
+        return -score / ended
+
+    kept = [([bos], 0.0)]
+    for _ in range(length):
+        live = [pair for pair in kept if pair[0][-1] != eos]
+        if not live:
+            break
+        rows = step(torch.tensor([tokens for tokens, _ in live]))
+        grown = [
+            ([*tokens, k], score + gain)
+            for (tokens, score), row in zip(
+                live, rows.log_softmax(-1).tolist(), strict=True
+            )
+            for k, gain in enumerate(row)
+        ]
+        ended = [pair for pair in kept if pair[0][-1] == eos]
+        kept = sorted(ended + grown, key=rank)[:beam]
+    scored = [(s / _penalty(len(t) - 1, alpha), t[1:]) for t, s in kept]
+    scored.sort(reverse=True)
+    return [t for _, t in scored], [s for s, _ in scored]
+
+
+def _beam_search_with_tensors(step, beam, length, alpha, bos, eos):
+    prefix = torch.full((1, 1), bos)
+    total = torch.zeros(1)
+    found = []
+    for t in range(1, length + 1):
+        log_p = F.log_softmax(step(prefix), dim=-1)
+        candidates = (total[:, None] + log_p).flatten()
+        order = candidates.argsort(descending=True)[: beam - len(found)]
+        token = order % log_p.shape[1]
+        prefix = torch.cat(
+            [prefix[order // log_p.shape[1]], token[:, None]], dim=1
+        )
+        total = candidates[order]
+        done = (token == eos) | (t == length)
+        lp = ((5 + t) / 6) ** alpha
+        found += [
+            (row[1:].tolist(), score.item() / lp)
+            for row, score in zip(prefix[done], total[done], strict=True)
+        ]
+        prefix, total = prefix[~done], total[~done]
+        if not len(prefix):
+            break
+    found = sorted(found, key=lambda each: each[1], reverse=True)
+    return [tokens for tokens, _ in found], [score for _, score in found]
+
+
+def _beam_search_by_recursion(step, beam, length, alpha, bos, eos):
+    """One level of the tree a call, and the ended handed upwards."""
+
+    def grow(live, places):
+        if not live or not places:
+            return []
+        if len(live[0][0]) > length:
+            return live
+        logits = step(torch.tensor([tokens for tokens, _ in live]))
+        rows = logits.double().log_softmax(-1).tolist()
+        candidates = [
+            ([*tokens, k], score + gain)
+            for (tokens, score), row in zip(live, rows, strict=True)
+            for k, gain in enumerate(row)
+        ]
+        best = sorted(candidates, key=lambda c: c[1])[-places:]
+        ended = [c for c in best if c[0][-1] == eos]
+        rest = [c for c in best if c[0][-1] != eos]
+        return ended + grow(rest, places - len(ended))
+
+    found = [
+        (score * (6 / (4 + len(tokens))) ** alpha, tokens[1:])
+        for tokens, score in grow([([bos], 0.0)], beam)
+    ]
+    found.sort(reverse=True)
+    return [tokens for _, tokens in found], [score for score, _ in found]
+
+
+def _table_step(table):
+    return partial(_next_from, table)
+
+
+def _next_from(table, prefix):
+    """The next token hangs on every token of the prefix and its place."""
+    places = torch.arange(prefix.shape[1])
+    return table[places, prefix].sum(1)  # (N, V)
+
+
+def _run_beam(answer, step, beam, length, alpha, bos, eos):
+    """Call an answer; plain lists of plain numbers come back."""
+    result = answer(step, beam, length, alpha, bos, eos)
+    try:
+        answers, scores = result
+        answers = [[int(token) for token in tokens] for tokens in answers]
+        return answers, [float(score) for score in scores]
+    except (TypeError, ValueError) as error:
+        raise WrongAnswer(
+            "expected (answers, scores), a list of lists of token ids and a "
+            f"list of numbers; yours returns {kind_of(result)} that is not."
+        ) from error
+
+
+def _beam_case(name, V, beam, length, alpha, seed, eos=1):
+    generator = torch.Generator().manual_seed(seed)
+    step = _table_step(normal(generator, length, V, V, scale=1.2))
+    return Case(name, (step, beam, length, alpha, 0, eos))
+
+
+def _toy_step(prefix):
+    """Tokens 0 BOS, 1 EOS, 2 and 3; the step depends on the place alone."""
+    few = 1e-6
+    if prefix.shape[1] == 1:
+        row = torch.tensor([few, 0.36, 0.35, 0.29])
+    else:
+        row = torch.tensor([few, 0.95, 0.03, 0.02])
+    return row.log().expand(len(prefix), -1)  # (N, V)
+
+
+def _wide_beams_find_the_best(answer):
+    """A beam as wide as the tree is an exhaustive search."""
+    generator = torch.Generator().manual_seed(59)
+    table, V, length = normal(generator, 3, 4, 4), 4, 3
+    step, alpha = _table_step(table), 0.8
+    best, todo = -math.inf, [([0], 0.0)]
+    while todo:
+        tokens, total = todo.pop()
+        log_p = step(torch.tensor([tokens])).log_softmax(-1)[0].tolist()
+        for token in range(V):
+            grown, score = [*tokens, token], total + log_p[token]
+            if token == 1 or len(grown) > length:
+                scaled = score / ((4 + len(grown)) / 6) ** alpha
+                best = max(best, scaled)
+            else:
+                todo.append((grown, score))
+    _, scores = answer(step, 100, length, alpha, 0, 1)
+    return abs(float(scores[0]) - best) < 1e-4
+
+
+_BEAM_MISTAKES = [
+    (
+        "greedy",
+        "one prefix",
+        "Only the best prefix is kept: this is greedy decoding.",
+        "`beam` candidates live on from one step to the next.",
+    ),
+    (
+        "all begin alike",
+        "the same prefix many times",
+        "The search begins with `beam` copies of BOS, and copies stay copies: "
+        "all answers are the same.",
+        "Begin with one prefix.",
+    ),
+    (
+        "each its best",
+        "no competition between prefixes",
+        "Each prefix goes on with its own best token. Two of the best "
+        "candidates may come from the same prefix.",
+        "Flatten (N, V), then take the best.",
+    ),
+    (
+        "one row's worth",
+        "no more candidates than tokens",
+        "At most V candidates are kept, but several prefixes have more "
+        "between them: N · V.",
+        "min(beam - len(ended), N * V).",
+    ),
+    (
+        "row and token exchanged",
+        "the row and the token exchanged",
+        "Place i of the flattened table is taken for row i mod N and token "
+        "i // N.",
+        "Row i // V, token i % V.",
+    ),
+    (
+        "mixed up",
+        "tokens added to another prefix",
+        "The chosen tokens go to the prefixes in order. A place in the "
+        "flattened table names both: the row is place // V, the token place "
+        "% V.",
+        "Which prefix does a candidate grow from?",
+    ),
+    (
+        "last token alone",
+        "only the last token counts",
+        "Candidates are ranked by the log-probability of their last token. "
+        "That of the prefix has to be added.",
+        "log P(Y) is a sum over all tokens.",
+    ),
+    (
+        "logits",
+        "logits added up",
+        "The logits are added as they are. They are not log-probabilities.",
+        "log_softmax first.",
+    ),
+    (
+        "probabilities",
+        "probabilities added up",
+        "Probabilities multiply; it is their logarithms that add.",
+        "log_softmax in place of softmax.",
+    ),
+    (
+        "over prefixes",
+        "a softmax over the prefixes",
+        "The softmax runs over the prefixes. Each row is a distribution over "
+        "the vocabulary.",
+        "dim=-1.",
+    ),
+    (
+        "past the end",
+        "answers that go on after EOS",
+        "A prefix that ends in EOS is extended. It is finished, and leaves "
+        "the beam.",
+        "What happens to a candidate whose last token is `eos`?",
+    ),
+    (
+        "places kept",
+        "the beam filled up again",
+        "After an answer has ended, `beam` candidates are kept again, so more "
+        "than `beam` answers come out.",
+        "`beam` less the number that has ended.",
+    ),
+    (
+        "first end",
+        "stopped at the first end",
+        "The search stops as soon as one answer has ended. A longer one may "
+        "score better, thanks to the penalty.",
+        "Go on while a prefix is alive.",
+    ),
+    (
+        "unfinished lost",
+        "prefixes at the limit lost",
+        "Prefixes that have not ended after `length` tokens are thrown away. "
+        "They are answers too.",
+        "After the loop: what is still alive?",
+    ),
+    (
+        "no penalty",
+        "no length penalty",
+        "Scores are plain log-probabilities, so short answers win.",
+        "log P / lp.",
+    ),
+    (
+        "times the penalty",
+        "multiplied by the penalty",
+        "The log-probability is multiplied by the penalty. It is negative, "
+        "so long answers lose twice.",
+        "log P / lp.",
+    ),
+    (
+        "by the length",
+        "the length itself to the power",
+        "You divided by |Y|^α. The penalty has (5 + |Y|)/6.",
+        "Wu et al., equation 14.",
+    ),
+    (
+        "without the five",
+        "the five above the line is missing",
+        "This is (|Y|/6)^α.",
+        "((5 + |Y|)/6)^α: it is 1 for one token.",
+    ),
+    (
+        "five beside",
+        "the five outside the fraction",
+        "This is (5 + |Y|/6)^α.",
+        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
+    ),
+    (
+        "six beside",
+        "the six outside the power",
+        "The 6 stands outside the power, (5 + |Y|)^α / 6.",
+        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
+        "six times",
+    ),
+    (
+        "best alone",
+        "only the best answer",
+        "You return one answer. All of them are asked for, with their scores.",
+        "Two lists, the best first.",
+    ),
+    (
+        "penalty without alpha",
+        "α is not used",
+        "The penalty is not raised to the power α.",
+        "With α = 0 there is no penalty at all.",
+    ),
+    (
+        "alpha as a factor",
+        "α as a factor",
+        "α multiplies the penalty. It is its power.",
+        "With α = 0 the penalty is 1.",
+    ),
+    (
+        "with BOS",
+        "BOS counted",
+        "|Y| counts BOS. It is the number of tokens that were written.",
+        "An answer of EOS alone has length 1, and penalty 1.",
+    ),
+    (
+        "without EOS",
+        "EOS not counted",
+        "|Y| leaves out the last token. EOS was written too.",
+        "An answer of EOS alone has length 1, and penalty 1.",
+    ),
+    (
+        "sorted by probability",
+        "sorted before the penalty",
+        "The answers stand in the order of their log-probability. The score "
+        "decides.",
+        "Divide first, then sort.",
+    ),
+    (
+        "in order of ending",
+        "not sorted",
+        "The answers stand in the order in which they ended.",
+        "The best score comes first.",
+    ),
+    (
+        "worst first",
+        "the worst first",
+        "The answers stand in ascending order.",
+        "sort(..., reverse=True), or the negative score as the key.",
+    ),
+    (
+        "worst",
+        "the worst candidates kept",
+        "The candidates with the lowest log-probability are kept.",
+        "topk takes the largest; a sort puts them last.",
+    ),
+    (
+        "raw scores",
+        "log-probabilities returned",
+        "The order is right, but the numbers are log-probabilities without "
+        "the penalty.",
+        "Return log P / lp.",
+    ),
+    (
+        "probabilities returned",
+        "scores that went through exp",
+        "The scores are positive. They stay logarithms, divided by the "
+        "penalty.",
+        "No exp at the end.",
+    ),
+    (
+        "BOS returned",
+        "BOS in the answers",
+        "The answers begin with BOS. It was given, not written.",
+        "tokens[1:].",
+    ),
+    (
+        "EOS dropped",
+        "EOS left out of the answers",
+        "The answers have lost their EOS. It belongs to them: it tells an "
+        "answer that has ended from one that was cut off.",
+        "Nothing is taken off the end.",
+    ),
+]
+
+
+EXERCISE = Exercise(
+    "06-normalised-beam-search",
+    "Search with a beam, and weigh by length",
+    points=5,
+    reference=_normalised_beam_search,
+    cases=[
+        Case("the worked example", (_toy_step, 2, 2, 1.0, 0, 1)),
+        _beam_case("two of five", 5, 2, 4, 0.6, seed=101),
+        _beam_case("three of five", 5, 3, 5, 1.0, seed=81),
+        _beam_case("four of six, a strong penalty", 6, 4, 5, 2.0, seed=62),
+        _beam_case("no penalty", 5, 3, 4, 0.0, seed=54, eos=3),
+        _beam_case("a beam of one", 6, 1, 4, 0.6, seed=55),
+        _beam_case("more places than tokens", 4, 6, 4, 0.6, seed=50, eos=2),
+        _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
+    ],
+    mistakes=[
+        *named(_mistaken, _BEAM_MISTAKES),
+        Mistake(
+            "ended answers that can lose their place",
+            "Answers that have ended compete with the living, and better "
+            "prefixes push them out. Here an answer that has ended is safe.",
+            _beam_with_competition,
+            "Move it to a list of its own, and leave one place less.",
+            also=[partial(_beam_with_competition, normalised=True)],
+        ),
+    ],
+    right_answers=[_beam_search_with_tensors, _beam_search_by_recursion],
+    properties=[
+        Property(
+            "A beam as wide as the tree finds the best answer there is.",
+            _wide_beams_find_the_best,
+        )
+    ],
+    tolerance=1e-5,
+    outputs=("answers", "scores"),
+    run=_run_beam,
+    fresh=anew(
+        _beam_case,
+        V=(4, 6),
+        beam=(1, 5),
+        length=(1, 5),
+        alpha=(0.0, 2.0),
+        eos=(1, 3),
+    ),
+)

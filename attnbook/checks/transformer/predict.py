@@ -1,0 +1,305 @@
+"""Exercise 06.1: Predict sizes, spreads and steps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from attnbook.judging.exercise import (
+    Exercise,
+)
+from attnbook.judging.predictions import Predictions
+
+_PREDICTIONS = Predictions(
+    {
+        "a": 4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+        "b": 13.0,
+        "c": 0.5,
+        "d": 465.0,
+        "e": 1.5,
+        "f": -1.342,
+    }
+)
+
+
+def _predict_exactly(question):
+    return (
+        -3 / math.sqrt(5)
+        if question == "f"
+        else _PREDICTIONS.answers[question]
+    )
+
+
+def _predict_by_running(question):
+    """Right, by running what is asked instead of thinking."""
+    if question == "a":
+        layer = torch.nn.TransformerEncoderLayer(64, 4, 256)
+        return sum(parameter.numel() for parameter in layer.parameters())
+    if question == "b":
+        variance = 1.0
+        for _ in range(6 * 2):
+            variance += 1
+        return variance
+    if question == "c":
+        rate = {n: min(n**-0.5, n * 400**-1.5) for n in range(1, 2000)}
+        return rate[1600] / max(rate.values())
+    if question == "d":
+        return sum(len(range(t + 1)) for t in range(30))
+    if question == "e":
+        tree = {"A": (0.6, [0.4, 0.35, 0.25]), "B": (0.4, [0.9, 0.05, 0.05])}
+        first = max(tree, key=lambda token: tree[token][0])
+        greedy = tree[first][0] * max(tree[first][1])
+        return max(p * max(rest) for p, rest in tree.values()) / greedy
+    token = torch.tensor([200.0, 400.0, 600.0, 800.0])
+    return F.layer_norm(token, (4,))[0].item()
+
+
+EXERCISE = Exercise(
+    "06-predict",
+    "Predict sizes, spreads and steps",
+    points=3,
+    reference=_predict_exactly,
+    cases=_PREDICTIONS.cases(hints=(1, 2, 3, 3, 4, 4)),
+    mistakes=[
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 64 * 64 + 2 * 64 * 256,
+            "matrices alone",
+            "These are the six matrices. Each linear layer has a bias, and "
+            "each normalisation a gain and a shift.",
+            "Four biases of 64, one of 256, one of 64, and 2 · 2 · 64.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64,
+            "the normalisations are left out",
+            "A layer normalisation learns a gain and a shift for each of the "
+            "64 features, and there are two.",
+            "Add 2 · 2 · 64.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 64,
+            "one normalisation",
+            "There is a normalisation for each of the two sublayers.",
+            "Gain and shift, 64 each, twice.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            8 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 3 * 2 * 64,
+            "a decoder layer",
+            "This layer has a second attention, over the source. The encoder "
+            "layer has one.",
+            "Count one attention and two normalisations.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+            "attention is left out",
+            "This is the feed-forward network with the normalisations.",
+            "Attention has four linear layers from 64 to 64.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            3 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+            "the output projection is left out",
+            "Attention has four projections: queries, keys, values, and one "
+            "for the merged heads.",
+            "4 · (64 · 64 + 64).",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            7.0,
+            "one addition a layer",
+            "A layer has two sublayers, and each of them adds.",
+            "Six layers, twelve additions.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            12.0,
+            "the stream that was there",
+            "Twelve additions, and the stream began with a variance of 1.",
+            "1 before the first layer.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            1.0,
+            "the normalisation taken for the stream",
+            "In pre-norm what a sublayer *reads* is normalised. The stream "
+            "goes on as it was, plus the sublayer's output.",
+            "x + f(norm(x)): which of the two x is normalised?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            2.0**12,
+            "variances that double",
+            "A variance doubles only where two equal ones are added. The "
+            "stream's grows, the sublayer's stays 1.",
+            "Add 1 twelve times.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            math.sqrt(13),
+            "the standard deviation",
+            "This is the root of the variance.",
+            "The variance is asked for.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            2.0**6,
+            "layers that double",
+            "A variance doubles only where two equal ones are added. The "
+            "stream's grows, the sublayer's stays 1.",
+            "Add 1 twelve times.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1600**-0.5,
+            "the rate, not its share",
+            "This is the smaller of the two terms. The question is how "
+            "much of the peak it is.",
+            "The peak is at step 400: what is the rate there?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            400**-0.5,
+            "the rate at the peak",
+            "This is the largest rate. The question is the share at step "
+            "1600.",
+            "The rate at 1600, divided by the rate at 400.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            0.25,
+            "one over the steps",
+            "The rate falls as one over the *root* of the step.",
+            "√(400/1600).",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            4.0,
+            "a rate that still grows",
+            "After the warm-up the rate falls.",
+            "min(step^-0.5, step · 400^-1.5): which is smaller at 1600?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            2.0,
+            "upside down",
+            "You divided the peak by the rate at step 1600.",
+            "A share of the peak is below 1.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            30.0,
+            "one position a step",
+            "This would hold with a cache of keys and values. Here each step "
+            "runs the decoder over the whole prefix.",
+            "1 + 2 + … + 30.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            900.0,
+            "thirty positions at each step",
+            "The prefix grows: the first step has one position.",
+            "1 + 2 + … + 30.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            435.0,
+            "one step short",
+            "This is 1 + … + 29. The prefix of the first step is BOS, and "
+            "that of the last has 30 tokens.",
+            "n (n + 1)/2, with n = 30.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1.0,
+            "training taken for generation",
+            "In training one pass does all positions. In generation a token "
+            "needs the tokens before it.",
+            "What does step t run over?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1.0,
+            "greedy taken for best",
+            "Greedy takes A, the likelier first token, and pays for it at "
+            "the second.",
+            "0.6 · 0.4 against 0.4 · 0.9.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.9 / 0.4,
+            "the second token alone",
+            "You compared the second tokens. The first ones count too.",
+            "The probability of an answer is a product.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.24 / 0.36,
+            "upside down",
+            "You divided greedy by beam.",
+            "The answer is above 1.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.36,
+            "the probability of the answer",
+            "This is the beam's answer by itself. The question is how many "
+            "times greedy's it is.",
+            "Divide by 0.6 · 0.4.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -300.0,
+            "the mean taken off, no more",
+            "The distance from the mean is divided by the standard deviation.",
+            "(200 - 500)/√50,000.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -3 / math.sqrt(20 / 3),
+            "divided by D - 1",
+            "You divided the sum of squares by 3. Layer normalisation divides "
+            "by the number of features, 4.",
+            "x.var(-1, unbiased=False).",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -134.2,
+            "the hundred kept",
+            "The scale of the token goes: mean and deviation are a hundred "
+            "times as large too.",
+            "(200 - 500)/√50,000.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -3 / 5,
+            "divided by the variance",
+            "You divided by the variance. Its root is what has the unit of "
+            "the features.",
+            "√5, not 5.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            1.342,
+            "the sign",
+            "200 lies below the mean.",
+            "x - mean, in this order.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            0.0,
+            "the mean, not the first feature",
+            "The *mean* of the four is 0 afterwards, not the first of them.",
+            "(2 - 5) over the root of the mean of squares.",
+        ),
+    ],
+    right_answers=[_predict_by_running, _PREDICTIONS.rounded],
+    tolerance=1e-3,
+    reveal=False,
+    # Nothing is drawn anew: each question has one right number.
+)
