@@ -9,7 +9,7 @@ import pytest
 from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
 
 from attnbook.grading import __main__ as grading
-from attnbook.grading.classroom import classes, fingerprints
+from attnbook.grading.classroom import classes, fingerprints, tasks
 from attnbook.grading.classroom.shards import Shard
 from attnbook.grading.records import results
 
@@ -346,7 +346,7 @@ def test_a_shared_seed_reaches_the_examiner(
         seen.append(seed)
         return make(release, limits, isolation, seed)
 
-    monkeypatch.setattr(classes, "examiner", examiner)
+    monkeypatch.setattr(tasks, "examiner", examiner)
     shared = tmp_path / "shared"
     shared.write_text("00000000000000ff\n")
     grade(submissions, "--seed", str(shared))
