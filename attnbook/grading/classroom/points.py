@@ -24,7 +24,8 @@ from pathlib import Path
 from attnbook.grading.arguments import Parser
 from attnbook.grading.classroom import runs
 from attnbook.grading.intake.file_names import readable
-from attnbook.grading.records import gradebook, results
+from attnbook.grading.records import results
+from attnbook.grading.records.gradebook import book as gradebook
 from attnbook.grading.records.grades import Exercise, Grade, Item
 from attnbook.grading.records.publish import (
     Options,

@@ -23,12 +23,12 @@ from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.notebook.release import known_releases
 from attnbook.grading.records import (
     class_page,
-    gradebook,
     late,
     results,
     tables,
 )
 from attnbook.grading.records.autograded import autograded
+from attnbook.grading.records.gradebook import book as gradebook
 from attnbook.grading.records.grades import (
     Exercise,
     Grade,

@@ -26,7 +26,7 @@ from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from attnbook.grading.classroom import points
-from attnbook.grading.records.gradebook import student_ids
+from attnbook.grading.records.gradebook.book import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, write
 
@@ -360,7 +360,9 @@ def test_a_failure_half_way_leaves_the_gradebook_as_it_was(out, monkeypatch):
     def fail(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("attnbook.grading.records.gradebook.Book.charge", fail)
+    monkeypatch.setattr(
+        "attnbook.grading.records.gradebook.book.Book.charge", fail
+    )
     with pytest.raises(RuntimeError):
         regrade(out, "student-02")
     assert grade(out, "student-02") == before
