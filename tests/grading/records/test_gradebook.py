@@ -26,7 +26,7 @@ from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from attnbook.grading.classroom import points
-from attnbook.grading.records.gradebook.book import student_ids
+from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, write
 
