@@ -1,5 +1,9 @@
 """What is found, as tests look at it."""
 
+import contextlib
+import tracemalloc
+from collections.abc import Iterator
+
 import pytest
 
 from attnbook.grading.notebook.read import UnusableError
@@ -23,3 +27,15 @@ def by_student(found):
 
 def students(found):
     return [one.student for one in found.submissions]
+
+
+@contextlib.contextmanager
+def taking_less_than(size: int) -> Iterator[None]:
+    """Fail where Python takes more memory inside, in bytes."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < size

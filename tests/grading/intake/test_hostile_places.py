@@ -1,11 +1,10 @@
 """Files on the disk that lie: links, pipes, sizes, changes."""
 
 import os
-import tracemalloc
 
 import layouts
 import pytest
-from as_found import MEGABYTE, read, refusal
+from as_found import MEGABYTE, read, refusal, taking_less_than
 
 from attnbook.grading.intake import places
 from attnbook.grading.notebook.read import UnusableError
@@ -90,16 +89,14 @@ def test_a_huge_notebook_is_refused_before_it_is_read(tmp_path, found_in):
     path.parent.mkdir()
     path.touch()
     os.truncate(path, 200 * MEGABYTE)
-    tracemalloc.start()
-    (submission,) = found_in(tmp_path).submissions
-    assert refusal(submission) == (
-        "00-toy.ipynb is too large: 200 MB, and at most 20 MB are read. "
-        "Clear the outputs of the notebook, and hand in the notebook alone."
-    )
-    assert len(submission.digest) == 64
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2 * MEGABYTE
+    with taking_less_than(2 * MEGABYTE):
+        (submission,) = found_in(tmp_path).submissions
+        assert refusal(submission) == (
+            "00-toy.ipynb is too large: 200 MB, and at most 20 MB are read. "
+            "Clear the outputs of the notebook, and hand in the notebook "
+            "alone."
+        )
+        assert len(submission.digest) == 64
 
 
 @pytest.mark.parametrize(

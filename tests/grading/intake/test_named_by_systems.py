@@ -4,7 +4,6 @@ import layouts
 import pytest
 from as_found import by_student, read, refusal, students
 
-
 # -- nbgrader ----------------------------------------------------------------
 
 
