@@ -17,7 +17,6 @@ from graded_class import (
     graded,
     grades_of,
     results,
-    write_class,
 )
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
@@ -30,19 +29,8 @@ from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, write
 
-
-@pytest.fixture(scope="module")
-def first(course, tmp_path_factory):
-    """Return a folder that is published, not to be changed."""
-    out = write_class(tmp_path_factory.mktemp("gradebook"))
-    publish(out, Options(release=course / "exercises"))
-    return out
-
-
-@pytest.fixture
-def out(first, tmp_path):
-    """Return a copy of a published folder."""
-    return shutil.copytree(first, tmp_path / "out")
+# One class is published for all.
+pytestmark = pytest.mark.xdist_group("records")
 
 
 def url(out):
