@@ -44,7 +44,7 @@ COMMANDS = {
     "points": "attnbook.grading.classroom.points",
     "merge": "attnbook.grading.classroom.merging",
     "doctor": "attnbook.grading.doctor",
-    "systems": "attnbook.grading.systems",
+    "systems": "attnbook.grading.systems.command",
 }
 
 

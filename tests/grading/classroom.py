@@ -23,7 +23,7 @@ from pathlib import Path
 import nbgrader.api
 from alembic.script import ScriptDirectory
 
-from attnbook.grading.classroom import classes, fingerprints, merging
+from attnbook.grading.classroom import classes, fingerprints, merging, tasks
 from attnbook.grading.notebook.running import Fate
 
 EXERCISE = "00-toy"
@@ -115,7 +115,7 @@ def arguments(course: Path, submissions: Path, out: Path, *more: str):
 
 
 REPLACED = (
-    (classes, "examiner"),
+    (tasks, "examiner"),
     (nbgrader.api, "get_alembic_version"),
     (fingerprints, "of_package"),
 )
@@ -134,7 +134,7 @@ def equip() -> None:
     nbgrader asks a program of its own, for seconds, which version its
     gradebooks have; and the package's files may change while tests run.
     """
-    classes.examiner = Examiner
+    tasks.examiner = Examiner
     nbgrader.api.get_alembic_version = version
     fingerprints.of_package = lambda: "package"
 

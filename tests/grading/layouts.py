@@ -55,6 +55,19 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+def zipped_member(
+    information: zipfile.ZipInfo,
+    data: bytes,
+    compression: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
+    """Return a zip of one file, with the properties that are given."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        information.compress_type = compression
+        archive.writestr(information, data)
+    return stream.getvalue()
+
+
 def write(path: Path, data: bytes, time: datetime.datetime = TIME) -> None:
     """Write a file that was last changed at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)

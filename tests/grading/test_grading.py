@@ -18,6 +18,9 @@ from attnbook.grading.grade import grade
 from attnbook.grading.notebook import nbval_plugin
 from attnbook.grading.notebook.read import UnusableError
 
+# Each is graded once.
+pytestmark = pytest.mark.xdist_group("one notebook")
+
 CELL_LIMIT = 5.0  # seconds
 
 

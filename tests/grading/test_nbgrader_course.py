@@ -15,7 +15,7 @@ from nbgrader.api import Gradebook
 from attnbook.grading.grade import grade
 from attnbook.grading.isolation.sandbox import support
 from attnbook.grading.notebook.read import read
-from attnbook.grading.systems import main
+from attnbook.grading.systems.command import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(sys.executable).parent

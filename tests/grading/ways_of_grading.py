@@ -20,7 +20,7 @@ from attnbook.grading.grade import clean, grade, grade_bytes
 from attnbook.grading.isolation.apart import Examiner
 from attnbook.grading.notebook.release import Release
 from attnbook.grading.report import Report
-from attnbook.grading.systems import main as systems
+from attnbook.grading.systems.command import main as systems
 
 LONGEST = 1_000  # characters of a message
 

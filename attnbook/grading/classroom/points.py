@@ -24,7 +24,8 @@ from pathlib import Path
 from attnbook.grading.arguments import Parser
 from attnbook.grading.classroom import runs
 from attnbook.grading.intake.file_names import readable
-from attnbook.grading.records import gradebook, results
+from attnbook.grading.records import results
+from attnbook.grading.records.gradebook.book import Book, give
 from attnbook.grading.records.grades import Exercise, Grade, Item
 from attnbook.grading.records.publish import (
     Options,
@@ -110,7 +111,7 @@ def _change(options: argparse.Namespace) -> int:
             "Say why, so that the student can read it: --reason “…”."
         )
 
-    def change(book: gradebook.Book, grades: Sequence[Grade]) -> bool:
+    def change(book: Book, grades: Sequence[Grade]) -> bool:
         """Change one grade; say whether it is one of these."""
         item = _item(book.exercise, options.exercise)
         mine = [g for g in grades if g.student == student]
@@ -123,7 +124,7 @@ def _change(options: argparse.Namespace) -> int:
                 f"{student} has no points by hand for {item.grade_id}."
             )
         comment = _comment(mark.comment, options.reason)
-        gradebook.give(book, student, item, options.points, comment)
+        give(book, student, item, options.points, comment)
         return True
 
     student = _student(options.folder, options.student)

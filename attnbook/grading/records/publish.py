@@ -23,12 +23,18 @@ from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.notebook.release import known_releases
 from attnbook.grading.records import (
     class_page,
-    gradebook,
     late,
     results,
     tables,
 )
 from attnbook.grading.records.autograded import autograded
+from attnbook.grading.records.gradebook.book import Book, record
+from attnbook.grading.records.gradebook.database import (
+    GradebookError,
+    address,
+    opened,
+)
+from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.grades import (
     Exercise,
     Grade,
@@ -64,7 +70,7 @@ class Options:
 
 # What a person changes in an exercise of the gradebook before the grades are
 # published; it says whether it did.
-Change = Callable[[gradebook.Book, Sequence[Grade]], bool]
+Change = Callable[[Book, Sequence[Grade]], bool]
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,7 @@ def publish(
     try:
         return _publish(out, options, change)
     except (
-        gradebook.GradebookError,
+        GradebookError,
         results.ResultError,
         UnusableError,
     ) as error:
@@ -218,8 +224,8 @@ def check(out: Path, options: Options) -> None:
     if not options.database:
         return
     try:
-        gradebook.address(options.database, out)
-    except gradebook.GradebookError as error:
+        address(options.database, out)
+    except GradebookError as error:
         raise PublishError(str(error)) from None
 
 
@@ -245,20 +251,18 @@ def _publish(out: Path, options: Options, change: Change | None) -> Published:
     settings = _settings(out, options)
     exercises = exercises_of(graded, settings, out)
     database = options.database
-    url = gradebook.address(
-        settings["database"] if database is None else database, out
-    )
+    url = address(settings["database"] if database is None else database, out)
     if database is not None:
         # A password is not kept.
         settings["database"] = database and url.render_as_string()
     _write(out / "publish.json", json.dumps(settings, indent=1) + "\n")
-    ids = gradebook.student_ids(sorted({one.student for one in graded}))
+    ids = student_ids(sorted({one.student for one in graded}))
     grades: list[Grade] = []
     is_changed = False
-    with gradebook.opened(url) as book:
+    with opened(url) as book:
         for exercise in exercises:
             own = [one for one in graded if one.exercise == exercise.name]
-            recorded = gradebook.record(book, exercise, own, ids)
+            recorded = record(book, exercise, own, ids)
             made = _grades(recorded, own)
             if change and change(recorded, made):
                 is_changed = True
@@ -275,7 +279,7 @@ def _publish(out: Path, options: Options, change: Change | None) -> Published:
     )
 
 
-def _grades(book: gradebook.Book, graded: Sequence[Graded]) -> list[Grade]:
+def _grades(book: Book, graded: Sequence[Graded]) -> list[Grade]:
     marks = book.marks()
     return [
         grade_of(one, book.exercise, marks.get(one.student, {}))

@@ -5,29 +5,20 @@
 place: its address, its exercises with their points, its pinned actions.
 ``systems --check`` only compares.
 
-==============  ==========================================================
-``facts``       what the course says of itself
-``making``      the files, from the templates and the facts
-``command``     the command
-``nbgrader``    the folder of an nbgrader course, from ``solutions/``
-``submitted``   the exercise notebooks in a folder, and their grades
-``markdown``    a grade as GitHub shows it
-``github``      what a student's workflow runs
-``classroom50`` what Classroom 50's autograder runs
-``gradescope``  what Gradescope's autograder runs
-==============  ==========================================================
+================  ========================================================
+``facts``         what the course says of itself
+``making``        the files, from the templates and the facts
+``command``       the command
+``nbgrader``      the folder of an nbgrader course, from ``solutions/``
+``submitted``     the exercise notebooks in a folder, and their grades
+``markdown``      a grade as GitHub shows it
+``github``        what a student's workflow runs
+``classroom50``   what Classroom 50's autograder runs
+``gradescope``    what Gradescope's autograder runs
+``surroundings``  what a system tells the grader, and not the code it grades
+================  ========================================================
 
-The last three grade in the student's own repository or container. What they
-say is feedback: the grade of record is the teacher's own run.
+What runs at GitHub, Classroom 50 and Gradescope grades in the student's own
+repository or container. What it says is feedback: the grade of record is the
+teacher's own run.
 """
-
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command ``systems``; return its exit status."""
-    from attnbook.grading.systems.command import main as command
-
-    return command(arguments)

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 from pathlib import Path
 
 import classroom
@@ -9,22 +10,41 @@ import pytest
 from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
 
 from attnbook.grading import __main__ as grading
-from attnbook.grading.classroom import classes, fingerprints
+from attnbook.grading.classroom import classes, fingerprints, tasks
 from attnbook.grading.classroom.shards import Shard
 from attnbook.grading.records import results
 
+# One class is graded for all.
+pytestmark = pytest.mark.xdist_group("class command")
 
-@pytest.fixture(autouse=True)
-def toy_examiner(monkeypatch):
-    for module, name in classroom.REPLACED:
-        monkeypatch.setattr(module, name, getattr(module, name))
-    classroom.equip()
+
+@pytest.fixture(autouse=True, scope="module")
+def toy_examiner():
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in classroom.REPLACED:
+            patch.setattr(module, name, getattr(module, name))
+        classroom.equip()
+        yield
 
 
 @pytest.fixture(scope="module")
 def submissions(fresh, tmp_path_factory):
     """Return the folder of a class of five, which nobody changes."""
     return a_class(fresh, tmp_path_factory.mktemp("class") / "in", 5)
+
+
+@pytest.fixture(scope="module")
+def first(course, submissions, tmp_path_factory):
+    """Return the folder of that class once graded, not to be changed."""
+    out = tmp_path_factory.mktemp("first") / "out"
+    assert classes.main(arguments(course, submissions, out)) == 0
+    return out
+
+
+@pytest.fixture
+def graded(first, out):
+    """Return a copy of it, where `grade` goes on."""
+    return shutil.copytree(first, out)
 
 
 @pytest.fixture
@@ -71,10 +91,9 @@ def test_a_class_is_graded_and_published(grade, submissions, out):
     assert {"grades.csv", "gradebook.db", "index.html"} <= published
 
 
-def test_a_result_says_all_that_is_published_of_it(grade, submissions, out):
-    grade(submissions)
-    graded = {g.student: g for g in results.load_all(out)}
-    right, broken = graded["student-01"], graded["student-03"]
+def test_a_result_says_all_that_is_published_of_it(graded):
+    found = {g.student: g for g in results.load_all(graded)}
+    right, broken = found["student-01"], found["student-03"]
     assert right.status == "graded"
     assert right.report.isolation == "none"
     assert "return 2 * number" in right.sources["00-double-answer"]
@@ -83,8 +102,7 @@ def test_a_result_says_all_that_is_published_of_it(grade, submissions, out):
     assert broken.report.title == right.report.title
 
 
-def test_the_second_run_grades_nothing(grade, submissions, out):
-    grade(submissions)
+def test_the_second_run_grades_nothing(grade, graded, submissions, out):
     before, published = touched(out), grades(out)
     status, printed, _ = grade(submissions)
     assert status == 0
@@ -111,9 +129,8 @@ def test_only_what_is_new_or_changed_is_graded(grade, fresh, tmp_path, out):
 
 @pytest.mark.parametrize("what", ["package", "release", "limits"])
 def test_all_are_graded_again_when_what_a_grade_hangs_on_changes(
-    what, grade, submissions, monkeypatch
+    what, grade, graded, submissions, monkeypatch
 ):
-    grade(submissions)
     more = []
     if what == "limits":
         more = ["--wall", "30"]
@@ -122,8 +139,7 @@ def test_all_are_graded_again_when_what_a_grade_hangs_on_changes(
     assert "To grade:    5 (5 of them changed)" in grade(submissions, *more)[1]
 
 
-def test_one_student_is_graded_again(grade, submissions, out):
-    grade(submissions)
+def test_one_student_is_graded_again(grade, graded, submissions, out):
     before = touched(out)
     _, printed, _ = grade(submissions, "--regrade", "student-02")
     assert "To grade:    1; 4 are graded already" in printed
@@ -133,9 +149,8 @@ def test_one_student_is_graded_again(grade, submissions, out):
 
 
 def test_one_exercise_is_graded_again_and_the_others_keep_their_points(
-    grade, submissions, out, monkeypatch
+    grade, graded, submissions, out, monkeypatch
 ):
-    grade(submissions)
 
     def all_wrong(examiner, cells):
         return [classroom.Fate("error", "WrongAnswer", "No.")] * len(cells)
@@ -222,8 +237,7 @@ def test_what_the_grader_fails_on_is_no_grade_and_is_tried_anew(
     assert results.load_all(out)[1].status == "graded"
 
 
-def test_a_damaged_result_is_graded_again(grade, submissions, out):
-    grade(submissions)
+def test_a_damaged_result_is_graded_again(grade, graded, submissions, out):
     path = results.path_of(out, "student-01", "00-toy")
     whole = grades(out)
     path.write_text(path.read_text()[:-100])
@@ -233,9 +247,8 @@ def test_a_damaged_result_is_graded_again(grade, submissions, out):
 
 
 def test_times_of_a_table_count_without_grading_again(
-    grade, submissions, out, tmp_path
+    grade, graded, submissions, out, tmp_path
 ):
-    grade(submissions)
     table = tmp_path / "times.csv"
     table.write_text("student,submitted\nstudent-01,2026-11-20 18:00Z\n")
     _, printed, _ = grade(submissions, "--times", str(table))
@@ -315,8 +328,7 @@ def test_a_file_is_no_folder_for_grades(grade, submissions, out):
     assert "is a file, and --out names a folder" in said
 
 
-def test_the_seed_is_kept_secret_and_kept(grade, submissions, out):
-    grade(submissions)
+def test_the_seed_is_kept_secret_and_kept(grade, graded, submissions, out):
     seed = out / "seed"
     text = seed.read_text().strip()
     assert len(text) == 16
@@ -346,7 +358,7 @@ def test_a_shared_seed_reaches_the_examiner(
         seen.append(seed)
         return make(release, limits, isolation, seed)
 
-    monkeypatch.setattr(classes, "examiner", examiner)
+    monkeypatch.setattr(tasks, "examiner", examiner)
     shared = tmp_path / "shared"
     shared.write_text("00000000000000ff\n")
     grade(submissions, "--seed", str(shared))

@@ -12,6 +12,9 @@ import pytest
 
 from attnbook.grading.records import results
 
+# A grader is killed once.
+pytestmark = pytest.mark.xdist_group("class sandbox")
+
 ROOT = Path(__file__).resolve().parents[3]
 EXERCISE = "00-soft-lookup"
 ENDLESS = "import time\ntime.sleep(600)"

@@ -11,6 +11,9 @@ import pytest
 
 from teaching import example_class
 
+# It is graded once.
+pytestmark = pytest.mark.xdist_group("example class")
+
 # What each answer is worth by its author's plan, not by any grader's.
 DESERVED = {
     "student-01": 20,

@@ -22,6 +22,9 @@ from attnbook.grading.intake.submissions import find
 from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.records import results
 
+# A class is graded once.
+pytestmark = pytest.mark.xdist_group("hostile files")
+
 ROOT = Path(__file__).parents[3]
 EXERCISES = ROOT / "exercises"
 

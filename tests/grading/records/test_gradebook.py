@@ -17,7 +17,6 @@ from graded_class import (
     graded,
     grades_of,
     results,
-    write_class,
 )
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
@@ -26,23 +25,12 @@ from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from attnbook.grading.classroom import points
-from attnbook.grading.records.gradebook import student_ids
+from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, write
 
-
-@pytest.fixture(scope="module")
-def first(course, tmp_path_factory):
-    """Return a folder that is published, not to be changed."""
-    out = write_class(tmp_path_factory.mktemp("gradebook"))
-    publish(out, Options(release=course / "exercises"))
-    return out
-
-
-@pytest.fixture
-def out(first, tmp_path):
-    """Return a copy of a published folder."""
-    return shutil.copytree(first, tmp_path / "out")
+# One class is published for all.
+pytestmark = pytest.mark.xdist_group("records")
 
 
 def url(out):
@@ -360,7 +348,9 @@ def test_a_failure_half_way_leaves_the_gradebook_as_it_was(out, monkeypatch):
     def fail(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("attnbook.grading.records.gradebook.Book.charge", fail)
+    monkeypatch.setattr(
+        "attnbook.grading.records.gradebook.book.Book.charge", fail
+    )
     with pytest.raises(RuntimeError):
         regrade(out, "student-02")
     assert grade(out, "student-02") == before

@@ -19,7 +19,6 @@ from graded_class import (
     grades_of,
     result,
     results,
-    write_class,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +28,9 @@ from attnbook.grading.records import tables
 from attnbook.grading.records.formulas import as_read, harmless
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, path_of, write
+
+# One class is published for all.
+pytestmark = pytest.mark.xdist_group("records")
 
 HOSTILE = (
     "</td><script>alert(1)</script>",
@@ -40,20 +42,6 @@ HOSTILE = (
     "\ud800'\"\r\n",
 )
 LATE = {"share": 0.1, "most": 0.5}
-
-
-@pytest.fixture(scope="module")
-def first(course, tmp_path_factory):
-    """Return a folder that is published, not to be changed."""
-    out = write_class(tmp_path_factory.mktemp("published"))
-    publish(out, Options(release=course / "exercises"))
-    return out
-
-
-@pytest.fixture
-def out(first, tmp_path):
-    """Return a copy of a published folder."""
-    return shutil.copytree(first, tmp_path / "out")
 
 
 def snapshot(out):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attnbook.grading.__main__ import main as grading
-from attnbook.grading.systems import facts, main, making
+from attnbook.grading.systems import facts, making
+from attnbook.grading.systems.command import main
 
 ROOT = Path(__file__).resolve().parents[3]
 

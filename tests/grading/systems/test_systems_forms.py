@@ -243,6 +243,8 @@ def test_what_the_image_copies_is_in_the_checkout():
         for name in line.split()[:-1]
     ]
     assert {"attnbook", "exercises", "constraints.txt"} <= set(copied)
+    # How the package is built is said in these two.
+    assert {"pyproject.toml", "setup.py"} <= set(copied)
     for name in copied:
         assert (ROOT / name).exists(), name
 

@@ -313,7 +313,7 @@ def git(tmp_path):
             source / name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-    for name in "constraints.txt", "pyproject.toml", "README.md":
+    for name in "constraints.txt", "pyproject.toml", "setup.py", "README.md":
         shutil.copy(ROOT / name, source)
     address = re.search(
         r'^COURSE = "(.*)"$',
