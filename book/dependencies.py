@@ -23,8 +23,9 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "attnbook"
 STUDIES = "attnbook.experiments"
@@ -40,11 +41,12 @@ def key(root: Path, notebook: Path) -> str:
     Two executions with the same key may stand for each other.
     """
     digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for source in code_cells(notebook):
-        digest.update(hashlib.sha256(source.encode()).digest())
+    for cell in _code_cells(notebook):
+        digest.update(hashlib.sha256(_source(cell).encode()).digest())
+        digest.update(b"%d" % ("raises-exception" in _tags(cell)))
     for path in sorted(files(root, notebook)):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_hash(path, *_state(path)))
     return digest.hexdigest()[:32]
 
 
@@ -54,9 +56,8 @@ def files(root: Path, notebook: Path) -> set[Path]:
     pinned = root / CONSTRAINTS
     if pinned.exists():
         found.files.add(pinned)
-    try:
-        cells = ast.parse("\n".join(_plain(notebook)))
-    except SyntaxError:  # nothing is known of it
+    cells = _read_cells(notebook, *_state(notebook))
+    if cells is None:  # nothing is known of it
         for module in (PACKAGE, STUDIES):
             found.files |= set(found.folder_of(module).rglob("*.*"))
         return {path for path in found.files if path.is_file()}
@@ -64,19 +65,54 @@ def files(root: Path, notebook: Path) -> set[Path]:
     return found.files
 
 
-def code_cells(notebook: Path) -> list[str]:
-    """The sources of the code cells."""
+def _code_cells(notebook: Path) -> list[dict]:
     cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    return [
-        "".join(cell["source"])
-        for cell in cells
-        if cell["cell_type"] == "code"
-    ]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def _plain(notebook: Path) -> Iterator[str]:
-    for source in code_cells(notebook):
-        yield _MAGIC.sub(r"\1pass", source)
+def _source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def _tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+class _Read(NamedTuple):
+    """What matters of the code of a module or of a notebook's cells."""
+
+    imports: list[ast.Import | ast.ImportFrom]
+    words: frozenset[str]  # its strings, without ".csv"
+    uses: dict[str, set[str]]  # of a name, the attributes; ALL if it is bare
+    makes_table_names: bool  # one is known only when the code runs
+    does_more: bool  # than to pass names on
+
+    @classmethod
+    def of(cls, tree: ast.Module) -> _Read:
+        imports, words, makes_table_names = [], set(), False
+        uses: dict[str, set[str]] = defaultdict(set)
+        dotted = set()
+        for node in ast.walk(tree):  # an attribute before its name
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imports.append(node)
+            elif isinstance(node, ast.Constant):
+                words.add(str(node.value).removesuffix(".csv"))
+            elif isinstance(node, ast.Attribute):
+                if isinstance(node.value, ast.Name):
+                    uses[node.value.id].add(node.attr)
+                    dotted.add(node.value)
+            elif isinstance(node, ast.Name):
+                if node not in dotted:
+                    uses[node.id].add(ALL)
+            elif isinstance(node, ast.Call):
+                makes_table_names |= _makes_a_table_name(node)
+        does_more = not all(
+            isinstance(node, ast.ImportFrom) or _is_words(node)
+            for node in tree.body
+        )
+        return cls(
+            imports, frozenset(words), uses, makes_table_names, does_more
+        )
 
 
 class _Closure:
@@ -111,14 +147,16 @@ class _Closure:
         if path is None or (module, name) in self._seen:
             return
         self._seen.add((module, name))
-        tree = _parsed(path, path.stat().st_mtime_ns)
-        passed_on = self._passed_on(path, tree)
+        read = _read(path, *_state(path))
+        passed_on = self._passed_on(path, read)
         if passed_on is not None:
             if name == ALL:
                 for origin in passed_on.values():
                     self.need(*origin)
             elif name in passed_on:
                 self.need(*passed_on[name])
+            else:
+                self.need(f"{module}.{name}")  # or it is no module
             return
         parent = module.rpartition(".")[0]
         if parent:
@@ -132,73 +170,81 @@ class _Closure:
                 for data in path.parent.iterdir()
                 if data.is_file() and data.suffix not in _NO_DATA
             }
-        self.follow(tree, module if path.stem == "__init__" else parent)
+        self.follow(read, module if path.stem == "__init__" else parent)
 
-    def follow(self, tree: ast.Module, package: str) -> None:
+    def follow(self, read: _Read, package: str) -> None:
         """Note what a module imports; ``package`` is "" for a notebook."""
         reads_tables = False
-        for node in ast.walk(tree):
+        for node in read.imports:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     self.need(alias.name)
-            elif isinstance(node, ast.ImportFrom):
-                origin = _origin(node, package)
-                reads_tables |= origin.startswith(STUDIES)
-                for alias in node.names:
-                    reads_tables |= alias.name == "experiments"
-                    self._need_from(origin, alias, None if package else tree)
+                continue
+            origin = _origin(node, package)
+            reads_tables |= origin.startswith(STUDIES)
+            for alias in node.names:
+                reads_tables |= alias.name == "experiments"
+                module = f"{origin}.{alias.name}"
+                if self.file_of(module) is None:
+                    self.need(origin, alias.name)
+                    continue
+                used = {ALL}
+                if not package:
+                    used = read.uses.get(alias.asname or alias.name, used)
+                for name in used:
+                    self.need(module, name)
         if reads_tables:
-            self.files |= self._tables_named_in(tree)
-            if not package and any(map(_asks_for_a_table, ast.walk(tree))):
-                self.files |= set(self._tables.values())
-
-    def _need_from(
-        self, origin: str, alias: ast.alias, cells: ast.Module | None
-    ) -> None:
-        module = f"{origin}.{alias.name}"
-        if self.file_of(module) is None:
-            self.need(origin, alias.name)
-            return
-        used = {ALL}
-        if cells is not None:
-            used = _attributes(cells, alias.asname or alias.name)
-        for name in used:
-            self.need(module, name)
+            named = read.words & self._tables.keys()
+            if read.makes_table_names and not package:
+                named = self._tables.keys()
+            self.files |= {self._tables[name] for name in named}
 
     def _passed_on(
-        self, path: Path, tree: ast.Module
+        self, path: Path, read: _Read
     ) -> dict[str, tuple[str, str]] | None:
         """Whence a package has each of its names, None if it does more."""
-        if path.stem != "__init__":
+        if path.stem != "__init__" or read.does_more:
             return None
         package = _module_of(path, self.root)
         passed_on = {}
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom):
-                origin = _origin(node, package)
-                for alias in node.names:
-                    module = f"{origin}.{alias.name}"
-                    passed_on[alias.asname or alias.name] = (
-                        (module, ALL)
-                        if self.file_of(module)
-                        else (origin, alias.name)
-                    )
-            elif not _is_words(node):
-                return None
+        for node in read.imports:
+            origin = _origin(node, package)
+            for alias in node.names:
+                module = f"{origin}.{alias.name}"
+                passed_on[alias.asname or alias.name] = (
+                    (module, ALL)
+                    if self.file_of(module)
+                    else (origin, alias.name)
+                )
         return passed_on
 
-    def _tables_named_in(self, tree: ast.Module) -> set[Path]:
-        words = {
-            node.value.removesuffix(".csv")
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-        return {self._tables[name] for name in words & self._tables.keys()}
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when a file does."""
+    about = path.stat()
+    return about.st_mtime_ns, about.st_size
 
 
-@functools.lru_cache(maxsize=None)
-def _parsed(path: Path, modified: int) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
+@functools.cache
+def _hash(path: Path, modified: int, size: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+@functools.cache
+def _read(path: Path, modified: int, size: int) -> _Read:
+    return _Read.of(ast.parse(path.read_text("utf-8")))
+
+
+@functools.cache
+def _read_cells(notebook: Path, modified: int, size: int) -> _Read | None:
+    """The cells taken together, None if they are no Python."""
+    sources = (
+        _MAGIC.sub(r"\1pass", _source(cell)) for cell in _code_cells(notebook)
+    )
+    try:
+        return _Read.of(ast.parse("\n".join(sources)))
+    except SyntaxError:
+        return None
 
 
 def _module_of(path: Path, root: Path) -> str:
@@ -222,28 +268,9 @@ def _is_words(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _attributes(tree: ast.Module, name: str) -> set[str]:
-    """The attributes of ``name`` that are used; ALL if it is used as such."""
-    used, within = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(
-            node.value, ast.Name
-        ):
-            if node.value.id == name:
-                used.add(node.attr)
-                within.add(node.value)
-    bare = any(
-        isinstance(node, ast.Name) and node.id == name and node not in within
-        for node in ast.walk(tree)
-    )
-    return {ALL} if bare or not used else used
-
-
-def _asks_for_a_table(node: ast.AST) -> bool:
-    """Is a table asked for whose name is made only when the cell runs?"""
+def _makes_a_table_name(call: ast.Call) -> bool:
     return (
-        isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "table"
-        and bool(node.args)
-        and not isinstance(node.args[0], ast.Constant)
+        getattr(call.func, "id", "") == "table"
+        and bool(call.args)
+        and not isinstance(call.args[0], ast.Constant)
     )

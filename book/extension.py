@@ -1,9 +1,10 @@
 """The book's own Sphinx extension.
 
 It does what no setting does: derives every link from the repository's
-address, brings the outputs of the executed notebooks, serves MathJax and the icons from the book itself, numbers equations and
-figures, puts the host of the explorers on the pages that need it, and
-leaves the solutions out on request.
+address, brings the outputs of the executed notebooks, serves MathJax and
+the icons from the book itself, numbers equations and figures, puts the host
+of the explorers on the pages that need it, and leaves the solutions out on
+request.
 """
 
 from __future__ import annotations
