@@ -31,7 +31,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         "chromium" in getattr(item, "fixturenames", ())
         for item in session.items
     )
-    if asking and find_chromium() is None:
+    if not asking or find_chromium() is not None:
+        return
+    if hasattr(session.config, "workerinput"):  # one process among several
+        session.shouldfail = NEEDED
+    else:
         pytest.exit(NEEDED, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
