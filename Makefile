@@ -21,7 +21,7 @@ OTTER := $(VENV)/otter
 OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve epub test grade grade-class release notebooks \
+.PHONY: help book serve epub test quick grade grade-class release notebooks \
         address lint format explorers experiments teaching bench \
         bench-grading clean distclean setup
 .DELETE_ON_ERROR:
@@ -83,9 +83,19 @@ epub: $(BOOK) ## build the book as one EPUB file
 
 # -- tests --------------------------------------------------------------------
 
+# In as many processes as there are cores, at most eight; what is marked as a
+# group (the cells of a notebook, the tests of a page) stays in one of them.
+PYTEST := $(RUN) -m pytest -n logical --maxprocesses 8 --dist loadgroup
+
 test: $(TEST) $(NODE) ## run every test: package, notebooks, graders, built pages
-	$(RUN) -m pytest --nbval-lax --nbval-cell-timeout=300 \
-	  tests chapters solutions $(ARGS)
+	$(PYTEST) --junit-xml=.test-results/tests.xml \
+	  -p book.comparison --nbval-lax tests chapters solutions $(ARGS)
+
+# No kernel, browser or sandbox is started, and no study repeated.
+QUICK := tests/checks tests/data tests/judging tests/mechanisms
+
+quick: $(TEST) ## run the tests that take no notebook, browser or sandbox
+	$(PYTEST) $(QUICK) $(ARGS)
 
 lint: $(TEST) ## check style and form; change nothing
 	$(RUN) -m ruff check .

@@ -14,6 +14,7 @@ from benchmarks import (
     grading_seconds,
     mechanism_ratios,
     page_weight,
+    suite_seconds,
 )
 from benchmarks.calibration import calibrate
 from benchmarks.chromium import chromium
@@ -21,7 +22,7 @@ from benchmarks.measurement import Measurement, table
 from benchmarks.served_book import served
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("mechanisms", "chapters", "pages", "grading")
+PARTS = ("mechanisms", "chapters", "pages", "grading", "tests")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -30,7 +31,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=(
             "Measure the mechanisms beside PyTorch's own, seconds a chapter, "
             "page weight, the wait for the first figure and explorer, and "
-            "seconds to grade a notebook."
+            "seconds to grade a notebook; and print the seconds of the tests "
+            "when they last ran."
         ),
     )
     parser.add_argument(
@@ -105,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
                 options.repeats,
                 calibration,
             )
+        if "tests" in parts:
+            measured += suite_seconds.measure()
     except (FileNotFoundError, RuntimeError) as obstacle:
         print(f"cannot measure: {obstacle}", file=sys.stderr)
         return 1

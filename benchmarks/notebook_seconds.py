@@ -1,8 +1,8 @@
-"""How long each notebook took when the book last executed it.
+"""How long each notebook took when it was last executed.
 
-The book's execution cache keeps the seconds of every notebook that it ran;
-this prints them, as Markdown for the summary of a workflow. A notebook that
-came out of the cache shows the seconds of the run that put it there.
+An executed notebook keeps its seconds (see :mod:`book.execution`); this
+prints them, as Markdown for the summary of a workflow. A notebook that has
+not changed since shows the seconds of the run that executed it.
 """
 
 from __future__ import annotations
@@ -10,35 +10,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from jupyter_cache import get_cache
+import nbformat
+
+from book.execution import KEPT
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHES = ROOT / "_build" / ".jupyter_cache"
 
 
-def newest_cache(caches: Path) -> Path:
-    """The cache that the last build used.
+def seconds_by_notebook(root: Path) -> dict[str, float]:
+    """The path of each executed notebook, and the seconds it took.
 
     Raises FileNotFoundError if no notebook was ever executed.
     """
-    found = [path.parent for path in caches.glob("*/global.db")]
+    top = root / KEPT
+    found = {
+        path.relative_to(top).as_posix(): nbformat.read(path, as_version=4)
+        for path in sorted(top.rglob("*.ipynb"))
+    }
     if not found:
         raise FileNotFoundError(
-            f"no notebook was executed yet: {caches} holds no cache"
+            f"no notebook was executed yet: {top} holds none"
         )
-    return max(found, key=lambda path: path.stat().st_mtime)
-
-
-def seconds_by_notebook(cache: Path) -> dict[str, float]:
-    """The path of each notebook in the cache, and the seconds it took."""
-    records = sorted(
-        get_cache(str(cache)).list_cache_records(),
-        key=lambda record: record.accessed,
-    )
     return {
-        "/".join(Path(record.uri).parts[-2:]): record.data["execution_seconds"]
-        for record in records
-        if "execution_seconds" in record.data
+        name: notebook.metadata.executed.seconds
+        for name, notebook in found.items()
     }
 
 
@@ -54,17 +49,14 @@ def as_markdown(seconds: dict[str, float]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.notebook_seconds",
-        description="Print how long each notebook of the book took.",
+        description="Print how long each notebook took.",
     )
     parser.add_argument(
-        "--caches",
-        type=Path,
-        default=CACHES,
-        help="the folder of the execution caches",
+        "--root", type=Path, default=ROOT, help="the top of the repository"
     )
     options = parser.parse_args(arguments)
     try:
-        print(as_markdown(seconds_by_notebook(newest_cache(options.caches))))
+        print(as_markdown(seconds_by_notebook(options.root)))
     except FileNotFoundError as missing:
         print(missing)
     return 0

@@ -4,8 +4,9 @@ This is Jupyter Book's own command with the flags that the course needs::
 
     jupyter-book build . -W -n --keep-going
 
-and three things around it: solutions can be left out, a failed build is not
-remembered as a good one, and the page to open is printed at the end.
+and four things around it: the notebooks are executed before, side by side;
+solutions can be left out, a failed build is not remembered as a good one,
+and the page to open is printed at the end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import time
 from pathlib import Path
 
 import yaml
+
+from book import execution
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = ("-W", "-n", "--keep-going")
@@ -42,6 +45,27 @@ def without_solutions(contents: dict) -> dict:
     return kept(contents)
 
 
+def executed_in(source: Path, contents: dict) -> list[Path]:
+    """The notebooks of a table of contents that are executed for it."""
+
+    def below(entry) -> list[str]:
+        if isinstance(entry, list):
+            return [name for item in entry for name in below(item)]
+        if not isinstance(entry, dict):
+            return []
+        own = [entry["file"]] if "file" in entry else []
+        return own + [
+            name for value in entry.values() for name in below(value)
+        ]
+
+    paths = [source / f"{name}.ipynb" for name in below(contents)]
+    return [
+        path
+        for path in paths
+        if path.parent.name in execution.FOLDERS and path.exists()
+    ]
+
+
 def output_folder(source: Path, solutions: bool, epub: bool) -> Path:
     """Where the built pages (or the EPUB's parts) of one variant lie."""
     variant = [] if solutions else ["without-solutions"]
@@ -55,6 +79,12 @@ def build(
     source: Path = ROOT, solutions: bool = True, epub: bool = False
 ) -> int:
     """Build one variant of the book under ``source``; its exit status."""
+    contents = yaml.safe_load((source / "_toc.yml").read_text("utf-8"))
+    if not solutions:
+        contents = without_solutions(contents)
+    failures = execution.execute_all(source, executed_in(source, contents))
+    if failures:
+        return execution.report(failures)
     target = output_folder(source, solutions, epub)
     top = target.parent.parent
     top.mkdir(parents=True, exist_ok=True)
@@ -63,11 +93,9 @@ def build(
     if epub:
         command += ["--builder", "custom", "--custom-builder", "epub"]
     if not solutions:
-        contents = yaml.safe_load((source / "_toc.yml").read_text("utf-8"))
         shortened = top / "_toc.yml"
         shortened.write_text(
-            yaml.safe_dump(without_solutions(contents), sort_keys=False),
-            "utf-8",
+            yaml.safe_dump(contents, sort_keys=False), "utf-8"
         )
         command += ["--toc", str(shortened)]
     environment = dict(
@@ -79,7 +107,7 @@ def build(
     status = subprocess.call(command, env=environment, cwd=source)
     if status:
         # Sphinx would not repeat the warnings of pages that it has read,
-        # and a second build would pass. Executed notebooks stay cached.
+        # and a second build would pass.
         shutil.rmtree(target.parent / ".doctrees", ignore_errors=True)
     return status
 
@@ -99,8 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     status = build(source, solutions, chosen.epub)
     if status:
         print(
-            "\nThe book was not built: the lines marked WARNING or ERROR "
-            "above say why.",
+            "\nThe book was not built: the traceback, or the lines marked "
+            "WARNING or ERROR, above say why.",
             file=sys.stderr,
         )
         return status

@@ -1,10 +1,10 @@
 """The book's own Sphinx extension.
 
 It does what no setting does: derives every link from the repository's
-address, keys the execution cache on the package that the notebooks import,
-serves MathJax and the icons from the book itself, numbers equations and
-figures, puts the host of the explorers on the pages that need it, and
-leaves the solutions out on request.
+address, brings the outputs of the executed notebooks, serves MathJax and
+the icons from the book itself, numbers equations and figures, puts the host
+of the explorers on the pages that need it, and leaves the solutions out on
+request.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import nbformat
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from book import address as addresses
-from book import fonts
+from book import execution, fonts
 
 LOGGER = logging.getLogger(__name__)
 
-# What a notebook's results depend on besides the notebook itself.
-EXECUTION_DEPENDS_ON = ("attnbook", "experiments", "constraints.txt")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HOST = "host.mjs"
 TAG = re.compile(r"\\tag\{[^}]*\}")
@@ -46,39 +46,27 @@ UNUSED = (
 )
 
 
-# -- the cache of executed notebooks ------------------------------------------
+# -- the outputs of the notebooks ---------------------------------------------
 
 
-def execution_key(root: Path) -> str:
-    """A short hash of everything that notebooks import or read.
+def _bring_outputs(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give a notebook's page what the notebook printed and drew.
 
-    Two builds with the same key may share executed notebooks. A change in
-    the package, in a table of ``experiments/`` or in a pinned version
-    changes the key.
+    Sphinx reads the page again when the notebook was executed again.
     """
-    digest = hashlib.sha256()
-    for name in EXECUTION_DEPENDS_ON:
-        top = root / name
-        files = [top] if top.is_file() else sorted(top.rglob("*"))
-        for path in files:
-            if not path.is_file() or "__pycache__" in path.parts:
-                continue
-            if path.suffix in {".pyc", ".md"}:
-                continue
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
-def _use_keyed_cache(root: Path) -> Path:
-    """The cache folder of this key; those of other keys are dropped."""
-    caches = root / "_build" / ".jupyter_cache"
-    chosen = caches / execution_key(root)
-    if caches.is_dir():
-        for path in caches.iterdir():
-            if path != chosen:
-                shutil.rmtree(path, ignore_errors=True)
-    return chosen
+    root, path = Path(app.srcdir), Path(app.env.doc2path(docname))
+    if path.parent.name not in execution.FOLDERS or path.suffix != ".ipynb":
+        return
+    run = execution.kept(root, path)
+    if run is None:
+        raise ExtensionError(
+            f"{docname} was not executed: build the book with `make book`"
+        )
+    app.env.note_dependency(str(execution.kept_at(root, path)))
+    committed = nbformat.reads(source[0], as_version=4)
+    source[0] = nbformat.writes(
+        execution.with_outputs(committed, run.notebook)
+    )
 
 
 # -- settings that are derived ------------------------------------------------
@@ -86,7 +74,6 @@ def _use_keyed_cache(root: Path) -> Path:
 
 def _derive_settings(app: Sphinx, config) -> None:
     root = Path(app.srcdir)
-    config.nb_execution_cache_path = str(_use_keyed_cache(root))
     config.mathjax_path = f"mathjax/{MATHJAX[0]}"
     config.mathjax3_config = {
         "options": {"enableMenu": False},
@@ -383,6 +370,7 @@ def setup(app: Sphinx) -> dict:
         block_renderers=(_visit_displayed_formula, None),
     )
     app.connect("builder-inited", _prepare_epub)
+    app.connect("source-read", _bring_outputs)
     app.connect("source-read", _shape_source)
     app.connect("doctree-read", _drop_progress_bars)
     app.connect("doctree-read", _keep_numbers_of_long_equations)

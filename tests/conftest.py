@@ -1,12 +1,17 @@
-"""One Chromium for all tests that need a page."""
+"""One thread for each process of the tests, and one Chromium."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.chromium import FLAGS, find_chromium
+
+# The tests run in as many processes as there are cores; the threads of one
+# would wait for those of the others. It is read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NEEDED = """\
 No Chromium was found, and some of these tests need one. Do one of:
@@ -26,7 +31,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         "chromium" in getattr(item, "fixturenames", ())
         for item in session.items
     )
-    if asking and find_chromium() is None:
+    if not asking or find_chromium() is not None:
+        return
+    if hasattr(session.config, "workerinput"):  # one process among several
+        session.shouldfail = NEEDED
+    else:
         pytest.exit(NEEDED, returncode=pytest.ExitCode.USAGE_ERROR)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,16 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import filelock
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test that asks for the book waits until it is built."""
+    """Keep the tests of one page together; the first may build the book."""
     for item in items:
-        if "book" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(3000))
+        if "book" not in getattr(item, "fixturenames", ()):
+            continue
+        item.add_marker(pytest.mark.timeout(3000))
+        given = getattr(item, "callspec", None)
+        names = given.params if given else {}
+        page = names.get("path") or names.get("name")
+        if page:
+            page = page.removesuffix(".html")
+            item.add_marker(pytest.mark.xdist_group(f"page {page}"))
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +57,22 @@ def build_book() -> Callable:
 
 
 @pytest.fixture(scope="session")
-def book() -> Path:
-    """The folder of the built pages, by the command of ``make book``."""
-    done = run_build()
-    if done.returncode:
-        pytest.fail("the book does not build:\n" + done.stdout[-6000:])
+def book(tmp_path_factory, worker_id) -> Path:
+    """The folder of the built pages, by the command of ``make book``.
+
+    It is built once, whichever of pytest's processes asks for it first.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    said = shared / "book.log"
+    with filelock.FileLock(shared / "book.lock"):
+        if not said.exists():
+            done = run_build()
+            said.write_text(f"{done.returncode}\n{done.stdout}", "utf-8")
+    status, _, output = said.read_text("utf-8").partition("\n")
+    if status != "0":
+        pytest.fail("the book does not build:\n" + output[-6000:])
     return ROOT / "_build" / "html"
 
 
@@ -91,8 +109,22 @@ class Visit:
     page: object
     site: str
     faults: list[str] = field(default_factory=list)
+    shared: str = ""
+
+    def stay(self, path: str) -> object:
+        """The page, for a test that changes nothing that others look at.
+
+        It is loaded unless it is the one that such a test saw last.
+        """
+        if self.shared != path:
+            self.open(path)
+            self.shared = path
+        return self.page
 
     def open(self, path: str) -> object:
+        """The page, loaded afresh, for a test that does as it pleases."""
+        self.faults.clear()
+        self.shared = ""
         self.page.goto(self.site + path, wait_until="load")
         self.page.evaluate("() => window.MathJax?.startup?.promise ?? null")
         self.page.evaluate("() => document.fonts.ready.then(() => null)")
@@ -154,27 +186,16 @@ def visiting(chromium, site) -> Iterator[Callable]:
         context.close()
 
 
-@pytest.fixture
-def small_book(tmp_path: Path) -> Path:
-    """A book of two pages with all the settings of the real one."""
-    for name in ("_config.yml", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(
-        ROOT / "book",
-        tmp_path / "book",
-        ignore=shutil.ignore_patterns("__pycache__", "screenshots"),
-    )
-    for name in ("attnbook", "experiments", "exercises", "solutions"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "attnbook" / "__init__.py").write_text("VALUE = 1\n")
-    (tmp_path / "chapters").mkdir()
-    (tmp_path / "intro.md").write_text(
-        "# A small book\n\nThe [solutions](solutions/00-a.ipynb).\n\n"
-        "```{bibliography}\n:all:\n```\n"
-    )
-    (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: intro\nchapters:\n"
-        "  - file: chapters/00-a\n    sections:\n"
-        "      - file: exercises/00-a\n      - file: solutions/00-a\n"
-    )
-    return tmp_path
+@pytest.fixture(scope="session")
+def wide(visiting) -> Visit:
+    return visiting(width=1280)
+
+
+@pytest.fixture(scope="session")
+def narrow(visiting) -> Visit:
+    return visiting(width=360)
+
+
+@pytest.fixture(scope="session")
+def dark(visiting) -> Visit:
+    return visiting(width=1280, theme="dark")

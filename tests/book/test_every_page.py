@@ -1,4 +1,7 @@
-"""Every page of the built book, in a browser cut off from every host."""
+"""Every page of the built book, in a browser cut off from every host.
+
+A page is loaded once for each width and theme; its tests look at it in turn.
+"""
 
 from __future__ import annotations
 
@@ -41,31 +44,9 @@ WIDER_THAN_THE_PAGE = """() => {
 }"""
 
 
-@pytest.fixture(scope="session")
-def wide(visiting):
-    return visiting(width=1280)
-
-
-@pytest.fixture(scope="session")
-def narrow(visiting):
-    return visiting(width=360)
-
-
-@pytest.fixture(scope="session")
-def dark(visiting):
-    return visiting(width=1280, theme="dark")
-
-
-@pytest.fixture(autouse=True)
-def forget_faults_of_other_tests(request):
-    for name in ("wide", "narrow", "dark"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name).faults.clear()
-
-
 @every_page
 def test_a_page_asks_no_other_host_and_has_no_error(wide, path):
-    page = wide.open(path)
+    page = wide.stay(path)
     page.mouse.wheel(0, 20_000)
     page.wait_for_load_state("networkidle")
     assert wide.faults == []
@@ -73,7 +54,7 @@ def test_a_page_asks_no_other_host_and_has_no_error(wide, path):
 
 @every_page
 def test_every_figure_says_what_it_shows(wide, path):
-    page = wide.open(path)
+    page = wide.stay(path)
     images = page.locator("article img").evaluate_all(
         "all => all.map(i => ({alt: i.alt, src: i.src,"
         " loaded: !i.complete || i.naturalWidth > 0}))"
@@ -85,7 +66,7 @@ def test_every_figure_says_what_it_shows(wide, path):
 
 @every_page
 def test_no_formula_is_left_raw(wide, path):
-    assert wide.open(path).evaluate(RAW_FORMULAS) == []
+    assert wide.stay(path).evaluate(RAW_FORMULAS) == []
 
 
 def test_a_raw_formula_would_be_found(wide):
@@ -98,7 +79,7 @@ def test_a_raw_formula_would_be_found(wide):
 
 @every_page
 def test_a_page_fits_a_phone(narrow, path):
-    page = narrow.open(path)
+    page = narrow.stay(path)
     assert page.evaluate(WIDER_THAN_THE_PAGE) == []
     assert narrow.faults == []
 
@@ -126,8 +107,9 @@ def is_a_formula_that_axe_cannot_read(page, broken, node) -> bool:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_violation(request, theme, path):
     visit = request.getfixturevalue("wide" if theme == "light" else "dark")
-    page = visit.open(path)
-    # what is folded fades in; half faded, its contrast is too low
+    page = visit.stay(path)
+    # what is folded fades in; half faded, its contrast is too low. The
+    # tests of the same page that follow find it open.
     page.add_style_tag(
         content="* { animation: none !important; transition: none !important }"
     )
@@ -148,7 +130,7 @@ def test_axe_finds_no_violation(request, theme, path):
 
 @every_page
 def test_every_link_within_the_book_leads_somewhere(book, wide, path):
-    page = wide.open(path)
+    page = wide.stay(path)
     links = page.locator("a[href]").evaluate_all(
         # in a drawing, a link's address is an object
         "all => all.map(a => new URL("

@@ -17,8 +17,8 @@ EXERCISES = [name for name in notebooks() if name.startswith("exercises/")]
 
 
 @pytest.fixture(scope="session")
-def reader(visiting):
-    return visiting()
+def reader(wide):
+    return wide
 
 
 def test_search_finds_additive_attention(reader):
@@ -40,7 +40,7 @@ def test_search_of_a_word_that_is_nowhere_finds_nothing(reader):
 
 @pytest.mark.parametrize("name", notebooks())
 def test_a_notebook_opens_in_colab(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     wanted = addresses.declared().colab(f"{name}.ipynb")
     links = page.locator(f'a[href^="{addresses.COLAB}"]').evaluate_all(
         "all => all.map(a => a.href)"
@@ -50,7 +50,7 @@ def test_a_notebook_opens_in_colab(reader, name):
 
 @pytest.mark.parametrize("name", documents())
 def test_a_page_can_be_edited_in_the_repository(reader, root, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     repository = addresses.declared().repository
     links = page.locator(f'a[href^="{repository}/edit/"]').evaluate_all(
         "all => all.map(a => a.href)"
@@ -64,7 +64,7 @@ def test_a_page_can_be_edited_in_the_repository(reader, root, name):
 def test_a_notebook_can_be_downloaded_as_it_is_in_the_repository(
     reader, root, book, name
 ):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     link = page.locator("a.btn-download-source-button").get_attribute("href")
     served = (book / name).parent.joinpath(link).resolve()
     source = root / f"{name}.ipynb"
@@ -73,7 +73,7 @@ def test_a_notebook_can_be_downloaded_as_it_is_in_the_repository(
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_an_exercise_is_shown_before_anything_has_run(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     assert page.locator("div.cell_output").count() == 0
     assert "raise NotImplementedError" in page.inner_text("article")
     solutions = name.replace("exercises/", "solutions/")
@@ -122,7 +122,7 @@ def test_an_explorer_mounts_and_answers_to_the_keyboard(reader, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_states_minutes_and_what_it_needs(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     lead = page.locator("article .lead-line")
     assert lead.count() == 1
     assert re.search(r"\d+\s+minutes.*need", lead.inner_text(), re.DOTALL)
@@ -130,7 +130,7 @@ def test_a_chapter_states_minutes_and_what_it_needs(reader, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_displayed_equations_carry_numbers(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     displayed = page.locator('mjx-container[display="true"]')
     assert displayed.count() >= 3
     chapter = int(re.search(r"/(\d\d)-", name)[1])
@@ -210,7 +210,7 @@ def test_the_sitemap_lists_every_page(book):
 
 @pytest.mark.parametrize("name", documents())
 def test_a_shared_link_has_a_card(reader, book, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
 
     def said(kind: str) -> str:
         return page.locator(f'meta[property="{kind}"]').get_attribute(
@@ -226,7 +226,7 @@ def test_a_shared_link_has_a_card(reader, book, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_figures_carry_numbers_and_can_be_linked(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     chapter = int(re.search(r"/(\d\d)-", name)[1])
     labels = page.locator("article .figure-number a")
     figures = page.evaluate(
@@ -242,7 +242,7 @@ def test_figures_carry_numbers_and_can_be_linked(reader, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_formula_can_be_read_aloud(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     formulas = page.locator("article mjx-container").count()
     spoken = page.locator("article mjx-assistive-mml math").count()
     assert formulas == spoken > 10
@@ -250,6 +250,6 @@ def test_a_formula_can_be_read_aloud(reader, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_finished_progress_bar_leaves_nothing_on_the_page(reader, name):
-    page = reader.open(f"{name}.html")
+    page = reader.stay(f"{name}.html")
     assert not re.search(r"\d+%\|", page.inner_text("article"))
     assert "needs Python" not in page.inner_text("article")

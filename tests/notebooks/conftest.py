@@ -26,7 +26,7 @@ def read() -> Callable:
 
 @pytest.fixture(scope="session")
 def run_nbval(tmp_path_factory) -> Callable:
-    """Run nbval over one notebook, with the flags of `make test`."""
+    """Run nbval over one notebook, in a kernel of nbval's own."""
 
     def run(notebook: Path, *options: str) -> subprocess.CompletedProcess:
         empty = tmp_path_factory.mktemp("settings") / "pytest.ini"
@@ -47,6 +47,7 @@ def run_nbval(tmp_path_factory) -> Callable:
                 *options,
                 notebook,
             ],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,

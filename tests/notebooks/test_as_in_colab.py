@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import venv
 from pathlib import Path
 
 import nbformat
@@ -16,31 +17,41 @@ from nbclient import NotebookClient
 
 from book import address as addresses
 
-PACKAGE = ("pyproject.toml", "README.md", "attnbook", "experiments")
+PACKAGE = (
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "attnbook",
+    "experiments",
+)
 LEFT_OUT = ("__pycache__", "*.egg-info")
+pytestmark = pytest.mark.xdist_group("as in Colab")
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory) -> Path:
+    """Everything that this Python has, but for the package."""
+    folder = tmp_path_factory.mktemp("libraries")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "attnbook" not in path.name:
+            (folder / path.name).symlink_to(path)
+    return folder
 
 
 @pytest.fixture
-def elsewhere(tmp_path) -> Path:
-    """A Python with everything this one has, but for the package."""
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"],
-        check=True,
-    )
-    libraries = tmp_path / "libraries"
-    libraries.mkdir()
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if "attnbook" not in path.name:
-            (libraries / path.name).symlink_to(path)
+def elsewhere(libraries, tmp_path) -> Path:
+    """A Python with these libraries, where nobody has installed a thing."""
+    venv.create(tmp_path / "env", symlinks=True)
     (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
     (site / "libraries.pth").write_text(f"{libraries}\n")
     return tmp_path / "env" / "bin" / "python"
 
 
-@pytest.fixture
-def package(root, tmp_path) -> Path:
-    """What a clone of the repository has of the package."""
-    clone = tmp_path / "clone"
+@pytest.fixture(scope="module")
+def package(root, tmp_path_factory) -> Path:
+    """What pip builds of a clone of the repository; it does so once."""
+    top = tmp_path_factory.mktemp("package")
+    clone = top / "clone"
     clone.mkdir()
     for name in PACKAGE:
         source = root / name
@@ -52,7 +63,16 @@ def package(root, tmp_path) -> Path:
             )
         else:
             shutil.copy(source, clone / name)
-    return clone
+    flags = ["-q", "--no-deps", "--no-build-isolation", "-w", top]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *flags, clone],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = top.glob("attnbook-*.whl")
+    return wheel
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -73,9 +93,6 @@ def test_the_first_cells_install_the_package_and_run(
     address = f"git+{addresses.declared().repository}"
     assert address in code[0].source
     code[0].source = code[0].source.replace(address, package.as_uri())
-    code[0].source = code[0].source.replace(
-        "install -q", "install -q --no-build-isolation"
-    )
     code.append(
         nbformat.v4.new_code_cell("import attnbook\nprint(attnbook.__file__)")
     )

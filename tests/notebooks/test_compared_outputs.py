@@ -28,12 +28,18 @@ def opening(read, tmp_path):
     return path
 
 
-def test_the_numbers_as_committed_pass(opening, run_nbval):
-    done = run_nbval(opening)
+@pytest.fixture
+def compare(run_nbval):
+    """Compare as `make test` does: with the execution of the book."""
+    return lambda notebook: run_nbval(notebook, "-p", "book.comparison")
+
+
+def test_the_numbers_as_committed_pass(opening, compare):
+    done = compare(opening)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_changed_number_in_a_compared_output_fails(opening, run_nbval):
+def test_a_changed_number_in_a_compared_output_fails(opening, compare):
     notebook = nbformat.read(opening, as_version=4)
     outputs = notebook.cells[-1].outputs
     (output,) = [each for each in outputs if "text" in each][:1]
@@ -41,10 +47,22 @@ def test_a_changed_number_in_a_compared_output_fails(opening, run_nbval):
         r"\d(?=\D*$)", lambda last: str((int(last[0]) + 1) % 10), output.text
     )
     nbformat.write(notebook, opening)
-    done = run_nbval(opening)
+    done = compare(opening)
     assert done.returncode == 1, done.stdout
     assert re.search(r"1 failed, \d+ passed", done.stdout)
     assert "reference_output == test_output failed" in done.stdout
+
+
+def test_a_cell_that_fails_and_those_after_it_are_reported(opening, compare):
+    notebook = nbformat.read(opening, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code[-2].source = "1 / 0"
+    nbformat.write(notebook, opening)
+    done = compare(opening)
+    assert done.returncode == 1, done.stdout
+    assert f"2 failed, {len(code) - 2} passed" in done.stdout
+    assert "ZeroDivisionError" in done.stdout
+    assert "a cell before this one failed" in done.stdout
 
 
 @pytest.mark.parametrize("name", EXERCISES)

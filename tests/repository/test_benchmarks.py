@@ -12,9 +12,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from benchmarks.chapter_seconds import run_notebook
 from benchmarks.measurement import Measurement, median_of, number, table
 from benchmarks.mechanism_ratios import ratios
-from benchmarks.notebook_seconds import as_markdown, newest_cache
+from benchmarks.notebook_seconds import as_markdown, seconds_by_notebook
 from benchmarks.page_weight import gzipped_bytes
 from benchmarks.served_book import served
+from benchmarks.suite_seconds import measure
 
 
 def test_a_measurement_is_the_median_with_its_range_and_ratio():
@@ -80,7 +81,32 @@ def test_the_summary_of_a_run_lists_the_slowest_notebook_first():
 
 def test_without_an_executed_notebook_the_summary_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="no notebook"):
-        newest_cache(tmp_path)
+        seconds_by_notebook(tmp_path)
+
+
+def test_the_seconds_of_the_tests_are_summed_by_part(tmp_path):
+    results = tmp_path / "tests.xml"
+    results.write_text(
+        "<testsuites><testsuite>"
+        '<testcase classname="tests.data.test_a" name="one" time="1.5"/>'
+        '<testcase classname="tests.data.test_b.TestC" name="two" time="2"/>'
+        '<testcase classname="tests.test_train" name="three" time="8"/>'
+        '<testcase classname="tests.grading.records.test_late" time="4"/>'
+        '<testcase classname="chapters.00-a.ipynb" name="Cell 0" time="16"/>'
+        "</testsuite></testsuites>"
+    )
+    assert [(one.name, one.value) for one in measure(results)] == [
+        ("chapters", 16.0),
+        ("tests", 8.0),
+        ("tests/grading/records", 4.0),
+        ("tests/data", 3.5),
+        ("all", 31.5),
+    ]
+
+
+def test_tests_that_were_not_run_have_no_seconds(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make test"):
+        measure(tmp_path / "tests.xml")
 
 
 def test_a_notebook_that_fails_is_named_with_its_reason(tmp_path):

@@ -28,6 +28,7 @@ LISTED = {
     "help",
     "lint",
     "notebooks",
+    "quick",
     "release",
     "serve",
     "teaching",
