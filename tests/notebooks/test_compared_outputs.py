@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import nbformat
 import pytest
-from listing import CHAPTERS, EXERCISES
+from listing import CHAPTERS, EXERCISES, spelt
 
 from book.notebooks import COMPARED
 
@@ -47,7 +47,7 @@ def test_a_changed_number_in_a_compared_output_fails(opening, run_nbval):
     assert "reference_output == test_output failed" in done.stdout
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", EXERCISES, ids=spelt)
 def test_a_released_notebook_fails_in_its_graded_cells_and_nowhere_else(
     root, read, run_nbval, tmp_path, name
 ):

@@ -19,19 +19,11 @@ from attnbook.grading.isolation.wire import WireError
 from attnbook.judging import watching
 from attnbook.judging.conditions import TakenAwayError, has_loop, trial
 from attnbook.judging.exercise import Case, Exercise, WrongAnswer
+from book.chapters import listed
 
 ROOT = Path(__file__).resolve().parents[3]
 torch.set_num_threads(1)
 
-CHAPTERS = [
-    "soft_lookup",
-    "additive_attention",
-    "luong_attention",
-    "scaled_dot_product",
-    "multi_head_attention",
-    "positions",
-    "transformer",
-]
 FORBIDDEN = [
     "torch.autograd.grad",
     "torch.autograd.backward",
@@ -111,17 +103,19 @@ def answers(exercise):
 
 
 EXERCISES = [
-    (chapter, grade_id)
-    for chapter in CHAPTERS
+    pytest.param(
+        chapter.checks,
+        grade_id,
+        id=f"{chapter.name} {chapter.checks} {grade_id}",
+    )
+    for chapter in listed()
     for grade_id in importlib.import_module(
-        f"attnbook.checks.{chapter}"
+        f"attnbook.checks.{chapter.checks}"
     ).EXERCISES
 ]
 
 
-@pytest.mark.parametrize(
-    ("chapter", "grade_id"), EXERCISES, ids=[each[1] for each in EXERCISES]
-)
+@pytest.mark.parametrize(("chapter", "grade_id"), EXERCISES)
 def test_the_verdict_is_that_of_one_process(lasting, chapter, grade_id):
     module = importlib.import_module(f"attnbook.checks.{chapter}")
     exercise = module.EXERCISES[grade_id]
