@@ -200,8 +200,8 @@ def missing(root: Path = ROOT) -> list[str]:
         named.append(f"attnbook/checks/{chapter.checks}/__init__.py")
         named += map(_place, chapter.mechanisms)
         lacking += [
-            f"{LIST}, chapter {chapter.name}: there is no {place}: write it, "
-            "or correct the entry"
+            f"{LIST}, chapter {chapter.name}: there is no {place}: write it "
+            "(`make release` makes exercises), or correct the entry"
             for place in named
             if not (root / place).exists()
         ]
