@@ -22,7 +22,7 @@ OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve epub test quick grade grade-class release notebooks \
-        address lint format explorers experiments teaching bench \
+        chapters address lint format explorers experiments teaching bench \
         bench-grading clean distclean setup
 .DELETE_ON_ERROR:
 
@@ -102,6 +102,8 @@ lint: $(TEST) ## check style and form; change nothing
 	$(RUN) -m ruff format --check .
 	$(RUN) -m book.notebooks --check
 	$(RUN) -m book.address --check
+	$(RUN) -m book.contents --check
+	$(RUN) -m attnbook.grading release --check
 
 # -- what is made from something else -----------------------------------------
 
@@ -111,6 +113,9 @@ format: $(TEST) ## bring code into the common format
 
 notebooks: $(BOOK) ## bring notebooks into their normal form
 	$(RUN) -m book.notebooks $(NB)
+
+chapters: $(BOOK) ## write what lists the chapters, from chapters.toml
+	$(RUN) -m book.contents
 
 release: $(TEST) ## make exercises/ from solutions/
 	$(RUN) -m attnbook.grading release

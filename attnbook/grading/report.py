@@ -97,6 +97,7 @@ def as_text(report: Report) -> str:
     lines += [
         f"  {rule}",
         f"  {'Total':<{width}}    {report.points:>4g} / {report.out_of:<3g}",
+        f"  {'Time':<{width}}    {_duration(report.seconds)}",
     ]
     lines = [line.rstrip() for line in lines]
     failures = [r for r in report.results if r.status != "passed"]
@@ -109,6 +110,12 @@ def as_text(report: Report) -> str:
         lines += ["", "Notes", ""]
         lines += [f"  • {note}" for note in report.notes]
     return "\n".join(lines) + "\n"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:>4.0f} s"
+    return f"{seconds / 60:>4.1f} min"
 
 
 def _message_lines(result: Result) -> list[str]:

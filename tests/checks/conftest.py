@@ -13,17 +13,9 @@ import pytest
 import torch
 
 from attnbook.judging.exercise import Exercise
+from book.chapters import listed
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = {
-    "00-soft-lookup": "soft_lookup",
-    "01-additive-attention": "additive_attention",
-    "02-luong-attention": "luong_attention",
-    "03-scaled-dot-product": "scaled_dot_product",
-    "04-multi-head-attention": "multi_head_attention",
-    "05-positions": "positions",
-    "06-transformer": "transformer",
-}
 
 torch.set_num_threads(1)
 
@@ -33,6 +25,11 @@ class Chapter(NamedTuple):
 
     name: str
     checks: ModuleType
+
+    @property
+    def spelt(self) -> str:
+        """The name of its notebooks, and that of its checks."""
+        return f"{self.name} {self.checks.__name__.rpartition('.')[2]}"
 
     @property
     def exercises(self) -> dict[str, Exercise]:
@@ -72,21 +69,30 @@ class Chapter(NamedTuple):
 
 
 def chapters() -> list[Chapter]:
-    """Every chapter that has exercises."""
+    """Every chapter of the book, with its exercises."""
     return [
-        Chapter(name, importlib.import_module(f"attnbook.checks.{module}"))
-        for name, module in CHAPTERS.items()
+        Chapter(
+            chapter.name,
+            importlib.import_module(f"attnbook.checks.{chapter.checks}"),
+        )
+        for chapter in listed()
     ]
 
 
 def pytest_generate_tests(metafunc):
-    """Give a test its chapter, exercise or mistake, one at a time."""
+    """Give a test its chapter, exercise or mistake, one at a time.
+
+    The names of all begin with the chapter's, as its notebooks and as its
+    checks spell it: ``-k soft_lookup`` and ``-k soft-lookup`` find the same.
+    """
     if "mistake" in metafunc.fixturenames:
         metafunc.parametrize(
             ("exercise", "mistake"),
             [
                 pytest.param(
-                    exercise, mistake, id=f"{grade_id}: {mistake.name}"
+                    exercise,
+                    mistake,
+                    id=f"{chapter.spelt} {grade_id}: {mistake.name}",
                 )
                 for chapter in chapters()
                 for grade_id, exercise in chapter.exercises.items()
@@ -97,7 +103,9 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize(
             ("chapter", "exercise"),
             [
-                pytest.param(chapter, exercise, id=grade_id)
+                pytest.param(
+                    chapter, exercise, id=f"{chapter.spelt} {grade_id}"
+                )
                 for chapter in chapters()
                 for grade_id, exercise in chapter.exercises.items()
             ],
@@ -105,5 +113,8 @@ def pytest_generate_tests(metafunc):
     elif "chapter" in metafunc.fixturenames:
         metafunc.parametrize(
             "chapter",
-            [pytest.param(chapter, id=chapter.name) for chapter in chapters()],
+            [
+                pytest.param(chapter, id=chapter.spelt)
+                for chapter in chapters()
+            ],
         )

@@ -33,7 +33,11 @@ def test_right_answers_stay_right_on_cases_drawn_anew(
 
 def test_only_what_is_answered_by_constants_draws_no_cases(chapter, exercise):
     asks_for_numbers = not exercise.reveal
-    assert (exercise.fresh is None) == asks_for_numbers
+    assert (exercise.fresh is None) == asks_for_numbers, (
+        f"{exercise.grade_id}: expected `fresh=anew(…)` unless the exercise "
+        f"asks for constants (`reveal=False`), got fresh={exercise.fresh} "
+        f"and reveal={exercise.reveal}: give it fresh cases"
+    )
 
 
 def test_another_seed_draws_other_cases(chapter, exercise):
@@ -56,7 +60,21 @@ def test_an_axis_has_a_size_of_1_only_where_the_notebook_has_it(
     known = {axis for case in exercise.cases for axis in axes_of_1(case)}
     for seed in range(20):
         for case in exercise.fresh(seed):
-            assert set(axes_of_1(case)) <= known, case
+            found = set(axes_of_1(case)) - known
+            assert not found, (
+                f"{exercise.grade_id}: a fresh case (seed {seed}) has an axis "
+                f"of size 1, {in_words(found)}, where no case of the notebook "
+                "has one: draw sizes from 2 in `fresh=anew(…)`, or add a "
+                "case with that axis to `cases`"
+            )
+
+
+def in_words(axes):
+    """Which axes of which arguments."""
+    return " and ".join(
+        f"axis {axis} of argument {place}"
+        for place, axis in sorted(axes, key=str)
+    )
 
 
 def axes_of_1(case):

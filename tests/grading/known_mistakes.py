@@ -14,17 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attnbook.judging.exercise import Exercise
+from book.chapters import listed
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = {
-    "00-soft-lookup": "soft_lookup",
-    "01-additive-attention": "additive_attention",
-    "02-luong-attention": "luong_attention",
-    "03-scaled-dot-product": "scaled_dot_product",
-    "04-multi-head-attention": "multi_head_attention",
-    "05-positions": "positions",
-    "06-transformer": "transformer",
-}
+CHAPTERS = {chapter.name: chapter.checks for chapter in listed()}
 
 _BRINGS_ALONG = """\
 import importlib.util

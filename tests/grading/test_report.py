@@ -1,5 +1,6 @@
 """The grade as a terminal, a program and a browser see it."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -48,6 +49,7 @@ def test_the_terminal_shows_a_table_the_messages_and_the_notes():
         "  Two, with a longer title  ✗    0 / 15\n"
         "  ──────────────────────────────────────\n"
         "  Total                          5 / 20\n"
+        "  Time                           4 s\n"
         "\n"
         "Where points are missing\n"
         "\n"
@@ -59,6 +61,11 @@ def test_the_terminal_shows_a_table_the_messages_and_the_notes():
         "\n"
         "  • Cell 3 failed: NameError.\n"
     )
+
+
+def test_a_long_time_is_told_in_minutes():
+    report = dataclasses.replace(REPORT, seconds=150)
+    assert re.search(r"^  Time +2\.5 min$", reports.as_text(report), re.M)
 
 
 def test_the_json_has_the_members_that_are_documented():

@@ -23,7 +23,11 @@ from attnbook.judging.exercise import Exercise
 torch.set_num_threads(1)
 
 
-@pytest.fixture(params=CHAPTERS, scope="module")
+@pytest.fixture(
+    params=CHAPTERS,
+    ids=[" ".join(names) for names in CHAPTERS.items()],
+    scope="module",
+)
 def chapter(request):
     return request.param
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from book.chapters import FOLDERS, listed
+
+CHECKS = {chapter.name: chapter.checks for chapter in listed()}
 
 
-def names(*folders: str) -> list[str]:
-    return [
-        path.relative_to(ROOT).as_posix()
-        for folder in folders
-        for path in sorted((ROOT / folder).glob("*.ipynb"))
-    ]
+def names(folder: str) -> list[str]:
+    return [f"{folder}/{name}.ipynb" for name in CHECKS]
+
+
+def spelt(path: str) -> str:
+    """A notebook's path, and its chapter as the checks spell it."""
+    folder, _, file = path.partition("/")
+    name = file.removesuffix(".ipynb")
+    return f"{folder} {name} {CHECKS[name]}"
 
 
 CHAPTERS = names("chapters")
 EXERCISES = names("exercises")
-ALL = names("chapters", "solutions", "exercises")
+ALL = [name for folder in FOLDERS for name in names(folder)]
+
+every_chapter = pytest.mark.parametrize("name", CHAPTERS, ids=spelt)
+every_notebook = pytest.mark.parametrize("name", ALL, ids=spelt)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from listing import CHAPTERS
+from listing import every_chapter
 from nbclient import NotebookClient
 
 from book import address as addresses
@@ -75,7 +75,7 @@ def package(root, tmp_path_factory) -> Path:
     return wheel
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@every_chapter
 def test_the_first_cells_install_the_package_and_run(
     read, elsewhere, package, tmp_path, monkeypatch, name
 ):

@@ -4,48 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from listing import CHAPTERS
+from listing import CHAPTERS, every_chapter, spelt
 
-from attnbook import mechanisms
-from attnbook.experiments import several_relations
-from attnbook.mechanisms import (
-    additive,
-    decoding,
-    luong,
-    masked_softmax,
-    multi_head,
-    multiplicative,
-    positions,
-    recurrent,
-    scaled_dot_product,
-    soft_lookup,
-    transformer,
-)
+from attnbook.mechanisms import luong, soft_lookup
+from book.chapters import listed
 
 MODULES = {
-    "chapters/00-soft-lookup.ipynb": [soft_lookup],
-    "chapters/01-additive-attention.ipynb": [
-        additive,
-        masked_softmax,
-        recurrent,
-    ],
-    "chapters/02-luong-attention.ipynb": [multiplicative, luong],
-    "chapters/03-scaled-dot-product.ipynb": [scaled_dot_product],
-    "chapters/04-multi-head-attention.ipynb": [multi_head, several_relations],
-    "chapters/05-positions.ipynb": [positions],
-    "chapters/06-transformer.ipynb": [
-        transformer.norms,
-        transformer.layers,
-        transformer.stacks,
-        transformer.translator,
-        transformer.schedule,
-        decoding,
-    ],
+    f"chapters/{chapter.name}.ipynb": [
+        import_module(name) for name in chapter.mechanisms
+    ]
+    for chapter in listed()
 }
 
 
@@ -356,7 +330,7 @@ COMPARED = {
     "chapters/06-transformer.ipynb": BLOCKS,
 }
 IN_TORCH = [
-    (chapter, name)
+    pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")
     for chapter, cases in COMPARED.items()
     if cases is not NUMPY
     for name in cases
@@ -381,7 +355,9 @@ def run(case, thing, name):
     return result
 
 
-@pytest.mark.parametrize("name", NUMPY)
+@pytest.mark.parametrize(
+    "name", NUMPY, ids=lambda name: f"00-soft-lookup soft_lookup {name}"
+)
 def test_chapter_00_computes_what_the_package_does(chapters, name):
     chapter = chapters["chapters/00-soft-lookup.ipynb"]
     for seed in range(3):
@@ -425,14 +401,23 @@ def test_a_class_of_chapter_02_is_an_option_in_the_package(
         )
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@every_chapter
 def test_every_definition_that_both_hold_is_compared(chapters, name):
-    assert shared_names(name, chapters[name]) == set(COMPARED[name])
+    shared, compared = shared_names(name, chapters[name]), set(COMPARED[name])
+    assert shared == compared, (
+        f"{name} and {[module.__name__ for module in MODULES[name]]} both "
+        f"define {sorted(shared)}, but COMPARED calls {sorted(compared)}: "
+        "add what is not compared, with a way to call it, and take out what "
+        "is no longer there"
+    )
 
 
 def test_every_chapter_is_known_here():
-    assert set(CHAPTERS) == set(MODULES) == set(COMPARED)
-    assert mechanisms.__name__ == "attnbook.mechanisms"
+    assert set(CHAPTERS) == set(COMPARED), (
+        f"expected COMPARED to have the chapters {CHAPTERS}, got "
+        f"{list(COMPARED)}: add the chapter, with a call for each name that "
+        "it defines as its mechanisms do"
+    )
 
 
 def test_a_difference_would_be_seen():

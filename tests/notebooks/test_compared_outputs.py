@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import nbformat
 import pytest
-from listing import CHAPTERS, EXERCISES
+from listing import CHAPTERS, EXERCISES, spelt
 
 from book.notebooks import COMPARED
 
@@ -65,7 +65,7 @@ def test_a_cell_that_fails_and_those_after_it_are_reported(opening, compare):
     assert "a cell before this one failed" in done.stdout
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", EXERCISES, ids=spelt)
 def test_a_released_notebook_fails_in_its_graded_cells_and_nowhere_else(
     root, read, run_nbval, tmp_path, name
 ):

@@ -6,14 +6,11 @@ import ast
 import re
 import unicodedata
 
-import pytest
-from listing import ALL, CHAPTERS
+from listing import every_chapter, every_notebook
 
 from book import address as addresses
 from book import notebooks
-
-every_notebook = pytest.mark.parametrize("name", ALL)
-every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+from book.chapters import missing
 
 CODE_LINES = 15
 CLASS_LINES = 40
@@ -36,19 +33,23 @@ def python_of(cell) -> ast.Module:
     return ast.parse(re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source))
 
 
+def listing(found: list[str]) -> str:
+    """What was found, a line each, below what a test says of it."""
+    return "".join(f"\n  {line}" for line in found)
+
+
 def test_there_is_a_chapter_an_exercise_and_a_solution_of_each_name():
-    folders = {}
-    for name in ALL:
-        folder, _, file = name.partition("/")
-        folders.setdefault(folder, set()).add(file)
-    assert folders["chapters"] == folders["exercises"] == folders["solutions"]
+    lacking = missing()
+    assert not lacking, f"the chapters are not whole:{listing(lacking)}"
 
 
 @every_notebook
 def test_a_notebook_is_in_normal_form(root, name):
     path = root / name
     wanted = notebooks.normal_text(path)
-    assert path.read_text("utf-8") == wanted, "run `make notebooks`"
+    assert path.read_text("utf-8") == wanted, (
+        f"{name} is not in its normal form: run `make notebooks`"
+    )
 
 
 @every_notebook
@@ -59,7 +60,10 @@ def test_code_is_at_most_79_columns_wide(read, name):
         for line in cell.source.splitlines()
         if columns(line) > COLUMNS and "git+https" not in line
     ]
-    assert wide == []
+    assert not wide, (
+        f"{name}: expected lines of {COLUMNS} columns at most, or a phone "
+        f"shows them cut; break these:{listing(wide)}"
+    )
 
 
 @every_chapter
@@ -71,7 +75,11 @@ def test_a_cell_of_a_chapter_holds_one_idea(read, name):
         lines = len(cell.source.splitlines())
         if lines > most:
             long.append(f"{cell.id}: {lines} lines, at most {most}")
-    assert long == []
+    assert not long, (
+        f"{name}: expected cells of {CODE_LINES} lines at most, of "
+        f"{CLASS_LINES} where a class ends it; divide these, one idea a "
+        f"cell:{listing(long)}"
+    )
 
 
 @every_notebook
@@ -79,7 +87,11 @@ def test_the_first_code_cell_installs_the_package_where_it_is_missing(
     read, name
 ):
     first = code_cells(read(name))[0]
-    assert first.source == addresses.declared().install_cell
+    assert first.source == addresses.declared().install_cell, (
+        f"{name}: expected the first code cell to be that of the other "
+        f"notebooks, got\n{first.source}\nCopy it from one of them; `make "
+        "address` keeps it current."
+    )
 
 
 @every_notebook
@@ -93,7 +105,11 @@ def test_prose_is_markdown_that_colab_shows_too(read, name):
         for cell in read(name).cells
         if cell.cell_type == "markdown" and directive.search(cell.source)
     ]
-    assert found == []
+    assert not found, (
+        f"{name}: expected plain Markdown with $…$, for Colab shows the "
+        f"directives and roles of the book raw; write these cells without "
+        f"them:{listing(found)}"
+    )
 
 
 @every_notebook
@@ -103,29 +119,35 @@ def test_an_admonition_has_no_blank_line_inside(read, name):
         for inside in re.findall(
             r'<div class="admonition.*?</div>', cell.source, re.DOTALL
         ):
-            assert "\n\n" not in inside, cell.id
+            assert "\n\n" not in inside, (
+                f"{name}, cell {cell.id}: there is a blank line inside an "
+                "admonition, which ends it there: take the line out"
+            )
 
 
 @every_notebook
 def test_a_notebook_opens_with_its_title_and_its_minutes(read, name):
     cells = read(name).cells
-    assert re.match(r"# \S.*\n", cells[0].source)
+    assert re.match(r"# \S.*\n", cells[0].source), (
+        f"{name}: expected the first cell to begin with the title, `# …`, "
+        f"got {cells[0].source[:40]!r}"
+    )
     opening = "\n".join(
         cell.source for cell in cells[:3] if cell.cell_type == "markdown"
     )
-    assert re.search(r"\d+\s+minutes", opening)
-    assert (
-        len(
-            re.findall(
-                r"(?m)^# ",
-                "\n".join(
-                    cell.source
-                    for cell in cells
-                    if cell.cell_type == "markdown"
-                ),
-            )
-        )
-        == 1
+    assert re.search(r"\d+\s+minutes", opening), (
+        f"{name}: expected the opening to say how long it takes, `About 60 "
+        "minutes`; it does not: add it"
+    )
+    titles = [
+        title
+        for cell in cells
+        if cell.cell_type == "markdown"
+        for title in re.findall(r"(?m)^# .*", cell.source)
+    ]
+    assert len(titles) == 1, (
+        f"{name}: expected one title, `# …`, got {titles}: make the others "
+        "headings of sections, `## …`"
     )
 
 
@@ -142,7 +164,11 @@ def test_a_compared_cell_has_something_to_compare(read, name):
             for output in cell.outputs
         )
     ]
-    assert empty == []
+    assert not empty, (
+        f"{name}: expected these cells, which are tagged "
+        f"{notebooks.COMPARED}, to have kept an output; run them in Jupyter "
+        f"and save:{listing(empty)}"
+    )
 
 
 @every_chapter
@@ -152,7 +178,11 @@ def test_a_chapter_compares_the_numbers_that_it_prints(read, name):
         for cell in code_cells(read(name))
         if notebooks.COMPARED in cell.metadata.get("tags", [])
     ]
-    assert len(compared) >= 5
+    assert len(compared) >= 5, (
+        f"{name}: expected five cells or more tagged {notebooks.COMPARED}, "
+        f"got {len(compared)}: tag the cells whose printed numbers the text "
+        "quotes, run them and save"
+    )
 
 
 @every_notebook
@@ -160,8 +190,12 @@ def test_no_cell_is_skipped_or_allowed_to_fail(read, name):
     """nbval heeds such marks, and would pass what does not work."""
     for cell in code_cells(read(name)):
         tags = set(cell.metadata.get("tags", []))
-        assert not tags & {"raises-exception", "nbval-skip", "skip-execution"}
-        assert "NBVAL" not in cell.source
+        marks = tags & {"raises-exception", "nbval-skip", "skip-execution"}
+        assert not marks and "NBVAL" not in cell.source, (
+            f"{name}, cell {cell.id}: expected no mark by which nbval passes "
+            f"over it, got {sorted(marks) or 'a comment NBVAL'}: delete it, "
+            "and mend the cell"
+        )
 
 
 @every_chapter
@@ -183,4 +217,8 @@ def test_a_cell_that_draws_says_what_it_shows(read, name):
         )
         < 5
     ]
-    assert silent == []
+    assert not silent, (
+        f"{name}: expected an alt text of five words or more for each figure; "
+        'these cells lack it: add {"mystnb": {"image": {"alt": "…"}}} to the '
+        f"metadata of each{listing(silent)}"
+    )

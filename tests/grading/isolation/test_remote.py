@@ -12,17 +12,7 @@ from attnbook.judging.conditions import trial
 from attnbook.judging.exercise import Case, Exercise, WrongAnswer
 from attnbook.judging.inspection import TakenAwayError
 from attnbook.judging.sessions import session_of
-
-CHAPTERS = [
-    "soft_lookup",
-    "additive_attention",
-    "luong_attention",
-    "scaled_dot_product",
-    "multi_head_attention",
-    "positions",
-    "transformer",
-]
-
+from book.chapters import listed
 
 # -- the same verdict -------------------------------------------------------
 
@@ -47,17 +37,19 @@ def answers(exercise):
 
 
 EXERCISES = [
-    (chapter, grade_id)
-    for chapter in CHAPTERS
+    pytest.param(
+        chapter.checks,
+        grade_id,
+        id=f"{chapter.name} {chapter.checks} {grade_id}",
+    )
+    for chapter in listed()
     for grade_id in importlib.import_module(
-        f"attnbook.checks.{chapter}"
+        f"attnbook.checks.{chapter.checks}"
     ).EXERCISES
 ]
 
 
-@pytest.mark.parametrize(
-    ("chapter", "grade_id"), EXERCISES, ids=[each[1] for each in EXERCISES]
-)
+@pytest.mark.parametrize(("chapter", "grade_id"), EXERCISES)
 def test_the_verdict_is_that_of_one_process(lasting, chapter, grade_id):
     module = importlib.import_module(f"attnbook.checks.{chapter}")
     exercise = module.EXERCISES[grade_id]
