@@ -1,7 +1,7 @@
 """The figures of the book: one identity, one module a family.
 
 ``style`` holds the colours and Matplotlib's defaults; ``maps``, ``lines``,
-``dots`` and ``diagrams`` draw.
+``dots`` and ``diagrams`` draw; ``tables`` shows results in rows and columns.
 """
 
 from attnbook.plots.diagrams import decoder_wirings, wirings
@@ -13,10 +13,12 @@ from attnbook.plots.maps import (
     shaded_table,
 )
 from attnbook.plots.style import COLOURS, SEQUENTIAL, use_style
+from attnbook.plots.tables import Table
 
 __all__ = [
     "COLOURS",
     "SEQUENTIAL",
+    "Table",
     "accuracy_by_length",
     "alignment_against_truth",
     "attention_map",
