@@ -7,7 +7,7 @@ there are any, else those of the text around it, so it fits light and dark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Table:
     def __init__(
         self,
         columns: Mapping[str, str],
-        rows: Sequence[Sequence[object]],
+        rows: Iterable[Sequence[object]],
         caption: str = "",
         best: Callable | Mapping[str, Callable] | None = None,
         labels: int = 1,
