@@ -51,7 +51,8 @@ class Table:
 
     Args:
         columns: the heading of each column, with its unit, and the format
-            of its numbers, such as ".2f" (or "" for words).
+            of its numbers, such as ".2f" (or "" for words); as pairs, where
+            two headings are alike.
         rows: for each row one cell for each column.
         caption: what was measured, in one line.
         best: `max` or `min`, to mark the best number of each row; or the
@@ -65,27 +66,28 @@ class Table:
 
     def __init__(
         self,
-        columns: Mapping[str, str],
+        columns: Mapping[str, str] | Iterable[tuple[str, str]],
         rows: Iterable[Sequence[object]],
         caption: str = "",
         best: Callable | Mapping[str, Callable] | None = None,
         labels: int = 1,
     ):
-        self.headings = list(columns)
+        pairs = columns.items() if isinstance(columns, Mapping) else columns
+        self.headings, specs = map(list, zip(*pairs, strict=True))
         self.caption = caption
         self.labels = labels
         self.rows = []
         for row in rows:
             row = list(row)
-            if len(row) != len(columns):
+            if len(row) != len(specs):
                 raise ValueError(
                     f"Table: the row {row} has {len(row)} cells; expected "
-                    f"{len(columns)}, one for each of {self.headings}"
+                    f"{len(specs)}, one for each of {self.headings}"
                 )
             self.rows.append(
                 [
                     _cell(value, spec)
-                    for value, spec in zip(row, columns.values(), strict=True)
+                    for value, spec in zip(row, specs, strict=True)
                 ]
             )
         self.marked = self._find_best(best)  # (row, column) of each
@@ -159,6 +161,8 @@ class Table:
         caption = ". ".join(filter(None, [self.caption, note]))
         head = "".join(
             f'<th scope="col"{kind}>{escape(heading)}</th>'
+            if heading
+            else "<td></td>"
             for heading, kind in zip(self.headings, words, strict=True)
         )
         body = "\n".join(

@@ -8,16 +8,21 @@ holds one of the two, so that the page can fold the one and show the other.
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from attnbook import mechanisms
 
 # Names that stand for the lesson wherever they are called.
 COMPUTES = frozenset(
-    "softmax log_softmax masked_softmax exp tanh sigmoid relu einsum matmul "
-    "backward grad fit cross_entropy masked_fill layer_norm generate "
-    "rotate zero_grad".split()
+    {
+        *("softmax", "log_softmax", "masked_softmax", "exp", "tanh"),
+        *("sigmoid", "relu", "einsum", "matmul", "backward", "grad"),
+        *("cross_entropy", "masked_fill", "layer_norm", "generate"),
+    }
 )
 SHOWS = frozenset({"plots", "plt", "ax", "axes", "fig", "figure", "explorers"})
 SETS_UP = frozenset({"use_style", "set_num_threads", "set_printoptions"})
@@ -42,12 +47,16 @@ def called(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield getattr(root, "id", "?"), each.func.attr
 
 
+@cache
 def taught_names() -> frozenset[str]:
     """What the package holds in finished form, and a chapter writes out."""
+    modules = [
+        importlib.import_module(f"attnbook.mechanisms.{module.name}")
+        for module in pkgutil.iter_modules(mechanisms.__path__)
+    ]
     return frozenset(
         name
-        for module in vars(mechanisms).values()
-        if getattr(module, "__name__", "").startswith("attnbook.mechanisms.")
+        for module in modules
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", None) == module.__name__
         and not name.startswith("_")
@@ -56,8 +65,7 @@ def taught_names() -> frozenset[str]:
 
 def computing_names(cells: list) -> frozenset[str]:
     """The functions of a chapter that compute, themselves or by others."""
-    taught = taught_names()
-    names = set(COMPUTES)
+    names = set(COMPUTES | taught_names())
     functions = [
         node
         for cell in cells
@@ -65,30 +73,45 @@ def computing_names(cells: list) -> frozenset[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
     found = -1
-    while found != len(names):
+    while found < len(names):
         found = len(names)
         names |= {
             node.name
             for node in functions
             if isinstance(node, ast.ClassDef)
-            or node.name in taught
             or computes(node, frozenset(names))
         }
     return frozenset(names)
 
 
 def computes(node: ast.AST, names: frozenset[str]) -> bool:
-    """Whether code multiplies matrices, or calls what computes."""
-    return any(
+    """Whether code multiplies matrices, or calls or names what computes."""
+    own = {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    named = {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+    }
+    multiplies = any(
         isinstance(each, ast.BinOp) and isinstance(each.op, ast.MatMult)
         for each in ast.walk(node)
-    ) or any(
-        name in names for root, name in called(node) if root not in SHOWS
     )
+    methods = any(
+        root not in SHOWS and name in COMPUTES for root, name in called(node)
+    )
+    return multiplies or methods or bool((named - own) & (names | {"train"}))
 
 
-def is_mechanism(node: ast.AST, names: frozenset[str]) -> bool:
-    """Whether a cell, or a statement of one, belongs to the lesson."""
+def is_mechanism(node: ast.AST, names: frozenset[str] | None = None) -> bool:
+    """Whether a cell, or a statement of one, belongs to the lesson.
+
+    Directly, or (with the chapter's ``names``) by a function that it calls.
+    """
+    names = COMPUTES | taught_names() if names is None else names
     defined = any(
         isinstance(each, ast.ClassDef)
         or (isinstance(each, ast.FunctionDef) and each.name in names)
@@ -100,7 +123,8 @@ def is_mechanism(node: ast.AST, names: frozenset[str]) -> bool:
 def shows(node: ast.AST) -> bool:
     """Whether it draws, shows a table or reads a committed one."""
     return any(
-        (root in SHOWS and name not in SETS_UP) or (root, name) == ("", "table")
+        (root in SHOWS and name not in SETS_UP)
+        or (root, name) == ("", "table")
         for root, name in called(node)
     )
 
@@ -120,19 +144,11 @@ def only_sets_up(node: ast.AST) -> bool:
     )
 
 
-def is_plumbing(tree: ast.Module, names: frozenset[str]) -> bool:
-    """Whether a cell holds nothing of the lesson and only shows or imports."""
-    return not is_mechanism(tree, names) and (
-        shows(tree) or only_sets_up(tree)
-    )
-
-
 def plumbing_lines(source: str, names: frozenset[str]) -> int:
     """Lines of the statements of a cell that lay out, draw or import."""
-    tree = python_of(source)
     return sum(
         node.end_lineno - node.lineno + 1
-        for node in tree.body
+        for node in python_of(source).body
         if not is_mechanism(node, names)
         and (
             isinstance(node, ast.Import | ast.ImportFrom | ast.Try)
@@ -140,3 +156,13 @@ def plumbing_lines(source: str, names: frozenset[str]) -> int:
             or any(name == "print" for _, name in called(node))
         )
     )
+
+
+def is_plumbing(source: str, names: frozenset[str]) -> bool:
+    """Whether a cell holds nothing of the lesson, and mostly shows."""
+    tree = python_of(source)
+    if is_mechanism(tree, names):
+        return False
+    lines = len(source.splitlines())
+    shown = shows(tree) and plumbing_lines(source, names) > lines / 2
+    return shown or only_sets_up(tree)
