@@ -53,7 +53,7 @@ def test_as_text_the_columns_are_aligned_and_a_star_marks_the_best(measured):
         "model        exact match    time (ms)",
         "one                 0.50           40 *",
         "two    0.80 [0.70, 0.90] *         60",
-        "three                   –           40 *",
+        "three                  –           40 *",
         "* best of each column",
     ]
 
