@@ -377,6 +377,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", _number_figures)
     app.connect("doctree-read", _name_terms)
     app.connect("doctree-read", _name_cells)
+    app.setup_extension("book.folding")
     app.connect("doctree-read", _drop_links_to_left_out_pages)
     app.connect("doctree-read", _mark_lead)
     app.connect("html-page-context", _page_context)

@@ -2,7 +2,8 @@
 
 A notebook in normal form has no outputs but those of cells tagged
 ``nbval-check-output``, no execution counts but on those, stable cell ids in
-kebab-case, and no metadata that an editor left behind::
+kebab-case, and no metadata that an editor left behind. A cell tagged
+``hide-input`` is folded in JupyterLab and in Colab too::
 
     python -m book.notebooks            # rewrite every notebook
     python -m book.notebooks --check    # change nothing, only compare
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("chapters", "solutions", "exercises")
 COMPARED = "nbval-check-output"
 KEPT_CELL_METADATA = ("tags", "mystnb", "nbgrader")
+FOLDED = "hide-input"  # the tag; what JupyterLab and Colab know it by:
+FOLDED_METADATA = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 LOCKS = ("deletable", "editable")  # nbgrader sets them, to False
 METADATA = {
     "kernelspec": {
@@ -65,6 +68,8 @@ def _cell_metadata(metadata) -> nbformat.NotebookNode:
         kept |= {name: False for name in LOCKS if metadata.get(name) is False}
     if "tags" in kept:
         kept["tags"] = sorted(set(kept["tags"]))
+        if FOLDED in kept["tags"]:
+            kept |= FOLDED_METADATA
     return nbformat.from_dict(kept)
 
 

@@ -163,6 +163,7 @@ def test_figures_turn_over_in_the_dark_and_explorers_do_not(visiting):
 def test_code_can_be_copied(visiting):
     visit = visiting(permissions=["clipboard-read", "clipboard-write"])
     page = visit.open("chapters/00-soft-lookup.html")
+    page.locator("details.code-fold > summary").first.click()
     cell = page.locator("div.cell_input").first
     cell.hover()
     cell.locator("button.copybtn").click()

@@ -42,6 +42,8 @@ def run_nbval(tmp_path_factory) -> Callable:
                 notebook.parent,
                 "-p",
                 "no:cacheprovider",
+                "-p",
+                "book.nbval_text",
                 "--nbval-lax",
                 "--nbval-cell-timeout=300",
                 *options,
