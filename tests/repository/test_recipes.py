@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import tracked_files
 from recipes import CHAPTER, follow
 
 from book.contents import END
+
+# One process follows the recipes, for all tests of what comes of it.
+pytestmark = pytest.mark.xdist_group("recipes")
 
 # What a chapter with one small exercise still lacks, as the recipe says.
 LACKING = {
@@ -47,10 +49,10 @@ def done(course: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def course(root, tmp_path_factory) -> Path:
+def course(root, files, tmp_path_factory) -> Path:
     """A copy of the repository in which both recipes were followed."""
     copy = tmp_path_factory.mktemp("copy") / "course"
-    for path in tracked_files():
+    for path in files:
         target = copy / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
