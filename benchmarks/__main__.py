@@ -20,6 +20,7 @@ from benchmarks.calibration import calibrate
 from benchmarks.chromium import chromium
 from benchmarks.measurement import Measurement, table
 from benchmarks.served_book import served
+from book.chapters import listed
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("mechanisms", "chapters", "pages", "grading", "tests")
@@ -58,9 +59,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def notebooks(*folders: str) -> list[Path]:
     return [
-        path
+        ROOT / folder / f"{chapter.name}.ipynb"
         for folder in folders
-        for path in sorted((ROOT / folder).glob("*.ipynb"))
+        for chapter in listed()
     ]
 
 

@@ -18,7 +18,6 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CHAPTER = "99-uniform-lookup"
-SLUG = "uniform_lookup"
 EXERCISE = "99-masked-mean"
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```\n", re.MULTILINE | re.DOTALL)
@@ -81,7 +80,7 @@ def follow(course: Path) -> None:
         else:
             _write(course / block.path, block.source)
     for name, blocks in cells.items():
-        _write_notebook(course, course / name, blocks)
+        _write_notebook(course / name, blocks)
 
 
 def _write(path: Path, source: str) -> None:
@@ -100,24 +99,25 @@ def _into_compared(path: Path, source: str) -> None:
     path.write_text(text.replace(start, f"{start}{entry}\n"), "utf-8")
 
 
-def _write_notebook(course: Path, path: Path, blocks: list[Block]) -> None:
-    first = sorted((course / "chapters").glob("00-*.ipynb"))[0]
+def _write_notebook(path: Path, blocks: list[Block]) -> None:
+    other = sorted(path.parent.glob("00-*.ipynb"))[0]
     install = next(
         cell
-        for cell in nbformat.read(first, as_version=4).cells
+        for cell in nbformat.read(other, as_version=4).cells
         if cell.cell_type == "code"
     )
     cells = [_cell(block) for block in blocks]
-    cells.insert(1, new_code_cell(install.source))
-    notebook = new_notebook(cells=cells)
-    path.write_text(json.dumps(notebook), "utf-8")
+    cells.insert(1, new_code_cell(install.source, metadata=install.metadata))
+    path.write_text(json.dumps(new_notebook(cells=cells)), "utf-8")
 
 
 def _cell(block: Block) -> nbformat.NotebookNode:
-    """A cell, marked as the panel of nbgrader marks it."""
+    """A cell, with the tags and the marks that the recipe asks for."""
     if block.language == "markdown":
         return new_markdown_cell(block.source)
     cell = new_code_cell(block.source)
+    if block.source.startswith("# @title"):
+        cell.metadata["tags"] = ["hide-input"]
     is_answer = "### BEGIN SOLUTION" in block.source
     if is_answer or block.source.startswith("checks.check_"):
         cell.metadata["nbgrader"] = {

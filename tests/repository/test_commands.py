@@ -6,6 +6,8 @@ import importlib.util
 import re
 import tomllib
 
+from recipes import blocks_of
+
 TARGET = re.compile(r"^([a-z][\w-]*):(?!=)", re.MULTILINE)
 MAKE = re.compile(r"\bmake ((?:[a-z][\w-]*)(?= |`|$|\n))", re.MULTILINE)
 MODULE = re.compile(r"python3? -m ([\w.]+)")
@@ -18,6 +20,7 @@ LISTED = {
     "bench",
     "bench-grading",
     "book",
+    "chapters",
     "clean",
     "epub",
     "experiments",
@@ -79,11 +82,18 @@ def test_every_path_that_the_guides_name_exists(root):
     """Paths in code spans: with a slash or an ending, and no blank."""
     path_like = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|toml|txt))`")
     made = ("_build/", ".venv/")
+    contributing = (root / "CONTRIBUTING.md").read_text("utf-8")
+    tried = {
+        block.path
+        for recipe in ("a new exercise with its mistakes", "a new chapter")
+        for block in blocks_of(contributing, recipe)
+    }
     missing = {
         (name, path)
         for name in GUIDES
         for path in path_like.findall((root / name).read_text("utf-8"))
         if not path.startswith(made)
+        and path not in tried
         and "NN-" not in path
         and not (root / path).exists()
     }
