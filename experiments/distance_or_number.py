@@ -12,7 +12,6 @@ here take away only one of them.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from functools import partial
 
@@ -28,7 +27,7 @@ from attnbook.experiments.length_extrapolation import (
     LanguageModel,
     bands,
     by_position,
-    fit,
+    trained,
     turn,
 )
 from attnbook.mechanisms.multi_head import split_heads
@@ -174,12 +173,7 @@ def run(
     longest = times * trained_to
     for way in ways:
         for seed in seeds:
-            torch.manual_seed(seed)
-            model = LanguageModel(way, longest, max_distance=trained_to // 2)
-            started = time.perf_counter()
-            fit(model, steps, trained_to, batch_size, seed=seed)
-            seconds = round(time.perf_counter() - started, 1)
-            print(f"{way}, seed {seed}: {seconds} s")
+            model = trained(way, seed, steps, trained_to, times, batch_size)
             for name, reading in readings(model, longest, trained_to).items():
                 new = [
                     {

@@ -214,6 +214,27 @@ def fit(
     return losses
 
 
+def trained(
+    way: str,
+    seed: int,
+    steps: int = STEPS,
+    trained_to: int = TRAINED_TO,
+    times: int = TIMES,
+    batch_size: int = 16,
+    delay: int = 0,
+) -> LanguageModel:
+    """A model of one way, trained; it can read texts `times` as long."""
+    torch.manual_seed(seed)
+    model = LanguageModel(
+        way, times * trained_to, max_distance=trained_to // 2
+    )
+    started = time.perf_counter()
+    fit(model, steps, trained_to, batch_size, seed=seed, delay=delay)
+    seconds = round(time.perf_counter() - started, 1)
+    print(f"{way}, digits {delay} late, seed {seed}: {seconds} s")
+    return model
+
+
 @torch.no_grad()
 def by_position(
     model: LanguageModel,
@@ -293,12 +314,9 @@ def run(
     longest = times * trained_to
     for way in ways:
         for seed in seeds:
-            torch.manual_seed(seed)
-            model = LanguageModel(way, longest, max_distance=trained_to // 2)
-            started = time.perf_counter()
-            fit(model, steps, trained_to, batch_size, seed=seed, delay=delay)
-            seconds = round(time.perf_counter() - started, 1)
-            print(f"{way}, digits {delay} late, seed {seed}: {seconds} s")
+            model = trained(
+                way, seed, steps, trained_to, times, batch_size, delay
+            )
             for name, window in {"all": None, "trained": trained_to}.items():
                 read = by_position(model, longest, count, window, delay=delay)
                 new = [

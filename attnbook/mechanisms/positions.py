@@ -53,6 +53,9 @@ class LearnedPositions(nn.Module):
         max_length: number of positions that there are vectors for.
         d_model: number of features.
         std: standard deviation of the initial vectors.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
     """
 
     def __init__(self, max_length: int, d_model: int, std: float = 0.02):
@@ -81,6 +84,9 @@ class RelativeBias(nn.Module):
     Args:
         num_heads: H.
         max_distance: the greatest distance with a number of its own.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
     """
 
     def __init__(self, num_heads: int, max_distance: int):
