@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
@@ -14,8 +12,8 @@ from attnbook.judging.exercise import (
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
 _CONCAT_BUGS = {
@@ -218,12 +216,12 @@ EXERCISE = Exercise(
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
-    mistakes=[
-        bugs_left(bugs, _CONCAT_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_CONCAT_BUGS) + 1)
-        for bugs in combinations(_CONCAT_BUGS, count)
-        if count == 1 or not {"over queries", "late mask"} <= set(bugs)
-    ]
+    mistakes=unrepaired(
+        _CONCAT_BUGS,
+        _draft,
+        never_together={"over queries", "late mask"},
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,

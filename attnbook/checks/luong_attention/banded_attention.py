@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,8 @@ from attnbook.judging.exercise import (
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
 _BAND_BUGS = {
@@ -281,11 +280,11 @@ EXERCISE = Exercise(
         _band_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 1, seed=5),
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
     ],
-    mistakes=[
-        bugs_left(bugs, _BAND_BUGS, _draft, _BAND_FIRST)
-        for count in range(1, len(_BAND_BUGS) + 1)
-        for bugs in combinations(_BAND_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _BAND_BUGS,
+        _draft,
+        told_first=_BAND_FIRST,
+    )
     + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
@@ -15,8 +13,8 @@ from attnbook.judging.exercise import (
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
 _HEAD_BUGS = {
@@ -342,11 +340,11 @@ EXERCISE = Exercise(
         _heads_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=14),
         _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
     ],
-    mistakes=[
-        bugs_left(bugs, _HEAD_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_HEAD_BUGS) + 1)
-        for bugs in combinations(_HEAD_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _HEAD_BUGS,
+        _draft,
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES),
     right_answers=[_heads_by_loops, _heads_by_einsum, _heads_as_a_sum],
     properties=[

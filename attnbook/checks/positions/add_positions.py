@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 
@@ -15,7 +14,7 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
+from attnbook.judging.unrepaired import unrepaired
 
 _POSITION_BUGS = {
     "batch": (
@@ -293,11 +292,11 @@ EXERCISE = Exercise(
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
     ],
-    mistakes=[
-        bugs_left(bugs, _POSITION_BUGS, _draft, begins="Begin with")
-        for count in range(1, len(_POSITION_BUGS) + 1)
-        for bugs in combinations(_POSITION_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _POSITION_BUGS,
+        _draft,
+        begins="Begin with",
+    )
     + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
 from attnbook.judging.exercise import (
@@ -13,7 +11,7 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
-from attnbook.judging.planted_bugs import bugs_left
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.soft_lookup import softmax
 
 _REGRESSION_BUGS = {
@@ -253,12 +251,12 @@ EXERCISE = Exercise(
         _regression_case("as many queries as keys", 4, 4, 4, 4, 2.2, seed=4),
         _regression_case("narrow", 5, 9, 3, 2, 0.8, seed=5),
     ],
-    mistakes=[
-        bugs_left(bugs, _REGRESSION_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_REGRESSION_BUGS) + 1)
-        for bugs in combinations(_REGRESSION_BUGS, count)
-        if count == 1 or not {"unclipped", "empty"} <= set(bugs)
-    ]
+    mistakes=unrepaired(
+        _REGRESSION_BUGS,
+        _draft,
+        never_together={"unclipped", "empty"},
+        told_first=_FIRST_TO_SHOW,
+    )
     + named(_mistaken, _OTHER_MISTAKES),
     right_answers=[
         _regression_by_loops,

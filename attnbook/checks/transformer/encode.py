@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +14,8 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
 _STACK_BUGS = {
@@ -339,11 +338,11 @@ EXERCISE = Exercise(
         _stack_case("nothing to attend to", [3, 0], 3, 4, 8, 2, seed=14),
         _stack_case("all sizes alike", [3, 2, 3], 3, 3, 3, 2, seed=15),
     ],
-    mistakes=[
-        bugs_left(bugs, _STACK_BUGS, _draft, begins="Begin with")
-        for count in range(1, len(_STACK_BUGS) + 1)
-        for bugs in combinations(_STACK_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _STACK_BUGS,
+        _draft,
+        begins="Begin with",
+    )
     + [
         Mistake(name, sentence, partial(_draft, bugs=bugs), look)
         for bugs, name, sentence, look in _OTHER_MISTAKES
