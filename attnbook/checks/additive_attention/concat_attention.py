@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -16,7 +13,7 @@ from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_CONCAT_BUGS = {
+_BUGS = {
     "tiled": (
         "queries laid out in the wrong order",
         "Row t does not hold query t: the queries are repeated as a whole, "
@@ -67,6 +64,7 @@ def _concat_attention(query, key, value, mask, weight, v):
 
 
 def _draft(query, key, value, mask, weight, v, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, _ = query.shape
     S = key.shape[1]
     if "tiled" in bugs:
@@ -217,7 +215,7 @@ EXERCISE = Exercise(
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=unrepaired(
-        _CONCAT_BUGS,
+        _BUGS,
         _draft,
         never_together={"over queries", "late mask"},
         told_first=_FIRST_TO_SHOW,

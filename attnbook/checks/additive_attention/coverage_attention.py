@@ -7,12 +7,7 @@ from functools import partial
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.masked_weights import masked_weights
@@ -36,6 +31,7 @@ def _coverage_attention(query, key, value, mask, W_q, W_k, w_c, v):
 
 
 def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
+    """The same with a mistake."""
     projected = key @ W_k.T  # (B, S, d_a)
     covered = torch.zeros_like(key[..., 0])  # (B, S)
     if mistake == "starts full":

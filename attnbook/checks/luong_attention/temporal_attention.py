@@ -7,12 +7,7 @@ import math
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.masked_weights import masked_weights
@@ -69,6 +64,7 @@ def _mistaken_past(scores, allowed, mistake):
 
 
 def _mistaken(query, key, value, mask, W, mistake):
+    """The same with a mistake."""
     if mistake == "weights tallied":
         return _weights_tallied(query, key, value, mask, W)
     scores = query @ (key @ W.T).transpose(-2, -1)  # (B, T, S)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -17,7 +13,7 @@ from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_HEAD_BUGS = {
+_BUGS = {
     "viewed": (
         "queries cut in the wrong order",
         "Head 1 of the queries does not hold the first d_k numbers of each "
@@ -114,6 +110,7 @@ def _weights_with(scores, mask, num_heads, bugs):
 
 
 def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, D = query.shape
     d_k = len(W_q) // num_heads
     left = query @ W_q.T
@@ -341,7 +338,7 @@ EXERCISE = Exercise(
         _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
     ],
     mistakes=unrepaired(
-        _HEAD_BUGS,
+        _BUGS,
         _draft,
         told_first=_FIRST_TO_SHOW,
     )

@@ -7,16 +7,12 @@ import math
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.unrepaired import unrepaired
 
-_POSITION_BUGS = {
+_BUGS = {
     "batch": (
         "positions run along the batch",
         "All tokens of one sentence get the same position, and the number of "
@@ -60,6 +56,7 @@ def _add_positions(embedded, offset=0, base=10_000.0):
 
 
 def _draft(embedded, offset=0, base=10_000.0, *, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, D = embedded.shape
     count = B if "batch" in bugs else T
     position = torch.arange(count, dtype=embedded.dtype)  # (T,)
@@ -293,7 +290,7 @@ EXERCISE = Exercise(
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
     ],
     mistakes=unrepaired(
-        _POSITION_BUGS,
+        _BUGS,
         _draft,
         begins="Begin with",
     )

@@ -7,10 +7,7 @@ import math
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -18,7 +15,7 @@ from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_PACKED_BUGS = {
+_BUGS = {
     "value size": (
         "a scale from the size of the values",
         "The scores are divided by √d_v. The sum runs over the d_k entries of "
@@ -67,6 +64,7 @@ def _packed_attention(query, key, value, query_document, key_document):
 
 
 def _draft(query, key, value, query_document, key_document, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     T, S = query.shape[-2], key.shape[-2]
     divisor = (value if "value size" in bugs else query).shape[-1] ** 0.5
     if "unscaled" in bugs:
@@ -338,7 +336,7 @@ EXERCISE = Exercise(
         ),
     ],
     mistakes=unrepaired(
-        _PACKED_BUGS,
+        _BUGS,
         _draft,
         # Where padding attends to itself, no row is empty.
         never_together={"padding", "-1e9"},

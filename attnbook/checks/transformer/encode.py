@@ -7,18 +7,13 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_STACK_BUGS = {
+_BUGS = {
     "axis": (
         "a normalisation over the tokens",
         "Mean and variance run over the tokens of a sentence. Each token is "
@@ -102,6 +97,7 @@ def _layer_norm_with(x, gain_and_shift, eps, bugs):
 
 
 def _draft(x, mask, layers, final, eps, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     norm = partial(_layer_norm_with, eps=eps, bugs=bugs)
     for layer in layers:
         first, second = layer["norms"]
@@ -339,7 +335,7 @@ EXERCISE = Exercise(
         _stack_case("all sizes alike", [3, 2, 3], 3, 3, 3, 2, seed=15),
     ],
     mistakes=unrepaired(
-        _STACK_BUGS,
+        _BUGS,
         _draft,
         begins="Begin with",
     )
