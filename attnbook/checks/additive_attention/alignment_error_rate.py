@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -52,6 +49,7 @@ def _links(weights, alignment, mistake):
 
 
 def _mistaken(weights, alignment, target_mask, mistake):
+    """The same with a mistake."""
     counted = _counted_rows(alignment, target_mask, mistake)  # (B, T)
     links = _links(weights, alignment, mistake) & counted[..., None]
     truth = alignment & counted[..., None]

@@ -7,12 +7,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
@@ -41,6 +36,7 @@ def _chunked_attention(query, key, value, mask, W_q, W_k, v, chunk):
 
 
 def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
+    """The same with a mistake."""
     left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
     pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
     if mistake == "last dropped":

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_CONCAT_BUGS = {
+_BUGS = {
     "tiled": (
         "queries laid out in the wrong order",
         "Row t does not hold query t: the queries are repeated as a whole, "
@@ -69,6 +64,7 @@ def _concat_attention(query, key, value, mask, weight, v):
 
 
 def _draft(query, key, value, mask, weight, v, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, _ = query.shape
     S = key.shape[1]
     if "tiled" in bugs:
@@ -218,12 +214,12 @@ EXERCISE = Exercise(
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
-    mistakes=[
-        bugs_left(bugs, _CONCAT_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_CONCAT_BUGS) + 1)
-        for bugs in combinations(_CONCAT_BUGS, count)
-        if count == 1 or not {"over queries", "late mask"} <= set(bugs)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        never_together={"over queries", "late mask"},
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,

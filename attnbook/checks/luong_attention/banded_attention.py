@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 import torch.nn.functional as F
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_BAND_BUGS = {
+_BUGS = {
     "shifted": (
         "a window that is off by one",
         "The window of query t holds the keys t - D - 1 to t + D - 1.",
@@ -55,7 +50,7 @@ _BAND_BUGS = {
 
 # Of several bugs, the one whose symptom the first failing case shows is
 # told. Its first window has one place before the sentence.
-_BAND_FIRST = ("shifted", "late mask", "border", "inside", "sigma")
+_FIRST_TO_SHOW = ("shifted", "late mask", "border", "inside", "sigma")
 
 
 def _banded_attention(query, key, value, mask, W, D):
@@ -71,6 +66,7 @@ def _banded_attention(query, key, value, mask, W, D):
 
 
 def _draft(query, key, value, mask, W, D, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     near, fetched, allowed = _windows(query, key @ W.T, value, mask, D, bugs)
     scores = (near @ query[..., None]).squeeze(-1)  # (B, T, 2D + 1)
     sigma = D if "sigma" in bugs else D / 2
@@ -281,11 +277,11 @@ EXERCISE = Exercise(
         _band_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 1, seed=5),
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
     ],
-    mistakes=[
-        bugs_left(bugs, _BAND_BUGS, _draft, _BAND_FIRST)
-        for count in range(1, len(_BAND_BUGS) + 1)
-        for bugs in combinations(_BAND_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(

@@ -7,12 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
@@ -62,6 +57,7 @@ def _mistaken_unit(x, eps, mistake):
 
 
 def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
+    """The same with a mistake."""
     left, right, scale = query, key, log_scale.exp()
     if mistake not in ("plain", "key alone"):
         left = _mistaken_unit(query, eps, mistake)

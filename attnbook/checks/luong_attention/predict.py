@@ -6,9 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import (
-    Exercise,
-)
+from attnbook.judging.exercise import Exercise
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(

@@ -7,11 +7,7 @@ from functools import partial
 
 import torch
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.additive import masked_softmax

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_HEAD_BUGS = {
+_BUGS = {
     "viewed": (
         "queries cut in the wrong order",
         "Head 1 of the queries does not hold the first d_k numbers of each "
@@ -116,6 +110,7 @@ def _weights_with(scores, mask, num_heads, bugs):
 
 
 def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, D = query.shape
     d_k = len(W_q) // num_heads
     left = query @ W_q.T
@@ -342,11 +337,11 @@ EXERCISE = Exercise(
         _heads_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=14),
         _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
     ],
-    mistakes=[
-        bugs_left(bugs, _HEAD_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_HEAD_BUGS) + 1)
-        for bugs in combinations(_HEAD_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES),
     right_answers=[_heads_by_loops, _heads_by_einsum, _heads_as_a_sum],
     properties=[

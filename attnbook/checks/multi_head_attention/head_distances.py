@@ -8,12 +8,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -74,6 +69,7 @@ def _mistaken_each(p, q, mistake, least):
 
 
 def _mistaken(weights, query_mask, mistake, least=0.0):
+    """The same with a mistake."""
     H, S = weights.shape[1], weights.shape[-1]
     if mistake == "padding":
         query_mask = torch.ones_like(query_mask)
@@ -171,7 +167,7 @@ def _places_of_the_keys_do_not_count(answer):
     return torch.allclose(after, before, atol=1e-5)
 
 
-_DISTANCE_MISTAKES = [
+_MISTAKES = [
     (
         "padding",
         "padding is counted",
@@ -334,7 +330,7 @@ EXERCISE = Exercise(
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
     ],
     mistakes=[
-        *named(_mistaken, _DISTANCE_MISTAKES),
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "divergences the wrong way round",
             "You compare the middle with each head, KL(m ‖ p). Asked is each "

@@ -7,12 +7,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
@@ -39,6 +34,7 @@ def _prune_heads(layer, num_heads, gate, mean):
 
 
 def _mistaken(layer, num_heads, gate, mean, mistake):
+    """The same with a mistake."""
     gates = torch.tensor(gate)  # (H,)
     keep = _mistaken_choice(gates, mistake)
     if mistake == "not unique":
@@ -254,7 +250,7 @@ def _pruned_attends_as_the_gated(answer):
     return torch.allclose(*outputs, atol=1e-4)
 
 
-_PRUNE_MISTAKES = [
+_MISTAKES = [
     (
         "zeroed",
         "zeros in place of a cut",
@@ -435,7 +431,7 @@ EXERCISE = Exercise(
         _prune_case("all pruned", 3, 2, 2, [0.0, 0.0, 0.0], seed=55),
     ],
     mistakes=[
-        *named(_mistaken, _PRUNE_MISTAKES),
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "rows of the output projection",
             "You cut rows of output_weight. It *reads* the heads, so they "

@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
@@ -31,6 +27,7 @@ def _talking_heads(query, key, value, mask, mix_scores, mix_weights):
 
 
 def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
+    """The same with a mistake."""
     d_k = key.shape[-1]
     before, after = mix_scores, mix_weights
     if mistake == "swapped":

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
+from attnbook.judging.unrepaired import unrepaired
 
-_POSITION_BUGS = {
+_BUGS = {
     "batch": (
         "positions run along the batch",
         "All tokens of one sentence get the same position, and the number of "
@@ -61,6 +56,7 @@ def _add_positions(embedded, offset=0, base=10_000.0):
 
 
 def _draft(embedded, offset=0, base=10_000.0, *, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     B, T, D = embedded.shape
     count = B if "batch" in bugs else T
     position = torch.arange(count, dtype=embedded.dtype)  # (T,)
@@ -293,11 +289,11 @@ EXERCISE = Exercise(
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
     ],
-    mistakes=[
-        bugs_left(bugs, _POSITION_BUGS, _draft, begins="Begin with")
-        for count in range(1, len(_POSITION_BUGS) + 1)
-        for bugs in combinations(_POSITION_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        begins="Begin with",
+    )
     + planted(_draft, _OTHER_MISTAKES)
     + [
         Mistake(

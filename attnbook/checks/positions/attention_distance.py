@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew, lengths, up_to
 from attnbook.judging.named_mistakes import named
 
@@ -56,6 +53,7 @@ def _mistaken_distances(weights, mistake):
 
 
 def _mistaken(weights, query_mask, mistake):
+    """The same with a mistake."""
     found = _mistaken_distances(weights, mistake)  # (B, H, T)
     if mistake == "mask on heads":
         found = found.masked_fill(~query_mask, 0.0)

@@ -7,9 +7,7 @@ import math
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import (
-    Exercise,
-)
+from attnbook.judging.exercise import Exercise
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(

@@ -8,12 +8,7 @@ from functools import partial
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 
 
@@ -110,6 +105,7 @@ def _mistaken_places(x, row, column, mistake):
 
 
 def _mistaken(x, row, column, base=100.0, *, mistake):
+    """The same with a mistake."""
     if mistake == "unturned":
         return x.clone()
     rate = _mistaken_rate(x, base, mistake)  # (d/2,)

@@ -7,11 +7,7 @@ import math
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.named_mistakes import named
 
 
@@ -41,6 +37,7 @@ def _mistaken(
     *,
     mistake,
 ):
+    """The same with a mistake."""
     if mistake == "no base":
         base = 10_000.0
     if mistake == "no ends":

@@ -12,11 +12,7 @@ from torch import Tensor
 
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.comparison import kind_of
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    WrongAnswer,
-)
+from attnbook.judging.exercise import Case, Exercise, WrongAnswer
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_PACKED_BUGS = {
+_BUGS = {
     "value size": (
         "a scale from the size of the values",
         "The scores are divided by √d_v. The sum runs over the d_k entries of "
@@ -68,6 +64,7 @@ def _packed_attention(query, key, value, query_document, key_document):
 
 
 def _draft(query, key, value, query_document, key_document, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     T, S = query.shape[-2], key.shape[-2]
     divisor = (value if "value size" in bugs else query).shape[-1] ** 0.5
     if "unscaled" in bugs:
@@ -338,13 +335,13 @@ EXERCISE = Exercise(
             seed=6,
         ),
     ],
-    mistakes=[
-        bugs_left(bugs, _PACKED_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_PACKED_BUGS) + 1)
-        for bugs in combinations(_PACKED_BUGS, count)
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
         # Where padding attends to itself, no row is empty.
-        if count == 1 or not {"padding", "-1e9"} <= set(bugs)
-    ]
+        never_together={"padding", "-1e9"},
+        told_first=_FIRST_TO_SHOW,
+    )
     + planted(_draft, _OTHER_MISTAKES),
     right_answers=[
         _packed_by_loops,

@@ -7,11 +7,7 @@ import math
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.additive import masked_softmax
@@ -27,6 +23,7 @@ def _sink_attention(query, key, value, sink, mask):
 
 
 def _mistaken(query, key, value, sink, mask, mistake):
+    """The same with a mistake."""
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
     if mistake != "unscaled":
         scores = scores / query.shape[-1] ** 0.5

@@ -7,11 +7,7 @@ import math
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.additive import masked_softmax
@@ -68,6 +64,7 @@ def _mistaken_sparsemax(scores, mistake):
 
 
 def _mistaken(query, key, value, mask, mistake):
+    """The same with a mistake."""
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
     if mistake == "by d":
         scores = scores / query.shape[-1]

@@ -9,10 +9,7 @@ from attnbook.checks.soft_lookup.temperature_search import (
     temperature_by_bisection,
     temperature_by_grids,
 )
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import entropy, softmax
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
-from attnbook.judging.planted_bugs import bugs_left
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.soft_lookup import softmax
 
-_REGRESSION_BUGS = {
+_BUGS = {
     "city-block": (
         "distance along the axes",
         "The distance sums the absolute differences. It should be the "
@@ -66,6 +60,7 @@ def _epanechnikov(query, key, value, width):
 
 
 def _draft(query, key, value, width, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     difference = query[:, None] - key  # (T, S, d_k)
     if "city-block" in bugs:
         distance = np.abs(difference).sum(-1)  # (T, S)
@@ -85,6 +80,7 @@ def _draft(query, key, value, width, bugs):
 
 
 def _mistaken(query, key, value, width, mistake):
+    """The same with a mistake."""
     squared = ((query[:, None] - key) ** 2).sum(-1)  # (T, S)
     u2 = squared / width**2
     if mistake == "square of the triangle":
@@ -253,12 +249,12 @@ EXERCISE = Exercise(
         _regression_case("as many queries as keys", 4, 4, 4, 4, 2.2, seed=4),
         _regression_case("narrow", 5, 9, 3, 2, 0.8, seed=5),
     ],
-    mistakes=[
-        bugs_left(bugs, _REGRESSION_BUGS, _draft, _FIRST_TO_SHOW)
-        for count in range(1, len(_REGRESSION_BUGS) + 1)
-        for bugs in combinations(_REGRESSION_BUGS, count)
-        if count == 1 or not {"unclipped", "empty"} <= set(bugs)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        never_together={"unclipped", "empty"},
+        told_first=_FIRST_TO_SHOW,
+    )
     + named(_mistaken, _OTHER_MISTAKES),
     right_answers=[
         _regression_by_loops,

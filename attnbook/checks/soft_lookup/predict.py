@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-)
+from attnbook.judging.exercise import Case, Exercise
 from attnbook.judging.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.watching import peak_memory
@@ -22,6 +17,7 @@ def _vjp(weights, upstream, temperature=1.0):
 
 
 def _mistaken(weights, upstream, temperature=1.0, *, mistake):
+    """The same with a mistake."""
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()

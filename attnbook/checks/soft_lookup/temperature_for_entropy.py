@@ -11,12 +11,7 @@ from attnbook.checks.soft_lookup.temperature_search import (
     temperature_by_bisection,
     temperature_by_grids,
 )
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.mechanisms.soft_lookup import entropy, softmax
 

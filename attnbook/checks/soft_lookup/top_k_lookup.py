@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
@@ -27,6 +23,7 @@ def _top_k(query, key, value, k, mask=None):
 
 
 def _mistaken(query, key, value, k, mask=None, *, mistake):
+    """The same with a mistake."""
     scores = query @ key.T  # (T, S)
     allowed = np.ones(scores.shape, bool) if mask is None else mask
     if mistake == "inverted" and mask is not None:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
 
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal, token_mask
+from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.additive import masked_softmax
 
-_STACK_BUGS = {
+_BUGS = {
     "axis": (
         "a normalisation over the tokens",
         "Mean and variance run over the tokens of a sentence. Each token is "
@@ -103,6 +97,7 @@ def _layer_norm_with(x, gain_and_shift, eps, bugs):
 
 
 def _draft(x, mask, layers, final, eps, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
     norm = partial(_layer_norm_with, eps=eps, bugs=bugs)
     for layer in layers:
         first, second = layer["norms"]
@@ -339,11 +334,11 @@ EXERCISE = Exercise(
         _stack_case("nothing to attend to", [3, 0], 3, 4, 8, 2, seed=14),
         _stack_case("all sizes alike", [3, 2, 3], 3, 3, 3, 2, seed=15),
     ],
-    mistakes=[
-        bugs_left(bugs, _STACK_BUGS, _draft, begins="Begin with")
-        for count in range(1, len(_STACK_BUGS) + 1)
-        for bugs in combinations(_STACK_BUGS, count)
-    ]
+    mistakes=unrepaired(
+        _BUGS,
+        _draft,
+        begins="Begin with",
+    )
     + [
         Mistake(name, sentence, partial(_draft, bugs=bugs), look)
         for bugs, name, sentence, look in _OTHER_MISTAKES

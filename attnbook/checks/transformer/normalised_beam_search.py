@@ -107,6 +107,7 @@ def _mistaken_picks(logits, live, places, mistake):
 
 
 def _mistaken(step, beam, length, alpha, bos, eos, mistake):
+    """The same with a mistake."""
     if mistake == "greedy":
         beam = 1
     live, ended = [([bos], 0.0)], []
@@ -304,7 +305,7 @@ def _wide_beams_find_the_best(answer):
     return abs(float(scores[0]) - best) < 1e-4
 
 
-_BEAM_MISTAKES = [
+_MISTAKES = [
     (
         "greedy",
         "one prefix",
@@ -540,7 +541,7 @@ EXERCISE = Exercise(
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
     mistakes=[
-        *named(_mistaken, _BEAM_MISTAKES),
+        *named(_mistaken, _MISTAKES),
         Mistake(
             "ended answers that can lose their place",
             "Answers that have ended compete with the living, and better "

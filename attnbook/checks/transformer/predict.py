@@ -7,9 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Exercise,
-)
+from attnbook.judging.exercise import Exercise
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(

@@ -8,12 +8,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import (
-    Case,
-    Exercise,
-    Mistake,
-    Property,
-)
+from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal, token_mask
 
@@ -29,6 +24,7 @@ def _smoothed_loss(logits, target, prior, smoothing, padding):
 
 
 def _mistaken(logits, target, prior, smoothing, padding, mistake):
+    """The same with a mistake."""
     V = logits.shape[-1]
     q = _mistaken_labels(target, prior, smoothing, padding, logits, mistake)
     losses = _mistaken_losses(logits, target, prior, smoothing, q, mistake)
@@ -230,7 +226,7 @@ def _has_the_loss_of(mistake, case, output):
     return abs(made - right) > 1e-3 and abs(made - float(output[0])) < 1e-5
 
 
-_SMOOTHING_MISTAKES = [
+_MISTAKES = [
     (
         "padding",
         "padding is counted",
@@ -480,7 +476,7 @@ EXERCISE = Exercise(
             also=[partial(_mistaken, mistake=other) for other in more],
             shows=partial(_has_the_loss_of, key),
         )
-        for key, name, sentence, look, *more in _SMOOTHING_MISTAKES
+        for key, name, sentence, look, *more in _MISTAKES
     ],
     right_answers=[_smoothed_by_cross_entropy, _smoothed_in_two_parts],
     properties=[

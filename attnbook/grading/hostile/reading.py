@@ -8,7 +8,9 @@ _PACKED = "03-packed-attention-answer"
 _JUDGE = "03-judge-answer"
 _LUONG = "02-luong-attention"
 
-_WANTED = "_packed_attention"  # the reference, by the name it has
+# The reference, where it lies and by the name it has.
+_MODULE = "attnbook.checks.scaled_dot_product.packed_attention"
+_WANTED = "_packed_attention"
 
 _BORROWED = """
 def packed_attention(*inputs):
@@ -55,7 +57,7 @@ KINDS = [
             _PACKED: f"""\
 FOUND = None
 try:
-    from attnbook.checks.scaled_dot_product import {_WANTED} as FOUND
+    from {_MODULE} import {_WANTED} as FOUND
 except ImportError:
     pass
 {_BORROWED}"""
@@ -82,17 +84,16 @@ for place in places:
         folders[:] = [name for name in folders if name not in
                       ("proc", "sys", "torch", "node_modules", "lib")]
         for name in files:
-            if FOUND or name != "scaled_dot_product.py":
+            if FOUND or name != "packed_attention.py":
                 continue
             text = open(os.path.join(folder, name)).read()
             if "def {_WANTED}" in text:
                 # The package that it belongs to, in place of this one.
-                sys.path.insert(0, os.path.dirname(os.path.dirname(folder)))
+                sys.path.insert(0, os.path.join(folder, "..", "..", ".."))
                 for module in list(sys.modules):
                     if module.startswith("attnbook"):
                         del sys.modules[module]
-                from attnbook.checks import scaled_dot_product as stolen
-                FOUND = stolen.{_WANTED}
+                from {_MODULE} import {_WANTED} as FOUND
 {_BORROWED}"""
         },
     ),

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -239,7 +240,7 @@ def _spoil(value):
 
 
 def _state(module):
-    """Return all inputs that a module of checks keeps, as bytes."""
+    """Return all inputs that the checks of a chapter keep, as bytes."""
     kept = [
         [case.arguments, case.keywords]
         for exercise in module.EXERCISES.values()
@@ -247,7 +248,9 @@ def _state(module):
     ]
     kept += [
         [thing.arguments, thing.keywords]
-        for thing in vars(module).values()
+        for part in vars(module).values()
+        if isinstance(part, ModuleType)
+        for thing in vars(part).values()
         if isinstance(thing, Case)
     ]
     return [_plain(one) for one in kept]

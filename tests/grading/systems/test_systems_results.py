@@ -449,7 +449,8 @@ def test_a_notebook_cannot_talk_gradescope_into_points(tmp_path):
     )
     lie["id"], lie["metadata"] = "lie", {}
     lie["source"] = (
-        "from attnbook.checks import exercise, soft_lookup\n"
+        "from attnbook.checks import soft_lookup\n"
+        "from attnbook.judging import exercise\n"
         "exercise.Exercise.check = lambda *anything: None\n"
         "for name in dir(soft_lookup):\n"
         "    if name.startswith('check_'):\n"

@@ -1,0 +1,128 @@
+"""Wrong answers to the exercises of chapter 00 that are no known mistake."""
+
+import numpy as np
+import pytest
+from unforeseen import assert_told_by_its_numbers
+
+from attnbook.checks.soft_lookup import EXERCISES
+from attnbook.mechanisms.soft_lookup import entropy
+from attnbook.mechanisms.soft_lookup import masked_softmax as np_softmax
+
+
+def tricube(query, key, value, width):
+    u = np.linalg.norm(query[:, None] - key, axis=-1) / width
+    kernel = np.maximum(1 - u**3, 0) ** 3
+    total = kernel.sum(-1, keepdims=True)
+    weights = kernel / np.where(total == 0, 1, total)
+    return weights @ value, weights
+
+
+def powers_of_two(query, key, value, k, mask=None):
+    scores = np.log(2) * query @ key.T
+    allowed = np.ones(scores.shape, bool) if mask is None else mask
+    ranked = np.where(allowed, scores, -np.inf)
+    order = np.argsort(-ranked, axis=-1, kind="stable")[:, :k]
+    kept = np.zeros(scores.shape, bool)
+    np.put_along_axis(kept, order, True, axis=-1)
+    weights = np_softmax(scores, kept & allowed)
+    return weights @ value, weights
+
+
+def spread_of_the_scores(scores, target):
+    return np.std(scores) * target
+
+
+def less_the_largest(weights, upstream, temperature=1.0):
+    return weights * (upstream - upstream.max(-1, keepdims=True)) / temperature
+
+
+UNFORESEEN = {
+    "00-epanechnikov-regression": tricube,
+    "00-top-k-lookup": powers_of_two,
+    "00-temperature-for-entropy": spread_of_the_scores,
+    "00-softmax-vjp": less_the_largest,
+}
+
+
+@pytest.mark.parametrize("grade_id", UNFORESEEN)
+def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
+    diagnosis = EXERCISES[grade_id].diagnose(UNFORESEEN[grade_id])
+    assert_told_by_its_numbers(diagnosis)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda scores, k: np.argsort(scores)[:, -k:],
+        lambda scores, k: np.argsort(scores, kind="stable")[:, -k:],
+        lambda scores, k: np.argsort(scores)[:, ::-1][:, :k],
+    ],
+)
+def test_ties_taken_from_the_end_of_an_order_are_named(last):
+    def look_up(query, key, value, k, mask=None):
+        scores = query @ key.T
+        allowed = np.ones(scores.shape, bool) if mask is None else mask
+        places = last(np.where(allowed, scores, -np.inf), k)
+        kept = np.zeros(scores.shape, bool)
+        np.put_along_axis(kept, places, True, axis=-1)
+        weights = np_softmax(scores, kept & allowed)
+        return weights @ value, weights
+
+    diagnosis = EXERCISES["00-top-k-lookup"].diagnose(look_up)
+    assert diagnosis.mistake == "a tie goes to the later key"
+    assert "Among equal scores you took a later key." in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    "middle", [np.mean, lambda ends: np.prod(ends) ** 0.5]
+)
+@pytest.mark.parametrize("ends", [(1e-3, 50.0), (1e-5, 3e4)])
+def test_a_comparison_the_wrong_way_round_is_named(middle, ends):
+    def search(scores, target):
+        low, high = ends
+        for _ in range(80):
+            between = middle((low, high))
+            if entropy(np_softmax(scores, temperature=between)) > target:
+                low = between
+            else:
+                high = between
+        return between
+
+    exercise = EXERCISES["00-temperature-for-entropy"]
+    diagnosis = exercise.diagnose(search)
+    assert diagnosis.mistake == "the search walks the wrong way"
+
+
+def test_a_temperature_inside_the_range_is_not_taken_for_its_end():
+    exercise = EXERCISES["00-temperature-for-entropy"]
+    assert exercise.diagnose(lambda scores, target: 1.3).mistake is None
+
+
+def test_of_several_bugs_the_one_behind_the_symptom_is_told():
+    """On keys of one number the distance along the axes is right."""
+
+    def mended_in_part(query, key, value, width):
+        distance = np.abs(query[:, None] - key).sum(-1)
+        kernel = np.maximum(0, 1 - (distance / width) ** 2)
+        with np.errstate(all="ignore"):
+            weights = kernel / kernel.sum(-1, keepdims=True)
+        return weights @ value, weights
+
+    exercise = EXERCISES["00-epanechnikov-regression"]
+    diagnosis = exercise.diagnose(mended_in_part)
+    assert "NaN" in diagnosis.message
+    assert diagnosis.mistake == "at least bugs 1 and 5 of 5"
+    assert "What you see comes from bug 5" in diagnosis.message
+
+
+def test_a_matrix_that_is_built_is_measured_not_guessed():
+    """Right in value, and rejected for its memory alone."""
+
+    def with_outer_product(weights, upstream, temperature=1.0):
+        outer = weights[..., :, None] * weights[..., None, :]
+        through = np.einsum("...ij,...i->...j", outer, upstream)
+        return (weights * upstream - through) / temperature
+
+    exercise = EXERCISES["00-softmax-vjp"]
+    diagnosis = exercise.diagnose(with_outer_product)
+    assert diagnosis.mistake == "the matrix is built"
