@@ -145,6 +145,7 @@ class Exercise:
                 f"{grade_id}: the mistakes need names of their own, "
                 f"got {names}"
             )
+        # It knows what code of ours does, so that this is run once.
         self.runner = Runner(reference, run, self.forbidden, gradients)
         self._outputs = Outputs(self.outputs, self.axes, tolerance)
         self._judge = Judge(

@@ -46,7 +46,7 @@ class Runner:
         self._reference = reference
         self._run = run
         self._forbidden = forbidden
-        self._gradients_count = gradients
+        self._wants_gradients = gradients
         self._known: dict[tuple[int, int], Outcome] = {}
 
     # -- answers -----------------------------------------------------------
@@ -69,7 +69,7 @@ class Runner:
             outcome.error = error
             return outcome
         outcome.changed = self._changed(case, arguments, keywords)
-        if not self._gradients_count or outcome.changed:
+        if not self._wants_gradients or outcome.changed:
             return outcome
         try:
             with trial(answer, forbidden):
@@ -196,8 +196,7 @@ class Runner:
 
 
 def quiet() -> warnings.catch_warnings:
-    """Let no warning be shown: code of ours may warn, and learners need not
-    see it."""
+    """Show no warnings: those of our own code are not the learner's."""
     return warnings.catch_warnings(action="ignore")
 
 
