@@ -3,11 +3,14 @@
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from warm_python import WarmPython
 
+from attnbook.grading.notebook import running
 from attnbook.grading.notebook.release import write_all
 
 ANSWERS = {
@@ -168,6 +171,31 @@ def fresh(course, tmp_path_factory):
 def learner(fresh):
     """Return a learner's fresh copy of the first made-up chapter."""
     return fresh()
+
+
+# -- programs that start at once --------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """Return a Python that has loaded nbgrader, nbval and torch."""
+    with WarmPython() as warm:
+        yield warm
+
+
+@pytest.fixture(scope="module")
+def warm(warm_python):
+    """Let nbval and all kernels of a module be forked from the warm Python.
+
+    That they are the same without it, the tests of the release and of the
+    grader of one notebook show.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        python = SimpleNamespace(executable=str(warm_python.program))
+        patch.setattr(running, "sys", python)
+        for name, value in warm_python.environment.items():
+            patch.setenv(name, value)
+        yield warm_python
 
 
 # -- the sandbox, where a machine has one ---------------------------------

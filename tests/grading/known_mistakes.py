@@ -99,17 +99,19 @@ def released(chapter: str) -> dict:
     return json.loads(path.read_text("utf-8"))
 
 
+def answers_of(chapter: str) -> dict[str, str]:
+    """Return the sources of the solutions' answers, by grade_id."""
+    path = ROOT / "solutions" / f"{chapter}.ipynb"
+    return {
+        grade_id_of(cell): "".join(cell["source"])
+        for cell in json.loads(path.read_text("utf-8"))["cells"]
+        if marks_of(cell).get("solution")
+    }
+
+
 def solved(chapter: str) -> dict:
     """Return the released notebook with the answers of the solutions."""
-    path = ROOT / "solutions" / f"{chapter}.ipynb"
-    return answered(
-        released(chapter),
-        {
-            grade_id_of(cell): "".join(cell["source"])
-            for cell in json.loads(path.read_text("utf-8"))["cells"]
-            if marks_of(cell).get("solution")
-        },
-    )
+    return answered(released(chapter), answers_of(chapter))
 
 
 def mistaken(chapter: str, places: Mapping[str, int]) -> dict:

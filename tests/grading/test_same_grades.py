@@ -12,7 +12,13 @@ import known_mistakes as notebooks
 import pytest
 import torch
 from known_mistakes import CHAPTERS, ROOT
-from ways_of_grading import Course, as_in_a_class, by_nbval, in_one_kernel
+from nbgrader_course import Course
+from ways_of_grading import (
+    as_in_a_class,
+    by_nbgrader,
+    by_nbval,
+    in_one_kernel,
+)
 
 from attnbook.grading.isolation.apart import Examiner
 from attnbook.grading.isolation.limits import Limits
@@ -23,11 +29,15 @@ from attnbook.judging.exercise import Exercise
 torch.set_num_threads(1)
 
 
-@pytest.fixture(
-    params=CHAPTERS,
-    ids=[" ".join(names) for names in CHAPTERS.items()],
-    scope="module",
-)
+def _apart(chapter):
+    """Let the tests of a chapter share what was made for it."""
+    mark = pytest.mark.xdist_group(f"same grades {chapter}")
+    return pytest.param(
+        chapter, marks=mark, id=f"{chapter} {CHAPTERS[chapter]}"
+    )
+
+
+@pytest.fixture(params=map(_apart, CHAPTERS), scope="module")
 def chapter(request):
     return request.param
 
@@ -55,8 +65,10 @@ def examiner(release):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    return Course(tmp_path_factory.mktemp("nbgrader") / "course")
+def course(warm, tmp_path_factory):
+    course = Course(tmp_path_factory.mktemp("nbgrader"), warm.program)
+    assert course.lay_out() == 0
+    return course
 
 
 def test_the_exercises_are_those_that_are_released():
@@ -75,7 +87,7 @@ def test_whole_notebooks(
         ),
     }
     with ThreadPoolExecutor(2) as pool:
-        in_course = pool.submit(course.grade, contents, chapter)
+        in_course = pool.submit(by_nbgrader, contents, course, chapter)
         alone = {
             kind: by_nbval(content, tmp_path, chapter)
             for kind, content in contents.items()
@@ -95,7 +107,7 @@ def test_whole_notebooks(
         }
 
 
-def test_each_known_mistake(chapter, exercises, release, examiner):
+def test_each_known_mistake(chapter, exercises, release, examiner, warm):
     graded = {cell.grade_id: cell for cell in release.graded}
     answers = [
         (grade_id, place)

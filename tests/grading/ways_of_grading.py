@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from known_mistakes import ROOT, code_cell
-from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import determine_grade
+from nbgrader_course import Course
 
 from attnbook.grading.grade import clean, grade, grade_bytes
 from attnbook.grading.isolation.apart import Examiner
 from attnbook.grading.notebook.release import Release
 from attnbook.grading.report import Report
-from attnbook.grading.systems.command import main as systems
 
 LONGEST = 1_000  # characters of a message
 
@@ -41,53 +37,15 @@ def as_in_a_class(
     )
 
 
-class Course:
-    """An nbgrader course with every exercise as an assignment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        systems(["--root", str(ROOT), "--nbgrader-course", str(folder)])
-
-    def grade(
-        self, contents: Mapping[str, dict], chapter: str
-    ) -> dict[str, dict[str, float]]:
-        """Return what nbgrader's autograder gives, by student and cell."""
-        self._run("generate_assignment", chapter)
-        for student, content in contents.items():
-            path = self.folder / "submitted" / student / chapter
-            path.mkdir(parents=True)
-            (path / f"{chapter}.ipynb").write_text(
-                json.dumps(content), "utf-8"
-            )
-        self._run("autograde", chapter)
-        return {
-            student: self._scores(student, chapter) for student in contents
-        }
-
-    def _run(self, *arguments: str) -> None:
-        scripts = Path(sys.executable).parent
-        done = subprocess.run(
-            [scripts / "nbgrader", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            env=os.environ
-            | {
-                # nbgrader calls alembic by its name.
-                "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-                "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
-                "IPYTHONDIR": str(self.folder / "ipython"),
-            },
-        )
-        assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-
-    def _scores(self, student: str, chapter: str) -> dict[str, float]:
-        database = f"sqlite:///{self.folder / 'gradebook.db'}"
-        with Gradebook(database) as gradebook:
-            notebook = gradebook.find_submission_notebook(
-                chapter, chapter, student
-            )
-            return {grade.name: grade.auto_score for grade in notebook.grades}
+def by_nbgrader(
+    contents: Mapping[str, dict], course: Course, chapter: str
+) -> dict[str, dict[str, float]]:
+    """Return what nbgrader's autograder gives, by student and cell."""
+    course.nbgrader("generate_assignment", chapter)
+    for student, content in contents.items():
+        course.hand_in(student, chapter, content)
+    course.nbgrader("autograde", chapter)
+    return {student: course.scores(student, chapter) for student in contents}
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,16 @@ def _by_exercise():
     ]
     kinds = [*honest, *NOTEBOOKS.values()]
     kinds.sort(key=lambda kind: kind.exercise)
-    return [pytest.param(kind, id=kind.name) for kind in kinds]
+    # As many as it takes for two workers; each needs an examiner of its own.
+    halves = ("hostile, one half", "hostile, the other half")
+    return [
+        pytest.param(
+            kind,
+            id=kind.name,
+            marks=pytest.mark.xdist_group(halves[2 * place // len(kinds)]),
+        )
+        for place, kind in enumerate(kinds)
+    ]
 
 
 @pytest.mark.timeout(120)
@@ -139,6 +148,7 @@ def unprotected(releases, traps, impatient):
         yield lambda kind: attempt(kind, release, examiner, traps)
 
 
+@pytest.mark.xdist_group("hostile, without the sandbox")
 @pytest.mark.parametrize(
     ("name", "effect"),
     [
@@ -157,6 +167,7 @@ def test_without_the_sandbox_it_would_be_noticed(name, effect, unprotected):
     assert outcome.faults
 
 
+@pytest.mark.xdist_group("hostile, without the sandbox")
 def test_even_without_the_sandbox_the_verdict_is_made_elsewhere(
     unprotected,
 ):
@@ -188,6 +199,7 @@ def test_points_and_words_that_differ_are_faults():
     assert outcome(2, "restored", file=["x was left"]).faults == ["x was left"]
 
 
+@pytest.mark.xdist_group("hostile, without the sandbox")
 def test_the_traps_notice_what_they_are_for(tmp_path, impatient):
     (tmp_path / "exercises").mkdir()
     with Traps(tmp_path / "exercises") as traps:
@@ -211,6 +223,7 @@ def test_the_traps_notice_what_they_are_for(tmp_path, impatient):
 # -- how a report is shown ---------------------------------------------------
 
 
+@pytest.mark.xdist_group("hostile, the other half")
 def test_a_hostile_text_does_no_harm_where_it_is_shown(examine):
     report = examine(NOTEBOOKS["hostile exception text"]).report
     page = as_html(report)

@@ -1,14 +1,13 @@
 """The released notebooks, as nbgrader's preprocessors make them."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader_course import run
 
 from attnbook.grading.__main__ import main
 from attnbook.grading.notebook.release import (
@@ -163,25 +162,6 @@ def nbgrader_course(course, tmp_path_factory):
     return root
 
 
-def nbgrader(root, *arguments):
-    scripts = str(Path(sys.executable).parent)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        env=os.environ
-        | {
-            # nbgrader calls alembic by its name.
-            "PATH": scripts + os.pathsep + os.environ["PATH"],
-            "JUPYTER_CONFIG_DIR": str(root / "config"),
-            "IPYTHONDIR": str(root / "ipython"),
-        },
-    )
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    return done.stdout
-
-
 AUTOGRADE = """
 import json
 from nbgrader.api import Gradebook
@@ -200,7 +180,7 @@ with Gradebook("sqlite:///gradebook.db") as gradebook:
 
 
 def test_nbgrader_grades_the_released_notebook_as_it_is(nbgrader_course):
-    printed = nbgrader(nbgrader_course, "-c", AUTOGRADE)
+    printed = run(sys.executable, nbgrader_course, "-c", AUTOGRADE)
     assert json.loads(printed.splitlines()[-1]) == {
         "00-double": 5,  # its graded cell was emptied, and is restored
         "00-negate": 0,
@@ -211,5 +191,7 @@ def test_nbgrader_grades_the_released_notebook_as_it_is(nbgrader_course):
 
 def test_nbgrader_validates_the_solutions(course, tmp_path):
     shutil.copy(course / "solutions" / "00-toy.ipynb", tmp_path)
-    printed = nbgrader(tmp_path, "-m", "nbgrader", "validate", "00-toy.ipynb")
+    printed = run(
+        sys.executable, tmp_path, "-m", "nbgrader", "validate", "00-toy.ipynb"
+    )
     assert "Success! Your notebook passes all the tests." in printed
