@@ -180,7 +180,8 @@ class Table:
         stacked = " attn-stacked" * (max(ranges, default=0) > 3)
         return (
             f'<div class="attn-table{stacked}"><style>\n{STYLE}\n</style>\n'
-            f'<table>\n{caption}<thead><tr class="attn-row">{head}</tr></thead>\n'
+            f"<table>\n{caption}"
+            f'<thead><tr class="attn-row">{head}</tr></thead>\n'
             f"<tbody>\n{body}\n</tbody>\n</table></div>"
         )
 
