@@ -175,9 +175,10 @@ class Table:
         )
         if caption:
             caption = f"<caption><span>{escape(caption)}</span></caption>\n"
-        # With many ranges each stands under its mean, so that more fits.
+        # Where much stands in a row, a range goes under its mean.
         ranges = [sum(bool(cell.spread) for cell in row) for row in self.rows]
-        stacked = " attn-stacked" * (max(ranges, default=0) > 3)
+        wide = len(self.headings) + max(ranges, default=0) > 7
+        stacked = " attn-stacked" * wide
         return (
             f'<div class="attn-table{stacked}"><style>\n{STYLE}\n</style>\n'
             f"<table>\n{caption}"

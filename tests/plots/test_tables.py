@@ -72,6 +72,15 @@ def test_as_html_the_same_stands_in_rows_and_the_best_is_bold(measured):
     assert f"<caption>{caption}</caption>" in measured._repr_html_()
 
 
+def test_where_much_stands_in_a_row_a_range_goes_under_its_mean():
+    for count, stacked in ((3, False), (5, True)):
+        columns = {"model": ""} | {f"d = {d}": ".1f" for d in range(count)}
+        table = Table(columns, [["one"] + count * [[1, 2, 3]]])
+        assert ('class="attn-table attn-stacked"' in table._repr_html_()) == (
+            stacked
+        )
+
+
 def test_the_best_of_each_row_is_marked_but_not_its_label():
     columns, rows = {"n": "d", "a": "d", "b": "d"}, [(9, 1, 2), (9, 4, 3)]
     assert Table(columns, rows).marked == set()
