@@ -20,20 +20,24 @@ table-layout:auto;color:inherit;font-size:.86rem;line-height:1.45;\
 font-variant-numeric:tabular-nums}
 div.attn-table caption{caption-side:top;padding:0 0 .35rem;color:inherit;\
 text-align:left}
-div.attn-table tr.row{background:none}
-div.attn-table tr.row>*{padding:.25rem 1rem .25rem 0;border:0;\
+div.attn-table caption span{display:inline-block;position:sticky;left:0;\
+max-width:min(100%,85vw)}
+div.attn-table tr.attn-row{background:none}
+div.attn-table tr.attn-row>*{padding:.25rem 1rem .25rem 0;border:0;\
 border-bottom:1px solid var(--pst-color-border-muted,#8884);\
 background:var(--pst-color-background,var(--jp-layout-color0,inherit));\
 text-align:right;vertical-align:baseline;white-space:nowrap}
-div.attn-table tr.row>.words{text-align:left;white-space:normal}
-div.attn-table thead tr.row>*{border-bottom:1.5px solid \
+div.attn-table tr.attn-row>.words{text-align:left;white-space:normal}
+div.attn-table thead tr.attn-row>*{border-bottom:1.5px solid \
 var(--pst-color-text-muted,#888);font-weight:600;vertical-align:bottom;\
 white-space:normal}
-div.attn-table tr.row>:first-child{position:sticky;left:0}
+div.attn-table tr.attn-row>:first-child{position:sticky;left:0}
 div.attn-table tbody th{font-weight:400}
 div.attn-table small{color:var(--pst-color-text-muted,inherit);font-size:.9em}
-@media(max-width:600px){div.attn-table small{display:block}
-div.attn-table tr.row>*{padding-right:.7rem}}"""
+div.attn-stacked small{display:block}
+@media(max-width:600px){div.attn-table table{font-size:.8rem}
+div.attn-table small{display:block}
+div.attn-table tr.attn-row>*{padding-right:.6rem}}"""
 
 
 class _Cell(NamedTuple):
@@ -166,13 +170,19 @@ class Table:
             for heading, kind in zip(self.headings, words, strict=True)
         )
         body = "\n".join(
-            f'<tr class="row">{self._row_html(place, words)}</tr>'
+            f'<tr class="attn-row">{self._row_html(place, words)}</tr>'
             for place in range(len(self.rows))
         )
+        if caption:
+            caption = f"<caption><span>{escape(caption)}</span></caption>\n"
+        # Where much stands in a row, a range goes under its mean.
+        ranges = [sum(bool(cell.spread) for cell in row) for row in self.rows]
+        wide = len(self.headings) + max(ranges, default=0) > 7
+        stacked = " attn-stacked" * wide
         return (
-            f'<div class="attn-table"><style>\n{STYLE}\n</style>\n<table>\n'
-            + (f"<caption>{escape(caption)}</caption>\n" if caption else "")
-            + f'<thead><tr class="row">{head}</tr></thead>\n'
+            f'<div class="attn-table{stacked}"><style>\n{STYLE}\n</style>\n'
+            f"<table>\n{caption}"
+            f'<thead><tr class="attn-row">{head}</tr></thead>\n'
             f"<tbody>\n{body}\n</tbody>\n</table></div>"
         )
 

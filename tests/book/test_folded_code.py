@@ -118,7 +118,7 @@ def test_tables_are_readable_on_a_phone(visiting, name, theme):
             let scrolled = t;
             while (scrolled && scrolled.scrollWidth <= scrolled.clientWidth)
               scrolled = scrolled.parentElement;
-            if (scrolled && scrolled.closest("article")) scrolled.scrollLeft = 60;
+            if (scrolled?.closest("article")) scrolled.scrollLeft = 60;
             const head = t.querySelector('tbody th');
             return [head.getBoundingClientRect().left,
                     t.closest(".cell_output").getBoundingClientRect().left,

@@ -68,9 +68,17 @@ def test_as_html_the_same_stands_in_rows_and_the_best_is_bold(measured):
     ]
     assert found.bold == ["40", "0.80", "40"]
     assert found.scopes[:4] == ["col", "col", "col", "row"]
-    assert "<caption>Three models. Bold: best of each column.</caption>" in (
-        measured._repr_html_()
-    )
+    caption = "<span>Three models. Bold: best of each column.</span>"
+    assert f"<caption>{caption}</caption>" in measured._repr_html_()
+
+
+def test_where_much_stands_in_a_row_a_range_goes_under_its_mean():
+    for count, stacked in ((3, False), (5, True)):
+        columns = {"model": ""} | {f"d = {d}": ".1f" for d in range(count)}
+        table = Table(columns, [["one"] + count * [[1, 2, 3]]])
+        assert ('class="attn-table attn-stacked"' in table._repr_html_()) == (
+            stacked
+        )
 
 
 def test_the_best_of_each_row_is_marked_but_not_its_label():
