@@ -1,59 +1,15 @@
-"""The Python side: what an explorer takes, refuses and says of itself."""
+"""What holds for every explorer: in Python, and in the page."""
 
 from __future__ import annotations
 
 import json
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
-import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from samples import SAMPLES, one_of_each
 
-from attnbook import explorers
 from attnbook.explorers.kit.explorer import as_array
-
-KEYS = np.array([[0.9, 0.8], [-0.7, 0.8], [0.2, -0.9]])  # (3, 2)
-VALUES = np.array([3.0, 7.5, -1.0])  # (3,)
-LABELS = ["economy", "history", "bread"]
-SENTENCE = {
-    "label": "forty-three",
-    "source": ["drei", "und", "vierzig"],
-    "target": ["4", "3"],
-    "weights": np.array([[0.1, 0.1, 0.8], [0.7, 0.2, 0.1]]),  # (2, 3)
-    "truth": np.array([[False, False, True], [True, False, False]]),
-}
-
-HEADS = {**SENTENCE, "weights": np.stack([SENTENCE["weights"]] * 2)}
-
-STAGE = {
-    "name": "embedding",
-    "shape": "(B, T, D)",
-    "formula": "E[token]",
-    "text": "looked up",
-    "values": [[0.5, -0.25]],
-}
-
-
-def draw(width):
-    fig, ax = plt.subplots(figsize=(3, 2))
-    ax.plot([0, width])
-    return fig
-
-
-def one_of_each():
-    return [
-        explorers.SoftLookup(KEYS, VALUES, LABELS),
-        explorers.SoftmaxDial([2.0, 1.0, 0.5], LABELS),
-        explorers.AlignmentScrubber([SENTENCE]),
-        explorers.Frames(draw, [0.5, 1.0], label="width", alt="A line"),
-        explorers.ScaledScores(np.ones((2, 8)), np.ones((3, 8))),
-        explorers.RotaryDial([1.0, 0.5], [0.3, -0.2]),
-        explorers.Wavelengths(),
-        explorers.MaskPainter(np.ones((2, 3))),
-        explorers.ScoreWindow({"dot": np.ones((1, 3))}, LABELS, ["bread"]),
-        explorers.HeadPicker([HEADS]),
-        explorers.BlockWalk(["a"], [STAGE], {"B": 1, "T": 1, "D": 2}),
-    ]
 
 
 def test_an_explorer_shows_a_widget_and_a_text_where_none_can_run():
@@ -81,150 +37,96 @@ def test_the_state_of_an_explorer_is_plain_json_without_buffers():
         assert "render" in state["_esm"]
 
 
-def test_python_receives_what_the_reader_does():
-    explorer = explorers.SoftLookup(KEYS, VALUES, LABELS)
-    explorer.set_state({"query": [0.25, -0.5], "temperature": 2.0})
-    assert explorer.query == [0.25, -0.5]
-    assert explorer.temperature == 2.0
-
-
-def test_torch_tensors_are_taken_as_they_are():
-    weights = torch.tensor(SENTENCE["weights"], requires_grad=True)
-    truth = torch.tensor(SENTENCE["truth"])
-    scrubber = explorers.AlignmentScrubber(
-        [{**SENTENCE, "weights": weights, "truth": truth}]
-    )
-    assert scrubber.sentences[0]["weights"][0] == [0.1, 0.1, 0.8]
-    assert scrubber.sentences[0]["truth"][1] == [True, False, False]
-
-
-def test_a_sentence_may_have_no_label_and_no_truth():
-    sentence = {k: SENTENCE[k] for k in ("source", "target", "weights")}
-    scrubber = explorers.AlignmentScrubber([sentence])
-    assert scrubber.sentences[0]["label"] == "drei und vierzig"
-    assert scrubber.sentences[0]["truth"] is None
-
-
-def test_labels_are_counted_where_none_are_given():
-    assert explorers.SoftmaxDial([1.0, 2.0]).labels == ["1", "2"]
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (
-            lambda: explorers.SoftLookup(KEYS.T, VALUES),
-            r"keys must have the shape \(N, 2\), got \(2, 3\)",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS, VALUES[:2]),
-            r"values must have the shape \(3,\), got \(2,\)",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS * 2, VALUES),
-            "keys must lie between -1 and 1, got 1.8",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS, VALUES, query=(0, 1.3)),
-            "query must lie between -1.2 and 1.2, got 1.3",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS, VALUES, LABELS[:2]),
-            "labels must have one entry for each of the 3 keys, got 2",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS, VALUES, "economy"),
-            "labels must be a list of 3 strings, got one string",
-        ),
-        (
-            lambda: explorers.SoftLookup(KEYS, VALUES, score="cosine"),
-            "score must be one of 'dot', 'negative-distance', got 'cosine'",
-        ),
-        (
-            lambda: explorers.SoftmaxDial([1.0, np.nan]),
-            r"scores must be finite, got nan at \(1,\)",
-        ),
-        (
-            lambda: explorers.SoftmaxDial([]),
-            r"scores must have the shape \(N,\), got \(0,\)",
-        ),
-        (
-            lambda: explorers.SoftmaxDial([[1.0], [2.0, 3.0]]),
-            r"scores must be an array of numbers of shape \(N,\), got list",
-        ),
-        (
-            lambda: explorers.SoftmaxDial([1.0], temperature=0),
-            "temperature must lie between 0.05 and 20, got 0",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber(SENTENCE),
-            "sentences must be a list of dictionaries, got one dictionary",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber([]),
-            "sentences must hold at least one sentence",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber([{"source": ["drei"]}]),
-            r"sentences\[0\] must have the keys label, source, target",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber(
-                [{**SENTENCE, "weights": SENTENCE["weights"].T}]
-            ),
-            r"weights'\] must have the shape \(2, 3\), got \(3, 2\)",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber(
-                [{**SENTENCE, "weights": SENTENCE["weights"] * 3}]
-            ),
-            "Pass the weights, not the scores",
-        ),
-        (
-            lambda: explorers.AlignmentScrubber(
-                [{**SENTENCE, "truth": [[True]]}]
-            ),
-            r"truth'\] must have the shape \(2, 3\), got \(1, 1\)",
-        ),
-        (
-            lambda: explorers.Frames(draw, [], alt="A line"),
-            "values must hold 1 to 100 values, got 0",
-        ),
-        (
-            lambda: explorers.Frames(draw, [1.0]),
-            "alt must say what the frame shows, got None",
-        ),
-        (
-            lambda: explorers.Frames(lambda value: value, [1.0], alt="A line"),
-            "draw must return a Matplotlib figure, got float for 1.0",
-        ),
-        (
-            lambda: explorers.Frames(
-                lambda w: plt.figure(figsize=(w, 2)), [1.0, 2.0], alt="A line"
-            ),
-            "draw must return figures of one size",
-        ),
-    ],
-)
-def test_bad_input_says_what_was_expected_and_what_came(make, says):
-    with pytest.raises(ValueError, match=says) as caught:
-        make()
-    assert str(caught.value).count(".") >= 2  # the error says what to do
-
-
 def test_a_scalar_where_rows_belong_is_refused():
     with pytest.raises(ValueError, match=r"got \(\)"):
         as_array("scores", 1.0, ("N",))
 
 
-def test_frames_leave_no_open_figure_and_the_same_bytes_every_time():
-    before = plt.get_fignums()
-    first, second = (
-        explorers.Frames(draw, [0.5, 1.0], alt=lambda v: f"A line to {v}")
-        for _ in range(2)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 760])
+def test_axe_finds_nothing_and_nothing_is_cut_off(show, theme, width):
+    page = show(one_of_each(), theme=theme, width=width)
+    page.get_by_label("Lay the true alignment over").first.check()
+    page.wait_for_timeout(200)  # colours fade to their place
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"]) for v in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.get_by_label("Sentence").first.select_option("a telephone number")
+    page.wait_for_timeout(200)
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"]) for v in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_the_theme_is_the_pages_not_the_systems(show, lookup, system):
+    page = show([lookup], theme="light", color_scheme=system)
+    explorer = page.locator(".explorer")
+    expect(explorer).to_have_attribute("data-theme", "light")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    expect(explorer).to_have_attribute("data-theme", "dark")
+    background = explorer.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert background == "rgb(20, 24, 30)"
+
+
+@pytest.mark.parametrize(
+    ("motion", "seconds"), [("reduce", "0s"), ("no-preference", "0.12s")]
+)
+def test_nothing_moves_for_a_reader_who_wants_no_motion(show, motion, seconds):
+    page = show(one_of_each(), reduced_motion=motion)
+    durations = page.locator(".bar").evaluate_all(
+        "es => es.map(e => getComputedStyle(e, '::before').transitionDuration)"
     )
-    assert plt.get_fignums() == before
-    assert first.images == second.images
-    assert first.images[0] != first.images[1]
-    assert first.alts == ["A line to 0.5", "A line to 1.0"]
-    assert (first.width, first.height) == (300, 200)
+    assert set(durations) == {seconds}
+    token = page.locator(".token").first
+    got = token.evaluate("e => getComputedStyle(e).transitionDuration")
+    assert got == seconds
+
+
+def test_a_change_is_said_once_and_politely(show, dial):
+    page = show([dial])
+    live = page.locator("[aria-live='polite']")
+    slider = page.get_by_role("slider", name="Temperature")
+    slider.focus()
+    live.evaluate(
+        """e => { window.said = 0;
+            new MutationObserver(() => window.said++)
+              .observe(e, { childList: true }) }"""
+    )
+    page.wait_for_timeout(700)  # the first state has been said
+    before = page.evaluate("window.said")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(900)
+    assert page.evaluate("window.said") - before == 1
+    expect(live).to_contain_text("Largest weight")
+
+
+def test_every_control_has_a_name_and_room_for_a_finger(show):
+    page = show(one_of_each(), width=360)
+    sliders = page.get_by_role("slider")
+    assert sliders.count() >= 7
+    for slider in sliders.all():
+        assert slider.bounding_box()["height"] >= 24
+    for control in page.locator("select, label:has(input)").all():
+        assert control.bounding_box()["height"] >= 24
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_control_answers_to_the_keyboard(show, name):
+    page = show([SAMPLES[name]()])
+    sliders = page.get_by_role("slider")
+    grids = page.get_by_role("grid")
+    assert sliders.count() + grids.count() >= 1
+    for slider in sliders.all():
+        before = slider.get_attribute("aria-valuetext")
+        slider.press("ArrowLeft")
+        slider.press("ArrowRight")
+        slider.press("ArrowRight")
+        expect(slider).not_to_have_attribute("aria-valuetext", before)
+    for grid in grids.all():
+        chosen = grid.locator("[tabindex='0']")
+        chosen.press("Home")
+        first = chosen.get_attribute("aria-label")
+        chosen.press("End")
+        expect(chosen).not_to_have_attribute("aria-label", first)

@@ -1,4 +1,4 @@
-"""Explorers on a static page: mouse, keyboard, touch, width and theme."""
+"""SoftLookup: its data, and the figure in the page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from attnbook import explorers
 from attnbook.mechanisms import soft_lookup
+
+KEYS = np.array([[0.9, 0.8], [-0.7, 0.8], [0.2, -0.9]])  # (3, 2)
+VALUES = np.array([3.0, 7.5, -1.0])  # (3,)
+LABELS = ["economy", "history", "bread"]
 
 
 def weights_shown(page) -> np.ndarray:
@@ -37,9 +41,6 @@ def point(page, x, y) -> tuple[float, float]:
     half = box["width"] / 2
     middle = box["x"] + half, box["y"] + half
     return middle[0] + x * half / 1.2, middle[1] - y * half / 1.2
-
-
-# -- the soft look-up ---------------------------------------------------------
 
 
 def test_the_first_weights_are_numpys(show, lookup):
@@ -142,232 +143,47 @@ def test_the_score_and_the_temperature_change_the_weights(show, lookup):
     np.testing.assert_allclose(weights_shown(page), expected, atol=0.0051)
 
 
-# -- the softmax dial ---------------------------------------------------------
-
-
-def tiles(page) -> list[float]:
-    return [float(t) for t in page.locator(".tile b").all_inner_texts()]
-
-
-def numpys_tiles(scores, temperature) -> list[float]:
-    weights = soft_lookup.softmax(np.array(scores), temperature)
-    nats = -(weights * np.log(weights)).sum()
-    jacobian = (np.diag(weights) - np.outer(weights, weights)) / temperature
-    return [nats, np.exp(nats), np.linalg.norm(jacobian)]
-
-
-def test_the_dial_reads_what_numpy_gives(show, dial):
-    page = show([dial])
-    np.testing.assert_allclose(
-        tiles(page), numpys_tiles([2, 1, 0], 1.0), atol=0.0051
-    )
-
-
-def test_a_score_slider_changes_one_score(show, dial):
-    page = show([dial])
-    mouse = page.get_by_role("slider", name="Score of mouse")
-    mouse.focus()
-    for key in ("PageUp", "PageUp", "ArrowRight", "ArrowLeft"):
-        page.keyboard.press(key)
-    expect(mouse).to_have_attribute("aria-valuetext", "2.00")
-    np.testing.assert_allclose(
-        tiles(page), numpys_tiles([2, 2, 0], 1.0), atol=0.0051
-    )
-    other = page.get_by_role("slider", name="Score of cat")
-    expect(other).to_have_attribute("aria-valuetext", "2.00")
-
-
-def test_the_mouse_turns_the_temperature(show, dial):
-    page = show([dial])
-    slider = page.get_by_role("slider", name="Temperature")
-    box = slider.bounding_box()
-    page.mouse.click(
-        box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2
-    )
-    expect(slider).not_to_have_attribute("aria-valuetext", "1.00")
-    said = float(slider.get_attribute("aria-valuetext"))
-    assert 3.5 < said < 5.5
-    np.testing.assert_allclose(
-        tiles(page), numpys_tiles([2, 1, 0], said), atol=0.02
-    )
-
-
-def test_a_finger_turns_the_temperature(show, dial):
-    page = show([dial], width=360, has_touch=True, is_mobile=True)
-    slider = page.get_by_role("slider", name="Temperature")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    page.touchscreen.tap(
-        box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 2
-    )
-    expect(slider).not_to_have_attribute("aria-valuetext", "1.00")
-    assert float(slider.get_attribute("aria-valuetext")) < 0.4
-
-
-# -- the alignment scrubber ---------------------------------------------------
-
-
-def test_a_step_lights_its_source_tokens(show, scrubber):
-    page = show([scrubber])
-    expect(page.locator(".token small")).to_have_text(["0.00", "0.00", "1.00"])
-    expect(page.locator(".digits")).to_have_text("4··")
-    page.get_by_role("slider", name="Step").focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".token small")).to_have_text(["0.70", "0.20", "0.10"])
-    expect(page.locator(".digits")).to_have_text("43·")
-    expect(page.locator(".digits .now")).to_have_text("3")
-    expect(page.locator(".beside p").first).to_have_text(
-        "Weight on the true tokens: 0.70. Mean over the steps: 0.85."
-    )
-    page.keyboard.press("End")
-    expect(page.locator(".beside p").first).to_contain_text("no true token")
-
-
-def test_the_true_alignment_is_laid_over_on_request(show, scrubber):
-    page = show([scrubber])
-    first = page.locator(".token").nth(2)
-    shadow = "e => getComputedStyle(e).boxShadow"
-    assert first.evaluate(shadow) == "none"
-    page.get_by_label("Lay the true alignment over").check()
-    expect(page.locator(".explorer")).to_have_class(re.compile("true"))
-    assert "rgb(213, 94, 0)" in first.evaluate(shadow)
-    assert page.locator(".token").first.evaluate(shadow) == "none"
-    page.get_by_role("slider", name="Step").press("ArrowRight")
-    expect(page.locator(".token.at")).to_contain_text(["drei"])
-    page.get_by_label("Lay the true alignment over").uncheck()
-    expect(page.locator(".explorer")).not_to_have_class(re.compile("true"))
-
-
-def test_arrow_keys_walk_the_grid_and_read_it_out(show, scrubber):
-    page = show([scrubber])
-    grid = page.get_by_role("grid")
-    expect(grid.get_by_role("gridcell")).to_have_count(9)
-    expect(grid.locator("[tabindex='0']")).to_have_count(1)
-    grid.locator("[tabindex='0']").focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowLeft")
-    expect(page.locator(".read")).to_have_text("3 from und: 0.200")
-    expect(page.locator(".digits")).to_have_text("43·")
-    page.keyboard.press("Home")
-    expect(page.locator(".read")).to_have_text(
-        "3 from drei: 0.700, a true token"
-    )
-    focused = grid.locator(":focus")
-    expect(focused).to_have_attribute(
-        "aria-label", "3 from drei: 0.700, a true token"
-    )
-    expect(grid.locator("[tabindex='0']")).to_have_count(1)
-
-
-def test_a_click_in_the_grid_goes_to_its_step(show, scrubber):
-    page = show([scrubber])
-    page.get_by_role("gridcell").nth(7).click()
-    expect(page.locator(".read")).to_have_text("<eos> from und: 0.300")
-    step = page.get_by_role("slider", name="Step")
-    expect(step).to_have_attribute("aria-valuetext", "3 of 3")
-
-
-def test_another_sentence_starts_at_its_first_step(show, scrubber):
-    page = show([scrubber])
-    page.get_by_role("slider", name="Step").press("End")
-    page.get_by_label("Sentence").select_option("a telephone number")
-    step = page.get_by_role("slider", name="Step")
-    expect(step).to_have_attribute("aria-valuetext", "1 of 20")
-    expect(page.locator(".token")).to_have_count(28)
-    box = page.get_by_label("Lay the true alignment over")
-    expect(box).to_be_disabled()
-    expect(page.locator(".beside p").first).to_contain_text("not known")
-
-
-# -- frames -------------------------------------------------------------------
-
-
-def test_frames_change_picture_and_words(show, frames):
-    page = show([frames])
-    image = page.get_by_role("img")
-    expect(image).to_have_attribute("alt", "A bump of width 0.5")
-    assert image.evaluate("e => e.decode().then(() => e.naturalWidth)") == 1000
-    first = image.get_attribute("src")
-    page.get_by_role("slider", name="width").focus()
-    page.keyboard.press("ArrowRight")
-    expect(image).to_have_attribute("alt", "A bump of width 1.0")
-    assert image.get_attribute("src") != first
-    page.keyboard.press("End")
-    expect(image).to_have_attribute("alt", "A bump of width 2.0")
-
-
-# -- every explorer -----------------------------------------------------------
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 760])
-def test_axe_finds_nothing_and_nothing_is_cut_off(
-    show, one_of_each, theme, width
-):
-    page = show(one_of_each, theme=theme, width=width)
-    page.get_by_label("Lay the true alignment over").first.check()
-    page.wait_for_timeout(200)  # colours fade to their place
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], v["nodes"]) for v in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.get_by_label("Sentence").first.select_option("a telephone number")
-    page.wait_for_timeout(200)
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], v["nodes"]) for v in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-@pytest.mark.parametrize("system", ["light", "dark"])
-def test_the_theme_is_the_pages_not_the_systems(show, lookup, system):
-    page = show([lookup], theme="light", color_scheme=system)
-    explorer = page.locator(".explorer")
-    expect(explorer).to_have_attribute("data-theme", "light")
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    expect(explorer).to_have_attribute("data-theme", "dark")
-    background = explorer.evaluate("e => getComputedStyle(e).backgroundColor")
-    assert background == "rgb(20, 24, 30)"
+def test_python_receives_what_the_reader_does():
+    explorer = explorers.SoftLookup(KEYS, VALUES, LABELS)
+    explorer.set_state({"query": [0.25, -0.5], "temperature": 2.0})
+    assert explorer.query == [0.25, -0.5]
+    assert explorer.temperature == 2.0
 
 
 @pytest.mark.parametrize(
-    ("motion", "seconds"), [("reduce", "0s"), ("no-preference", "0.12s")]
+    ("make", "says"),
+    [
+        (
+            lambda: explorers.SoftLookup(KEYS.T, VALUES),
+            r"keys must have the shape \(N, 2\), got \(2, 3\)",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS, VALUES[:2]),
+            r"values must have the shape \(3,\), got \(2,\)",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS * 2, VALUES),
+            "keys must lie between -1 and 1, got 1.8",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS, VALUES, query=(0, 1.3)),
+            "query must lie between -1.2 and 1.2, got 1.3",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS, VALUES, LABELS[:2]),
+            "labels must have one entry for each of the 3 keys, got 2",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS, VALUES, "economy"),
+            "labels must be a list of 3 strings, got one string",
+        ),
+        (
+            lambda: explorers.SoftLookup(KEYS, VALUES, score="cosine"),
+            "score must be one of 'dot', 'negative-distance', got 'cosine'",
+        ),
+    ],
 )
-def test_nothing_moves_for_a_reader_who_wants_no_motion(
-    show, one_of_each, motion, seconds
-):
-    page = show(one_of_each, reduced_motion=motion)
-    durations = page.locator(".bar").evaluate_all(
-        "es => es.map(e => getComputedStyle(e, '::before').transitionDuration)"
-    )
-    assert set(durations) == {seconds}
-    token = page.locator(".token").first
-    got = token.evaluate("e => getComputedStyle(e).transitionDuration")
-    assert got == seconds
-
-
-def test_a_change_is_said_once_and_politely(show, dial):
-    page = show([dial])
-    live = page.locator("[aria-live='polite']")
-    slider = page.get_by_role("slider", name="Temperature")
-    slider.focus()
-    live.evaluate(
-        """e => { window.said = 0;
-            new MutationObserver(() => window.said++)
-              .observe(e, { childList: true }) }"""
-    )
-    page.wait_for_timeout(700)  # the first state has been said
-    before = page.evaluate("window.said")
-    for _ in range(6):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(900)
-    assert page.evaluate("window.said") - before == 1
-    expect(live).to_contain_text("Largest weight")
-
-
-def test_every_control_has_a_name_and_room_for_a_finger(show, one_of_each):
-    page = show(one_of_each, width=360)
-    sliders = page.get_by_role("slider")
-    assert sliders.count() >= 7
-    for slider in sliders.all():
-        assert slider.bounding_box()["height"] >= 24
-    for control in page.locator("select, label:has(input)").all():
-        assert control.bounding_box()["height"] >= 24
+def test_bad_input_says_what_was_expected_and_what_came(make, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        make()
+    assert str(caught.value).count(".") >= 2  # the error says what to do
