@@ -15,6 +15,16 @@ ORIGIN = "http://book.test"
 TYPES = {".html": "text/html", ".mjs": "text/javascript"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist one file is one group: a worker starts each browser
+    once, and the tests of one explorer follow each other."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            group = f"explorers {item.path.stem}"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def lookup() -> explorers.SoftLookup:
     return samples.soft_lookup()
