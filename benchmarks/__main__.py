@@ -73,9 +73,8 @@ def measure_pages(
         for path in notebooks("chapters")
     ]
     with served(book) as address, chromium() as browser:
-        every_page = [Path("intro.html"), *chapters]
         return page_weight.measure(
-            browser, address, every_page
+            browser, address, page_weight.pages_of(book)
         ) + first_figure.measure(
             browser, address, chapters, repeats, calibration
         )

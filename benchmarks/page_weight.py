@@ -1,4 +1,8 @@
-"""How many kilobytes a reader's first visit to each page takes."""
+"""How many kilobytes a reader's first visit to each page takes.
+
+The first view is what arrives before the reader scrolls; figures further
+down load when the reader comes near them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from playwright.sync_api import Browser, Response
 
 from benchmarks.measurement import Measurement
 
-WHAT = "page weight, gzipped, first visit"
+FIRST = "page weight at first view, gzipped"
+WHOLE = "page weight scrolled through, gzipped"
 
 KINDS = {
     "document": "html",
@@ -20,48 +25,72 @@ KINDS = {
     "stylesheet": "styles",
 }
 
+# Slowly enough for what is near to be asked for.
+SCROLL = """async () => {
+  for (let y = 0; y < document.body.scrollHeight; y += 400) {
+    window.scrollTo({ top: y, behavior: "instant" });
+    await new Promise((done) => setTimeout(done, 40));
+  }
+}"""
+
 
 def gzipped_bytes(body: bytes) -> int:
     """What a host sends: packed, unless packing makes it larger."""
     return min(len(body), len(gzip.compress(body, 6, mtime=0)))
 
 
-def weigh(browser: Browser, address: str) -> Counter[str]:
-    """Bytes by kind of everything that one page loads, scrolled through."""
+def by_kind(responses: list[Response]) -> Counter[str]:
+    """Bytes of the responses by kind of file."""
     weights: Counter[str] = Counter()
+    for response in responses:
+        if response.status == 200:
+            kind = KINDS.get(response.request.resource_type, "other")
+            weights[kind] += gzipped_bytes(response.body())
+    return weights
+
+
+def weigh(browser: Browser, address: str) -> tuple[Counter[str], Counter[str]]:
+    """Bytes by kind that one page loads: at first view, and in all.
+
+    The first is taken before anything is scrolled, in a window of 1280 by
+    720 pixels; the second when the page was scrolled through.
+    """
     responses: list[Response] = []
     context = browser.new_context()
     try:
         page = context.new_page()
         page.on("response", lambda response: responses.append(response))
         page.goto(address, wait_until="networkidle")
-        page.evaluate(
-            """async () => {
-              for (let y = 0; y < document.body.scrollHeight; y += 800) {
-                window.scrollTo(0, y);
-                await new Promise((done) => setTimeout(done, 20));
-              }
-            }"""
-        )
-        page.wait_for_load_state("networkidle")
-        for response in responses:
-            if response.status == 200:
-                kind = KINDS.get(response.request.resource_type, "other")
-                weights[kind] += gzipped_bytes(response.body())
+        first = by_kind(responses)
+        seen = len(responses)
+        page.evaluate(SCROLL)
+        page.wait_for_timeout(500)
+        return first, first + by_kind(responses[seen:])
     finally:
         context.close()
-    return weights
+
+
+def pages_of(book: Path) -> list[Path]:
+    """Every page of a built book, relative to its folder."""
+    found = (path.relative_to(book) for path in book.rglob("*.html"))
+    return sorted(path for path in found if path.parts[0][0] != "_")
 
 
 def measure(
     browser: Browser, address: str, pages: list[Path]
 ) -> list[Measurement]:
-    """For each page its sum, then its kinds, heaviest first."""
-    measured = []
+    """For each page its sum at first view, by kind, heaviest first; then
+    the sums of the pages scrolled through."""
+    first_views, whole = [], []
     for page in pages:
-        weights = weigh(browser, f"{address}/{page.as_posix()}")
+        first, everything = weigh(browser, f"{address}/{page.as_posix()}")
         name = page.with_suffix("").as_posix()
-        measured.append(Measurement(WHAT, name, weights.total() / 1000, "kB"))
-        for kind, size in weights.most_common():
-            measured.append(Measurement(WHAT, f"  {kind}", size / 1000, "kB"))
-    return measured
+        first_views.append(
+            Measurement(FIRST, name, first.total() / 1000, "kB")
+        )
+        for kind, size in first.most_common():
+            first_views.append(
+                Measurement(FIRST, f"  {kind}", size / 1000, "kB")
+            )
+        whole.append(Measurement(WHOLE, name, everything.total() / 1000, "kB"))
+    return first_views + whole

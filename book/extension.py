@@ -13,9 +13,7 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tomllib
-from importlib import metadata
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -28,7 +26,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from book import address as addresses
-from book import execution, fonts
+from book import execution, fonts, mathjax, on_demand
 
 LOGGER = logging.getLogger(__name__)
 
@@ -37,7 +35,6 @@ HOST = "host.mjs"
 TAG = re.compile(r"\\tag\{[^}]*\}")
 PROGRESS = re.compile(r"(?m)^\s*\d+%\|.*\|\s*\d+/\d+ \[")
 MINUTES = re.compile(r"\d+\s+minutes")
-MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 UNUSED = (
     "scripts/*.map",
     "styles/*.map",
@@ -74,11 +71,8 @@ def _bring_outputs(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def _derive_settings(app: Sphinx, config) -> None:
     root = Path(app.srcdir)
-    config.mathjax_path = f"mathjax/{MATHJAX[0]}"
-    config.mathjax3_config = {
-        "options": {"enableMenu": False},
-        "chtml": {"mtextInheritFont": True},
-    }
+    config.mathjax_path = mathjax.PATH
+    config.mathjax3_config = dict(mathjax.SETTINGS)
     address = addresses.declared(root)
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     config.version = config.release = project["project"]["version"]
@@ -306,28 +300,15 @@ def _finish(app: Sphinx, exception) -> None:
         return
     out = Path(app.outdir)
     static = out / "_static"
-    _copy_mathjax(static / "mathjax")
+    mathjax.copy_mathjax(static)
     for pattern in UNUSED:
         for path in static.glob(pattern):
             path.unlink()
     _drop_stale_pages(app, out)
     fonts.cut_icons(out)
     fonts.cut_text(out)
+    on_demand.load_on_demand(out)
     _write_sitemap(app, out)
-
-
-def _copy_mathjax(target: Path) -> None:
-    package = metadata.distribution("sphinx-mathjax-offline")
-    source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
-    for name in MATHJAX:
-        copied = target / name
-        if copied.exists():
-            continue
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir():
-            shutil.copytree(source / name, copied)
-        else:
-            shutil.copyfile(source / name, copied)
 
 
 def _drop_stale_pages(app: Sphinx, out: Path) -> None:

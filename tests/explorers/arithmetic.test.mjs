@@ -148,3 +148,18 @@ test("the change of a vector and the sizes of a shape are NumPy's", () => {
     near(arithmetic.shapeOf(shape, sizes), expected);
   }
 });
+
+test("the small parts are what their names say", () => {
+  assert.equal(arithmetic.sum([1, 2, 6]), 9);
+  assert.equal(arithmetic.mean([1, 2, 6]), 3);
+  assert.equal(arithmetic.variance([1, 3]), 1);
+  assert.equal(arithmetic.dot([1, 2], [3, 4]), 11);
+  assert.equal(arithmetic.distance([1, 1], [4, 5]), 5);
+  const clamped = [-1, 2, 9].map((x) => arithmetic.clamp(x, 0, 3));
+  assert.deepEqual(clamped, [0, 2, 3]);
+  const [x, y] = arithmetic.turned([1, 0], Math.PI / 2);
+  assert.ok(Math.abs(x) < 1e-12 && Math.abs(y - 1) < 1e-12);
+  assert.deepEqual(
+    arithmetic.inWindow(5, 1.2, 1), [false, true, true, false, false]);
+  near(arithmetic.gaussianFactor(3, 1, 2), [Math.exp(-0.5), 1, Math.exp(-0.5)]);
+});

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+import samples
 from pages import write_page
 
 from attnbook import explorers
@@ -15,169 +15,69 @@ ORIGIN = "http://book.test"
 TYPES = {".html": "text/html", ".mjs": "text/javascript"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist one file is one group: a worker starts each browser
+    once, and the tests of one explorer follow each other."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            group = f"explorers {item.path.stem}"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def lookup() -> explorers.SoftLookup:
-    return explorers.SoftLookup(
-        keys=[[0.9, 0.8], [-0.7, 0.85], [0.2, -0.9], [-0.9, -0.3]],
-        values=[3, 7.5, -1, 4],
-        labels=["economy", "history", "bread", "learning"],
-        query=(0.8, 0.7),
-    )
+    return samples.soft_lookup()
 
 
 @pytest.fixture
 def dial() -> explorers.SoftmaxDial:
-    return explorers.SoftmaxDial([2.0, 1.0, 0.0], ["cat", "mouse", "the"])
+    return samples.softmax_dial()
 
 
 @pytest.fixture
 def scrubber() -> explorers.AlignmentScrubber:
-    one = {
-        "label": "forty-three",
-        "source": ["drei", "und", "vierzig"],
-        "target": ["4", "3", "<eos>"],
-        "weights": [[0.0, 0.0, 1.0], [0.7, 0.2, 0.1], [0.2, 0.3, 0.5]],
-        "truth": np.array([[0, 0, 1], [1, 0, 0], [0, 0, 0]], bool),
-    }
-    tokens = ["null", "fünf", "ein", "und", "zwanzig", "sieben", "neunzig"]
-    long = {
-        "label": "a telephone number",
-        "source": tokens * 4,
-        "target": list("0521971212" * 2),
-        "weights": np.full((20, 28), 1 / 28),
-    }
-    return explorers.AlignmentScrubber([one, long])
+    return samples.alignment_scrubber()
 
 
 @pytest.fixture
 def frames() -> explorers.Frames:
-    import matplotlib.pyplot as plt
-
-    def draw(width: float):
-        fig, ax = plt.subplots(figsize=(5, 2.5))
-        x = np.linspace(-3, 3, 100)
-        ax.plot(x, np.exp(-((x / width) ** 2)))
-        return fig
-
-    return explorers.Frames(
-        draw, [0.5, 1.0, 2.0], "width", lambda v: f"A bump of width {v}"
-    )
+    return samples.frames()
 
 
 @pytest.fixture
 def scaled() -> explorers.ScaledScores:
-    query, key = np.random.default_rng(0).normal(size=(2, 4, 64))
-    return explorers.ScaledScores(query, key, ["the", "cat", "sat", "down"])
+    return samples.scaled_scores()
 
 
 @pytest.fixture
 def heads() -> explorers.HeadPicker:
-    """Two layers of three heads; head 2 of layer 1 looks where it should."""
-    truth = np.array([[0, 0, 1], [1, 0, 0]], bool)
-    weights = np.random.default_rng(0).dirichlet(np.ones(3), (2, 3, 2))
-    weights[0, 1] = truth
-    one = {
-        "label": "forty-three",
-        "source": ["drei", "und", "vierzig"],
-        "target": ["4", "3"],
-        "weights": weights,
-        "truth": truth,
-    }
-    tokens = ["null", "fünf", "ein", "und", "zwanzig", "sieben", "neunzig"]
-    long = {
-        "source": tokens * 3,
-        "target": list("052197121205"),
-        "weights": np.full((2, 3, 12, 21), 1 / 21),
-    }
-    worth = [[0.02, 0.9, -0.004], [0.3, 0.1, 0.05]]
-    return explorers.HeadPicker(
-        [one, long],
-        worth,
-        ["encoder", "decoder"],
-        "lost without it",
-    )
+    return samples.head_picker()
 
 
 @pytest.fixture
 def walk() -> explorers.BlockWalk:
-    """Three tokens through four stages; the second is normalised."""
-    x = np.random.default_rng(0).normal(1.0, 2.0, size=(3, 8))  # (T, D)
-    h = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
-    wide = np.maximum(0, np.tile(h, 4))  # (T, 4 D)
-    keys = ("name", "shape", "formula", "text", "values")
-    told = [
-        ("embedding", "(B, T, D)", "x", "looked up", x),
-        ("layer norm", "(B, T, D)", "h = LN(x)", "mean 0", h),
-        ("widen", "(B, T, 4·D)", "max(0, W h)", "many are zero", wide),
-        ("heads", "(B, H, T, D/H)", "split", "each its own", h),
-    ]
-    return explorers.BlockWalk(
-        ["drei", "und", "vierzig"],
-        [dict(zip(keys, row, strict=True)) for row in told],
-        {"B": 2, "T": 3, "D": 8, "H": 2},
-    )
+    return samples.block_walk()
 
 
 @pytest.fixture
 def rotary() -> explorers.RotaryDial:
-    return explorers.RotaryDial(
-        [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
-    )
+    return samples.rotary_dial()
 
 
 @pytest.fixture
 def wavelengths() -> explorers.Wavelengths:
-    return explorers.Wavelengths(d_model=32, length=64)
+    return samples.wavelengths()
 
 
 @pytest.fixture
 def painter() -> explorers.MaskPainter:
-    """Causal; the same word stands at two places."""
-    words = ["the", "cat", "chased", "the", "mouse"]
-    scores = np.random.default_rng(3).normal(size=(5, 5))
-    return explorers.MaskPainter(scores, words, words, np.tri(5) > 0)
+    return samples.mask_painter()
 
 
 @pytest.fixture
 def windows() -> explorers.ScoreWindow:
-    """Three steps of two score functions; "und" stands at two places."""
-    dot, general = 2 * np.random.default_rng(4).normal(size=(2, 3, 6))
-    return explorers.ScoreWindow(
-        {"dot": dot, "general": general},
-        ["ein", "und", "zwanzig", "drei", "und", "vierzig"],
-        ["2", "1", "4"],
-        np.array([[0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6], bool),
-        centres=[1.7, 0.2, 6.0],
-    )
-
-
-@pytest.fixture
-def one_of_each(
-    lookup,
-    dial,
-    scrubber,
-    frames,
-    scaled,
-    rotary,
-    wavelengths,
-    heads,
-    walk,
-    painter,
-    windows,
-) -> list:
-    return [
-        lookup,
-        dial,
-        scrubber,
-        frames,
-        scaled,
-        rotary,
-        wavelengths,
-        heads,
-        walk,
-        painter,
-        windows,
-    ]
+    return samples.score_window()
 
 
 @pytest.fixture
