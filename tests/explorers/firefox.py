@@ -60,8 +60,11 @@ class Firefox:
         )
         self._ask("session.new", capabilities={})
         self._ask("session.subscribe", events=["log.entryAdded"])
-        tree = self._ask("browsingContext.getTree")
-        self._window = tree["contexts"][0]["context"]
+        # The tab that Firefox starts with never has the focus, and then no
+        # element is told that it has it; a new tab has.
+        tab = self._ask("browsingContext.create", type="tab")
+        self._window = tab["context"]
+        self._ask("browsingContext.activate", context=self._window)
 
     def close(self) -> None:
         self._socket.close()
@@ -83,8 +86,6 @@ class Firefox:
             url=address,
             wait="complete",
         )
-        # Firefox tells elements of the focus only in a window that has it.
-        self._ask("browsingContext.activate", context=window)
 
     def evaluate(self, expression: str) -> object:
         """What a JavaScript expression, or a promise, comes to, by JSON."""
