@@ -13,7 +13,7 @@ from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _scores(query, key, v):

@@ -12,7 +12,7 @@ from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _cosine_attention(query, key, value, mask, log_scale, eps=1e-6):

@@ -13,7 +13,7 @@ from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _temporal_attention(query, key, value, mask, W):

@@ -10,7 +10,7 @@ import torch
 from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _window_parts(scores, raw, lengths, D):

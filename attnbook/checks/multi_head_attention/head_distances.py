@@ -12,7 +12,7 @@ from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _entropy(weights):

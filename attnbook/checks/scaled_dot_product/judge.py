@@ -16,7 +16,7 @@ from attnbook.judging.exercise import Case, Exercise, WrongAnswer
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _attention(query, key, value, mask):

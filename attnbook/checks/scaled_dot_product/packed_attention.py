@@ -13,7 +13,7 @@ from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 _BUGS = {
     "value size": (

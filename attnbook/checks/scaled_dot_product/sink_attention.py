@@ -10,7 +10,7 @@ from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 def _sink_attention(query, key, value, sink, mask):

@@ -16,7 +16,7 @@ from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.watching import products
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
 class _CrossAttentionCache:

@@ -11,7 +11,7 @@ from attnbook.judging.exercise import Case, Exercise, Mistake, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.unrepaired import unrepaired
-from attnbook.mechanisms.additive import masked_softmax
+from attnbook.mechanisms.masked_softmax import masked_softmax
 
 _BUGS = {
     "axis": (
