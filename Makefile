@@ -91,11 +91,19 @@ test: $(TEST) $(NODE) ## run every test: package, notebooks, graders, built page
 	$(PYTEST) --junit-xml=.test-results/tests.xml \
 	  -p book.comparison --nbval-lax tests chapters solutions $(ARGS)
 
-# No kernel, browser or sandbox is started, and no study repeated.
-QUICK := tests/checks tests/data tests/judging tests/mechanisms
+# Nothing here starts a notebook, a browser or a sandbox, but for what is
+# marked "slow", which is left out.
+QUICK := tests/data tests/judging tests/mechanisms tests/plots \
+  tests/checks/test_known_mistakes.py \
+  tests/checks/test_notebooks_of_exercises.py \
+  tests/grading/intake tests/grading/records/test_late.py \
+  tests/grading/records/test_similarity.py \
+  tests/book/test_address.py tests/book/test_dependencies.py \
+  tests/notebooks/test_conventions.py tests/notebooks/test_normal_form.py \
+  tests/notebooks/test_style.py tests/repository
 
 quick: $(TEST) ## run the tests that take no notebook, browser or sandbox
-	$(PYTEST) $(QUICK) $(ARGS)
+	$(PYTEST) -m "not slow" $(QUICK) $(ARGS)
 
 lint: $(TEST) ## check style and form; change nothing
 	$(RUN) -m ruff check .

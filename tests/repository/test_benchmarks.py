@@ -109,6 +109,7 @@ def test_tests_that_were_not_run_have_no_seconds(tmp_path):
         measure(tmp_path / "tests.xml")
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_is_named_with_its_reason(tmp_path):
     broken = tmp_path / "broken.ipynb"
     nbformat.write(
