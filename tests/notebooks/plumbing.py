@@ -51,8 +51,10 @@ def called(node: ast.AST) -> Iterator[tuple[str, str]]:
 def taught_names() -> frozenset[str]:
     """What the package holds in finished form, and a chapter writes out."""
     modules = [
-        importlib.import_module(f"attnbook.mechanisms.{module.name}")
-        for module in pkgutil.iter_modules(mechanisms.__path__)
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(
+            mechanisms.__path__, "attnbook.mechanisms."
+        )
     ]
     return frozenset(
         name
