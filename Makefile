@@ -47,7 +47,7 @@ $(RUN):
 	  echo "The module venv does not work." \
 	    "On Debian: apt-get install python3-venv" >&2; exit 1; }
 
-$(BOOK): requirements.txt constraints.txt pyproject.toml | $(RUN)
+$(BOOK): requirements.txt constraints.txt pyproject.toml setup.py | $(RUN)
 	@echo "== installing what the book needs"
 	$(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS) \
 	  -c constraints.txt -r requirements.txt -e .
