@@ -92,9 +92,9 @@ test: $(TEST) $(NODE) ## run every test: package, notebooks, graders, built page
 	  -p book.comparison --nbval-lax tests chapters solutions $(ARGS)
 
 # Nothing here starts a notebook, a browser or a sandbox, but for what is
-# marked "slow", which is left out.
+# marked "slow", which is left out. Known mistakes take more than a minute:
+# run those of a chapter, as in make test ARGS="-k positions".
 QUICK := tests/data tests/judging tests/mechanisms tests/plots \
-  tests/checks/test_known_mistakes.py \
   tests/checks/test_notebooks_of_exercises.py \
   tests/grading/intake tests/grading/records/test_late.py \
   tests/grading/records/test_similarity.py \

@@ -155,7 +155,7 @@ class _Closure:
                     self.need(*origin)
             elif name in passed_on:
                 self.need(*passed_on[name])
-            else:
+            elif name:
                 self.need(f"{module}.{name}")  # or it is no module
             return
         parent = module.rpartition(".")[0]

@@ -7,6 +7,8 @@ from num2words import num2words
 
 from attnbook import data
 
+pytestmark = pytest.mark.slow  # every number, in every language
+
 # num2words 0.5.14 departs from the dictionaries here, and the course does
 # not: Swedish writes no letter three times in a row, Norwegian "hundre" and
 # "tusen" are neuter, and Danish 60 is "tres" (while 50 is "halvtreds").
