@@ -75,7 +75,8 @@ def test_what_nbval_compares_is_what_the_page_shows(copied):
     settings = copied / "pytest.ini"
     settings.write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-c", settings, "-q"]
-    command += ["-p", "book.comparison", "--nbval-lax", chapter]
+    command += ["-p", "book.comparison", "-p", "book.nbval_text"]
+    command += ["--nbval-lax", chapter]
     for value, status in (("1", 0), ("3", 1)):
         cell.outputs = [
             nbformat.v4.new_output("stream", text=f"the value is {value}\n")

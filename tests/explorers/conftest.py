@@ -15,6 +15,7 @@ ORIGIN = "http://book.test"
 TYPES = {".html": "text/html", ".mjs": "text/javascript"}
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups after it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under pytest-xdist one file is one group: a worker starts each browser
     once, and the tests of one explorer follow each other."""

@@ -19,7 +19,7 @@ from recipes import CHAPTER, follow
 from book.contents import END
 
 # One process follows the recipes, for all tests of what comes of it.
-pytestmark = pytest.mark.xdist_group("recipes")
+pytestmark = [pytest.mark.xdist_group("recipes"), pytest.mark.slow]
 
 # What a chapter with one small exercise still lacks, as the recipe says.
 LACKING = {
