@@ -150,6 +150,8 @@ def _execute(path: Path) -> Executed:
     client = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
+        # It warns that its channel, which stays on this machine, is open.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     # Several run side by side: threads of one would wait for the other's.
