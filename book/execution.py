@@ -24,17 +24,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import filelock
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import (
-    CellExecutionError,
-    CellTimeoutError,
-    DeadKernelError,
-)
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
+from traitlets.config import Config
 
 from book import dependencies
 
@@ -147,32 +145,45 @@ def _execute(path: Path) -> Executed:
     notebook = nbformat.read(path, as_version=4)
     for cell in _code(notebook):
         cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        # It warns that its channel, which stays on this machine, is open.
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        resources={"metadata": {"path": str(path.parent)}},
-    )
     # Several run side by side: threads of one would wait for the other's.
     alone = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     started = time.monotonic()
     failure = ""
-    try:
-        client.execute(env=alone)
-    except CellExecutionError as why:
-        failure = str(why)
-    except (CellTimeoutError, DeadKernelError) as why:
-        failure = f"{type(why).__name__}: {why}"
-        _running(notebook).outputs.append(
-            new_output(
-                "error",
-                ename=type(why).__name__,
-                evalue=str(why),
-                traceback=[str(why)],
-            )
+    with TemporaryDirectory() as sockets:
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            config=_private(sockets),
+            resources={"metadata": {"path": str(path.parent)}},
         )
+        try:
+            client.execute(env=alone)
+        except CellExecutionError as why:
+            failure = str(why)
+        except (CellTimeoutError, RuntimeError) as why:  # no kernel, too
+            failure = f"{type(why).__name__}: {why}"
+            _running(notebook).outputs.append(
+                new_output(
+                    "error",
+                    ename=type(why).__name__,
+                    evalue=str(why),
+                    traceback=[str(why)],
+                )
+            )
     return Executed(notebook, time.monotonic() - started, failure)
+
+
+def _private(folder: str) -> Config:
+    """Settings of a kernel that is talked to through files in a folder.
+
+    Of kernels that start at the same moment two can be given the same port.
+    Windows knows no such files; there they take their chance.
+    """
+    config = Config()
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = os.path.join(folder, "kernel")
+    return config
 
 
 def _running(notebook: NotebookNode) -> NotebookNode:
