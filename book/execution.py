@@ -156,13 +156,19 @@ def _execute(path: Path) -> Executed:
             config=_private(sockets),
             resources={"metadata": {"path": str(path.parent)}},
         )
+        started_cells: list[NotebookNode] = []
+        client.on_cell_execute = lambda cell, cell_index: started_cells.append(
+            cell
+        )
         try:
             client.execute(env=alone)
         except CellExecutionError as why:
             failure = str(why)
         except (CellTimeoutError, RuntimeError) as why:  # no kernel, too
             failure = f"{type(why).__name__}: {why}"
-            _running(notebook).outputs.append(
+            (running, *_) = [*started_cells[-1:], *_code(notebook)]
+            running.execution_count = max(1, len(started_cells))
+            running.outputs.append(
                 new_output(
                     "error",
                     ename=type(why).__name__,
@@ -184,13 +190,6 @@ def _private(folder: str) -> Config:
         config.KernelManager.transport = "ipc"
         config.KernelManager.ip = os.path.join(folder, "kernel")
     return config
-
-
-def _running(notebook: NotebookNode) -> NotebookNode:
-    """The cell that was the last to start."""
-    cells = _code(notebook)
-    started = [cell for cell in cells if cell.execution_count is not None]
-    return (started or cells)[-1]
 
 
 def _keep(done: Executed, key: str, target: Path) -> None:

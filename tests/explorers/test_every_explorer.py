@@ -119,10 +119,11 @@ def test_every_control_answers_to_the_keyboard(show, name):
     grids = page.get_by_role("grid")
     assert sliders.count() + grids.count() >= 1
     for slider in sliders.all():
+        if slider.is_disabled():
+            continue
         before = slider.get_attribute("aria-valuetext")
-        slider.press("ArrowLeft")
-        slider.press("ArrowRight")
-        slider.press("ArrowRight")
+        at_the_end = slider.evaluate("e => !!e.max && e.value === e.max")
+        slider.press("ArrowLeft" if at_the_end else "ArrowRight")
         expect(slider).not_to_have_attribute("aria-valuetext", before)
     for grid in grids.all():
         chosen = grid.locator("[tabindex='0']")

@@ -41,10 +41,12 @@ def test_the_numbers_as_committed_pass(opening, compare):
 
 def test_a_changed_number_in_a_compared_output_fails(opening, compare):
     notebook = nbformat.read(opening, as_version=4)
-    outputs = notebook.cells[-1].outputs
-    (output,) = [each for each in outputs if "text" in each][:1]
-    output.text = re.sub(
-        r"\d(?=\D*$)", lambda last: str((int(last[0]) + 1) % 10), output.text
+    (output,) = notebook.cells[-1].outputs[-1:]
+    holder, name = (
+        (output.data, "text/plain") if "data" in output else (output, "text")
+    )
+    holder[name] = re.sub(
+        r"\d(?=\D*$)", lambda last: str((int(last[0]) + 1) % 10), holder[name]
     )
     nbformat.write(notebook, opening)
     done = compare(opening)
