@@ -117,9 +117,10 @@ def test_axe_finds_no_violation(request, theme, path):
         "document.querySelectorAll('article details')"
         ".forEach((folded) => { folded.open = true; })"
     )
-    found = Axe().run(
-        page, context="main", options={"resultTypes": ["violations"]}
-    )
+    options = {"resultTypes": ["violations"]}
+    if theme == "dark":  # the same page in other colours
+        options["runOnly"] = ["color-contrast", "link-in-text-block"]
+    found = Axe().run(page, context="main", options=options)
     assert [
         f"{broken['id']}: {node['target']} {node['failureSummary']}"
         for broken in found.response["violations"]
