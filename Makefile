@@ -59,7 +59,7 @@ $(TEST): requirements-test.txt $(BOOK)
 	  -c constraints.txt -r requirements-test.txt
 	@touch $@
 
-# Only the test that bundles the explorers again needs Node.
+# Two tests need Node: the arithmetic of the explorers, and their bundles.
 $(NODE): package.json package-lock.json | $(RUN)
 	@if command -v npm >/dev/null; then \
 	  echo "== installing the bundler of the explorers"; \

@@ -23,12 +23,9 @@ from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
-from sphinx.util import logging
 
 from book import address as addresses
 from book import execution, fonts, mathjax, on_demand
-
-LOGGER = logging.getLogger(__name__)
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HOST = "host.mjs"

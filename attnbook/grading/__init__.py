@@ -4,16 +4,17 @@
 ``python -m attnbook.grading class SUBMISSIONS …`` a class, each submission in
 a sandbox. :mod:`attnbook.grading.__main__` lists the other commands.
 
-Five floors, each of a wing or two; every import goes down. The docstring of
-a wing lists its modules.
+Six floors; every import goes down. The docstring of a wing lists its modules.
 
 =====  =================================================================
 floor  what stands there
 =====  =================================================================
-5      ``classroom/``: the command for a class, from files to results
+6      ``__main__``: the commands
+5      ``classroom/``: the command for a class, from files to results;
+       ``doctor`` tries the corpus on this machine
 4      ``records/``: from results to grades, tables, pages, gradebook;
        ``systems/``: files for other systems; ``hostile/``: the corpus of
-       hostile submissions, and above it ``doctor``, which tries it here
+       hostile submissions
 3      ``grade``: from cells to points and messages
 2      ``isolation/``: the student's process and the pipe to it;
        ``intake/``: who handed in what, in every layout

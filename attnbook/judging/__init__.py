@@ -25,5 +25,8 @@ Each module knows those above it alone:
 
 Beside them stands what exercises are written with: ``fresh_cases`` (cases
 drawn anew), ``predictions`` (questions answered by a number),
-``planted_bugs`` (drafts to repair) and ``tensors`` (inputs in PyTorch).
+``named_mistakes`` (mistakes by a keyword), ``planted_bugs`` and
+``unrepaired`` (drafts to repair), ``masked_weights`` (the usual mistakes of a
+mask), ``later_queries`` (causality by perturbation), ``attention_inputs`` and
+``tensors`` (inputs in PyTorch).
 """

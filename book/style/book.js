@@ -32,7 +32,8 @@
   const KEY = "code-folds";
   const choice = { all: false, others: [] }; // all open, but for the others?
   try {
-    Object.assign(choice, JSON.parse(localStorage.getItem(KEY)));
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    if (Array.isArray(kept?.others)) Object.assign(choice, kept);
   } catch {
     // nothing that we wrote: as if nothing had been chosen
   }
@@ -65,9 +66,9 @@
     fold.querySelector("summary").addEventListener("click", (event) => {
       event.preventDefault();
       const own = name(fold);
-      choice.others = choice.others.includes(own)
-        ? choice.others.filter((other) => other !== own)
-        : [...choice.others, own];
+      // The browser may have opened it, to show what was searched for.
+      const others = choice.others.filter((other) => other !== own);
+      choice.others = !fold.open !== choice.all ? [...others, own] : others;
       keep();
     });
   }

@@ -77,15 +77,6 @@ def _whole(query, key, value, mask, W_q, W_k, v, chunk):
     return weights @ value, weights
 
 
-def _cut_afterwards(query, key, value, mask, W_q, W_k, v, chunk):
-    """Forms the whole tensor, and only then cuts it into pieces."""
-    left, right = query @ W_q.T, key @ W_k.T
-    hidden = torch.tanh(left[:, :, None] + right[:, None])  # (B, T, S, d_a)
-    scores = [piece @ v for piece in hidden.split(chunk, dim=2)]
-    weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
-    return weights @ value, weights
-
-
 class _ScoresByHand(torch.autograd.Function):
     """Scores in pieces, with the backward pass written out."""
 

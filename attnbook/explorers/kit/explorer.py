@@ -1,4 +1,4 @@
-"""What every explorer shares: where its bundle is, and checks of its data."""
+"""The class of every explorer, and checks of its data."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ harm is in the file itself: archives, links, names, sizes. ``python -m
 attnbook.grading doctor`` grades those that are safe to run on one's own
 machine, and the tests of the course grade them all.
 
-Add a kind to the module of its family; nothing else needs to know of it.
+Add a kind to the module of its family, and raise the count in
+``teaching/threat-model.md``.
 """
 
 from attnbook.grading.hostile import (
