@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.chromium import FLAGS, find_chromium
+from benchmarks.chromium import chromium as running_chromium
+from benchmarks.chromium import find_chromium
 
 # The tests run in as many processes as there are cores; the threads of one
 # would wait for those of the others. It is read when torch is imported.
@@ -42,11 +43,5 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
     """A headless browser of Playwright's; one a session, as it demands."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=list(FLAGS)
-        )
+    with running_chromium() as browser:
         yield browser
-        browser.close()

@@ -9,8 +9,6 @@ import torch
 from attnbook.experiments import length_extrapolation as study
 from attnbook.experiments import table
 
-BANDS = [64 * band for band in range(1, 9)]
-
 
 def values(way, band, column="loss", window="all", late=0):
     return np.array(

@@ -84,7 +84,7 @@ def write_submissions(
     write_rows(gradebook, insert(SubmittedAssignment), new)
     write_rows(gradebook, update(SubmittedAssignment), changed)
     write_rows(gradebook, insert(SubmittedNotebook), new_notebooks)
-    _grades(gradebook, exercise, notebook, graded, places)
+    _grades(gradebook, notebook, graded, places)
     _comments(gradebook, exercise, notebook, graded, places)
 
 
@@ -96,7 +96,6 @@ def _extension(exercise: Exercise, student: str) -> Any:
 
 def _grades(
     gradebook: Gradebook,
-    exercise: Exercise,
     notebook: Notebook,
     graded: Sequence[Graded],
     places: Mapping[str, str],
