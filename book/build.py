@@ -102,7 +102,6 @@ def build(
         os.environ,
         ATTENTION_BOOK_SOLUTIONS="1" if solutions else "0",
         PYTHONUNBUFFERED="1",
-        PYDEVD_DISABLE_FILE_VALIDATION="1",
     )
     status = subprocess.call(command, env=environment, cwd=source)
     if status:
