@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+_FEW = 4  # numbers that a message shows
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -258,6 +260,10 @@ def _digits(expected, got) -> tuple[str, str]:
     return pair
 
 
+def _flat(array: np.ndarray) -> str:
+    return f"[{', '.join(f'{x:.4g}' for x in array.ravel())}]"
+
+
 def _numbers(array: np.ndarray) -> str:
     return "whole numbers" if array.dtype.kind in "iu" else "numbers"
 
@@ -385,8 +391,12 @@ def kind_of(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
+    """Show an input: its shape, and its numbers where they are few."""
     if is_array(value):
-        return str(tuple(value.shape))
+        shape, array = tuple(value.shape), as_array(value)
+        if 0 < array.size <= _FEW:
+            return f"{shape} {_flat(array)}"
+        return str(shape)
     if isinstance(value, (tuple, list, Mapping)):
         return kind_of(value)
     if callable(value):

@@ -1,7 +1,8 @@
 """What an exercise is, and how an answer to it is judged.
 
 An :class:`Exercise` holds a reference, the cases to try, and the known
-mistakes *as code*. ``exercise.check(answer)`` runs the answer on every case.
+mistakes *as code*. ``exercise.check(answer)`` runs the answer on every case,
+``exercise.check(answer, "empty")`` on those of one part.
 Where it fails, the message says what is wrong and, if the answer behaves as
 one of the known mistakes does, names that mistake and says where to look
 again.
@@ -14,26 +15,36 @@ can only be a tensor when somebody else has imported it.
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from attnbook.judging import messages, scoreboard
 from attnbook.judging.comparison import differences, nudged
-from attnbook.judging.matching import matching_mistake
+from attnbook.judging.front_ends import somebody_watches
+from attnbook.judging.matching import Match, bugs_left, known_mistake
 from attnbook.judging.messages import Diagnosis
 from attnbook.judging.outcomes import Outcome, Outputs
-from attnbook.judging.parts import Case, Mistake, Property, WrongAnswer
+from attnbook.judging.parts import Case, Mistake, Part, Property, WrongAnswer
 from attnbook.judging.running import Runner, quiet
 from attnbook.judging.scoreboard import points_so_far
-from attnbook.judging.troubles import Judge, Trouble, property_trouble, unfit
+from attnbook.judging.troubles import (
+    Judge,
+    Trouble,
+    name_of,
+    property_trouble,
+    unfit,
+)
 
 __all__ = [
     "Case",
     "Diagnosis",
     "Exercise",
     "Mistake",
+    "Part",
     "Property",
     "WrongAnswer",
     "points_so_far",
@@ -48,7 +59,8 @@ class Exercise:
     Parameters
     ----------
     grade_id
-        The grade_id of the notebook's graded cell, ``00-top-k-lookup``.
+        The grade_id of the notebook's graded cell, ``00-top-k-lookup``; of
+        several cells what their grade_ids begin with.
     title, points
         As the scoreboard shows them.
     reference
@@ -93,6 +105,9 @@ class Exercise:
         ``fresh(seed)`` returns cases of other numbers and sizes, of the
         same kind. They are tried last, and only where a grader has set
         ``secret_seed``; the message quotes nothing of them.
+    parts
+        :class:`Part` objects where the points are given in parts. Each
+        case and property belongs to one of them at least.
     """
 
     # A grader that gives points sets it for a run; learners never see it.
@@ -116,6 +131,7 @@ class Exercise:
         run: Callable | None = None,
         reveal: bool = True,
         fresh: Callable[[int], Iterable[Case]] | None = None,
+        parts: Iterable[Part] = (),
     ) -> None:
         self.grade_id = grade_id
         self.title = title
@@ -135,101 +151,317 @@ class Exercise:
         self.run = run
         self.reveal = reveal
         self.fresh = fresh
-        if not self.cases:
-            raise ValueError(
-                f"{grade_id}: an exercise needs at least one case, got none"
-            )
-        names = [mistake.name for mistake in self.mistakes]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"{grade_id}: the mistakes need names of their own, "
-                f"got {names}"
-            )
+        self.parts = tuple(parts) or (_whole(self),)
+        _refuse_unsound(self)
         # It knows what code of ours does, so that this is run once.
         self.runner = Runner(reference, run, self.forbidden, gradients)
         self._outputs = Outputs(self.outputs, self.axes, tolerance)
-        self._judge = Judge(
-            self._outputs, self.runner, grade_id, reveal, gradients
-        )
-        self._drawn: dict[int, tuple[Case, ...]] = {}  # by seed
-        self.earned: int | None = None
+        self._judge = Judge(self._outputs, self.runner, grade_id, reveal)
+        self._drawn: dict[tuple[int, str], tuple[Case, ...]] = {}
+        self.marks: dict[str, int | None] = dict.fromkeys(self.graded)
         scoreboard.enter(self)
 
-    def check(self, answer: Callable) -> None:
-        """Judge an answer, record its points and print one line.
+    @property
+    def graded(self) -> dict[str, Part]:
+        """The parts, by the grade_ids of their cells."""
+        return {
+            f"{self.grade_id}-{part.name}"
+            if part.name
+            else self.grade_id: part
+            for part in self.parts
+        }
+
+    @property
+    def earned(self) -> int | None:
+        """The points that were earned, None before any part was checked."""
+        marks = [mark for mark in self.marks.values() if mark is not None]
+        return sum(marks) if marks else None
+
+    @property
+    def trials(self) -> tuple[Case | Property, ...]:
+        """All that an answer is tried on, in order."""
+        return (*self.cases, *self.properties)
+
+    def inputs(self, case: str) -> dict[str, Any]:
+        """Return the inputs of a case by their names, as a copy.
+
+        Raises
+        ------
+        ValueError
+            When there is no such case.
+        """
+        for known in self.cases:
+            if known.name == case:
+                values = [*known.arguments, *known.keywords.values()]
+                names = self.runner.argument_names(known)
+                return copy.deepcopy(dict(zip(names, values, strict=True)))
+        raise ValueError(
+            f"{self.grade_id} has no case {case!r}. It has "
+            f"{[known.name for known in self.cases]}."
+        )
+
+    # -- checking ----------------------------------------------------------
+
+    def check(self, answer: Callable, part: str = "") -> None:
+        """Judge an answer, record its points and print a line for each part.
+
+        Where somebody watches, in Jupyter or VS Code, the message is printed
+        too, so that the cells below run as well.
+
+        Parameters
+        ----------
+        answer
+            What the learner wrote.
+        part
+            The name of a part; all of them by default.
 
         Raises
         ------
         WrongAnswer
-            When the answer is not right; its text is the message.
+            When the answer is not right, and a program runs the notebook;
+            its text is the message.
         """
-        self.earned = 0
-        try:
+        first = None
+        for grade_id, one in self._chosen(part).items():
+            self.marks[grade_id] = 0
             # A graded cell that writes to stderr gets no points in
             # nbgrader, so the learner's own warnings go to stdout.
             with contextlib.redirect_stderr(sys.stdout):
-                diagnosis = self.diagnose(answer)
-        except WrongAnswer as error:
-            raise error.with_traceback(None) from None
-        if diagnosis is not None:
-            error = WrongAnswer(diagnosis.message)
-            error.mistake = diagnosis.mistake or ""
-            raise error
-        self.earned = self.points
-        possible = messages.points(self.points)
-        print(f"✓ {self.title}: {self.points} of {possible}")
+                try:
+                    diagnosis = self.diagnose(answer, one.name)
+                except WrongAnswer as error:
+                    raise error.with_traceback(None) from None
+            if diagnosis is None:
+                self.marks[grade_id] = one.points
+                possible = messages.points(one.points)
+                label = messages.label(self.title, self.parts, one)
+                print(f"✓ {label}: {one.points} of {possible}")
+            elif first is None:
+                first = diagnosis
+        if first is None:
+            return
+        if somebody_watches():
+            print(first.message)
+            return
+        error = WrongAnswer(first.message)
+        error.mistake = first.mistake or ""
+        raise error
 
-    def diagnose(self, answer: Callable) -> Diagnosis | None:
+    def _chosen(self, name: str) -> dict[str, Part]:
+        chosen = {
+            grade_id: part
+            for grade_id, part in self.graded.items()
+            if name in ("", part.name)
+        }
+        if not chosen:
+            raise ValueError(
+                f"{self.grade_id} has no part {name!r}. It has "
+                f"{[part.name for part in self.parts]}."
+            )
+        return chosen
+
+    def diagnose(
+        self, answer: Callable, part: str | None = None
+    ) -> Diagnosis | None:
         """Say what is wrong with an answer, None if nothing is.
 
         Records and prints nothing.
+
+        Parameters
+        ----------
+        answer
+            What the learner wrote.
+        part
+            The name of a part; by default all that the exercise asks.
         """
+        if part is None:
+            everything = _whole(self)
+            return self._diagnose(answer, everything, self.title)
+        (one,) = self._chosen(part).values()
+        label = messages.label(self.title, self.parts, one)
+        return self._diagnose(answer, one, label)
+
+    def _diagnose(
+        self, answer: Callable, part: Part, label: str
+    ) -> Diagnosis | None:
         trouble = unfit(
             answer, isinstance(self.reference, type), "loop" in self.forbidden
         )
         if trouble is not None:
-            return messages.plain(self.title, trouble)
-        outcomes: list[Outcome] = []
-        for case in self.cases:
-            trouble = self._trouble(answer, case, outcomes)
-            if trouble is not None:
-                tally = self._tally(answer, outcomes)
-                return self._named(answer, outcomes, case, trouble, tally)
-        for property_ in self.properties:
-            outcome = self.runner.observe(answer, property_, watched=True)
-            outcomes.append(outcome)
-            if outcome.error is not None or not outcome.output:
-                trouble = property_trouble(outcome, property_)
-                return self._named(answer, outcomes, property_, trouble)
-        return self._diagnose_fresh(answer)
+            return messages.plain(label, trouble)
+        gradients = part.gradients or (self.gradients and part.mended > 0)
+        outcomes: dict[int, Outcome] = {}  # by place among the trials
+        for place, trial in enumerate(self.trials):
+            if not part.mended and _name_of(trial) not in part.tries:
+                continue
+            outcome = self.runner.attempt(
+                answer, trial, watched=True, gradients=gradients
+            )
+            outcomes[place] = outcome
+            trouble = self._trouble(answer, outcome, trial, gradients)
+            if trouble is None:
+                continue
+            if gradients != self.gradients:
+                outcomes = {}
+            return self._named(answer, outcomes, place, trouble, part, label)
+        return self._diagnose_fresh(answer, part, label, self.reference)
 
-    def _diagnose_fresh(self, answer: Callable) -> Diagnosis | None:
-        """Try the cases that a grader has drawn anew, if it has."""
-        outcomes: list[Outcome] = []
-        cases = self.fresh_cases()
-        for case in cases:
-            trouble = self._trouble(answer, case, outcomes)
+    def _trouble(
+        self,
+        answer: Callable,
+        outcome: Outcome,
+        trial: Case | Property,
+        gradients: bool,
+    ) -> Trouble | None:
+        if isinstance(trial, Property):
+            if outcome.error is None and outcome.output:
+                return None
+            return property_trouble(outcome, trial)
+        expected = self.runner.expected(self.reference, trial)
+        return self._judge.trouble(
+            expected, outcome, trial, gradients, name_of(answer)
+        )
+
+    def _named(
+        self,
+        answer: Callable,
+        outcomes: dict[int, Outcome],
+        place: int,
+        trouble: Trouble,
+        part: Part,
+        label: str,
+    ) -> Diagnosis | None:
+        """Say what is wrong, with the known mistake that it is, if any.
+
+        None where enough bugs are mended.
+        """
+        if trouble.kind in ("stub", "forbidden"):
+            return messages.plain(label, trouble)
+        trials, line = self.trials, ""
+        if part.mended:
+            left = bugs_left(
+                self.mistakes,
+                answer,
+                outcomes,
+                trials,
+                self.runner,
+                self._outputs,
+            )
+            planted = max(mistake.bugs for mistake in self.mistakes)
+            if left is not None and planted - left.bugs >= part.mended:
+                return self._diagnose_fresh(answer, part, label, left.answer)
+            line = messages.mended(part.mended, planted, left)
+        match = self._match(answer, outcomes, place, trials)
+        tally = self._tally(answer, part)
+        return messages.of_trial(
+            label,
+            trouble,
+            match,
+            trials[place],
+            [*tally, *filter(None, [line])],
+        )
+
+    def _match(
+        self,
+        answer: Callable,
+        outcomes: dict[int, Outcome],
+        place: int,
+        trials: Sequence[Case | Property],
+    ) -> Match:
+        return known_mistake(
+            self.mistakes,
+            self.reference,
+            answer,
+            outcomes,
+            place,
+            trials,
+            self.runner,
+            self._outputs,
+            one_by_one=not self.reveal,
+        )
+
+    def _tally(self, answer: Callable, part: Part) -> list[str]:
+        """Say which questions of a part are right, and which are not."""
+        if self.reveal:
+            return []
+        marks: dict[bool, list[str]] = {True: [], False: []}
+        raised = True
+        for case in self.cases:
+            if case.name not in part.tries:
+                continue
+            with quiet():
+                outcome = self.runner.evaluate(answer, case, watched=True)
+            raised = raised and outcome.error is not None
+            is_right = self._trouble(answer, outcome, case, False) is None
+            marks[is_right].append(str(case.arguments[0]))
+        # What raises everywhere says nothing about the numbers.
+        return [] if raised else [messages.tally(marks)]
+
+    def missed(self, answer: Callable) -> list[str]:
+        """Return the cases, by name, and properties that an answer misses."""
+        found = []
+        for trial in self.trials:
+            outcome = self.runner.attempt(answer, trial, watched=True)
+            if self._trouble(answer, outcome, trial, self.gradients):
+                found.append(_name_of(trial))
+        return found
+
+    # -- cases drawn anew --------------------------------------------------
+
+    def _diagnose_fresh(
+        self,
+        answer: Callable,
+        part: Part,
+        label: str,
+        wanted: Callable,
+    ) -> Diagnosis | None:
+        """Try the cases that a grader has drawn anew, if it has.
+
+        ``wanted`` does what the answer is to do there: the reference, or
+        the draft with the bugs that may be left.
+        """
+        gradients = part.gradients or (self.gradients and part.mended > 0)
+        cases = tuple(self.fresh_cases(part))
+        outcomes: dict[int, Outcome] = {}
+        for place, case in enumerate(cases):
+            outcome = self.runner.attempt(
+                answer, case, watched=True, gradients=gradients
+            )
+            outcomes[place] = outcome
+            if wanted is not self.reference:
+                known = self.runner.known(wanted, case)
+                if not self._outputs.same(known, outcome):
+                    return messages.of_fresh_case(label, "value", None)
+                continue
+            trouble = self._trouble(answer, outcome, case, gradients)
             if trouble is not None:
-                mistake = self._mistake(answer, outcomes, cases)
+                if gradients != self.gradients:
+                    outcomes = {}
+                match = self._match(answer, outcomes, place, cases)
                 return messages.of_fresh_case(
-                    self.title, trouble.kind, mistake
+                    label, trouble.kind, match.mistake
                 )
         return None
 
-    def fresh_cases(self) -> tuple[Case, ...]:
+    def fresh_cases(self, part: Part | None = None) -> tuple[Case, ...]:
         """Return the cases of the secret seed, none where there is none.
 
-        A case on which rounding alone could turn a right answer into a
-        wrong one, a tie that is nearly one, is left out.
+        Those of a part, or of all. A case on which rounding alone could turn
+        a right answer into a wrong one, a tie that is nearly one, is left
+        out.
         """
-        seed = self.secret_seed
-        if seed is None or self.fresh is None:
+        parts = self.parts if part is None or not part.name else (part,)
+        found = {id(c): c for one in parts for c in self._fresh_of(one)}
+        return tuple(found.values())
+
+    def _fresh_of(self, part: Part) -> tuple[Case, ...]:
+        seed, draw = self.secret_seed, part.fresh or self.fresh
+        if seed is None or draw is None:
             return ()
-        if seed not in self._drawn:
-            self._drawn[seed] = tuple(
-                filter(self._is_steady, self.fresh(seed))
-            )
-        return self._drawn[seed]
+        key = seed, part.name if part.fresh else ""
+        if key not in self._drawn:
+            self._drawn[key] = tuple(filter(self._is_steady, draw(seed)))
+        return self._drawn[key]
 
     def _is_steady(self, case: Case) -> bool:
         """Say whether numbers a millionth away give nearly the same."""
@@ -250,58 +482,59 @@ class Exercise:
         with quiet():
             return self.runner.evaluate(answer, case)
 
-    def _trouble(
-        self, answer: Callable, case: Case, outcomes: list[Outcome]
-    ) -> Trouble | None:
-        """Run an answer on a case, add what came of it, and judge it."""
-        expected = self.runner.expected(self.reference, case)
-        outcome = self.runner.evaluate(answer, case, watched=True)
-        outcomes.append(outcome)
-        return self._judge.trouble(expected, outcome, case)
 
-    def _tally(self, answer: Callable, outcomes: list[Outcome]) -> list[str]:
-        """Say which questions are right, the first cases being known."""
-        if self.reveal:
-            return []
-        marks: dict[bool, list[str]] = {True: [], False: []}
-        for place, case in enumerate(self.cases):
-            outcome = (
-                outcomes[place]
-                if place < len(outcomes)
-                else self._quietly(answer, case)
+def _name_of(trial: Case | Property) -> str:
+    return trial.name if isinstance(trial, Case) else trial.sentence
+
+
+def _whole(exercise: Exercise) -> Part:
+    """All that an exercise asks, as one part."""
+    return Part(
+        "",
+        "",
+        exercise.points,
+        tuple(map(_name_of, exercise.trials)),
+        exercise.gradients,
+        fresh=exercise.fresh,
+    )
+
+
+def _refuse_unsound(exercise: Exercise) -> None:
+    """Refuse an exercise that cannot be judged.
+
+    Raises
+    ------
+    ValueError
+        With what is wrong.
+    """
+    grade_id, trials = exercise.grade_id, list(map(_name_of, exercise.trials))
+    if not exercise.cases:
+        raise ValueError(
+            f"{grade_id}: an exercise needs at least one case, got none"
+        )
+    for what, names in (
+        ("mistakes", [mistake.name for mistake in exercise.mistakes]),
+        ("cases and properties", trials),
+        ("parts", [part.name for part in exercise.parts]),
+    ):
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"{grade_id}: the {what} need names of their own, got {names}"
             )
-            expected = self.runner.expected(self.reference, case)
-            right = self._judge.trouble(expected, outcome, case) is None
-            marks[right].append(str(case.arguments[0]))
-        return [messages.tally(marks)]
-
-    def _named(
-        self,
-        answer: Callable,
-        outcomes: list[Outcome],
-        where: Case | Property,
-        trouble: Trouble,
-        tally: Sequence[str] = (),
-    ) -> Diagnosis:
-        """Say what is wrong, with the known mistake that it is, if any."""
-        if trouble.kind in ("stub", "forbidden"):
-            return messages.plain(self.title, trouble)
-        trials = [*self.cases, *self.properties]
-        mistake = self._mistake(answer, outcomes, trials)
-        return messages.of_trial(self.title, trouble, mistake, where, tally)
-
-    def _mistake(
-        self,
-        answer: Callable,
-        outcomes: list[Outcome],
-        trials: Sequence[Case | Property],
-    ) -> Mistake | None:
-        return matching_mistake(
-            self.mistakes,
-            self.reference,
-            answer,
-            outcomes,
-            trials,
-            self.runner,
-            self._outputs,
+    tried = {name for part in exercise.parts for name in part.tries}
+    if tried - set(trials):
+        raise ValueError(
+            f"{grade_id}: its parts try {sorted(tried - set(trials))}, which "
+            f"is no case and no property; there are {trials}"
+        )
+    everything = any(part.mended for part in exercise.parts)
+    if set(trials) - tried and not everything:
+        raise ValueError(
+            f"{grade_id}: no part tries {sorted(set(trials) - tried)}"
+        )
+    points = sum(part.points for part in exercise.parts)
+    if points != exercise.points:
+        raise ValueError(
+            f"{grade_id}: expected parts of {exercise.points} points "
+            f"together, got {points}"
         )

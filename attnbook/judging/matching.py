@@ -4,74 +4,167 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from attnbook.judging.outcomes import Outcome, Outputs
 from attnbook.judging.parts import Case, Mistake, Property, WrongAnswer
 from attnbook.judging.running import Runner, quiet
 
 
-def matching_mistake(
+class Match(NamedTuple):
+    """The mistakes that do what an answer does.
+
+    ``is_sure`` says that they do so in every case. One mistake alone can be
+    told to who made it; of several it is not known which it is.
+    """
+
+    mistakes: tuple[Mistake, ...] = ()
+    is_sure: bool = False
+
+    @property
+    def mistake(self) -> Mistake | None:
+        """The mistake, where there is one alone."""
+        return self.mistakes[0] if len(self.mistakes) == 1 else None
+
+
+class _Answer:
+    """An answer, tried on each trial when it is asked for, and once."""
+
+    def __init__(
+        self,
+        answer: Callable,
+        outcomes: Mapping[int, Outcome],
+        trials: Sequence[Case | Property],
+        runner: Runner,
+    ) -> None:
+        self._answer = answer
+        self._outcomes = dict(outcomes)
+        self._trials = trials
+        self._runner = runner
+
+    def outcome(self, place: int) -> Outcome:
+        """Return what the answer does in the trial at a place."""
+        if place not in self._outcomes:
+            with contextlib.redirect_stdout(None):
+                self._outcomes[place] = self._runner.attempt(
+                    self._answer, self._trials[place], watched=True
+                )
+        return self._outcomes[place]
+
+
+def known_mistake(
     mistakes: Sequence[Mistake],
     reference: Callable,
     answer: Callable,
-    outcomes: Sequence[Outcome],
+    outcomes: Mapping[int, Outcome],
+    failed: int,
     trials: Sequence[Case | Property],
     runner: Runner,
     outputs: Outputs,
-) -> Mistake | None:
-    """Find the mistake that does what the answer does where it fails.
+    one_by_one: bool = False,
+) -> Match:
+    """Find the mistakes that do what the answer does.
 
-    Among those, the one that agrees with it on most of the cases and
-    properties; the first listed where they are level. Where none agrees on
-    all, one that is known by what it shows comes first. Any slip may raise
-    a RuntimeError: where the answer raised, a mistake must raise with the
-    same words, or agree on all.
+    Those that agree with it on all trials; where there is none, one that is
+    known by what it shows; else those that agree with it where it fails, and
+    on half or more of all the trials that it gets wrong. Any slip may
+    raise a RuntimeError: where the answer raised, a mistake must raise with
+    the same words, or agree on all.
 
     Parameters
     ----------
     outcomes
-        What the answer did in the first trials; it fails in the last of
-        these.
+        What the answer did in some of the trials, by place.
+    failed
+        The place of the trial in which it fails.
     trials
         All cases and properties that mistakes and answer are tried on.
+    one_by_one
+        Each case is a question of its own, so that what an answer does in
+        the others says little.
     """
-    failed = len(outcomes) - 1
+    theirs = _Answer(answer, outcomes, trials, runner)
+    places = range(len(trials))
+    found: dict[str, tuple[Mistake, int]] = {}
     with quiet():
-        theirs = list(outcomes)
-        expected = runner.known(reference, trials[failed])
-        best, most = None, 0
-        known = [
-            (mistake, made)
-            for mistake in mistakes
-            for made in (mistake.answer, *mistake.also)
-        ]
-        for mistake, made in known:
-            at_fault = runner.known(made, trials[failed])
-            if not outputs.same(at_fault, outcomes[failed]):
-                continue
-            if outputs.same(at_fault, expected):
-                continue
-            if len(theirs) < len(trials):
-                with contextlib.redirect_stdout(None):
-                    theirs += [
-                        runner.attempt(answer, trial, watched=True)
-                        for trial in trials[len(theirs) :]
+        expected = [runner.known(reference, trial) for trial in trials]
+        for mistake in mistakes:
+            for made in (mistake.answer, *mistake.also):
+                at_fault = runner.known(made, trials[failed])
+                if not outputs.same(at_fault, theirs.outcome(failed)):
+                    continue
+                if outputs.same(at_fault, expected[failed]):
+                    continue
+                level = [
+                    place
+                    for place in places
+                    if outputs.same(
+                        runner.known(made, trials[place]),
+                        theirs.outcome(place),
+                    )
+                ]
+                is_sure = len(level) == len(trials)
+                if not is_sure and not _alike(
+                    at_fault.error, theirs.outcome(failed).error
+                ):
+                    continue
+                if is_sure:
+                    count = len(trials)
+                else:
+                    wrong = [
+                        place
+                        for place in places
+                        if not outputs.same(
+                            theirs.outcome(place), expected[place]
+                        )
                     ]
-            level = sum(
-                outputs.same(runner.known(made, trial), outcome)
-                for trial, outcome in zip(trials, theirs, strict=True)
-            )
-            if level < len(trials) and not _alike(
-                at_fault.error, outcomes[failed].error
-            ):
-                continue
-            if level > most:
-                best, most = mistake, level
+                    shared = set(level) & set(wrong)
+                    if not one_by_one and 2 * len(shared) < len(wrong):
+                        continue
+                    count = len(level)
+                _, before = found.get(mistake.name, (mistake, 0))
+                found[mistake.name] = mistake, max(count, before)
+    most = max((count for _, count in found.values()), default=0)
+    best = tuple(mistake for mistake, count in found.values() if count == most)
+    if best and most == len(trials):
+        return Match(best, is_sure=True)
     where = trials[failed]
-    if most < len(trials) and isinstance(where, Case):
-        return _shown_mistake(mistakes, where, outcomes[failed]) or best
-    return best
+    if isinstance(where, Case):
+        shown = _shown_mistake(mistakes, where, theirs.outcome(failed))
+        if shown is not None:
+            return Match((shown,), is_sure=True)
+    return Match(best, is_sure=one_by_one)
+
+
+def bugs_left(
+    mistakes: Sequence[Mistake],
+    answer: Callable,
+    outcomes: Mapping[int, Outcome],
+    trials: Sequence[Case | Property],
+    runner: Runner,
+    outputs: Outputs,
+) -> Mistake | None:
+    """Find the draft that an answer is: its planted bugs that are left.
+
+    None where the answer does not in every trial what a draft with some of
+    the bugs does; of several the one with the most bugs.
+    """
+    theirs = _Answer(answer, outcomes, trials, runner)
+    drafts = sorted(
+        (mistake for mistake in mistakes if mistake.bugs),
+        key=lambda mistake: -mistake.bugs,
+    )
+    with quiet():
+        for mistake in drafts:
+            if all(
+                outputs.same(
+                    runner.known(mistake.answer, trial), theirs.outcome(place)
+                )
+                for place, trial in enumerate(trials)
+            ):
+                return mistake
+    return None
 
 
 def _shown_mistake(

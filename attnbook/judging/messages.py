@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attnbook.judging.parts import Case, Mistake, Property
+from attnbook.judging.matching import Match
+from attnbook.judging.parts import Case, Mistake, Part, Property
 from attnbook.judging.troubles import Trouble
 
 LONGEST_MESSAGE = 8  # lines
@@ -40,37 +41,48 @@ class Diagnosis:
     mistake: str | None = None
 
 
-def plain(title: str, trouble: Trouble) -> Diagnosis:
+def plain(label: str, trouble: Trouble) -> Diagnosis:
     """Say what is wrong, and no more."""
-    return _diagnosis(title, *trouble)
+    return _diagnosis(label, *trouble)
 
 
 def of_trial(
-    title: str,
+    label: str,
     trouble: Trouble,
-    mistake: Mistake | None,
+    match: Match,
     where: Case | Property,
-    tally: Sequence[str] = (),
+    first: Sequence[str] = (),
 ) -> Diagnosis:
     """Say what is wrong with a case or property, and which mistake it is.
 
-    ``tally`` is a line to begin with, where there is one.
+    ``first`` are lines to begin with, where there are any.
     """
     kind, lines = trouble
+    if not match.mistakes:
+        lines = [*first, *lines, *_fallback(kind, where)]
+        return _diagnosis(label, kind, lines)
+    mistake = match.mistake
     if mistake is None:
-        lines = [*tally, *lines, *_fallback(kind, where)]
-        return _diagnosis(title, kind, lines)
-    named = [
-        f"This looks like a known mistake: {mistake.name}.",
-        mistake.sentence,
-        f"Look again: {mistake.look}",
-    ]
+        names = "; ".join(one.name for one in match.mistakes)
+        named = [f"Several known mistakes give this: {names}."]
+    else:
+        looks = (
+            "This looks like a known mistake"
+            if match.is_sure
+            else "Here it does what a known mistake does"
+        )
+        named = [
+            f"{looks}: {mistake.name}.",
+            mistake.sentence,
+            f"Look again: {mistake.look}",
+        ]
     if isinstance(where, Property):
         # The property's own advice is for those without a diagnosis.
         lines = [*named, lines[0]]
     else:
-        lines = [*tally, *lines[: 3 - len(tally)], *named]
-    return _diagnosis(title, kind, lines, mistake.name)
+        room = LONGEST_MESSAGE - 1 - len(named)
+        lines = [*first, *lines[: room - len(first)], *named]
+    return _diagnosis(label, kind, lines, mistake and mistake.name)
 
 
 def of_fresh_case(title: str, kind: str, mistake: Mistake | None) -> Diagnosis:
@@ -103,6 +115,22 @@ def tally(marks: Mapping[bool, Sequence[str]]) -> str:
         return f"None is right yet: {wrong}."
     verbs = ["is" if len(marks[m]) == 1 else "are" for m in (True, False)]
     return f"{right} {verbs[0]} right; {wrong} {verbs[1]} not."
+
+
+def mended(wanted: int, planted: int, left: Mistake | None) -> str:
+    """Say how many bugs are mended, and how many a part asks for."""
+    asked = f"this part asks for {wanted} of {planted} bugs mended"
+    if left is None:
+        return f"{asked[0].upper()}{asked[1:]}, and nothing else spoilt."
+    count = planted - left.bugs
+    return f"{count} {'is' if count == 1 else 'are'} mended; {asked}."
+
+
+def label(title: str, parts: Sequence[Part], part: Part) -> str:
+    """Name an exercise and its part, as the learner sees them."""
+    if not part.name:
+        return title
+    return f"{title}, part {parts.index(part) + 1}: {part.title}"
 
 
 def points(count: int) -> str:

@@ -1,8 +1,8 @@
-"""What an exercise is made of: cases, properties and known mistakes."""
+"""What an exercise is made of: cases, properties, known mistakes, parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,8 @@ class Mistake:
     ``sentence`` says what is wrong, ``look`` where to look again. ``also``
     holds other code that makes the same mistake. ``shows(case, output)``
     knows the mistake by an output that no code of ours gives, because it
-    hangs on the learner's own numbers.
+    hangs on the learner's own numbers. ``bugs`` is how many of a draft's
+    planted bugs are left.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mistake:
     look: str
     also: tuple[Callable, ...] = ()
     shows: Callable[[Case, Any], bool] | None = None
+    bugs: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,38 @@ class Property:
     sentence: str
     holds: Callable[[Callable], bool]
     look: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of an exercise, with a graded cell and points of its own.
+
+    Parameters
+    ----------
+    name
+        Ends the grade_id of its cell: "empty" in ``03-sink-attention-empty``.
+    title
+        What it asks, as the scoreboard shows it: "rows that see nothing".
+    points
+        What it is worth.
+    tries
+        Names of the cases, and sentences of the properties, that an answer
+        has to get right. One of them at least must be wrong for an answer
+        that does nothing.
+    gradients
+        Whether the gradients of these cases count, besides their values.
+    mended
+        For a draft with planted bugs, in place of ``tries``: how many of
+        them have to be mended. An answer with fewer bugs left is known by
+        doing what the draft with these bugs does, in every case.
+    fresh
+        As of :class:`attnbook.judging.exercise.Exercise`, for this part.
+    """
+
+    name: str
+    title: str
+    points: int
+    tries: tuple[str, ...] = ()
+    gradients: bool = False
+    mended: int = 0
+    fresh: Callable[[int], Iterable[Case]] | None = None

@@ -39,4 +39,6 @@ def bugs_left(
         *most, last = (str(place[bug]) for bug in bugs)
         name = f"at least bugs {', '.join(most)} and {last} of {len(planted)}"
         sentence = f"{begins} bug {place[told]}: {sentence}"
-    return Mistake(name, sentence, partial(answer, bugs=bugs), look)
+    return Mistake(
+        name, sentence, partial(answer, bugs=bugs), look, bugs=len(bugs)
+    )

@@ -52,11 +52,17 @@ class Runner:
     # -- answers -----------------------------------------------------------
 
     def evaluate(
-        self, answer: Callable, case: Case, watched: bool = False
+        self,
+        answer: Callable,
+        case: Case,
+        watched: bool = False,
+        gradients: bool = True,
     ) -> Outcome:
         """Run an answer on a case: the one place that calls it.
 
-        ``watched`` says whether it has to do without what is forbidden.
+        ``watched`` says whether it has to do without what is forbidden,
+        ``gradients`` whether the way back is run where the exercise asks
+        for it.
         """
         arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
         outcome = Outcome()
@@ -69,7 +75,8 @@ class Runner:
             outcome.error = error
             return outcome
         outcome.changed = self._changed(case, arguments, keywords)
-        if not self._wants_gradients or outcome.changed:
+        wanted = self._wants_gradients and gradients
+        if not wanted or outcome.changed:
             return outcome
         try:
             with trial(answer, forbidden):
@@ -90,12 +97,16 @@ class Runner:
             return Outcome(error=error)
 
     def attempt(
-        self, answer: Callable, trial: Case | Property, watched: bool = False
+        self,
+        answer: Callable,
+        trial: Case | Property,
+        watched: bool = False,
+        gradients: bool = True,
     ) -> Outcome:
         """Try an answer on whatever there is to try."""
         if isinstance(trial, Property):
             return self.observe(answer, trial, watched)
-        return self.evaluate(answer, trial, watched)
+        return self.evaluate(answer, trial, watched, gradients)
 
     # -- code of ours --------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from attnbook.judging.parts import Part
+
 
 class Scored(Protocol):
     """What the scoreboard shows of an exercise."""
@@ -13,6 +15,8 @@ class Scored(Protocol):
     title: str
     points: int
     earned: int | None  # None before it has been checked
+    graded: Mapping[str, Part]
+    marks: Mapping[str, int | None]  # of each part, by its grade_id
 
 
 _SCOREBOARD: dict[str, Scored] = {}
@@ -39,17 +43,40 @@ def points_so_far(
     if isinstance(exercises, Mapping):
         exercises = exercises.values()
     exercises = list(exercises)
-    width = max([len(e.title) for e in exercises] + [len("Points so far")])
-    print(f"{'Points so far':<{width}}")
-    print("─" * (width + 9))
-    for exercise in exercises:
-        earned = "–" if exercise.earned is None else str(exercise.earned)
-        mark = {None: "not run yet", 0: "✗"}.get(exercise.earned, "✓")
-        print(
-            f"{exercise.title:<{width}}  {earned:>3} / "
-            f"{exercise.points:<2}  {mark}"
-        )
+    rows = [row for exercise in exercises for row in _rows(exercise)]
+    width = max(len(text) for text, *_ in [*rows, ("Points so far",)])
+    rule = "─" * (width + 13)
+    print("Points so far", rule, sep="\n")
+    for text, earned, points, mark in rows:
+        got = "–" if earned is None else str(earned)
+        print(f"{text:<{width}}  {got:>3} / {points:<2}  {mark}".rstrip())
     total = sum(exercise.earned or 0 for exercise in exercises)
     possible = sum(exercise.points for exercise in exercises)
-    print("─" * (width + 9))
-    print(f"{'Total':<{width}}  {total:>3} / {possible}")
+    print(rule, f"{'Total':<{width}}  {total:>3} / {possible}", sep="\n")
+
+
+def _rows(exercise: Scored) -> list[tuple[str, int | None, int, str]]:
+    """Return the row of an exercise, then one for each of its parts."""
+    earned, points = exercise.earned, exercise.points
+    marks = {
+        grade_id: _mark(exercise.marks[grade_id])
+        for grade_id in exercise.graded
+    }
+    if len(marks) == 1:
+        return [(exercise.title, earned, points, *marks.values())]
+    return [
+        (exercise.title, earned, points, ""),
+        *(
+            (
+                f"    {part.title}",
+                exercise.marks[grade_id],
+                part.points,
+                marks[grade_id],
+            )
+            for grade_id, part in exercise.graded.items()
+        ),
+    ]
+
+
+def _mark(earned: int | None) -> str:
+    return {None: "not run yet", 0: "✗"}.get(earned, "✓")

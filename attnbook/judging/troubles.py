@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from attnbook.judging.conditions import has_loop
 from attnbook.judging.outcomes import Outcome, Outputs
 from attnbook.judging.parts import Case, Property, WrongAnswer
 from attnbook.judging.running import Runner
+
+# What a stub says when it is called; other code says other things.
+UNWRITTEN = "write this part, then run the cell again"
 
 _LONGEST_QUOTE = 200  # characters of the learner's own exception
 
@@ -72,7 +76,7 @@ class Judge:
     ----------
     outputs, runner
         How outputs are compared, and how the answer was run.
-    grade_id, reveal, gradients
+    grade_id, reveal
         As :class:`attnbook.judging.exercise.Exercise` takes them.
     """
 
@@ -82,18 +86,24 @@ class Judge:
         runner: Runner,
         grade_id: str,
         reveal: bool,
-        gradients: bool,
     ) -> None:
         self._grade_id = grade_id
         self._outputs = outputs
         self._runner = runner
         self._reveal = reveal
-        self._gradients = gradients
 
     def trouble(
-        self, expected: Outcome, outcome: Outcome, case: Case
+        self,
+        expected: Outcome,
+        outcome: Outcome,
+        case: Case,
+        gradients: bool,
+        name: str,
     ) -> Trouble | None:
         """Return what is wrong on a case, None if it is right.
+
+        ``gradients`` says whether those count too; ``name`` is what the
+        answer is called.
 
         Raises
         ------
@@ -102,7 +112,7 @@ class Judge:
         """
         where = f"Case “{case.name}”: "
         if outcome.error is not None and outcome.stage == "call":
-            return self._raised(outcome, where, case)
+            return self._raised(outcome, where, case, name)
         if expected.error is not None:
             raise RuntimeError(
                 f"{self._grade_id}: the reference fails on the case "
@@ -113,7 +123,12 @@ class Judge:
         told = None
         if first is not None and self._reveal:
             told = Trouble(
-                first.kind, [where + first.lines[0], *first.lines[1:]]
+                first.kind,
+                [
+                    where + first.lines[0],
+                    *first.lines[1:],
+                    self._rebuilt(case),
+                ],
             )
         elif first is not None:
             got = kind_of(outcome.output)
@@ -141,24 +156,19 @@ class Judge:
         if first is not None:
             return told
         if outcome.error is not None:
-            return self._raised(outcome, where, case)
-        if self._gradients:
+            return self._raised(outcome, where, case, name)
+        if gradients:
             return self._gradient_trouble(expected, outcome, where, case)
         return None
 
-    def _raised(self, outcome: Outcome, where: str, case: Case) -> Trouble:
+    def _raised(
+        self, outcome: Outcome, where: str, case: Case, name: str
+    ) -> Trouble:
         error = outcome.error
         if isinstance(error, WrongAnswer):
             return Trouble("property", [where + str(error)])
-        if isinstance(error, NotImplementedError):
-            return Trouble(
-                "stub",
-                [
-                    "Not written yet: it still raises NotImplementedError.",
-                    "Put your code in place of that line and run both cells "
-                    "again.",
-                ],
-            )
+        if _is_of_a_stub(error):
+            return _unwritten(error, name)
         if isinstance(error, inspection.TakenAwayError):
             return Trouble(
                 "forbidden",
@@ -180,16 +190,21 @@ class Judge:
         place = _place(error)
         if place:
             lines.append(f"It was raised at {place}")
-        lines.append(f"The inputs: {self._inputs(case)}.")
+        lines.append(self._rebuilt(case))
         return Trouble("exception", lines)
 
-    def _inputs(self, case: Case) -> str:
+    def _rebuilt(self, case: Case) -> str:
+        """Show the inputs of a case, and how to get them."""
         names = self._runner.argument_names(case)
         values = [*case.arguments, *case.keywords.values()]
-        return ", ".join(
+        shown = ", ".join(
             f"`{name}` {brief(value)}"
             for name, value in zip(names, values, strict=True)
         )
+        if not self._reveal:
+            return f"Inputs: {shown}."
+        call = f'checks.inputs("{self._grade_id}", "{case.name}")'
+        return f"Inputs: {shown}; `{call}` returns them."
 
     def _gradient_trouble(
         self, expected: Outcome, outcome: Outcome, where: str, case: Case
@@ -262,6 +277,35 @@ def _quoted(error: Exception) -> str:
     if len(text) > _LONGEST_QUOTE:
         text = text[: _LONGEST_QUOTE - 1] + "…"
     return f": {text}"
+
+
+def _is_of_a_stub(error: Exception) -> bool:
+    """Tell a stub from what torch lacks, a missing method, `input()` …"""
+    return type(error) is NotImplementedError and str(error) in (
+        "",
+        UNWRITTEN,
+    )
+
+
+def _unwritten(error: Exception, name: str) -> Trouble:
+    """Say that a stub was called: the answer, or another that it calls."""
+    stub = re.search(r"of `(\w+)`", _place(error))
+    if stub is not None and stub[1] != name and stub[1] != "__init__":
+        return Trouble(
+            "stub",
+            [
+                f"`{name}` calls `{stub[1]}`, which is not written yet.",
+                f"Write `{stub[1]}` in its own exercise, run that cell, then "
+                "this one again.",
+            ],
+        )
+    return Trouble(
+        "stub",
+        [
+            "Not written yet: it still raises NotImplementedError.",
+            "Put your code in place of that line and run both cells again.",
+        ],
+    )
 
 
 def _place(error: Exception) -> str:

@@ -32,33 +32,46 @@ def test_right_answers_stay_right_on_cases_drawn_anew(
 
 def test_only_what_is_answered_by_constants_draws_no_cases(chapter, exercise):
     asks_for_numbers = not exercise.reveal
-    assert (exercise.fresh is None) == asks_for_numbers, (
-        f"{exercise.grade_id}: expected `fresh=anew(…)` unless the exercise "
-        f"asks for constants (`reveal=False`), got fresh={exercise.fresh} "
-        f"and reveal={exercise.reveal}: give it fresh cases"
-    )
+    for part in exercise.parts:
+        draw = part.fresh or exercise.fresh
+        assert (draw is None) == asks_for_numbers, (
+            f"{exercise.grade_id} {part.name}: expected `fresh=anew(…)` of "
+            "the part or of the exercise unless it asks for constants "
+            f"(`reveal=False`), got {draw} and reveal={exercise.reveal}: "
+            "give it fresh cases"
+        )
+
+
+def drawn(exercise, seed):
+    """All the cases of a seed, those of each part."""
+    draws = {part.fresh or exercise.fresh for part in exercise.parts}
+    return [case for draw in draws - {None} for case in draw(seed)]
 
 
 def test_another_seed_draws_other_cases(chapter, exercise):
-    if exercise.fresh is None:
+    if not exercise.reveal:
         return  # a test above says which these are
     prints = [
-        str([fingerprint(c.arguments) for c in exercise.fresh(seed)])
+        str(
+            sorted(
+                str(fingerprint(c.arguments)) for c in drawn(exercise, seed)
+            )
+        )
         for seed in (*SEEDS, SEEDS[0])
     ]
     assert prints[0] == prints[-1]
-    assert len(set(prints)) == len(SEEDS)
+    assert prints[0] != prints[1]
 
 
 def test_an_axis_has_a_size_of_1_only_where_the_notebook_has_it(
     chapter, exercise
 ):
     """What breaks on such an axis alone, `squeeze`, costs no points."""
-    if exercise.fresh is None:
+    if not exercise.reveal:
         return  # a test above says which these are
     known = {axis for case in exercise.cases for axis in axes_of_1(case)}
     for seed in range(20):
-        for case in exercise.fresh(seed):
+        for case in drawn(exercise, seed):
             found = set(axes_of_1(case)) - known
             assert not found, (
                 f"{exercise.grade_id}: a fresh case (seed {seed}) has an axis "
@@ -94,7 +107,7 @@ def axes_of_1(case):
 def test_an_answer_by_heart_passes_alone_and_fails_where_points_are_given(
     chapter, exercise, monkeypatch
 ):
-    if exercise.fresh is None:
+    if not exercise.reveal:
         return  # a test above says which these are
     make = by_heart(exercise)
     assert exercise.diagnose(make()) is None
@@ -103,6 +116,10 @@ def test_an_answer_by_heart_passes_alone_and_fails_where_points_are_given(
         diagnosis = exercise.diagnose(make())
         assert diagnosis is not None, "zeros are taken for right"
         assert "Right on the cases of the notebook" in diagnosis.message
+        for part in exercise.parts:
+            assert exercise.diagnose(make(), part.name) is not None, (
+                f"part {part.name}: zeros are taken for right"
+            )
 
 
 def by_heart(exercise):
@@ -177,5 +194,5 @@ def zeroed(value):
 
 
 def test_the_checks_of_chapter_00_draw_without_torch():
-    cases = soft_lookup.EXERCISES["00-top-k-lookup"].fresh(5)
+    cases = drawn(soft_lookup.EXERCISES["00-top-k-lookup"], 5)
     assert all(isinstance(c.arguments[0], np.ndarray) for c in cases)

@@ -7,6 +7,7 @@ expected, what it found, and what to do.
 import re
 
 import pytest
+from chapters_and_notebooks import GRADED, headings, text_of
 
 from attnbook.checks import WrongAnswer
 
@@ -16,51 +17,40 @@ POINTS = 20
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
 
-def headings(notebook):
-    """The text of each exercise, by its heading."""
-    text = "\n\n".join(
-        cell.source for cell in notebook.cells if cell.cell_type == "markdown"
-    )
-    parts = re.split(r"^## \d+\. (.+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def text_of(chapter, exercise):
-    """What stands below the heading of one exercise, as it is released."""
-    texts = headings(chapter.notebook("exercises"))
-    assert exercise.title in texts, (
-        f"exercises/{chapter.name}.ipynb: expected a heading "
-        f"`## N. {exercise.title}`, the title in attnbook/checks/, got "
-        f"{list(texts)}: write the same title in both, then `make release`"
-    )
-    return texts[exercise.title]
-
-
 def counted(points):
     return "1 point" if points == 1 else f"{points} points"
 
 
+def graded_parts(chapter):
+    """Each part of each exercise by the grade_id of its cell, in order."""
+    return {
+        grade_id: part
+        for exercise in chapter.exercises.values()
+        for grade_id, part in exercise.graded.items()
+    }
+
+
 @every_folder
-def test_graded_cells_and_exercises_match_one_to_one(chapter, folder):
-    graded, known = chapter.cells(folder, "grade"), chapter.exercises
+def test_graded_cells_and_parts_match_one_to_one(chapter, folder):
+    graded, known = chapter.cells(folder, "grade"), graded_parts(chapter)
     assert list(graded) == list(known), (
-        f"{folder}/{chapter.name}.ipynb: expected a graded cell for each of "
-        f"EXERCISES, in their order, {list(known)}, got {list(graded)}: "
-        "add the cell or the exercise that is missing, give both the same "
-        "grade_id, put them in one order, then `make release`"
+        f"{folder}/{chapter.name}.ipynb: expected a graded cell for each "
+        f"part of EXERCISES, in their order, {list(known)}, got "
+        f"{list(graded)}: add the cell or the part that is missing, give "
+        "both the same grade_id, put them in one order, then `make release`"
     )
 
 
 @every_folder
-def test_points_in_the_notebook_are_those_of_the_exercise(chapter, folder):
+def test_points_in_the_notebook_are_those_of_the_parts(chapter, folder):
     points = {
         cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
         for cell in chapter.notebook(folder).cells
         if cell.metadata.get("nbgrader", {}).get("grade")
     }
     known = {
-        grade_id: exercise.points
-        for grade_id, exercise in chapter.exercises.items()
+        grade_id: part.points
+        for grade_id, part in graded_parts(chapter).items()
     }
     assert points == known, (
         f"{folder}/{chapter.name}.ipynb: expected graded cells of {known} "
@@ -74,28 +64,68 @@ def test_points_in_the_notebook_are_those_of_the_exercise(chapter, folder):
     )
 
 
+def test_an_exercise_of_three_points_is_graded_in_parts(chapter, exercise):
+    count = len(exercise.parts)
+    wanted = range(2, 5) if exercise.points >= 3 else range(1, 3)
+    assert count in wanted, (
+        f"{exercise.grade_id}: expected two to four parts in an exercise of "
+        f"three points or more, got {count}: give `parts=[Part(…), …]`"
+    )
+
+
 def test_a_graded_cell_is_one_call_of_its_own_check(chapter):
     defined = chapter.names("solutions")
-    for grade_id, source in chapter.cells("solutions", "grade").items():
-        where = f"solutions/{chapter.name}.ipynb, graded cell {grade_id}"
-        call = re.fullmatch(r"checks\.check_(\w+)\((\w+)\)", source)
-        assert call and call[1] == call[2], (
-            f"{where}: expected one line, `checks.check_NAME(NAME)`, got "
-            f"{source!r}: name check and answer alike, and nothing else"
-        )
-        check, answer = call.groups()
-        bound = getattr(chapter.checks, f"check_{check}", None)
-        owner = getattr(bound, "__self__", None)
-        assert owner is chapter.exercises[grade_id], (
-            f"{where}: expected {chapter.checks.__name__}.check_{check} to "
-            f"be the check of {grade_id}, got "
-            f"{getattr(owner, 'grade_id', bound)}: bind it in that module"
-        )
-        assert callable(defined.get(answer)), (
-            f"{where}: expected a cell above that defines {answer}, got "
-            f"{defined.get(answer)!r}: define it between ### BEGIN SOLUTION "
-            "and ### END SOLUTION"
-        )
+    cells = chapter.cells("solutions", "grade")
+    for exercise in chapter.exercises.values():
+        for place, (grade_id, part) in enumerate(
+            exercise.graded.items(), start=1
+        ):
+            where = f"solutions/{chapter.name}.ipynb, graded cell {grade_id}"
+            found = GRADED.fullmatch(cells[grade_id])
+            assert found and found["check"] == found["answer"], (
+                f"{where}: expected `checks.check_NAME(NAME)` or a comment "
+                "and a line, `# Part 1 of 2 · 3 points · TITLE` and "
+                f'`checks.check_NAME(NAME, "PART")`, got '
+                f"{cells[grade_id]!r}: name check and answer alike, and "
+                "nothing else"
+            )
+            count = str(len(exercise.parts))
+            wanted = (
+                (str(place), count, counted(part.points), part.title)
+                if part.name
+                else (None, None, None, None)
+            )
+            told = found.group("place", "count", "points", "title")
+            assert told == wanted and (found["part"] or "") == part.name, (
+                f"{where}: expected place, number, points and title of the "
+                f"part {part.name!r} to be {wanted}, got {told}"
+            )
+            check, answer = found["check"], found["answer"]
+            bound = getattr(chapter.checks, f"check_{check}", None)
+            owner = getattr(bound, "__self__", None)
+            assert owner is exercise, (
+                f"{where}: expected {chapter.checks.__name__}.check_{check} "
+                f"to be the check of {exercise.grade_id}, got "
+                f"{getattr(owner, 'grade_id', bound)}: bind it in that module"
+            )
+            assert callable(defined.get(answer)), (
+                f"{where}: expected a cell above that defines {answer}, got "
+                f"{defined.get(answer)!r}: define it between ### BEGIN "
+                "SOLUTION and ### END SOLUTION"
+            )
+
+
+def test_the_text_says_beforehand_what_earns_what(chapter, exercise):
+    if len(exercise.parts) == 1:
+        return
+    wanted = "; ".join(
+        f"{part.points} for {part.title}" for part in exercise.parts
+    )
+    text = " ".join(text_of(chapter, exercise).split())
+    assert f"**Points.** {wanted}." in text, (
+        f"solutions/{chapter.name}.ipynb, “{exercise.title}”: expected a "
+        f"paragraph\n**Points.** {wanted}.\nWrite it, then `make release`"
+    )
 
 
 def test_every_cell_is_marked_as_nbgrader_wants_it(chapter):
@@ -129,8 +159,8 @@ def test_every_cell_is_marked_as_nbgrader_wants_it(chapter):
 
 
 def test_the_solutions_earn_all_points(chapter, capsys):
-    for grade_id, exercise in chapter.exercises.items():
-        exercise.check(chapter.answer("solutions", grade_id))
+    for exercise in chapter.exercises.values():
+        exercise.check(chapter.answer("solutions", exercise))
     capsys.readouterr()
     chapter.checks.points_so_far()
     printed = capsys.readouterr().out
@@ -141,9 +171,10 @@ def test_the_solutions_earn_all_points(chapter, capsys):
 
 
 def test_a_stub_only_defines_and_is_reported_as_not_written(chapter, exercise):
-    stub = chapter.answer("exercises", exercise.grade_id)
-    with pytest.raises(WrongAnswer, match="Not written yet"):
-        exercise.check(stub)
+    stub = chapter.answer("exercises", exercise)
+    for part in exercise.parts:
+        with pytest.raises(WrongAnswer, match="Not written yet"):
+            exercise.check(stub, part.name)
     assert exercise.earned == 0, (
         f"{exercise.grade_id}: expected a stub to earn 0 points, got "
         f"{exercise.earned}"

@@ -16,6 +16,7 @@ __all__ = [
     "check_concat_attention",
     "check_coverage_attention",
     "check_predict",
+    "inputs",
     "points_so_far",
 ]
 
@@ -41,3 +42,8 @@ check_chunked_attention = chunked_attention.EXERCISE.check
 def points_so_far():
     """Print the points of each exercise of chapter 01, and their total."""
     _points_so_far(EXERCISES)
+
+
+def inputs(grade_id, case):
+    """Return the inputs of a case of an exercise of chapter 01, by name."""
+    return EXERCISES[grade_id].inputs(case)

@@ -16,6 +16,7 @@ __all__ = [
     "check_predict",
     "check_prune_heads",
     "check_talking_heads",
+    "inputs",
     "points_so_far",
 ]
 
@@ -41,3 +42,8 @@ check_prune_heads = prune_heads.EXERCISE.check
 def points_so_far():
     """Print the points of each exercise of chapter 04, and their total."""
     _points_so_far(EXERCISES)
+
+
+def inputs(grade_id, case):
+    """Return the inputs of a case of an exercise of chapter 04, by name."""
+    return EXERCISES[grade_id].inputs(case)

@@ -16,6 +16,7 @@ __all__ = [
     "check_predict",
     "check_rotate_2d",
     "check_stretched_rates",
+    "inputs",
     "points_so_far",
 ]
 
@@ -41,3 +42,8 @@ check_stretched_rates = stretched_rates.EXERCISE.check
 def points_so_far():
     """Print the points of each exercise of chapter 05, and their total."""
     _points_so_far(EXERCISES)
+
+
+def inputs(grade_id, case):
+    """Return the inputs of a case of an exercise of chapter 05, by name."""
+    return EXERCISES[grade_id].inputs(case)

@@ -7,8 +7,8 @@ import math
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Part, Property
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -253,6 +253,15 @@ _MISTAKES = [
     ),
 ]
 
+
+def _no_empty_lengths(random, drawn):
+    return lengths(random, drawn["S"], least=1)
+
+
+def _an_empty_one(random, drawn):
+    return [*lengths(random, drawn["S"], least=1), 0]
+
+
 EXERCISE = Exercise(
     "03-sink-attention",
     "Attention with a sink",
@@ -290,13 +299,69 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
-    fresh=anew(
-        _sink_case,
-        S=(1, 6),
-        lengths="S",
-        H=(1, 4),
-        T=(1, 4),
-        d_k=(2, 5),
-        d_v=(1, 4),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "two heads",
+                "three heads",
+                "one key",
+            ),
+            fresh=anew(
+                _sink_case,
+                S=(1, 6),
+                lengths=_no_empty_lengths,
+                H=(1, 4),
+                T=(1, 4),
+                d_k=(2, 5),
+                d_v=(1, 4),
+            ),
+        ),
+        Part(
+            "bounds",
+            "empty sentences, scores of 200 and a sink of −60",
+            1,
+            tries=(
+                "nothing to attend to",
+                "all sizes alike",
+                "large scores",
+                "With a sink of -60 in each head, the output is that of plain "
+                "attention.",
+            ),
+            fresh=anew(
+                _sink_case,
+                S=(2, 6),
+                lengths=_an_empty_one,
+                H=(1, 4),
+                T=(2, 4),
+                d_k=(2, 5),
+                d_v=(2, 4),
+                scale=(10.0, 14.0),
+            ),
+        ),
+        Part(
+            "gradients",
+            "the gradients, that of the sink too",
+            1,
+            tries=(
+                "two heads",
+                "three heads",
+                "nothing to attend to",
+                "large scores",
+            ),
+            gradients=True,
+            fresh=anew(
+                _sink_case,
+                S=(1, 6),
+                lengths="S",
+                H=(1, 4),
+                T=(1, 4),
+                d_k=(2, 5),
+                d_v=(1, 4),
+            ),
+        ),
+    ],
 )

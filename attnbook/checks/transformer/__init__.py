@@ -16,6 +16,7 @@ __all__ = [
     "check_normalised_beam_search",
     "check_predict",
     "check_smoothed_loss",
+    "inputs",
     "points_so_far",
 ]
 
@@ -41,3 +42,8 @@ check_normalised_beam_search = normalised_beam_search.EXERCISE.check
 def points_so_far():
     """Print the points of each exercise of chapter 06, and their total."""
     _points_so_far(EXERCISES)
+
+
+def inputs(grade_id, case):
+    """Return the inputs of a case of an exercise of chapter 06, by name."""
+    return EXERCISES[grade_id].inputs(case)

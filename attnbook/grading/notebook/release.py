@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbook.grading.notebook.read import Cell, Notebook, UnusableError, parse
+from attnbook.judging.troubles import UNWRITTEN
 
-STUB = """\
+STUB = f"""\
 # Your code goes here, in place of the next line.
-raise NotImplementedError("write this part, then run the cell again")"""
+raise NotImplementedError("{UNWRITTEN}")"""
 
 # What nbgrader logs, it raises too.
 _SILENT = logging.Logger("nbgrader", logging.CRITICAL + 1)

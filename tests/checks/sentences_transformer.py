@@ -1,0 +1,3 @@
+"""Sentences of the exercises, and the case that fails for each."""
+
+SENTENCES = {}
