@@ -11,6 +11,8 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -281,7 +283,9 @@ def is_array(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, complex, np.generic))
+    return isinstance(
+        value, (bool, int, float, complex, np.generic, Fraction, Decimal)
+    )
 
 
 def is_data(value: Any) -> bool:
@@ -303,6 +307,8 @@ def as_array(value: Any) -> np.ndarray:
         if value.is_floating_point():
             value = value.double()
         return value.numpy()
+    if isinstance(value, (Fraction, Decimal)):
+        value = float(value)
     return np.asarray(value)
 
 
@@ -374,7 +380,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return f"the boolean {bool(value)}"
     if is_number(value):
-        whole = isinstance(value, (int, np.integer))
+        whole = isinstance(value, (int, np.integer, Fraction))
         return f"the number {value}" if whole else f"the number {value:.4g}"
     if isinstance(value, str):
         return "a string"

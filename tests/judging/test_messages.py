@@ -1,5 +1,8 @@
 """What a learner reads of an answer that is wrong."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from softmax_exercise import SMALL, exercise, message, softmax
@@ -68,6 +71,13 @@ def test_whole_numbers_that_wrap_around_are_not_near(kind):
     made = Exercise("00-whole", "W", 1, lambda x: x, [Case("a", (right,))])
     assert made.diagnose(lambda x: wrong).kind == "value"
     assert made.diagnose(lambda x: right.astype(float)) is None
+
+
+def test_a_fraction_and_a_decimal_are_numbers():
+    made = Exercise("00-f", "F", 1, lambda x: x, [Case("half", (0.5,))])
+    for number in (Fraction(1, 2), Decimal("0.5")):
+        assert made.diagnose(lambda x, number=number: number) is None
+    assert "should be 0.5" in made.diagnose(lambda x: Fraction(1, 3)).message
 
 
 def test_a_row_of_weights_that_does_not_sum_to_1_is_told_first():
