@@ -165,12 +165,10 @@ def _report(
     timeout: float,
 ) -> Report:
     """Make the report from what happened to each cell."""
-    results = []
-    titles = [release.title_of(cell) for cell in release.graded]
-    for cell, title in zip(release.graded, titles, strict=True):
-        if titles.count(title) > 1:
-            title = f"{title} ({cell.grade_id})"
-        results.append(_result(cell, title, cells, fates, timeout))
+    results = [
+        _result(cell, release, cells, fates, timeout)
+        for cell in release.graded
+    ]
     return Report(
         notebook="",
         exercise=release.name,
@@ -187,7 +185,7 @@ def unusable(path: Path, reason: str) -> Report:
 
 def _result(
     graded: notebooks.Cell,
-    title: str,
+    release: Release,
     cells: Sequence[RunCell],
     fates: Sequence[Fate],
     timeout: float,
@@ -200,7 +198,8 @@ def _result(
     passed = fate.kind == "passed"
     return Result(
         grade_id=graded.grade_id,
-        title=title,
+        title=release.title_of(graded),
+        part=release.part_of(graded),
         points=graded.points if passed else 0,
         out_of=graded.points,
         status=_STATUS[fate.kind],

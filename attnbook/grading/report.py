@@ -19,10 +19,12 @@ The JSON document (``--json``) is an object with these members:
                  the rights of whoever graded it
 ===============  ==========================================================
 
-Each result has ``grade_id``, ``title``, ``points``, ``out_of``, ``status``
-(``"passed"``, ``"failed"``, ``"timed out"``, ``"crashed"``, ``"not run"``),
-``message`` (``""`` when passed; lines end in ``\\n``), ``seconds`` and
-``mistake`` (name of the known mistake that it looks like, ``""`` if none).
+Each result has ``grade_id``, ``title`` (of the exercise), ``points``,
+``out_of``, ``status`` (``"passed"``, ``"failed"``, ``"timed out"``,
+``"crashed"``, ``"not run"``), ``message`` (``""`` when passed; lines end in
+``\\n``), ``seconds``, ``mistake`` (name of the known mistake that it looks
+like, ``""`` if none) and ``part`` (which part of the exercise, ``""`` where
+it has one cell).
 Members may be added under the same schema name; none changes its meaning.
 """
 
@@ -31,7 +33,9 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from xml.etree import ElementTree
 
 SCHEMA = "attnbook.grading/1"
@@ -49,6 +53,50 @@ class Result:
     message: str
     seconds: float
     mistake: str = ""
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """The exercise, and which part of it."""
+        return f"{self.title}: {self.part}" if self.part else self.title
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What one exercise earned, with the results of its parts."""
+
+    title: str
+    results: tuple[Result, ...]
+
+    @property
+    def points(self) -> float:
+        """The points earned."""
+        return sum(result.points for result in self.results)
+
+    @property
+    def out_of(self) -> float:
+        """The points there are."""
+        return sum(result.out_of for result in self.results)
+
+    @property
+    def parts(self) -> tuple[Result, ...]:
+        """The results by part, none where the exercise has one cell."""
+        return self.results if len(self.results) > 1 else ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        return all(result.status == "passed" for result in self.results)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why points are missing: the parts for which the reason is the same."""
+
+    label: str
+    grade_ids: tuple[str, ...]
+    status: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,11 +123,37 @@ class Report:
         return sum(result.out_of for result in self.results)
 
 
+def by_exercise(results: Iterable[Result]) -> list[Marked]:
+    """Bring the results of one exercise together."""
+    return [
+        Marked(title, tuple(group))
+        for title, group in groupby(results, key=lambda one: one.title)
+    ]
+
+
+def missing(results: Iterable[Result]) -> list[Missing]:
+    """Say why points are missing; what several parts say alike once."""
+    found = []
+    for exercise in by_exercise(results):
+        reasons: dict[tuple[str, tuple[str, ...]], list[Result]] = {}
+        for one in exercise.results:
+            if one.status != "passed":
+                reason = one.status, tuple(message_lines(one.message))
+                reasons.setdefault(reason, []).append(one)
+        for (status, lines), alike in reasons.items():
+            parts = "; ".join(one.part for one in alike if one.part)
+            label = f"{exercise.title}: {parts}" if parts else exercise.title
+            ids = tuple(one.grade_id for one in alike)
+            found.append(Missing(label, ids, status, lines))
+    return found
+
+
 def as_text(report: Report) -> str:
     """Lay the report out for a terminal."""
     if report.reason:
         return f"Not graded: {report.reason}\n"
-    width = max([len(r.title) for r in report.results] + [len("Exercise")])
+    rows = [row for one in by_exercise(report.results) for row in _rows(one)]
+    width = max(len(text) for text, *_ in [*rows, ("Exercise",)])
     rule = "─" * (width + 14)
     lines = [
         f"{report.title} · {report.exercise}",
@@ -88,24 +162,23 @@ def as_text(report: Report) -> str:
         f"  {'Exercise':<{width}}       Points",
         f"  {rule}",
     ]
-    for result in report.results:
-        mark = "✓" if result.status == "passed" else "✗"
-        lines.append(
-            f"  {result.title:<{width}}  {mark} {result.points:>4g} / "
-            f"{result.out_of:<3g}"
-        )
+    lines += [
+        f"  {text:<{width}}  {mark} {points:>4g} / {out_of:<3g}"
+        for text, mark, points, out_of in rows
+    ]
     lines += [
         f"  {rule}",
         f"  {'Total':<{width}}    {report.points:>4g} / {report.out_of:<3g}",
         f"  {'Time':<{width}}    {_duration(report.seconds)}",
     ]
     lines = [line.rstrip() for line in lines]
-    failures = [r for r in report.results if r.status != "passed"]
+    failures = missing(report.results)
     if failures:
         lines += ["", "Where points are missing"]
-    for result in failures:
-        lines += ["", f"  {result.title} ({result.grade_id}): {result.status}"]
-        lines += [f"    {line}" for line in _message_lines(result)]
+    for one in failures:
+        lines += ["", f"  {one.label} ({', '.join(one.grade_ids)})"]
+        lines += [f"    {one.status}:"]
+        lines += [f"    {line}" for line in one.lines]
     if report.notes:
         lines += ["", "Notes", ""]
         lines += [f"  • {note}" for note in report.notes]
@@ -118,9 +191,26 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:>4.1f} min"
 
 
-def _message_lines(result: Result) -> list[str]:
+def _rows(exercise: Marked) -> list[tuple[str, str, float, float]]:
+    """Return the row of an exercise, then one for each of its parts."""
+    mark = "✓" if exercise.is_whole else "✗"
+    return [
+        (exercise.title, mark, exercise.points, exercise.out_of),
+        *(
+            (
+                f"    {one.part}",
+                "✓" if one.status == "passed" else "✗",
+                one.points,
+                one.out_of,
+            )
+            for one in exercise.parts
+        ),
+    ]
+
+
+def message_lines(message: str) -> list[str]:
     """Return a message's lines, without the heading that names it again."""
-    lines = result.message.splitlines()
+    lines = message.splitlines()
     if lines and lines[0].startswith("✗"):
         lines = lines[1:]
     indents = [len(s) - len(s.lstrip()) for s in lines if s.strip()]
@@ -181,7 +271,7 @@ def as_junit(report: Report) -> str:
             time=str(result.seconds),
         )
         if result.status != "passed":
-            lines = [_for_xml(line) for line in _message_lines(result)]
+            lines = [_for_xml(line) for line in message_lines(result.message)]
             failure = ElementTree.SubElement(
                 case, "failure", message=": ".join([result.status, *lines[:1]])
             )
@@ -210,6 +300,7 @@ th, td { text-align: left; padding: .35rem .5rem;
 .number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 tfoot th, tfoot td { font-weight: 700; border-bottom: 0; }
+.part th { font-weight: 400; padding-left: 1.5rem; }
 h3 { margin-bottom: .25rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
   padding: .6rem .8rem; border-left: .25rem solid #d55e00;
@@ -241,11 +332,9 @@ def as_html(report: Report) -> str:
 def _html_grade(report: Report) -> list[str]:
     total = f"{report.points:g} of {report.out_of:g}"
     rows = [
-        f'<tr><th scope="row">{_escape(result.title)}</th>'
-        f"<td>{'✓' if result.status == 'passed' else '✗'} "
-        f"{_escape(result.status)}</td>"
-        f'<td class="number">{result.points:g} / {result.out_of:g}</td></tr>'
-        for result in report.results
+        row
+        for exercise in by_exercise(report.results)
+        for row in _html_rows(exercise)
     ]
     body = [
         f'<p class="total">{total} points</p>',
@@ -262,14 +351,13 @@ def _html_grade(report: Report) -> list[str]:
         "</tr></tfoot>",
         "</table>",
     ]
-    failures = [r for r in report.results if r.status != "passed"]
+    failures = missing(report.results)
     if failures:
         body.append("<h2>Where points are missing</h2>")
-    for result in failures:
-        message = "\n".join(_message_lines(result))
+    for one in failures:
         body += [
-            f"<h3>{_escape(result.title)}</h3>",
-            f"<pre>{_escape(message)}</pre>",
+            f"<h3>{_escape(one.label)}</h3>",
+            f"<pre>{_escape(chr(10).join(one.lines))}</pre>",
         ]
     if report.notes:
         body += [
@@ -279,6 +367,27 @@ def _html_grade(report: Report) -> list[str]:
             "</ul>",
         ]
     return body
+
+
+def _html_rows(exercise: Marked) -> list[str]:
+    status = exercise.results[0].status if not exercise.parts else ""
+    mark = f"{'✓' if exercise.is_whole else '✗'} {_escape(status)}"
+    rows = [(exercise.title, "", mark, exercise.points, exercise.out_of)]
+    rows += [
+        (
+            one.part,
+            ' class="part"',
+            f"{'✓' if one.status == 'passed' else '✗'} {_escape(one.status)}",
+            one.points,
+            one.out_of,
+        )
+        for one in exercise.parts
+    ]
+    return [
+        f'<tr{kind}><th scope="row">{_escape(text)}</th><td>{mark}</td>'
+        f'<td class="number">{points:g} / {out_of:g}</td></tr>'
+        for text, kind, mark, points, out_of in rows
+    ]
 
 
 def _escape(text: str) -> str:

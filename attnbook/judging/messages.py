@@ -11,6 +11,12 @@ from attnbook.judging.troubles import Trouble
 
 LONGEST_MESSAGE = 8  # lines
 
+# How the line begins that names a mistake: it does so in every case, or here.
+NAMED = (
+    "This looks like a known mistake",
+    "Here it does what a known mistake does",
+)
+
 # What is told of a case that was drawn anew: nothing of its numbers.
 _FRESH = {
     "stub": "not written for all of them.",
@@ -66,13 +72,8 @@ def of_trial(
         names = "; ".join(one.name for one in match.mistakes)
         named = [f"Several known mistakes give this: {names}."]
     else:
-        looks = (
-            "This looks like a known mistake"
-            if match.is_sure
-            else "Here it does what a known mistake does"
-        )
         named = [
-            f"{looks}: {mistake.name}.",
+            f"{NAMED[not match.is_sure]}: {mistake.name}.",
             mistake.sentence,
             f"Look again: {mistake.look}",
         ]

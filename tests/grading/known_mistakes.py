@@ -84,7 +84,10 @@ def brings_along(chapter: str) -> str:
 
 
 def takes(chapter: str, grade_id: str, place: int) -> str:
-    """Return the solution cell that takes the answer at a place."""
+    """Return the solution cell that takes the answer at a place.
+
+    ``grade_id`` is that of the exercise, whatever its parts.
+    """
     return f"{asked(chapter)[grade_id]} = known[{grade_id!r}][{place}]"
 
 
@@ -141,14 +144,17 @@ def answered(content: dict, answers: Mapping[str, str]) -> dict:
 
 
 def asked(chapter: str) -> dict[str, str]:
-    """Return the name that each graded cell checks, by grade_id."""
-    return {
-        grade_id_of(cell): re.fullmatch(
-            r"checks\.check_\w+\((\w+)\)", "".join(cell["source"])
-        )[1]
-        for cell in released(chapter)["cells"]
-        if marks_of(cell).get("grade")
-    }
+    """Return the name that the cells of each exercise check, by its id."""
+    found, exercise = {}, ""
+    for cell in released(chapter)["cells"]:
+        if marks_of(cell).get("solution"):
+            exercise = grade_id_of(cell).removesuffix("-answer")
+        elif marks_of(cell).get("grade"):
+            call = re.search(
+                r"^checks\.check_\w+\((\w+)", "".join(cell["source"]), re.M
+            )
+            found[exercise] = call[1]
+    return found
 
 
 def marks_of(cell: dict) -> dict:

@@ -1,6 +1,6 @@
 """One notebook, a class and nbgrader's autograder give the same points.
 
-For every exercise that exists: for right answers, for stubs, and for each
+For every part of every exercise: for right answers, for stubs, and for each
 known mistake.
 """
 
@@ -101,42 +101,53 @@ def test_whole_notebooks(
         assert given == points(in_class[kind]), messages(in_class[kind])
         assert given == in_course.result()[kind]
         assert messages(alone[kind]) == messages(in_class[kind])
-        assert given == {
-            grade_id: exercise.points if kind == "right" else 0
-            for grade_id, exercise in exercises.items()
-        }
+        parts = graded_parts(exercises)
+        if kind == "mistakes":
+            assert given.keys() == parts.keys()
+            assert sum(given.values()) < 20
+        else:
+            assert given == {
+                grade_id: part.points if kind == "right" else 0
+                for grade_id, part in parts.items()
+            }
 
 
 def test_each_known_mistake(chapter, exercises, release, examiner, warm):
     graded = {cell.grade_id: cell for cell in release.graded}
     answers = [
-        (grade_id, place)
-        for grade_id, exercise in exercises.items()
+        (exercise, place, grade_id)
+        for exercise in exercises.values()
         for place in range(notebooks.count(exercise))
+        for grade_id in exercise.graded
     ]
     before = [cell.source for cell in release.setup]
     before.append(notebooks.brings_along(chapter))
     pairs = [
         (
-            notebooks.takes(chapter, grade_id, place),
+            notebooks.takes(chapter, exercise.grade_id, place),
             graded[grade_id].source,
             graded[grade_id].points,
         )
-        for grade_id, place in answers
+        for exercise, place, grade_id in answers
     ]
     with ThreadPoolExecutor(1) as pool:
         judged = pool.submit(lambda: list(in_one_kernel(before, pairs)))
         in_class = in_a_class_of(chapter, exercises, release, examiner)
-    differences = []
-    for (grade_id, place), one in zip(answers, judged.result(), strict=True):
-        exercise, result = exercises[grade_id], in_class[grade_id, place]
+    differences, missed = [], set()
+    for (exercise, place, grade_id), one in zip(
+        answers, judged.result(), strict=True
+    ):
+        result = in_class[grade_id, place]
         is_right = place >= len(exercise.mistakes)
-        wanted = exercise.points if is_right else 0
+        points = graded[grade_id].points
         given = (
-            exercise.points * one.is_passed_by_nbval,
+            points * one.is_passed_by_nbval,
             one.points_by_nbgrader,
             result.points,
         )
+        if given[0] == 0:
+            missed.add((exercise.grade_id, place))
+        wanted = points if is_right else given[0]
         if given != (wanted,) * 3 or one.message != result.message:
             name = (
                 f"right answer {place - len(exercise.mistakes)}"
@@ -148,6 +159,20 @@ def test_each_known_mistake(chapter, exercises, release, examiner, warm):
                 f"{one.message}\n{result.message}"
             )
     assert not differences, "\n\n".join(differences)
+    assert missed == {
+        (exercise.grade_id, place)
+        for exercise in exercises.values()
+        for place in range(len(exercise.mistakes))
+    }
+
+
+def graded_parts(exercises):
+    """The parts of all exercises, by the grade_ids of their cells."""
+    return {
+        grade_id: part
+        for exercise in exercises.values()
+        for grade_id, part in exercise.graded.items()
+    }
 
 
 def in_a_class_of(chapter, exercises, release, examiner):

@@ -213,9 +213,13 @@ def _regrade(
     RefusedError
         When there is no such student or cell.
     """
-    cells = frozenset(options.regrade_exercise)
+    asked = options.regrade_exercise
     known = [cell.grade_id for cell in release.graded]
-    _refuse_unknown("graded cell", cells - set(known), known)
+    unknown = {name for name in asked if not release.cells_of(name)}
+    _refuse_unknown("graded cell", unknown, known)
+    cells = frozenset(
+        cell for name in asked for cell in release.cells_of(name)
+    )
     names = options.regrade
     if names is None and cells:
         names = []

@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from attnbook.grading.notebook.read import Cell, Notebook, UnusableError, parse
@@ -25,6 +26,9 @@ raise NotImplementedError("{UNWRITTEN}")"""
 
 # What nbgrader logs, it raises too.
 _SILENT = logging.Logger("nbgrader", logging.CRITICAL + 1)
+
+# How a graded cell begins that is one of several of an exercise.
+_PART = re.compile(r"# Part \d+ of \d+ · \d+ points? · (.+)")
 
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
@@ -79,14 +83,49 @@ class Release:
 
     def title_of(self, graded: Cell) -> str:
         """Return the heading above a graded cell."""
-        title = graded.grade_id
+        return self._labels[graded.grade_id][0]
+
+    def part_of(self, graded: Cell) -> str:
+        """Return which part of its exercise a graded cell is, "" for all."""
+        return self._labels[graded.grade_id][1]
+
+    @cached_property
+    def _labels(self) -> dict[str, tuple[str, str]]:
+        """The title of each graded cell, and its part."""
+        found: dict[str, tuple[str, str]] = {}
+        title = ""
         for cell in self.notebook.cells:
-            if cell.number >= graded.number:
-                break
             if cell.kind == "markdown":
                 for heading in _HEADING.finditer(cell.source):
                     title = _plain(heading[1])
-        return title
+            if cell.grade_id and cell.is_graded:
+                part = _PART.match(cell.source)
+                found[cell.grade_id] = (
+                    title or cell.grade_id,
+                    part[1] if part else "",
+                )
+        titles = [title for title, _ in found.values()]
+        return {
+            grade_id: (
+                title,
+                part or (grade_id if titles.count(title) > 1 else ""),
+            )
+            for grade_id, (title, part) in found.items()
+        }
+
+    def cells_of(self, name: str) -> list[str]:
+        """Return the grade_ids of graded cells that a name stands for.
+
+        One cell's own; or all of an exercise, by what its solution cell is
+        called before ``-answer``.
+        """
+        found, exercise = [], ""
+        for cell in self.cells:
+            if cell.is_solution:
+                exercise = cell.grade_id.removesuffix("-answer")
+            if cell in self.graded and name in (cell.grade_id, exercise):
+                found.append(cell.grade_id)
+        return found
 
 
 def _plain(heading: str) -> str:

@@ -51,7 +51,7 @@ def _output(result: Result) -> dict[str, Any]:
 
     nbgrader sees points that are missing by such an error.
     """
-    said = _text(result.message) or f"✓ {result.title}"
+    said = _text(result.message) or f"✓ {result.label}"
     if result.status == "passed":
         return {"name": "stdout", "output_type": "stream", "text": said}
     return {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 import statistics
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from attnbook.grading.records.grades import Exercise, Grade, Item, of_exercise
 from attnbook.grading.records.late import moment
 from attnbook.grading.records.similarity import Similar, similar
 from attnbook.grading.records.tables import feedback_of, number, worksheets_of
-from attnbook.grading.report import Result
+from attnbook.grading.report import Result, missing
+from attnbook.judging.messages import NAMED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -80,7 +80,6 @@ def _templates() -> Environment:
         "points": number,
         "shown": lambda name: readable(name, _LONGEST_NAME),
         "text": lambda text: clean(text, _LONGEST_TEXT),
-        "message": _message,
         "moment": moment,
         "percent": lambda share: f"{share * 100:.0f}%",
         "link": feedback_of,
@@ -99,14 +98,6 @@ def _harmless(value: object) -> object:
     return _INVISIBLE.sub("�", value)
 
 
-def _message(text: str) -> str:
-    """Return a check's message without the heading that names it again."""
-    lines = clean(text, _LONGEST_TEXT).splitlines()
-    if lines and lines[0].startswith("✗"):
-        lines = lines[1:]
-    return textwrap.dedent("\n".join(lines))
-
-
 def _time(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s"
@@ -121,7 +112,7 @@ def _time(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class ItemSummary:
-    """How the class did on one item."""
+    """How the class did on one item: an exercise, or a part of it."""
 
     item: Item
     judged: int  # submissions that a check judged
@@ -164,7 +155,7 @@ class Section:
     grades: tuple[Grade, ...]
     totals: tuple[float, ...]
     bars: tuple[tuple[str, int], ...]  # least points, and how many have them
-    items: tuple[ItemSummary, ...]
+    items: tuple[tuple[str, tuple[ItemSummary, ...]], ...]  # by exercise
     mistakes: tuple[MistakeSummary, ...]
     more_mistakes: int
     similar: Similar
@@ -197,7 +188,15 @@ def _section(exercise: Exercise, grades: Sequence[Grade]) -> Section:
         totals=totals,
         bars=_distribution(totals, exercise.out_of),
         items=tuple(
-            _item(grades, place) for place in range(len(exercise.items))
+            (
+                title,
+                tuple(
+                    _item(grades, place)
+                    for place, item in enumerate(exercise.items)
+                    if item.title == title
+                ),
+            )
+            for title in exercise.titles
         ),
         mistakes=tuple(mistakes[:_MOST_ROWS]),
         more_mistakes=len(mistakes[_MOST_ROWS:]),
@@ -258,25 +257,25 @@ def _item(grades: Sequence[Grade], place: int) -> ItemSummary:
 def _mistakes(
     exercise: Exercise, grades: Sequence[Grade]
 ) -> list[MistakeSummary]:
-    """Count the known mistakes, the most common first."""
-    counts: Counter[tuple[str, str]] = Counter()
+    """Count who made each known mistake, the most common first."""
+    makers: dict[tuple[str, str], set[str]] = {}
     examples: dict[tuple[str, str], Result] = {}
+    titles = {item.grade_id: item.title for item in exercise.items}
     for grade in grades:
         for result in grade.graded.report.results:
             if result.mistake:
-                what = result.grade_id, result.mistake
-                counts[what] += 1
+                what = titles[result.grade_id], result.mistake
+                makers.setdefault(what, set()).add(grade.student)
                 examples.setdefault(what, result)
-    titles = {item.grade_id: item.title for item in exercise.items}
     return [
         MistakeSummary(
-            titles[grade_id],
+            title,
             name,
-            count,
-            *_advice(examples[grade_id, name].message),
+            len(students),
+            *_advice(examples[title, name].message),
         )
-        for (grade_id, name), count in sorted(
-            counts.items(), key=lambda each: (-each[1], each[0])
+        for (title, name), students in sorted(
+            makers.items(), key=lambda each: (-len(each[1]), each[0])
         )
     ]
 
@@ -285,7 +284,7 @@ def _advice(message: str) -> tuple[str, str]:
     """Return what a message says of the known mistake, and where to look."""
     lines = [line.strip() for line in message.splitlines()]
     for place, line in enumerate(lines):
-        if line.startswith("This looks like a known mistake"):
+        if line.startswith(NAMED):
             rest = lines[place + 1 :]
             looks = [i for i, s in enumerate(rest) if s.startswith(_LOOK)]
             end = looks[0] if looks else 1
@@ -314,10 +313,10 @@ def _troubles(grades: Sequence[Grade]) -> list[Trouble]:
                 title,
                 text,
                 tuple(
-                    (grade, f"{result.title}. {result.message}")
+                    (grade, f"{one.label}. {' '.join(one.lines)}")
                     for grade in grades
-                    for result in grade.graded.report.results
-                    if result.status == status
+                    for one in missing(grade.graded.report.results)
+                    if one.status == status
                 ),
             )
         )

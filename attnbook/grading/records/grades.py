@@ -13,15 +13,17 @@ from attnbook.grading.notebook.read import Cell
 from attnbook.grading.notebook.release import Release
 from attnbook.grading.records.late import Lateness, Policy
 from attnbook.grading.records.results import Graded
-from attnbook.grading.report import Result
+from attnbook.grading.report import Missing, Result, missing
 
 
 @dataclass(frozen=True)
 class Item:
     """What points stand on: one graded cell.
 
-    ``solutions`` are the grade_ids of the cells that the student writes for
-    it. A cell that ``is_read`` is judged by a person.
+    ``title`` is that of the exercise, ``part`` which part of it this is, ""
+    where it has one cell. ``solutions`` are the grade_ids of the cells that
+    the student writes for it; only the first part of an exercise has them. A
+    cell that ``is_read`` is judged by a person.
     """
 
     grade_id: str
@@ -29,6 +31,12 @@ class Item:
     points: float
     solutions: tuple[str, ...] = ()
     is_read: bool = False
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """The exercise, and which part of it."""
+        return f"{self.title}: {self.part}" if self.part else self.title
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,11 @@ class Exercise:
         """All the points there are."""
         return sum(item.points for item in self.items)
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The title of each exercise, whatever its parts."""
+        return tuple(dict.fromkeys(item.title for item in self.items))
+
 
 def exercise_of(
     release: Release,
@@ -74,7 +87,12 @@ def exercise_of(
             if result.grade_id not in known:
                 known.add(result.grade_id)
                 items.append(
-                    Item(result.grade_id, result.title, result.out_of)
+                    Item(
+                        result.grade_id,
+                        result.title,
+                        result.out_of,
+                        part=result.part,
+                    )
                 )
     return Exercise(release, tuple(items), policy, canvas)
 
@@ -82,23 +100,20 @@ def exercise_of(
 def items_of(release: Release) -> list[Item]:
     """Return what points stand on in a release."""
     items, solutions = [], []
-    titles = [release.title_of(c) for c in release.notebook.cells if _is(c)]
     for cell in release.notebook.cells:
         if not cell.grade_id:
             continue
         if cell.is_solution:
             solutions.append(cell.grade_id)
         if _is(cell):
-            title = release.title_of(cell)
-            if titles.count(title) > 1:
-                title = f"{title} ({cell.grade_id})"
             items.append(
                 Item(
                     cell.grade_id,
-                    title,
+                    release.title_of(cell),
                     float(cell.points),
                     tuple(solutions),
                     is_read=not cell.is_locked,
+                    part=release.part_of(cell),
                 )
             )
             solutions = []
@@ -164,6 +179,23 @@ class Grade:
     def student(self) -> str:
         """The student, as the submission names them."""
         return self.graded.student
+
+    @property
+    def by_exercise(self) -> list[tuple[str, list[ItemGrade]]]:
+        """The items of each exercise, by its title."""
+        return [
+            (title, [each for each in self.items if each.item.title == title])
+            for title in self.exercise.titles
+        ]
+
+    @property
+    def missing(self) -> list[Missing]:
+        """Why points are missing."""
+        return missing(
+            each.result
+            for each in self.items
+            if each.result and each.result.message
+        )
 
     @property
     def points(self) -> float:

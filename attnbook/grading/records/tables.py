@@ -6,7 +6,8 @@
 ``schema``       ``"attnbook.grading.grades/1"``
 ``exercises``    list: ``name``, ``title``, ``out_of``, ``due`` (ISO 8601 or
                  ``null``), ``rule`` (the deadline's rule in a sentence) and
-                 ``items``, a list of ``grade_id``, ``title``, ``points``
+                 ``items``, a list of ``grade_id``, ``title``, ``part``,
+                 ``points``
 ``grades``       list, one for each submission, by student and exercise;
                  see below
 ===============  ==========================================================
@@ -90,6 +91,7 @@ def _exercise(exercise: Exercise) -> dict[str, Any]:
             {
                 "grade_id": item.grade_id,
                 "title": item.title,
+                "part": item.part,
                 "points": number(item.points),
             }
             for item in exercise.items
@@ -295,7 +297,7 @@ def _comment(grade: Grade) -> str:
     if not grade.has_points:
         return html.escape(f"Not graded: {readable(grade.graded.trouble)}")
     lines = [
-        f"{each.item.title}: {number(each.points)} of "
+        f"{each.item.label}: {number(each.points)} of "
         f"{number(each.item.points)}"
         + (f". {each.mark.comment}" if each.mark.comment else "")
         for each in grade.items

@@ -61,7 +61,7 @@ def result(
         )
     tests = [
         {
-            "test-name": f"{one.title} ({one.grade_id})",
+            "test-name": f"{one.label} ({one.grade_id})",
             "passed": one.status == "passed",
             "score": _whole(one.points),
             "max-score": _whole(one.out_of),

@@ -35,7 +35,7 @@ def results(report: Report, notes: Iterable[str] = ()) -> dict:
         "stdout_visibility": "hidden",
         "tests": [
             {
-                "name": f"{one.title} ({one.grade_id})",
+                "name": f"{one.label} ({one.grade_id})",
                 "name_format": "text",
                 "score": one.points,
                 "max_score": one.out_of,

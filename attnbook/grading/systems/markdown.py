@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attnbook.grading.report import Report, Result
+from attnbook.grading.report import Marked, Report, by_exercise, missing
 
 FEEDBACK = "This is feedback. The grade of record is your teacher's own run."
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|<>&~$@-])")
@@ -33,25 +33,39 @@ def _one(report: Report) -> list[str]:
         "",
         "| Exercise | Result | Points |",
         "| :--- | :--- | ---: |",
-        *(_row(result) for result in report.results),
+        *(
+            row
+            for exercise in by_exercise(report.results)
+            for row in _rows(exercise)
+        ),
         f"| **Total** |  | **{report.points:g} / {report.out_of:g}** |",
         "",
     ]
-    for result in report.results:
-        if result.status != "passed":
-            name = f"**{escaped(result.title)}**: {escaped(result.status)}"
-            lines += [name, "", *_fenced(result.message.splitlines())]
+    for one in missing(report.results):
+        name = f"**{escaped(one.label)}**: {escaped(one.status)}"
+        lines += [name, "", *_fenced(one.lines)]
     if report.notes:
         lines += ["Notes", "", *_fenced(report.notes)]
     return lines
 
 
-def _row(result: Result) -> str:
-    mark = "✓" if result.status == "passed" else "✗"
-    return (
-        f"| {escaped(result.title)} | {mark} {escaped(result.status)} "
-        f"| {result.points:g} / {result.out_of:g} |"
-    )
+def _rows(exercise: Marked) -> list[str]:
+    whole = "✓" if exercise.is_whole else "✗"
+    status = "" if exercise.parts else f" {exercise.results[0].status}"
+    rows = [(exercise.title, whole + status, exercise)]
+    rows += [
+        (
+            f"· {one.part}",
+            f"{'✓' if one.status == 'passed' else '✗'} {one.status}",
+            one,
+        )
+        for one in exercise.parts
+    ]
+    return [
+        f"| {escaped(text)} | {escaped(mark)} "
+        f"| {one.points:g} / {one.out_of:g} |"
+        for text, mark, one in rows
+    ]
 
 
 def escaped(text: str) -> str:

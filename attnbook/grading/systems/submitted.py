@@ -149,6 +149,7 @@ def missing(release: Release, reason: str) -> Report:
             Result(
                 grade_id=cell.grade_id,
                 title=release.title_of(cell),
+                part=release.part_of(cell),
                 points=0,
                 out_of=cell.points,
                 status="not run",
