@@ -176,8 +176,8 @@ def as_text(report: Report) -> str:
     if failures:
         lines += ["", "Where points are missing"]
     for one in failures:
-        lines += ["", f"  {one.label} ({', '.join(one.grade_ids)})"]
-        lines += [f"    {one.status}:"]
+        ids = ", ".join(one.grade_ids)
+        lines += ["", f"  {one.label} ({ids}): {one.status}"]
         lines += [f"    {line}" for line in one.lines]
     if report.notes:
         lines += ["", "Notes", ""]

@@ -63,6 +63,59 @@ def test_the_terminal_shows_a_table_the_messages_and_the_notes():
     )
 
 
+def parted():
+    """A report on an exercise of three parts, of which one is right."""
+    slip = "✗ One, part 2: edges\n  Case “empty”: NaN."
+    ends = (("values", 2, ""), ("edges", 0, slip), ("the way back", 0, slip))
+    results = tuple(
+        Result(
+            f"00-one-{place}",
+            "One",
+            points,
+            2,
+            "failed" if message else "passed",
+            message,
+            0.1,
+            part=part,
+        )
+        for place, (part, points, message) in enumerate(ends)
+    )
+    return Report("toy.ipynb", "", "00-toy", "A toy", (*results, FAILED))
+
+
+def test_the_parts_of_an_exercise_stand_below_it():
+    lines = reports.as_text(parted()).splitlines()
+    assert [line.split() for line in lines[5:9]] == [
+        ["One", "✗", "2", "/", "6"],
+        ["values", "✓", "2", "/", "2"],
+        ["edges", "✗", "0", "/", "2"],
+        ["the", "way", "back", "✗", "0", "/", "2"],
+    ]
+    assert "  Two, with a longer title  ✗    0 / 15" in lines
+
+
+def test_what_parts_say_alike_is_said_once():
+    text = reports.as_text(parted())
+    assert (
+        "  One: edges; the way back (00-one-1, 00-one-2): failed\n"
+        "    Case “empty”: NaN.\n"
+    ) in text
+    assert text.count("Case “empty”") == 1
+    page = reports.as_html(parted())
+    assert "<h3>One: edges; the way back</h3>" in page
+    assert page.count("Case “empty”") == 1
+
+
+def test_programs_get_each_part_by_its_name():
+    results = json.loads(reports.as_json(parted()))["results"]
+    assert [(r["title"], r["part"]) for r in results[:2]] == [
+        ("One", "values"),
+        ("One", "edges"),
+    ]
+    cases = ElementTree.fromstring(reports.as_junit(parted()).encode())
+    assert len(cases.findall(".//testcase")) == 4
+
+
 def test_a_long_time_is_told_in_minutes():
     report = dataclasses.replace(REPORT, seconds=150)
     assert re.search(r"^  Time +2\.5 min$", reports.as_text(report), re.M)

@@ -242,7 +242,8 @@ def tokens(markdown: str) -> list[str]:
 
 
 def test_a_grade_in_markdown_is_a_table_with_its_sum():
-    text = as_markdown([report(result(3), result(0, message="Wrong."))])
+    conclude = replace(result(0, message="Wrong."), title="Conclude")
+    text = as_markdown([report(result(3), conclude)])
     rendered = MarkdownIt("commonmark").enable("table").render(text)
     assert "<h2>Soft look-up: 3 of 6 points</h2>" in rendered
     rows = re.findall(r"<tr>(.*?)</tr>", rendered, re.DOTALL)
@@ -251,6 +252,20 @@ def test_a_grade_in_markdown_is_a_table_with_its_sum():
     assert "3 / 6" in rows[-1]
     assert "Wrong.\n</code>" in rendered
     assert "grade of record" in rendered
+
+
+def test_parts_stand_below_their_exercise_in_markdown():
+    parts = [
+        replace(result(3), part="sizes"),
+        replace(result(0, message="Wrong."), part="costs"),
+    ]
+    text = as_markdown([report(*parts)])
+    rendered = MarkdownIt("commonmark").enable("table").render(text)
+    rows = re.findall(r"<tr>(.*?)</tr>", rendered, re.DOTALL)
+    assert [">Predict<" in rows[1], "3 / 6" in rows[1]] == [True, True]
+    assert "· sizes" in rows[2] and "✓ passed" in rows[2]
+    assert "· costs" in rows[3] and "✗ failed" in rows[3]
+    assert "<strong>Predict: costs</strong>: failed" in rendered
 
 
 def test_a_title_with_marks_of_markdown_is_a_title():
