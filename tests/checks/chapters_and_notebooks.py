@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 
 # One call; where there are several parts, a comment that says which it is.
 GRADED = re.compile(
-    r"(# Part (?P<place>\d) of (?P<count>\d) · (?P<points>\d points?) · "
+    r"(# Part (?P<place>\d) of (?P<count>\d) · (?P<points>\d+ points?) · "
     r"(?P<title>[^\n]+)\n)?"
     r"checks\.check_(?P<check>\w+)\((?P<answer>\w+)"
     r"(, \"(?P<part>[\w-]+)\")?\)"

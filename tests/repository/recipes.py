@@ -22,6 +22,7 @@ EXERCISE = "99-masked-mean"
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```\n", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"`([^`\n]+)`:\n\s*\Z")
+_GRADED = re.compile(r"# Part \d of \d · (\d+) points .*\nchecks.*\"(\w+)\"\)")
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,17 @@ def _cell(block: Block) -> nbformat.NotebookNode:
     if block.source.startswith("# @title"):
         cell.metadata["tags"] = ["hide-input"]
     is_answer = "### BEGIN SOLUTION" in block.source
-    if is_answer or block.source.startswith("checks.check_"):
+    graded = _GRADED.match(block.source)
+    if is_answer or graded:
+        part = graded[2] if graded else "answer"
+        points = {"points": int(graded[1])} if graded else {}
         cell.metadata["nbgrader"] = {
             "schema_version": 3,
             "grade": not is_answer,
-            "grade_id": EXERCISE + ("-answer" if is_answer else ""),
+            "grade_id": f"{EXERCISE}-{part}",
             "locked": not is_answer,
             "solution": is_answer,
             "task": False,
-            **({} if is_answer else {"points": 20}),
+            **points,
         }
     return cell
