@@ -34,7 +34,6 @@ from attnbook.judging.scoreboard import points_so_far
 from attnbook.judging.troubles import (
     Judge,
     Trouble,
-    name_of,
     property_trouble,
     unfit,
 )
@@ -318,9 +317,7 @@ class Exercise:
                 return None
             return property_trouble(outcome, trial)
         expected = self.runner.expected(self.reference, trial)
-        return self._judge.trouble(
-            expected, outcome, trial, gradients, name_of(answer)
-        )
+        return self._judge.trouble(expected, outcome, trial, gradients, answer)
 
     def _named(
         self,

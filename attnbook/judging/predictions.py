@@ -47,5 +47,10 @@ class Predictions:
         return Mistake(f"{question}: {name}", sentence, answer, look)
 
 
+def questions(letters: str) -> tuple[str, ...]:
+    """Name the cases of these questions, as a part of an exercise tries."""
+    return tuple(f"question {letter}" for letter in letters)
+
+
 def _answer_from(answers: Mapping[str, float], question: str) -> float:
     return answers[question]

@@ -98,12 +98,11 @@ class Judge:
         outcome: Outcome,
         case: Case,
         gradients: bool,
-        name: str,
+        answer: Callable,
     ) -> Trouble | None:
         """Return what is wrong on a case, None if it is right.
 
-        ``gradients`` says whether those count too; ``name`` is what the
-        answer is called.
+        ``gradients`` says whether those count too.
 
         Raises
         ------
@@ -112,7 +111,7 @@ class Judge:
         """
         where = f"Case “{case.name}”: "
         if outcome.error is not None and outcome.stage == "call":
-            return self._raised(outcome, where, case, name)
+            return self._raised(outcome, where, case, answer)
         if expected.error is not None:
             raise RuntimeError(
                 f"{self._grade_id}: the reference fails on the case "
@@ -156,19 +155,19 @@ class Judge:
         if first is not None:
             return told
         if outcome.error is not None:
-            return self._raised(outcome, where, case, name)
+            return self._raised(outcome, where, case, answer)
         if gradients:
             return self._gradient_trouble(expected, outcome, where, case)
         return None
 
     def _raised(
-        self, outcome: Outcome, where: str, case: Case, name: str
+        self, outcome: Outcome, where: str, case: Case, answer: Callable
     ) -> Trouble:
         error = outcome.error
         if isinstance(error, WrongAnswer):
             return Trouble("property", [where + str(error)])
         if _is_of_a_stub(error):
-            return _unwritten(error, name)
+            return _unwritten(error, answer)
         if isinstance(error, inspection.TakenAwayError):
             return Trouble(
                 "forbidden",
@@ -287,10 +286,15 @@ def _is_of_a_stub(error: Exception) -> bool:
     )
 
 
-def _unwritten(error: Exception, name: str) -> Trouble:
+def _unwritten(error: Exception, answer: Callable) -> Trouble:
     """Say that a stub was called: the answer, or another that it calls."""
     stub = re.search(r"of `(\w+)`", _place(error))
-    if stub is not None and stub[1] != name and stub[1] != "__init__":
+    name = name_of(answer)
+    if stub is None or stub[1] == name:
+        what = "it"
+    elif isinstance(answer, type):
+        what = f"its method `{stub[1]}`"
+    else:
         return Trouble(
             "stub",
             [
@@ -302,7 +306,7 @@ def _unwritten(error: Exception, name: str) -> Trouble:
     return Trouble(
         "stub",
         [
-            "Not written yet: it still raises NotImplementedError.",
+            f"Not written yet: {what} still raises NotImplementedError.",
             "Put your code in place of that line and run both cells again.",
         ],
     )

@@ -8,6 +8,7 @@ import pytest
 from softmax_exercise import SMALL, exercise, message, softmax
 
 from attnbook.judging.exercise import Case, Exercise, Mistake, WrongAnswer
+from attnbook.judging.troubles import UNWRITTEN
 
 
 def test_the_first_entry_that_differs_is_shown_with_how_many_differ():
@@ -163,6 +164,56 @@ def test_a_stub_is_told_from_an_error():
 
     assert "Not written yet" in message(stub)
     assert exercise().diagnose(stub).kind == "stub"
+
+
+def test_a_written_answer_that_calls_a_stub_says_which():
+    def soften(scores):
+        raise NotImplementedError(UNWRITTEN)
+
+    def answer(scores):
+        return soften(scores)
+
+    text = message(answer)
+    assert "`answer` calls `soften`, which is not written yet." in text
+    assert "Not written yet" not in text
+    assert "Not written yet: it still" in message(soften)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "\"softmax_lastdim_kernel_impl\" not implemented for 'Long'",
+        'Module [Net] is missing the required "forward" function',
+    ],
+)
+def test_what_a_library_does_not_implement_is_no_stub(raised):
+    def answer(scores):
+        raise NotImplementedError(raised)
+
+    text = message(answer)
+    assert "Not written yet" not in text
+    assert f"raised NotImplementedError: {raised}" in text
+
+
+def test_a_method_that_is_a_stub_is_named():
+    class Doubler:
+        def double(self, scores):
+            raise NotImplementedError(UNWRITTEN)
+
+    class Right(Doubler):
+        def double(self, scores):
+            return 2 * scores
+
+    made = Exercise(
+        "00-class",
+        "Class",
+        1,
+        Right,
+        [SMALL],
+        run=lambda kind, scores: kind().double(scores),
+    )
+    text = made.diagnose(Doubler).message
+    assert "Not written yet: its method `double` still raises" in text
 
 
 def test_an_exception_comes_with_its_line_and_the_inputs():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from attnbook.checks.transformer.cache_mistakes import MISTAKES
 from attnbook.judging.comparison import kind_of
 from attnbook.judging.exercise import (
     Case,
     Exercise,
     Mistake,
+    Part,
     Property,
     WrongAnswer,
 )
@@ -258,6 +260,19 @@ def _some_steps(random, drawn):
     return steps
 
 
+def _drawn_anew(steps):
+    """Cases in which rows are chosen as `steps` say."""
+    return anew(
+        _cache_case,
+        sizes=lambda random, _: random.integers(
+            [2, 3, 2, 2, 2], [6, 7, 4, 4, 4]
+        ).tolist(),
+        lengths=lambda random, drawn: lengths(random, drawn["sizes"][0], 1),
+        steps=steps,
+        sources=(1, 2),
+    )
+
+
 def _later_steps_cost_little(answer):
     matrices, H, sources, queries, _ = _cache_case(
         "", [64, 64], (64, 16, 4, 4, 4), [None] * 8, 49
@@ -286,208 +301,6 @@ def _two_caches_do_not_mix(answer):
     after, _ = one.step(queries[0])
     return torch.allclose(before, after, atol=1e-6)
 
-
-_MISTAKES = [
-    (
-        "recomputed",
-        "projected anew at each step",
-        "The numbers are right, but each step projects the whole "
-        "source again.",
-        "`read` projects; `step` uses what `read` has kept.",
-    ),
-    (
-        "not selected",
-        "rows that are not chosen",
-        "`select` changes nothing: sentences go on with the source "
-        "of another.",
-        "Index the keys, the values and the mask by `rows`.",
-    ),
-    (
-        "interleaved",
-        "heads interleaved",
-        "A head takes every H-th number. It owns d numbers in a row.",
-        "unflatten(-1, (H, -1)): the head first, then its width.",
-        "source interleaved",
-    ),
-    (
-        "no output",
-        "the last projection left out",
-        "The heads lie side by side and `W_o` has not mixed them.",
-        "merged @ W_o.T comes last.",
-    ),
-    (
-        "zero score",
-        "a score of 0 for what is hidden",
-        "A score of 0 is not a weight of 0: its exponential is 1.",
-        "masked_fill with -inf, or masked_softmax.",
-    ),
-    (
-        "-1e9",
-        "a large negative number for -inf",
-        "Where nothing may be read, all scores are alike and the "
-        "weights uniform. They should be 0.",
-        "masked_softmax, or set the empty rows to 0 afterwards.",
-    ),
-    (
-        "keys alone",
-        "values left where they were",
-        "`select` moves the keys and not the values: the weights are "
-        "right, and blend another sentence.",
-        "Three things belong to a row: keys, values, mask.",
-    ),
-    (
-        "values alone",
-        "keys left where they were",
-        "`select` moves the values and not the keys.",
-        "Three things belong to a row: keys, values, mask.",
-    ),
-    (
-        "mask forgotten",
-        "a mask left where it was",
-        "`select` moves keys and values, and the mask still belongs "
-        "to the sentences that were there.",
-        "Three things belong to a row: keys, values, mask.",
-    ),
-    (
-        "sorted",
-        "rows in ascending order",
-        "`select` keeps the right rows, in ascending order. They come "
-        "in the order of `rows`.",
-        "x[rows] keeps the order; a boolean mask does not.",
-    ),
-    (
-        "inverse",
-        "rows by the inverse order",
-        "New row i is old row rows[i]. You put old row i at place rows[i].",
-        "x[rows], on the right of the assignment.",
-    ),
-    (
-        "set",
-        "each row only once",
-        "`rows` may name a row twice: a beam goes on in two ways "
-        "from one prefix.",
-        "x[rows], without a set or unique.",
-    ),
-    (
-        "heads selected",
-        "heads chosen in place of rows",
-        "`select` indexes the second axis. The rows of the batch are "
-        "the first.",
-        "Keys are (B, H, S, d_k).",
-    ),
-    (
-        "first source",
-        "the first source for ever",
-        "A second `read` is ignored: the next batch would be "
-        "translated from the source of the one before.",
-        "`read` replaces what is kept.",
-    ),
-    (
-        "shared",
-        "one cache for all objects",
-        "What is kept belongs to the class, so a second layer "
-        "overwrites the first one's keys.",
-        "`self.key = …` in a method, not a name in the class.",
-    ),
-    (
-        "grows",
-        "a cache that grows",
-        "Each step adds the decoder's token to the keys. That is the "
-        "cache of *self*-attention; the source does not grow.",
-        "`step` changes nothing that is kept.",
-    ),
-    (
-        "values of the keys",
-        "keys in place of values",
-        "The output blends the keys. The values have a projection "
-        "of their own.",
-        "`memory @ W_v.T`.",
-    ),
-    (
-        "viewed",
-        "heads cut by a view alone",
-        "The projections are cut across positions, so a head's key "
-        "holds pieces of several tokens.",
-        "(B, S, H, d) first, then swap S and H.",
-    ),
-    (
-        "merged",
-        "heads merged in the wrong order",
-        "The heads are interleaved in the output. They lie side by side.",
-        "(B, H, d_v) is in order already: flatten(1).",
-    ),
-    (
-        "untransposed",
-        "a matrix that is not transposed",
-        "A matrix is stored as nn.Linear stores it, (out, in). Where "
-        "it is square, `x @ W` runs, and is wrong.",
-        "`x @ W.T`, for all four.",
-        "W_q untransposed",
-        "W_k untransposed",
-        "W_v untransposed",
-        "W_o untransposed",
-    ),
-    (
-        "mask on the heads",
-        "a mask that lands on the heads",
-        "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
-        "S): each *head* gets the mask of a sentence.",
-        "Shapes are matched from the right: mask[:, None].",
-    ),
-    (
-        "over heads",
-        "a softmax over the heads",
-        "The weights sum to 1 over the heads. In one step the scores "
-        "are (B, H, S), and the keys are the last axis.",
-        "dim=-1.",
-    ),
-    (
-        "wide",
-        "the scale of all heads together",
-        "The scores are divided by the root of H · d_k. A head's dot "
-        "product has d_k terms.",
-        "√d_k, with the width of one head.",
-    ),
-    (
-        "unscaled",
-        "no scale",
-        "The scores are not divided by √d_k.",
-        "The line that makes the scores.",
-    ),
-    (
-        "unmasked",
-        "the mask is not used",
-        "The padding has weight.",
-        "`read` gets a mask: keep it, and use it in `step`.",
-    ),
-    (
-        "inverted",
-        "the mask is inverted",
-        "The padding is attended to and the tokens are not.",
-        "True = may attend.",
-    ),
-    (
-        "late mask",
-        "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so rows sum to "
-        "less than 1.",
-        "Use masked_softmax.",
-    ),
-    (
-        "nan",
-        "an empty row of -inf",
-        "A source with nothing to read has only scores of -inf, and "
-        "their softmax is 0/0. Its weights should be 0.",
-        "masked_softmax handles such rows.",
-    ),
-    (
-        "detached",
-        "a cache without gradient",
-        "The values are right, but the source is cut off from the "
-        "graph: the encoder could not learn.",
-        "A .detach() or a torch.no_grad() in `read`.",
-    ),
-]
 
 EXERCISE = Exercise(
     "06-cross-attention-cache",
@@ -544,7 +357,7 @@ EXERCISE = Exercise(
     ],
     mistakes=[
         Mistake(name, sentence, _cache_with(key), look, _caches_with(more))
-        for key, name, sentence, look, *more in _MISTAKES
+        for key, name, sentence, look, *more in MISTAKES
     ],
     right_answers=[_CacheByEinsum, _LazyCache],
     properties=[
@@ -563,13 +376,46 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("outputs", "maps"),
     run=_run_cache,
-    fresh=anew(
-        _cache_case,
-        sizes=lambda random, _: random.integers(
-            [2, 3, 2, 2, 2], [6, 7, 4, 4, 4]
-        ).tolist(),
-        lengths=lambda random, drawn: lengths(random, drawn["sizes"][0]),
-        steps=_some_steps,
-        sources=(1, 2),
-    ),
+    parts=[
+        Part(
+            "steps",
+            "reading a source and attending to it",
+            1,
+            tries=("three steps", "a second source"),
+            fresh=_drawn_anew(steps=[[None, None, None]]),
+        ),
+        Part(
+            "select",
+            "choosing rows, some with nothing to read",
+            1,
+            tries=(
+                "the worked example",
+                "rows in another order",
+                "fewer and more rows",
+                "nothing to read",
+                "all sizes alike",
+            ),
+            fresh=_drawn_anew(steps=_some_steps),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=("three steps", "rows in another order"),
+            gradients=True,
+            fresh=_drawn_anew(steps=[[None, None]]),
+        ),
+        Part(
+            "cost",
+            "a source projected once, and caches that do not mix",
+            1,
+            tries=(
+                "three steps",
+                "After the first, a step does not touch the source again: "
+                "less than twice the products that one step needs.",
+                "Two objects do not share what they keep.",
+            ),
+            fresh=_drawn_anew(steps=[[None, None, None]]),
+        ),
+    ],
 )

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.unrepaired import unrepaired
@@ -340,7 +340,13 @@ EXERCISE = Exercise(
         begins="Begin with",
     )
     + [
-        Mistake(name, sentence, partial(_draft, bugs=bugs), look)
+        Mistake(
+            name,
+            sentence,
+            partial(_draft, bugs=bugs),
+            look,
+            bugs=0 if "final" in bugs else 1,
+        )
         for bugs, name, sentence, look in _OTHER_MISTAKES
     ],
     right_answers=[_encode_by_torch, _encode_by_hand],
@@ -366,4 +372,9 @@ EXERCISE = Exercise(
         width=(3, 8),
         depth=(1, 2),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("all", "all five bugs mended", 2, mended=5),
+    ],
 )

@@ -8,11 +8,13 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from attnbook.checks.transformer.beam_mistakes import MISTAKES
 from attnbook.judging.comparison import kind_of
 from attnbook.judging.exercise import (
     Case,
     Exercise,
     Mistake,
+    Part,
     Property,
     WrongAnswer,
 )
@@ -305,226 +307,6 @@ def _wide_beams_find_the_best(answer):
     return abs(float(scores[0]) - best) < 1e-4
 
 
-_MISTAKES = [
-    (
-        "greedy",
-        "one prefix",
-        "Only the best prefix is kept: this is greedy decoding.",
-        "`beam` candidates live on from one step to the next.",
-    ),
-    (
-        "all begin alike",
-        "the same prefix many times",
-        "The search begins with `beam` copies of BOS, and copies stay copies: "
-        "all answers are the same.",
-        "Begin with one prefix.",
-    ),
-    (
-        "each its best",
-        "no competition between prefixes",
-        "Each prefix goes on with its own best token. Two of the best "
-        "candidates may come from the same prefix.",
-        "Flatten (N, V), then take the best.",
-    ),
-    (
-        "one row's worth",
-        "no more candidates than tokens",
-        "At most V candidates are kept, but several prefixes have more "
-        "between them: N · V.",
-        "min(beam - len(ended), N * V).",
-    ),
-    (
-        "row and token exchanged",
-        "the row and the token exchanged",
-        "Place i of the flattened table is taken for row i mod N and token "
-        "i // N.",
-        "Row i // V, token i % V.",
-    ),
-    (
-        "mixed up",
-        "tokens added to another prefix",
-        "The chosen tokens go to the prefixes in order. A place in the "
-        "flattened table names both: the row is place // V, the token place "
-        "% V.",
-        "Which prefix does a candidate grow from?",
-    ),
-    (
-        "last token alone",
-        "only the last token counts",
-        "Candidates are ranked by the log-probability of their last token. "
-        "That of the prefix has to be added.",
-        "log P(Y) is a sum over all tokens.",
-    ),
-    (
-        "logits",
-        "logits added up",
-        "The logits are added as they are. They are not log-probabilities.",
-        "log_softmax first.",
-    ),
-    (
-        "probabilities",
-        "probabilities added up",
-        "Probabilities multiply; it is their logarithms that add.",
-        "log_softmax in place of softmax.",
-    ),
-    (
-        "over prefixes",
-        "a softmax over the prefixes",
-        "The softmax runs over the prefixes. Each row is a distribution over "
-        "the vocabulary.",
-        "dim=-1.",
-    ),
-    (
-        "past the end",
-        "answers that go on after EOS",
-        "A prefix that ends in EOS is extended. It is finished, and leaves "
-        "the beam.",
-        "What happens to a candidate whose last token is `eos`?",
-    ),
-    (
-        "places kept",
-        "the beam filled up again",
-        "After an answer has ended, `beam` candidates are kept again, so more "
-        "than `beam` answers come out.",
-        "`beam` less the number that has ended.",
-    ),
-    (
-        "first end",
-        "stopped at the first end",
-        "The search stops as soon as one answer has ended. A longer one may "
-        "score better, thanks to the penalty.",
-        "Go on while a prefix is alive.",
-    ),
-    (
-        "unfinished lost",
-        "prefixes at the limit lost",
-        "Prefixes that have not ended after `length` tokens are thrown away. "
-        "They are answers too.",
-        "After the loop: what is still alive?",
-    ),
-    (
-        "no penalty",
-        "no length penalty",
-        "Scores are plain log-probabilities, so short answers win.",
-        "log P / lp.",
-    ),
-    (
-        "times the penalty",
-        "multiplied by the penalty",
-        "The log-probability is multiplied by the penalty. It is negative, "
-        "so long answers lose twice.",
-        "log P / lp.",
-    ),
-    (
-        "by the length",
-        "the length itself to the power",
-        "You divided by |Y|^α. The penalty has (5 + |Y|)/6.",
-        "Wu et al., equation 14.",
-    ),
-    (
-        "without the five",
-        "the five above the line is missing",
-        "This is (|Y|/6)^α.",
-        "((5 + |Y|)/6)^α: it is 1 for one token.",
-    ),
-    (
-        "five beside",
-        "the five outside the fraction",
-        "This is (5 + |Y|/6)^α.",
-        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
-    ),
-    (
-        "six beside",
-        "the six outside the power",
-        "The 6 stands outside the power, (5 + |Y|)^α / 6.",
-        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
-        "six times",
-    ),
-    (
-        "best alone",
-        "only the best answer",
-        "You return one answer. All of them are asked for, with their scores.",
-        "Two lists, the best first.",
-    ),
-    (
-        "penalty without alpha",
-        "α is not used",
-        "The penalty is not raised to the power α.",
-        "With α = 0 there is no penalty at all.",
-    ),
-    (
-        "alpha as a factor",
-        "α as a factor",
-        "α multiplies the penalty. It is its power.",
-        "With α = 0 the penalty is 1.",
-    ),
-    (
-        "with BOS",
-        "BOS counted",
-        "|Y| counts BOS. It is the number of tokens that were written.",
-        "An answer of EOS alone has length 1, and penalty 1.",
-    ),
-    (
-        "without EOS",
-        "EOS not counted",
-        "|Y| leaves out the last token. EOS was written too.",
-        "An answer of EOS alone has length 1, and penalty 1.",
-    ),
-    (
-        "sorted by probability",
-        "sorted before the penalty",
-        "The answers stand in the order of their log-probability. The score "
-        "decides.",
-        "Divide first, then sort.",
-    ),
-    (
-        "in order of ending",
-        "not sorted",
-        "The answers stand in the order in which they ended.",
-        "The best score comes first.",
-    ),
-    (
-        "worst first",
-        "the worst first",
-        "The answers stand in ascending order.",
-        "sort(..., reverse=True), or the negative score as the key.",
-    ),
-    (
-        "worst",
-        "the worst candidates kept",
-        "The candidates with the lowest log-probability are kept.",
-        "topk takes the largest; a sort puts them last.",
-    ),
-    (
-        "raw scores",
-        "log-probabilities returned",
-        "The order is right, but the numbers are log-probabilities without "
-        "the penalty.",
-        "Return log P / lp.",
-    ),
-    (
-        "probabilities returned",
-        "scores that went through exp",
-        "The scores are positive. They stay logarithms, divided by the "
-        "penalty.",
-        "No exp at the end.",
-    ),
-    (
-        "BOS returned",
-        "BOS in the answers",
-        "The answers begin with BOS. It was given, not written.",
-        "tokens[1:].",
-    ),
-    (
-        "EOS dropped",
-        "EOS left out of the answers",
-        "The answers have lost their EOS. It belongs to them: it tells an "
-        "answer that has ended from one that was cut off.",
-        "Nothing is taken off the end.",
-    ),
-]
-
-
 EXERCISE = Exercise(
     "06-normalised-beam-search",
     "Search with a beam, and weigh by length",
@@ -541,7 +323,7 @@ EXERCISE = Exercise(
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *named(_mistaken, MISTAKES),
         Mistake(
             "ended answers that can lose their place",
             "Answers that have ended compete with the living, and better "
@@ -561,12 +343,44 @@ EXERCISE = Exercise(
     tolerance=1e-5,
     outputs=("answers", "scores"),
     run=_run_beam,
-    fresh=anew(
-        _beam_case,
-        V=(4, 6),
-        beam=(1, 5),
-        length=(1, 5),
-        alpha=(0.0, 2.0),
-        eos=(1, 3),
-    ),
+    parts=[
+        Part(
+            "answers",
+            "answers and scores of a beam of two or more",
+            3,
+            tries=(
+                "the worked example",
+                "two of five",
+                "three of five",
+                "four of six, a strong penalty",
+            ),
+            fresh=anew(
+                _beam_case,
+                V=(5, 6),
+                beam=(2, 4),
+                length=(3, 5),
+                alpha=(0.4, 2.0),
+            ),
+        ),
+        Part(
+            "bounds",
+            "a beam of one, more places than tokens, one token, no penalty",
+            2,
+            tries=(
+                "no penalty",
+                "a beam of one",
+                "more places than tokens",
+                "one token at most",
+                "A beam as wide as the tree finds the best answer there is.",
+            ),
+            fresh=anew(
+                _beam_case,
+                V=(4, 6),
+                beam=(1, 5),
+                length=(1, 5),
+                alpha=(0.0, 2.0),
+                eos=(1, 3),
+            ),
+        ),
+    ],
 )

@@ -7,8 +7,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Exercise
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.exercise import Exercise, Part
+from attnbook.judging.predictions import Predictions, questions
 
 _PREDICTIONS = Predictions(
     {
@@ -60,6 +60,16 @@ EXERCISE = Exercise(
     points=3,
     reference=_predict_exactly,
     cases=_PREDICTIONS.cases(hints=(1, 2, 3, 3, 4, 4)),
+    parts=[
+        Part("layers", "a and b, on layers", 1, questions("ab")),
+        Part(
+            "steps",
+            "c and d, on steps",
+            1,
+            questions("cd"),
+        ),
+        Part("search", "e and f, on a beam and a norm", 1, questions("ef")),
+    ],
     mistakes=[
         _PREDICTIONS.wrong(
             "a",

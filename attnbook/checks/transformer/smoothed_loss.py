@@ -8,8 +8,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.tensors import normal, token_mask
 
 
@@ -441,6 +441,10 @@ _MISTAKES = [
 ]
 
 
+def _of_full_sentences(random, drawn):
+    return lengths(random, drawn["T"], least=1)
+
+
 EXERCISE = Exercise(
     "06-smoothed-loss",
     "Smooth the labels and find the floor",
@@ -494,12 +498,60 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("loss", "floor"),
     run=_run_smoothing,
-    fresh=anew(
-        _smoothing_case,
-        T=(2, 5),
-        lengths="T",
-        V=(4, 7),
-        smoothing=(0.05, 0.4),
-        zeros=(0, 2),
-    ),
+    parts=[
+        Part(
+            "values",
+            "loss and floor of sentences that are not empty",
+            2,
+            tries=(
+                "the worked example",
+                "two sentences",
+                "padded",
+                "no smoothing",
+                "all sizes alike",
+            ),
+            fresh=anew(
+                _smoothing_case,
+                T=(2, 5),
+                lengths=_of_full_sentences,
+                V=(4, 7),
+                smoothing=(0.05, 0.4),
+            ),
+        ),
+        Part(
+            "bounds",
+            "zeros in the prior, empty sentences, the floor reached",
+            1,
+            tries=(
+                "zeros in the prior",
+                "an empty sentence",
+                "all padding",
+                "With a uniform prior the loss is that of F.cross_entropy "
+                "with label_smoothing.",
+                "Where the prediction equals q the loss is the floor.",
+            ),
+            fresh=anew(
+                _smoothing_case,
+                T=(2, 5),
+                lengths="T",
+                V=(4, 7),
+                smoothing=(0.05, 0.4),
+                zeros=(0, 2),
+            ),
+        ),
+        Part(
+            "gradient",
+            "the gradient of the loss",
+            1,
+            tries=("the worked example", "two sentences", "padded"),
+            gradients=True,
+            fresh=anew(
+                _smoothing_case,
+                T=(2, 5),
+                lengths=_of_full_sentences,
+                V=(4, 7),
+                smoothing=(0.05, 0.4),
+            ),
+        ),
+    ],
 )

@@ -1,0 +1,207 @@
+"""What often goes wrong with a cache of cross-attention.
+
+Of each mistake its key, its name, its sentence and where to look; then the
+keys of other code that makes it.
+"""
+
+MISTAKES = [
+    (
+        "recomputed",
+        "projected anew at each step",
+        "The numbers are right, but each step projects the whole "
+        "source again.",
+        "`read` projects; `step` uses what `read` has kept.",
+    ),
+    (
+        "not selected",
+        "rows that are not chosen",
+        "`select` changes nothing: sentences go on with the source "
+        "of another.",
+        "Index the keys, the values and the mask by `rows`.",
+    ),
+    (
+        "interleaved",
+        "heads interleaved",
+        "A head takes every H-th number. It owns d numbers in a row.",
+        "unflatten(-1, (H, -1)): the head first, then its width.",
+        "source interleaved",
+    ),
+    (
+        "no output",
+        "the last projection left out",
+        "The heads lie side by side and `W_o` has not mixed them.",
+        "merged @ W_o.T comes last.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for what is hidden",
+        "A score of 0 is not a weight of 0: its exponential is 1.",
+        "masked_fill with -inf, or masked_softmax.",
+    ),
+    (
+        "-1e9",
+        "a large negative number for -inf",
+        "Where nothing may be read, all scores are alike and the "
+        "weights uniform. They should be 0.",
+        "masked_softmax, or set the empty rows to 0 afterwards.",
+    ),
+    (
+        "keys alone",
+        "values left where they were",
+        "`select` moves the keys and not the values: the weights are "
+        "right, and blend another sentence.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "values alone",
+        "keys left where they were",
+        "`select` moves the values and not the keys.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "mask forgotten",
+        "a mask left where it was",
+        "`select` moves keys and values, and the mask still belongs "
+        "to the sentences that were there.",
+        "Three things belong to a row: keys, values, mask.",
+    ),
+    (
+        "sorted",
+        "rows in ascending order",
+        "`select` keeps the right rows, in ascending order. They come "
+        "in the order of `rows`.",
+        "x[rows] keeps the order; a boolean mask does not.",
+    ),
+    (
+        "inverse",
+        "rows by the inverse order",
+        "New row i is old row rows[i]. You put old row i at place rows[i].",
+        "x[rows], on the right of the assignment.",
+    ),
+    (
+        "set",
+        "each row only once",
+        "`rows` may name a row twice: a beam goes on in two ways "
+        "from one prefix.",
+        "x[rows], without a set or unique.",
+    ),
+    (
+        "heads selected",
+        "heads chosen in place of rows",
+        "`select` indexes the second axis. The rows of the batch are "
+        "the first.",
+        "Keys are (B, H, S, d_k).",
+    ),
+    (
+        "first source",
+        "the first source for ever",
+        "A second `read` is ignored: the next batch would be "
+        "translated from the source of the one before.",
+        "`read` replaces what is kept.",
+    ),
+    (
+        "shared",
+        "one cache for all objects",
+        "What is kept belongs to the class, so a second layer "
+        "overwrites the first one's keys.",
+        "`self.key = …` in a method, not a name in the class.",
+    ),
+    (
+        "grows",
+        "a cache that grows",
+        "Each step adds the decoder's token to the keys. That is the "
+        "cache of *self*-attention; the source does not grow.",
+        "`step` changes nothing that is kept.",
+    ),
+    (
+        "values of the keys",
+        "keys in place of values",
+        "The output blends the keys. The values have a projection "
+        "of their own.",
+        "`memory @ W_v.T`.",
+    ),
+    (
+        "viewed",
+        "heads cut by a view alone",
+        "The projections are cut across positions, so a head's key "
+        "holds pieces of several tokens.",
+        "(B, S, H, d) first, then swap S and H.",
+    ),
+    (
+        "merged",
+        "heads merged in the wrong order",
+        "The heads are interleaved in the output. They lie side by side.",
+        "(B, H, d_v) is in order already: flatten(1).",
+    ),
+    (
+        "untransposed",
+        "a matrix that is not transposed",
+        "A matrix is stored as nn.Linear stores it, (out, in). Where "
+        "it is square, `x @ W` runs, and is wrong.",
+        "`x @ W.T`, for all four.",
+        "W_q untransposed",
+        "W_k untransposed",
+        "W_v untransposed",
+        "W_o untransposed",
+    ),
+    (
+        "mask on the heads",
+        "a mask that lands on the heads",
+        "Next to scores of (B, H, S) a mask of (B, S) is read as (H, "
+        "S): each *head* gets the mask of a sentence.",
+        "Shapes are matched from the right: mask[:, None].",
+    ),
+    (
+        "over heads",
+        "a softmax over the heads",
+        "The weights sum to 1 over the heads. In one step the scores "
+        "are (B, H, S), and the keys are the last axis.",
+        "dim=-1.",
+    ),
+    (
+        "wide",
+        "the scale of all heads together",
+        "The scores are divided by the root of H · d_k. A head's dot "
+        "product has d_k terms.",
+        "√d_k, with the width of one head.",
+    ),
+    (
+        "unscaled",
+        "no scale",
+        "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight.",
+        "`read` gets a mask: keep it, and use it in `step`.",
+    ),
+    (
+        "inverted",
+        "the mask is inverted",
+        "The padding is attended to and the tokens are not.",
+        "True = may attend.",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "The mask cuts weights off after the softmax, so rows sum to "
+        "less than 1.",
+        "Use masked_softmax.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A source with nothing to read has only scores of -inf, and "
+        "their softmax is 0/0. Its weights should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "detached",
+        "a cache without gradient",
+        "The values are right, but the source is cut off from the "
+        "graph: the encoder could not learn.",
+        "A .detach() or a torch.no_grad() in `read`.",
+    ),
+]
