@@ -1,3 +1,185 @@
-"""Sentences of the exercises, and the case that fails for each."""
+"""Sentences of the exercises of chapter 06, and the case that fails."""
 
-SENTENCES = {}
+SENTENCES = {
+    "06-predict": [
+        ("All linear layers have biases,", "a: matrices alone", "question a"),
+        (
+            "Each sublayer adds an output of variance 1,",
+            "b: one addition a layer",
+            "question b",
+        ),
+        (
+            "each step runs over the whole prefix, without a cache.",
+            "d: one position a step",
+            "question d",
+        ),
+    ],
+    "06-encode": [
+        (
+            "each sublayer reads the normalised stream,",
+            "attention that reads the raw stream",
+            "one layer",
+        ),
+        (
+            "its output is added to the stream as it was.",
+            "a residual that begins after the norm",
+            "one layer",
+        ),
+        (
+            "After the last layer comes one more normalisation.",
+            "the last normalisation is missing",
+            "one layer",
+        ),
+        (
+            "A token is normalised by itself, over its $D$ features,",
+            "a normalisation over the tokens",
+            "one layer",
+        ),
+        (
+            "The variance $\\sigma^2$ divides by $D$.",
+            "the variance divides by D - 1",
+            "one layer",
+        ),
+        (
+            "The list may be empty.",
+            "the last layer's norm at the end",
+            "no layer at all",
+        ),
+        (
+            "Returns $(B, T, D)$. Values and gradients are checked.",
+            "a stream that is changed in place",
+            "one layer",
+        ),
+        (
+            "the gain and the shift of the attention's norm and of the "
+            "feed-forward network's,",
+            "one norm for both sublayers",
+            "two layers",
+        ),
+        (
+            "the gain and the shift of the last norm.",
+            "the last layer's norm at the end",
+            "two layers",
+        ),
+    ],
+    "06-smoothed-loss": [
+        (
+            "Loss and floor are means over the rows that count, over the "
+            "whole batch: one sum, one division.",
+            "a mean of means",
+            "padded",
+        ),
+        (
+            "A row counts where the target is not `padding`.",
+            "padding is counted",
+            "padded",
+        ),
+        (
+            "The true token gets its share of $u$ like all others,",
+            "the prior for the others alone",
+            "two sentences",
+        ),
+        (
+            "$u$ is used as it is.",
+            "a prior without the padding token",
+            "two sentences",
+        ),
+        (
+            "$u$ may hold zeros, and $0 \\log 0 = 0$.",
+            "0 · log 0",
+            "zeros in the prior",
+        ),
+        ("If no row counts, both are 0.", "0 rows", "all padding"),
+        (
+            "Values are checked, and the gradient of the loss.",
+            "a loss without gradient",
+            "two sentences",
+        ),
+        (
+            "Here $u$ is given, say how often each token occurs.",
+            "uniform in place of the prior",
+            "two sentences",
+        ),
+    ],
+    "06-cross-attention-cache": [
+        (
+            "a new batch replaces the old one,",
+            "the first source for ever",
+            "a second source",
+        ),
+        (
+            "Nothing of the source is projected here.",
+            "projected anew at each step",
+            "After the first, a step does not touch the source again: less "
+            "than twice the products that one step needs.",
+        ),
+        (
+            "row $i$ goes on with the source of what was row `rows[i]`.",
+            "rows by the inverse order",
+            "rows in another order",
+        ),
+        (
+            "A row may be chosen twice or not at all.",
+            "each row only once",
+            "fewer and more rows",
+        ),
+        (
+            "head $h$ owns the rows $h d$ to $(h + 1) d$.",
+            "heads interleaved",
+            "three steps",
+        ),
+        (
+            "A source with nothing to read gets weights of 0.",
+            "a large negative number for -inf",
+            "nothing to read",
+        ),
+    ],
+    "06-normalised-beam-search": [
+        (
+            "EOS counts, BOS does not.",
+            "BOS counted",
+            "two of five",
+        ),
+        (
+            "Begin with a single prefix, BOS alone,",
+            "the same prefix many times",
+            "two of five",
+        ),
+        (
+            "Rank all candidates together by",
+            "no competition between prefixes",
+            "three of five",
+        ),
+        (
+            "There are `beam` places, less one for each answer that has "
+            "ended before.",
+            "the beam filled up again",
+            "two of five",
+        ),
+        (
+            "It leaves the beam and is never extended.",
+            "answers that go on after EOS",
+            "two of five",
+        ),
+        (
+            "Prefixes that still live then are answers too, without EOS.",
+            "prefixes at the limit lost",
+            "two of five",
+        ),
+        (
+            "Score all answers, and sort them: the best first.",
+            "sorted before the penalty",
+            "the worked example",
+        ),
+        (
+            "returns *logits* of the next token,",
+            "logits added up",
+            "two of five",
+        ),
+        (
+            "without BOS and with EOS where they have ended,",
+            "EOS left out of the answers",
+            "two of five",
+        ),
+    ],
+}

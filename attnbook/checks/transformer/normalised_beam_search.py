@@ -364,7 +364,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "a beam of one, more places than tokens, one token, no penalty",
+            "narrow and wide beams, one token, no penalty",
             2,
             tries=(
                 "no penalty",

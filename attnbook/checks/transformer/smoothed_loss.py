@@ -520,7 +520,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "zeros in the prior, empty sentences, the floor reached",
+            "zeros in the prior and empty sentences",
             1,
             tries=(
                 "zeros in the prior",
