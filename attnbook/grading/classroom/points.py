@@ -25,7 +25,7 @@ from attnbook.grading.arguments import Parser
 from attnbook.grading.classroom import runs
 from attnbook.grading.intake.file_names import readable
 from attnbook.grading.records import results
-from attnbook.grading.records.gradebook.book import Book, give
+from attnbook.grading.records.gradebook.book import BY_HAND, Book, give
 from attnbook.grading.records.grades import Exercise, Grade, Item
 from attnbook.grading.records.publish import (
     Options,
@@ -34,8 +34,6 @@ from attnbook.grading.records.publish import (
     publish,
 )
 from attnbook.grading.records.tables import number
-
-_BEGIN = "By hand: "  # of the line of a comment that is this command's
 
 
 class _InputError(Exception):
@@ -123,8 +121,7 @@ def _change(options: argparse.Namespace) -> int:
             raise _InputError(
                 f"{student} has no points by hand for {item.grade_id}."
             )
-        comment = _comment(mark.comment, options.reason)
-        give(book, student, item, options.points, comment)
+        give(book, student, item, options.points, options.reason)
         return True
 
     student = _student(options.folder, options.student)
@@ -181,14 +178,6 @@ def _check(points: float | None, item: Item) -> None:
         )
 
 
-def _comment(before: str, reason: str) -> str:
-    """Put the reason into a comment, in place of an older one."""
-    lines = [s for s in before.splitlines() if not s.startswith(_BEGIN)]
-    if reason.strip():
-        lines.append(_BEGIN + " ".join(reason.split()))
-    return "\n".join(lines)
-
-
 def _listed(published: Published) -> str:
     lines = [
         _line(grade, each.item)
@@ -212,5 +201,5 @@ def _line(grade: Grade, item: Item) -> str:
             if checked is None
             else f" by hand, {number(checked)} by the check"
         )
-    comment = " ".join(each.mark.comment.removeprefix(_BEGIN).split())
+    comment = " ".join(each.mark.comment.removeprefix(f"{BY_HAND}: ").split())
     return "".join(parts) + (f". {comment}" if comment else "")

@@ -22,8 +22,8 @@ class Item:
 
     ``title`` is that of the exercise, ``part`` which part of it this is, ""
     where it has one cell. ``solutions`` are the grade_ids of the cells that
-    the student writes for it; only the first part of an exercise has them. A
-    cell that ``is_read`` is judged by a person.
+    the student writes for it, the same for all parts. A cell that ``is_read``
+    is judged by a person.
     """
 
     grade_id: str
@@ -99,17 +99,21 @@ def exercise_of(
 
 def items_of(release: Release) -> list[Item]:
     """Return what points stand on in a release."""
-    items, solutions = [], []
+    items: list[Item] = []
+    solutions: list[str] = []
     for cell in release.notebook.cells:
         if not cell.grade_id:
             continue
         if cell.is_solution:
             solutions.append(cell.grade_id)
         if _is(cell):
+            title = release.title_of(cell)
+            if not solutions and items and items[-1].title == title:
+                solutions = list(items[-1].solutions)
             items.append(
                 Item(
                     cell.grade_id,
-                    release.title_of(cell),
+                    title,
                     float(cell.points),
                     tuple(solutions),
                     is_read=not cell.is_locked,

@@ -114,13 +114,17 @@ def similar(exercise: Exercise, grades: Sequence[Grade]) -> Similar:
 
 
 def _sources(exercise: Exercise, sources: Mapping[str, str]) -> dict[str, str]:
-    """Return what stands in the solution cells of each item."""
+    """Return what stands in the solution cells of each exercise.
+
+    By the first of its items, where it has several parts.
+    """
+    first = {item.solutions: item for item in reversed(exercise.items)}
     return {
         item.grade_id: "\n".join(
             sources.get(name, "")[:_LONGEST] for name in item.solutions
         )
         for item in exercise.items
-        if item.solutions
+        if item.solutions and first[item.solutions] is item
     }
 
 

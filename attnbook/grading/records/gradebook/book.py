@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnbook.grading.records.gradebook.assignment import write_assignment
+from attnbook.grading.records.gradebook.retired import divide_among_parts
 from attnbook.grading.records.gradebook.rows import write_rows
 from attnbook.grading.records.gradebook.students import write_students
 from attnbook.grading.records.gradebook.submissions import write_submissions
@@ -15,6 +16,9 @@ from attnbook.grading.records.results import Graded
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, Notebook
+
+
+BY_HAND = "By hand"  # begins the line of a comment that gives a reason
 
 
 @dataclass
@@ -71,13 +75,17 @@ class Book:
         ):
             if made not in students or cell not in items:
                 continue
+            item = items[cell]
             said = [
-                comments[made, solution]
-                for solution in items[cell].solutions
-                if (made, solution) in comments
+                _comment_on(item, self.exercise.items, comments[made, one])
+                for one in item.solutions
+                if (made, one) in comments
             ]
             marks.setdefault(students[made], {})[cell] = Mark(
-                by_hand, extra or 0.0, "\n".join(said), bool(is_waiting)
+                by_hand,
+                extra or 0.0,
+                "\n".join(filter(None, said)),
+                bool(is_waiting),
             )
         return marks
 
@@ -121,21 +129,49 @@ def record(
     gradebook.db.flush()
     write_students(gradebook, graded, ids)
     write_submissions(gradebook, exercise, notebook, graded, ids)
+    divide_among_parts(gradebook, exercise, notebook)
     return Book(gradebook, exercise, notebook, ids)
 
 
 def give(
-    book: Book, student: str, item: Item, points: float | None, comment: str
+    book: Book, student: str, item: Item, points: float | None, reason: str
 ) -> None:
     """Set the points of an item by hand; None takes them back.
 
-    ``comment`` replaces the one that stands at the item's cell.
+    ``reason`` replaces the one that was given for the item before; whatever
+    else a person wrote stays.
     """
     gradebook, name = book.gradebook, book.exercise.name
     made = book.ids[student]
     grade = gradebook.find_grade(item.grade_id, name, name, made)
     grade.manual_score = points
     grade.needs_manual_grade = points is None and grade.auto_score is None
-    if item.solutions:
-        place = gradebook.find_comment(item.solutions[-1], name, name, made)
-        place.manual_comment = comment or None
+    if not item.solutions:
+        return
+    place = gradebook.find_comment(item.solutions[-1], name, name, made)
+    before = (place.manual_comment or "").splitlines()
+    lines = [line for line in before if not line.startswith(_begin(item))]
+    if reason.strip():
+        lines.append(f"{_begin(item)}{' '.join(reason.split())}")
+    place.manual_comment = "\n".join(lines) or None
+
+
+def _begin(item: Item) -> str:
+    """Return how the line begins that tells why an item got its points."""
+    return f"{BY_HAND}, {item.part}: " if item.part else f"{BY_HAND}: "
+
+
+def _comment_on(item: Item, items: Sequence[Item], comment: str) -> str:
+    """Return what a comment says of an item.
+
+    The comment stands at the cell that all parts of an exercise share: a
+    line that names a part is that part's, all else is the first one's.
+    """
+    alike = [one for one in items if one.solutions == item.solutions]
+    others = tuple(_begin(one) for one in alike if one is not item)
+    lines = comment.splitlines()
+    if item is alike[0]:
+        kept = [line for line in lines if not line.startswith(others)]
+    else:
+        kept = [line for line in lines if line.startswith(_begin(item))]
+    return "\n".join(kept)

@@ -14,6 +14,7 @@ from attnbook.grading.records.gradebook.rows import (
 from attnbook.grading.records.grades import Exercise
 from attnbook.grading.records.late import as_utc
 from attnbook.grading.records.results import Graded
+from attnbook.grading.report import Result, message_lines
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook, Notebook
@@ -176,15 +177,30 @@ def _comments(
 
 
 def _messages(graded: Graded, exercise: Exercise) -> dict[str, str]:
-    """Return the checks' messages by the solution cell they speak of."""
+    """Return the checks' messages by the solution cell they speak of.
+
+    What several parts of an exercise say alike stands there once.
+    """
     results = {result.grade_id: result for result in graded.report.results}
-    said: dict[str, list[str]] = {}
+    said: dict[str, dict[tuple[str, ...], list[Result]]] = {}
     for item in exercise.items:
         result = results.get(item.grade_id)
         if item.solutions and result and result.message:
-            # No database holds a lone surrogate, and some no NUL.
-            message = result.message.encode("utf-8", "replace").decode()
-            said.setdefault(item.solutions[-1], []).append(
-                message.replace("\0", "�")
-            )
-    return {name: "\n".join(parts) for name, parts in said.items()}
+            alike = said.setdefault(item.solutions[-1], {})
+            body = tuple(message_lines(result.message))
+            alike.setdefault(body, []).append(result)
+    return {
+        name: "\n".join(map(_joined, bodies.values()))
+        for name, bodies in said.items()
+    }
+
+
+def _joined(alike: list[Result]) -> str:
+    """Return one message of parts that say the same."""
+    message = alike[0].message
+    if len(alike) > 1:
+        parts = "; ".join(result.part for result in alike)
+        body = "\n".join(f"  {line}" for line in message_lines(message))
+        message = f"✗ {alike[0].title}: {parts}\n{body}"
+    # No database holds a lone surrogate, and some no NUL.
+    return message.encode("utf-8", "replace").decode().replace("\0", "�")
