@@ -33,6 +33,11 @@ def assemble(
     match = matcher(release)
     locked = {c.grade_id: c for c in release.cells if c.is_locked}
     copies: dict[str, list[Cell]] = {}
+    retired = {
+        cell.number: release.cells_of(cell.grade_id)
+        for cell in learner.cells
+        if cell.is_graded and not match(cell)
+    }
     for cell in learner.cells:
         copies.setdefault(match(cell), []).append(cell)
     chosen = {
@@ -48,14 +53,22 @@ def assemble(
         )
         for cell in learner.cells
         if cell.kind == "code"
+        and not retired.get(cell.number)
         and cell is not chosen.get(match(cell))
         and not _repeats(cell, locked.get(match(cell)))
     ]
     notes: list[str] = []
+    replaced = {name for names in retired.values() for name in names}
+    if replaced:
+        notes.append(
+            "The notebook is of an earlier release: where an exercise had one "
+            "graded cell, those of its parts were put."
+        )
     previous, is_orphan = "", False
     for cell in release.cells:
         found = copies.get(cell.grade_id, [])
-        notes += _notes(cell, found, chosen.get(cell.grade_id))
+        if found or cell.grade_id not in replaced:
+            notes += _notes(cell, found, chosen.get(cell.grade_id))
         if cell.grade_id in locked:
             number = chosen[cell.grade_id].number if found else 0
             _insert(cells, cell, number, previous, is_orphan)

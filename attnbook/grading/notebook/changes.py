@@ -34,6 +34,7 @@ def changes(learner: Notebook, release: Release) -> list[str]:
         for grade_id, cell in matched
         if cell.kind == "code"
         and not grade_id
+        and not (cell.is_graded and release.cells_of(cell.grade_id))
         and cell.identity not in released
     ]
     if added:
