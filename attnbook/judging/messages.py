@@ -120,11 +120,16 @@ def tally(marks: Mapping[bool, Sequence[str]]) -> str:
 
 def mended(wanted: int, planted: int, left: Mistake | None) -> str:
     """Say how many bugs are mended, and how many a part asks for."""
-    asked = f"this part asks for {wanted} of {planted} bugs mended"
     if left is None:
-        return f"{asked[0].upper()}{asked[1:]}, and nothing else spoilt."
+        return (
+            f"This part asks for {wanted} of {planted} bugs mended, and "
+            "nothing else spoilt."
+        )
     count = planted - left.bugs
-    return f"{count} {'is' if count == 1 else 'are'} mended; {asked}."
+    are = "is" if count == 1 else "are"
+    return (
+        f"{count} of {planted} bugs {are} mended; this part asks for {wanted}."
+    )
 
 
 def label(title: str, parts: Sequence[Part], part: Part) -> str:

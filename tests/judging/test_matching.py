@@ -164,3 +164,51 @@ def test_a_mistake_that_only_changes_its_input_is_named():
 def test_an_unsound_exercise_is_found_out(broken):
     with pytest.raises(AssertionError):
         assert_sound(exercise(**broken))
+
+
+def numbers(*mistakes):
+    """An exercise that asks for its input, with mistakes by what they give."""
+    return Exercise(
+        "00-numbers",
+        "Numbers",
+        1,
+        lambda x: x,
+        [Case(str(x), (x,)) for x in (1, 2, 3, 4)],
+        [
+            Mistake(name, f"It is {name}.", given.get, "there.")
+            for name, given in mistakes
+        ],
+    )
+
+
+def test_of_mistakes_that_all_fit_none_is_picked():
+    twins = {1: 9, 2: 9, 3: 9, 4: 9}
+    diagnosis = numbers(("one", twins), ("other", twins)).diagnose(twins.get)
+    assert diagnosis.mistake is None
+    assert "Several known mistakes give this: one; other." in diagnosis.message
+
+
+def test_a_mistake_beside_another_is_named_for_what_it_does_here():
+    made = numbers(("nines", {1: 9, 2: 9, 3: 9, 4: 4}))
+    diagnosis = made.diagnose({1: 9, 2: 9, 3: 8, 4: 4}.get)
+    assert diagnosis.mistake == "nines"
+    assert "Here it does what a known mistake does: nines." in (
+        diagnosis.message
+    )
+    assert "This looks like" not in diagnosis.message
+
+
+def test_what_agrees_by_chance_where_it_fails_first_is_not_named():
+    made = numbers(("nines", {1: 9, 2: 9, 3: 9, 4: 9}))
+    diagnosis = made.diagnose({1: 9, 2: 8, 3: 7, 4: 6}.get)
+    assert diagnosis.mistake is None
+    assert "known mistake" not in diagnosis.message
+
+
+def test_a_mistake_that_fits_in_all_cases_goes_before_a_closer_sounding_one():
+    made = numbers(
+        ("nines", {1: 9, 2: 9, 3: 9, 4: 4}), ("most", {1: 9, 2: 9, 3: 8, 4: 4})
+    )
+    diagnosis = made.diagnose({1: 9, 2: 9, 3: 8, 4: 4}.get)
+    assert diagnosis.mistake == "most"
+    assert "This looks like a known mistake: most." in diagnosis.message

@@ -1,0 +1,185 @@
+"""An exercise whose points are given in parts."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Part,
+    Property,
+    WrongAnswer,
+    points_so_far,
+)
+from attnbook.judging.unrepaired import unrepaired
+
+POSITIVE, ZERO = (
+    Case("positive", (np.array([1.0, 2.0]),)),
+    Case("zeros", (np.array([0.0, 3.0]),)),
+)
+NEGATIVE = "A negative number stays negative."
+
+
+def halved(x):
+    return x / 2
+
+
+def exercise(**more):
+    parts = [
+        Part("values", "positive numbers", 2, tries=("positive",)),
+        Part("edges", "zeros and less", 1, tries=("zeros", NEGATIVE)),
+    ]
+    more = {"parts": parts} | more
+    return Exercise(
+        "00-halve",
+        "Halve",
+        3,
+        halved,
+        [POSITIVE, ZERO],
+        properties=[Property(NEGATIVE, lambda f: f(np.array(-2.0)) < 0)],
+        **more,
+    )
+
+
+def test_each_part_is_judged_alone(capsys):
+    made = exercise()
+    only_values = lambda x: np.abs(x) / 2 + (x <= 0)  # noqa: E731
+    made.check(only_values, "values")
+    assert capsys.readouterr().out == (
+        "✓ Halve, part 1: positive numbers: 2 of 2 points\n"
+    )
+    with pytest.raises(WrongAnswer, match="Halve, part 2: zeros and less"):
+        made.check(only_values, "edges")
+    assert made.marks == {"00-halve-values": 2, "00-halve-edges": 0}
+    assert made.earned == 2
+
+
+def test_all_parts_are_checked_where_none_is_named(capsys):
+    made = exercise()
+    made.check(halved)
+    assert made.earned == 3
+    with pytest.raises(WrongAnswer, match="part 1"):
+        made.check(lambda x: np.where(x > 0, x, x / 2))
+    assert made.marks == {"00-halve-values": 0, "00-halve-edges": 0}
+    with pytest.raises(WrongAnswer, match="part 2"):
+        made.check(lambda x: np.abs(x) / 2)
+    assert made.marks == {"00-halve-values": 2, "00-halve-edges": 0}
+    assert "✓ Halve, part 1" in capsys.readouterr().out
+
+
+def test_the_scoreboard_shows_each_part(capsys):
+    made = exercise()
+    made.check(halved, "values")
+    capsys.readouterr()
+    points_so_far([made])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Halve", "2", "/", "3"] in rows
+    assert ["positive", "numbers", "2", "/", "2", "✓"] in rows
+    assert ["zeros", "and", "less", "–", "/", "1", "not", "run", "yet"] in rows
+    assert ["Total", "2", "/", "3"] in rows
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ([Part("a", "A", 3, tries=("positive",))], "no part tries"),
+        ([Part("a", "A", 3, tries=("none",))], "is no case and no property"),
+        ([Part("a", "A", 2, mended=1)], "expected parts of 3 points"),
+        (
+            [Part("a", "A", 1, mended=1), Part("a", "B", 2, mended=2)],
+            "need names of their own",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(parts, told):
+    with pytest.raises(ValueError, match=told):
+        exercise(parts=parts)
+
+
+def test_a_part_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"no part 'x'.*'values', 'edges'"):
+        exercise().check(halved, "x")
+
+
+def test_the_inputs_of_a_case_can_be_had_and_spoilt():
+    made = exercise()
+    found = made.inputs("positive")
+    assert list(found) == ["x"]
+    found["x"] += 1
+    assert made.inputs("positive")["x"].tolist() == [1.0, 2.0]
+    with pytest.raises(ValueError, match="no case 'other'"):
+        made.inputs("other")
+
+
+# -- a draft with planted bugs -----------------------------------------------
+
+BUGS = {
+    "sign": ("the sign", "It is turned.", "The minus."),
+    "factor": ("the factor", "It is two.", "The three."),
+    "shift": ("the shift", "It is one more.", "The plus."),
+}
+
+
+def draft(x, bugs=BUGS):
+    factor = 2 if "factor" in bugs else 3
+    sign = -1 if "sign" in bugs else 1
+    return sign * factor * x + ("shift" in bugs)
+
+
+def repair(**more):
+    return Exercise(
+        "00-repair",
+        "Repair",
+        3,
+        partial(draft, bugs=()),
+        [Case("five", (5.0,)), Case("seven", (7.0,))],
+        mistakes=unrepaired(BUGS, draft),
+        parts=[
+            Part("one", "one bug mended", 1, mended=1),
+            Part("all", "all bugs mended", 2, mended=3),
+        ],
+        fresh=lambda seed: [Case("drawn anew", (float(seed),))],
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("bugs", "passed"),
+    [
+        (("sign", "factor", "shift"), []),
+        (("sign", "factor"), ["one"]),
+        (("shift",), ["one"]),
+        ((), ["one", "all"]),
+    ],
+)
+@pytest.mark.parametrize("seed", [None, 11])
+def test_a_repair_earns_points_by_the_bugs_mended(
+    bugs, passed, seed, monkeypatch
+):
+    monkeypatch.setattr(Exercise, "secret_seed", seed)
+    made = repair()
+    answer = partial(draft, bugs=bugs)
+    assert passed == [
+        part.name
+        for part in made.parts
+        if made.diagnose(answer, part.name) is None
+    ]
+
+
+def test_the_message_says_how_many_bugs_are_mended():
+    text = repair().diagnose(partial(draft, bugs=("shift",)), "all").message
+    assert "2 of 3 bugs are mended; this part asks for 3." in text
+    text = repair().diagnose(lambda x: 9 * x, "one").message
+    assert "asks for 1 of 3 bugs mended, and nothing else spoilt." in text
+
+
+def test_half_a_repair_by_heart_earns_nothing_where_cases_are_drawn(
+    monkeypatch,
+):
+    known = {x: draft(x, bugs=("shift",)) for x in (5.0, 7.0)}
+    made = repair()
+    assert made.diagnose(lambda x: known.get(x, 0.0), "one") is None
+    monkeypatch.setattr(Exercise, "secret_seed", 11)
+    assert made.diagnose(lambda x: known.get(x, 0.0), "one") is not None
