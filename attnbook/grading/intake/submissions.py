@@ -40,6 +40,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attnbook.grading.intake import archives
 from attnbook.grading.intake.archives import contents, is_zip
 from attnbook.grading.intake.by_student import Groups, is_notebook, listed
 from attnbook.grading.intake.choosing import choose
@@ -50,7 +51,7 @@ from attnbook.grading.intake.file_names import (
     readable,
 )
 from attnbook.grading.intake.places import Entry, FilePlace, Place, walk
-from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.read import LARGEST, UnusableError
 from attnbook.grading.notebook.release import Release, known_releases
 
 LAYOUTS = {
@@ -139,6 +140,7 @@ def find(
     path: Path,
     exercise: str,
     releases: Mapping[str, Release] | None = None,
+    largest: int = LARGEST,
 ) -> Found:
     """Find who handed in what for an exercise.
 
@@ -150,6 +152,8 @@ def find(
         Name of the release, ``"03-scaled-dot-product"``.
     releases
         All releases by name; those of this checkout by default.
+    largest
+        Bytes of a notebook that may be graded.
 
     Raises
     ------
@@ -176,7 +180,7 @@ def find(
     notes = list(groups.notes)
     submissions = []
     for group in groups:
-        choice = choose(group, groups, exercise, releases)
+        choice = choose(group, groups, exercise, releases, largest)
         notes += choice.notes
         taken = choice.notebook
         parts = taken.file.parts if taken else group.folder
@@ -192,6 +196,7 @@ def find(
                 reason=choice.reason,
             )
         )
+    archives.forget()
     submissions.sort(key=lambda one: (natural(one.student), one.student))
     has_wall_times = is_zip(root.name) and groups.layout in _TIMES_OF_FILES
     return Found(

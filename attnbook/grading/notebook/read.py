@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +131,10 @@ def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
+        kind = next((k for s, k in _KINDS.items() if data.startswith(s)), "")
         raise UnusableError(
-            f"{name} is not a notebook: it is not text in UTF-8."
+            f"{name} is not a notebook: it is "
+            f"{kind or 'not text in UTF-8'}."
         ) from None
     if not text.strip():
         raise UnusableError(
@@ -139,12 +142,57 @@ def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
         )
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         raise UnusableError(
-            f"{name} is not a notebook: it is not JSON. Export or save it "
-            "as .ipynb."
+            f"{name} is not a notebook: {_instead_of_json(text, error)}"
         ) from None
     return parse(content, Path(name))
+
+
+# What is called a notebook and is none, by how it begins.
+_KINDS = {
+    b"PK\x03\x04": "a zip. Hand in the notebook that is in it",
+    b"%PDF-": "a PDF. Hand in the notebook itself, the .ipynb",
+}
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})(?= |\r?$)", re.MULTILINE)
+_RAW = "On GitHub, *Download raw file* gives the notebook."
+
+
+def _instead_of_json(text: str, error: Exception) -> str:
+    """Say what a file is that is not JSON, and what to do."""
+    start = text.lstrip()[:100].lower()
+    if start.startswith(("<!doctype html", "<html")):
+        return f"it is a web page. {_RAW}"
+    if start.startswith("version https://git-lfs"):
+        return (
+            "it is a pointer to a file that Git LFS keeps elsewhere. "
+            "`git lfs pull` fetches the notebook."
+        )
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        return (
+            f"it is not JSON, as git left the mark of a conflict, "
+            f"“{conflict[1]}”, in line {line}. Keep one of the two versions "
+            "and take out the marks."
+        )
+    if start.startswith("{") and _is_cut_off(text, error):
+        return (
+            "it is not JSON, as it breaks off in line "
+            f"{text.rstrip().count(chr(10)) + 1}: its end is missing. Save "
+            "it in Jupyter and hand it in again."
+        )
+    return "it is not JSON. Export or save it as .ipynb."
+
+
+def _is_cut_off(text: str, error: Exception) -> bool:
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg != "Extra data" and (
+        not text.rstrip().endswith("}")
+        or error.pos >= len(text.rstrip())
+        or error.msg.startswith("Unterminated string")
+    )
 
 
 def parse(content: object, path: Path) -> Notebook:
@@ -156,6 +204,11 @@ def parse(content: object, path: Path) -> Notebook:
         When it is not a notebook of format 4, or one beyond measure.
     """
     if not isinstance(content, dict) or "nbformat" not in content:
+        if isinstance(_mapping(content).get("payload"), dict):
+            raise UnusableError(
+                f"{path} is not a notebook: it is what GitHub shows of one. "
+                f"{_RAW}"
+            )
         raise UnusableError(
             f"{path} is JSON but not a notebook: it has no “nbformat”."
         )
