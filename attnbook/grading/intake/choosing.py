@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Candidate:
     name: str  # readable, as the student named it
     order: int
     shown: str = ""  # the name, with its path where another has it too
-    seen: Seen = Seen()
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def exercise(self) -> str:
@@ -85,10 +85,9 @@ def choose(
     large = [
         c
         for c in candidates
-        if c.seen.is_too_large and not _is_named_for_another(
-            c.name, exercise, releases
-        )
-    ]  # fmt: skip
+        if c.seen.is_too_large
+        and (exercise in c.name or not any(n in c.name for n in releases))
+    ]
     unknown = [c for c in candidates if not c.exercise]
     if len(unknown) < len(candidates):
         # Then this student's notebooks can be told from one another.
@@ -133,26 +132,34 @@ def _beside(
             f"{group.label} handed in {len(right)} notebooks of this "
             f"exercise. {best.shown} was taken, and not {listed(doubles)}."
         )
-    doubts = {
-        (c.file.reason or c.seen.doubt)
-        + (" Is it the newer attempt?" if c.seen.is_too_large else "")
+    left = [
+        c
         for c in candidates
         if c is not best
         and not c.exercise
         and not (c.seen.is_notebook and c.is_of_the_course)
-    }
-    if doubts:
+    ]
+    if left:
+        told = [
+            f"{c.seen.doubt} Is it the newer attempt?"
+            for c in left
+            if c.seen.is_too_large
+        ]
+        told.append(_doubts(c for c in left if not c.seen.is_too_large))
         notes.append(
             f"{group.label}: beside {best.shown}, left out: "
-            f"{_some_of(doubts)}"
+            f"{' '.join(filter(None, told))}"
         )
     return notes
 
 
-def _some_of(doubts: set[str]) -> str:
-    some = sorted(doubts)[:_MOST_DOUBTS]
-    more = len(doubts) - len(some)
-    return " ".join(some) + (f" And {more:,} more." if more else "")
+def _doubts(candidates: Iterable[Candidate]) -> str:
+    """Say of some why it cannot be told what they are."""
+    found = sorted({c.file.reason or c.seen.doubt for c in candidates})
+    more = len(found) - _MOST_DOUBTS
+    if more > 0:
+        found[_MOST_DOUBTS:] = [f"And {more:,} more."]
+    return " ".join(found)
 
 
 def _why_none(
@@ -163,14 +170,11 @@ def _why_none(
         known = [
             f"{c.shown} is {c.exercise}" for c in candidates if c.exercise
         ]
-        found = [f"{listed(known)}."] if known else []
-        doubts = {
-            c.file.reason or c.seen.doubt for c in candidates if not c.exercise
-        }
-        found += [_some_of(doubts)] if doubts else []
+        told = [f"{listed(known)}."] if known else []
+        told.append(_doubts(c for c in candidates if not c.exercise))
         return (
             f"There is no notebook of {exercise} in what was handed in: "
-            f"{' '.join(found)}"
+            f"{' '.join(filter(None, told))}"
         )
     if others:
         return (
@@ -190,9 +194,7 @@ def _candidates(group: Group) -> tuple[list[Candidate], list[str]]:
         is_own = file is entry and sender.file
         name = sender.file if is_own else file.name
         may_be = (
-            is_notebook(file.name)
-            or is_zip(file.name)
-            or len(file.parts) == 1
+            is_notebook(file.name) or is_zip(file.name) or len(file.parts) == 1
         )
         if is_notebook(file.name) or (file.reason and may_be):
             candidates.append(
@@ -272,12 +274,6 @@ def _looked_into(
 
 def _seconds(time: datetime | None) -> float:
     return (time - _EPOCH).total_seconds() if time else 0.0
-
-
-def _is_named_for_another(
-    name: str, exercise: str, releases: Iterable[str]
-) -> bool:
-    return exercise not in name and any(other in name for other in releases)
 
 
 def _best(

@@ -12,15 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attnbook.grading.intake.places import Place, TooLargeError, megabytes
-from attnbook.grading.notebook.read import UnusableError, loads
+from attnbook.grading.notebook.read import (
+    MOST_PARTS,
+    UnusableError,
+    loads,
+    parts_of,
+)
 from attnbook.grading.notebook.release import Release
 from attnbook.grading.notebook.release import find as find_release
 
 MOST_NOTEBOOKS = 100  # of one student
 
-# Notebooks of the largest size that are read to the end, of one student.
-# One that is built to be slow takes most of a second.
-_LARGEST_ONES = 3
+# The largest that are unpacked, and those that are slowest to read, of one
+# student. Either of the two takes seconds in all.
+_LARGEST_ONES = 10
+_SLOWEST_ONES = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Looks:
         self._largest = largest
         self._notebooks = MOST_NOTEBOOKS
         self._bytes = _LARGEST_ONES * largest
+        self._parts = _SLOWEST_ONES * MOST_PARTS
 
     def into(self, place: Place, name: str) -> Seen:
         """Tell what a notebook is of, and call it ``name`` in messages."""
@@ -58,16 +65,19 @@ class Looks:
                 doubt=f"{not_looked}, as {MOST_NOTEBOOKS} others were."
             )
         self._notebooks -= 1
+        beyond = f"{not_looked}, as so much is in the others."
         try:
             data = place.read(min(self._largest, self._bytes))
             self._bytes -= len(data)
+            parts = parts_of(data)
+            if parts <= MOST_PARTS:  # More are refused at once.
+                if parts > self._parts:
+                    return Seen(doubt=beyond)
+                self._parts -= parts
             notebook = loads(data, name, self._largest)
         except TooLargeError as error:
             if error.size <= self._largest:
-                return Seen(
-                    doubt=f"{not_looked}, as the others are so large "
-                    "together."
-                )
+                return Seen(doubt=beyond)
             return Seen(
                 doubt=f"{not_looked}: it has {megabytes(error.size)}, and at "
                 f"most {megabytes(self._largest)} are read (--notebook).",
