@@ -239,7 +239,7 @@ def _message(
     if fate.kind == "error" and fate.name == "WrongAnswer":
         text = clean(fate.text, _LONGEST_TEXT)
         elsewhere = _written_elsewhere(place, cells)
-        return f"{text}\n{elsewhere}" if elsewhere else text
+        return f"{text}\n  {elsewhere}" if elsewhere else text
     if fate.kind == "error" and fate.name == "NameError":
         undefined = re.search(r"name '(\w+)' is not defined", fate.text)
         if undefined:

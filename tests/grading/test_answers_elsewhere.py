@@ -68,7 +68,7 @@ def test_an_answer_below_the_graded_cell_is_found(learner, told):
     below = cells.index(learner["points"])
     stub = cells.index(learner["negate-solution"]) + 1
     assert told(learner, "00-negate", NOT_WRITTEN) == (
-        f"Not written yet.\nBut cell {below} defines `negate`, below. "
+        f"Not written yet.\n  But cell {below} defines `negate`, below. "
         f"Put that into cell {stub} (“00-negate-answer”)."
     )
 

@@ -158,7 +158,7 @@ _KINDS = {
     b"PK\x03\x04": "a zip. Hand in the notebook that is in it",
     b"%PDF-": "a PDF. Hand in the notebook itself, the .ipynb",
 }
-_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})(?= |\r?$)", re.MULTILINE)
+_CONFLICT = re.compile(r"^[ \t]*(<{7}|={7}|>{7})(?= |\r?$)", re.M)
 _RAW = "On GitHub, *Download raw file* gives the notebook."
 
 
