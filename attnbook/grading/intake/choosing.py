@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attnbook.grading.intake.archives import is_zip, unpacked
 from attnbook.grading.intake.by_student import (
+    OF_ATTEMPTS,
     Group,
     Groups,
     is_notebook,
@@ -330,6 +331,8 @@ def _changed(
         # has the times of the student's computer.
         is_inside = candidate.file is not candidate.handed_in
         return candidate.file.time if is_inside else None
+    if groups.layout in OF_ATTEMPTS:
+        return candidate.handed_in.time
     if groups.layout == "repositories":
         return _received(candidate.handed_in, group, groups, commits)[0]
     return candidate.file.time
