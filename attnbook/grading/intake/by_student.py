@@ -312,10 +312,10 @@ class Groups:
         names = [group.label for group in self]
         if len(names) > 1 and _most(map(is_of_a_system, names)):
             self.notes.append(
-                "Each of these was taken for a student, which is a guess: "
-                f"{listed(names)}. They look like the names of a system "
-                "that is not known here. Where a student has two, only one "
-                "may stay, or be handed in."
+                "It is a guess that each of these is a student: "
+                f"{listed(names)}. They look like names that a system makes, "
+                "and none that is known here. Of two that are one student's, "
+                "leave only the newer there."
             )
 
     def _exercise_in(self, name: str) -> str:

@@ -294,6 +294,7 @@ def _best(
         name = stem(candidate.name)
         return (
             candidate.file.place is not None,
+            not candidate.seen.is_notebook,
             not candidate.is_of_the_course,
             time.timestamp() if time and has_times else 0,
             candidate.order,

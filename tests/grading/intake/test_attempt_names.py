@@ -129,5 +129,5 @@ def test_names_of_a_system_that_is_not_known_are_said_to_be_a_guess(
     for name in ("one 2026-11-19", "one 2026-11-20", "two 2026-11-19"):
         layouts.write(tmp_path / name / "00-toy.ipynb", toy(name))
     (note,) = found_in(tmp_path).notes
-    assert "Each of these was taken for a student, which is a guess" in note
+    assert "It is a guess that each of these is a student" in note
     assert "one 2026-11-19, one 2026-11-20, two 2026-11-19" in note

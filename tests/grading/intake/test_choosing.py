@@ -159,6 +159,18 @@ def test_a_broken_notebook_alone_is_left_for_the_grader_to_name(
     assert read(found.submissions[1]) == b"[" * 100_000
 
 
+def test_a_broken_notebook_is_taken_before_one_that_is_of_no_exercise(
+    tmp_path, found_in
+):
+    later = layouts.TIME + timedelta(days=1)
+    scratch = b'{"nbformat": 4, "cells": []}'
+    layouts.write(tmp_path / "student-01" / "homework.ipynb", b"{")
+    layouts.write(tmp_path / "student-01" / "x.ipynb", scratch, later)
+    found = found_in(tmp_path)
+    assert read(found.submissions[0]) == b"{"
+    assert "left out: x.ipynb is none of the exercises." in found.notes[0]
+
+
 def test_a_scratch_notebook_is_not_taken_where_others_are_known(
     tmp_path, other, found_in
 ):
