@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from collections.abc import Sequence
@@ -64,7 +65,8 @@ def grade(
     notes += more
     cells, more = assemble(learner, release)
     notes += more
-    report = _report(release, cells, run(cells, timeout), timeout)
+    unrun = _not_code(learner, release)
+    report = _report(release, cells, run(cells, timeout), timeout, unrun)
     return replace(
         report,
         notebook=str(path),
@@ -114,7 +116,8 @@ def judge(
     cells, notes = assemble(learner, release)
     notes = changes(learner, release) + notes
     fates = examiner.run(cells)
-    report = _report(release, cells, fates, examiner.limits.wall)
+    unrun = _not_code(learner, release)
+    report = _report(release, cells, fates, examiner.limits.wall, unrun)
     return replace(
         report,
         notebook=clean(str(learner.path), _LONGEST_NAME),
@@ -163,10 +166,11 @@ def _report(
     cells: Sequence[RunCell],
     fates: Sequence[Fate],
     timeout: float,
+    unrun: Sequence[notebooks.Cell],
 ) -> Report:
     """Make the report from what happened to each cell."""
     results = [
-        _result(cell, release, cells, fates, timeout)
+        _result(cell, release, cells, fates, timeout, unrun)
         for cell in release.graded
     ]
     return Report(
@@ -189,6 +193,7 @@ def _result(
     cells: Sequence[RunCell],
     fates: Sequence[Fate],
     timeout: float,
+    unrun: Sequence[notebooks.Cell],
 ) -> Result:
     place = next(
         i for i, c in enumerate(cells)
@@ -203,7 +208,9 @@ def _result(
         points=graded.points if passed else 0,
         out_of=graded.points,
         status=_STATUS[fate.kind],
-        message="" if passed else _message(place, cells, fates, timeout),
+        message=""
+        if passed
+        else _message(place, cells, fates, timeout, unrun),
         seconds=round(fate.seconds, 3),
         mistake=fate.mistake,
     )
@@ -225,15 +232,20 @@ def _message(
     cells: Sequence[RunCell],
     fates: Sequence[Fate],
     timeout: float,
+    unrun: Sequence[notebooks.Cell],
 ) -> str:
     """Say in the learner's terms why a graded cell gave no points."""
     fate = fates[place]
     if fate.kind == "error" and fate.name == "WrongAnswer":
-        return clean(fate.text, _LONGEST_TEXT)
+        text = clean(fate.text, _LONGEST_TEXT)
+        elsewhere = _written_elsewhere(place, cells)
+        return f"{text}\n  {elsewhere}" if elsewhere else text
     if fate.kind == "error" and fate.name == "NameError":
         undefined = re.search(r"name '(\w+)' is not defined", fate.text)
         if undefined:
-            return _undefined(undefined[1], place, cells, fates, timeout)
+            return _undefined(
+                undefined[1], place, cells, fates, timeout, unrun
+            )
     return what_happened(fate, timeout)
 
 
@@ -243,6 +255,7 @@ def _undefined(
     cells: Sequence[RunCell],
     fates: Sequence[Fate],
     timeout: float,
+    unrun: Sequence[notebooks.Cell],
 ) -> str:
     for index, cell in enumerate(cells):
         if index == place or not _binds(cell.source, name):
@@ -255,7 +268,52 @@ def _undefined(
                 f"`{name}` is not defined yet: {_call(cell)} comes after "
                 "the graded cell. Move it up."
             )
+    for cell in unrun:
+        if _binds(cell.source, name):
+            kind = "Markdown" if cell.kind == "markdown" else cell.kind
+            return (
+                f"`{name}` is not defined: cell {cell.number} is {kind} and "
+                "is not run. Make it a code cell."
+            )
     return f"`{name}` is not defined: no cell of the notebook defines it."
+
+
+def _not_code(
+    learner: notebooks.Notebook, release: Release
+) -> list[notebooks.Cell]:
+    """Return the learner's cells that are not run, without the texts."""
+    texts = {c.source for c in release.notebook.cells if c.kind != "code"}
+    return [
+        cell
+        for cell in learner.cells
+        if cell.kind != "code" and cell.source not in texts
+    ]
+
+
+def _written_elsewhere(place: int, cells: Sequence[RunCell]) -> str:
+    """Say where an answer stands, if a stub hides it from a graded cell."""
+    tree = ast.parse(cells[place].source)
+    for name in [n.id for n in ast.walk(tree) if isinstance(n, ast.Name)]:
+        found = [
+            index
+            for index, cell in enumerate(cells)
+            if not cell.is_graded and _binds(cell.source, name)
+        ]
+        stub = max((i for i in found if i < place), default=None)
+        if stub is None or not _is_stub(cells[stub]):
+            continue
+        for index in found:
+            if not _is_stub(cells[index]):
+                where = "below" if index > place else "above"
+                return (
+                    f"But {_call(cells[index])} defines `{name}`, {where}. "
+                    f"Put that into {_call(cells[stub])}."
+                )
+    return ""
+
+
+def _is_stub(cell: RunCell) -> bool:
+    return "raise NotImplementedError" in cell.source
 
 
 def _binds(source: str, name: str) -> bool:
@@ -313,6 +371,11 @@ def what_happened(fate: Fate, timeout: float) -> str:
     # IPython names a made-up file for each cell.
     text = re.sub(r"\((?:\S*?\.py|<[^>]*>), line (\d+)\)", r"(line \1)", text)
     name = clean(fate.name, 100)
+    if name == "ModuleNotFoundError":
+        text += (
+            ". Only the notebook is graded: neither files beside it nor "
+            "packages that the course does not need are there."
+        )
     return f"{name}: {text}" if text else f"{name}."
 
 

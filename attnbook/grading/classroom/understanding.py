@@ -58,13 +58,18 @@ def understand(options: argparse.Namespace) -> Understood:
         With a text that says what to do.
     """
     releases, notes = known_releases(options.release, Path())
-    found = find(options.submissions, options.exercise, releases)
+    limits = limits_of(options)
+    found = find(
+        options.submissions,
+        options.exercise,
+        releases,
+        round(limits.notebook * 1e6),
+    )
     _refuse_among(found, options.out)
     found = _with_times(found, options)
     release = releases[options.exercise]
     if not release.graded:
         raise RefusedError(f"{release.name} has no graded cells.")
-    limits = limits_of(options)
     publish.check(options.out, publishing(options))
     refusal = ""
     try:

@@ -168,6 +168,12 @@ def _many_in_zip(folder: Path, notebook: bytes) -> None:
             archive.writestr(f"{number}.ipynb", b"")
 
 
+def _slow_in_zip(folder: Path, notebook: bytes) -> None:
+    slow = b'{"nbformat":4,"cells":[' + b"[]," * 1_600_000 + b"[]]}"
+    members = [(f"{number}.ipynb", slow) for number in range(20)]
+    _zip(folder, (NOTEBOOK, notebook), *members)
+
+
 # -- links, pipes, folders ---------------------------------------------------
 
 
@@ -272,6 +278,14 @@ KINDS = [
         "Hands in a zip of twelve thousand empty notebooks.",
         _many_in_zip,
         reports=("12,000 files",),
+    ),
+    Folder(
+        "slow notebooks in a zip",
+        "Hands in a zip of twenty notebooks that take a second each to read, "
+        "beside an honest one.",
+        _slow_in_zip,
+        points=POINTS,
+        reports=("was not looked into",),
     ),
     Folder(
         "path traversal",

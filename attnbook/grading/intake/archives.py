@@ -21,7 +21,6 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -31,9 +30,9 @@ from attnbook.grading.intake.places import (
     MOST_FILES,
     Entry,
     FilePlace,
+    TooLargeError,
     is_litter,
     open_plainly,
-    too_large,
     what_it_is,
 )
 from attnbook.grading.notebook.read import UnusableError
@@ -81,7 +80,7 @@ class MemberPlace:
             )
         information = found[self.number]
         if information.file_size > limit:
-            raise too_large(self.name, information.file_size, limit)
+            raise TooLargeError(self.name, information.file_size, limit)
         try:
             with opened.open(information) as file:
                 # What a thousand bytes claim to be is not unpacked further.
@@ -249,19 +248,35 @@ def _refuse_long(size: int | None, longest: int) -> None:
 
 
 def _opened(archive: FilePlace | MemberPlace) -> zipfile.ZipFile:
-    if isinstance(archive, MemberPlace):
-        data = archive.read(LARGEST_INSIDE)
-        return _parsed(_BytesReader(data), archive.name)
+    outermost = archive
+    while isinstance(outermost, MemberPlace):
+        outermost = outermost.archive
     try:
-        status = os.stat(archive.path)
+        status = os.stat(outermost.path)
     except OSError as error:
-        name = readable(os.path.basename(archive.path))
+        name = readable(os.path.basename(outermost.path))
         raise UnusableError(
             f"{name} cannot be read: {error.strerror}."
         ) from None
     state = (status.st_size, status.st_mtime_ns)
     # A process of its own place in the file: forked ones would share it.
+    if isinstance(archive, MemberPlace):
+        return _inside(archive, state, os.getpid())
     return _on_disk(archive.path, state, os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _inside(
+    archive: MemberPlace, state: tuple, process: int
+) -> zipfile.ZipFile:
+    """Open a zip in a zip, which is unpacked once and not for each file."""
+    data = archive.read(LARGEST_INSIDE)
+    return _parsed(_BytesReader(data), archive.name)
+
+
+def forget() -> None:
+    """Let go of the zip in a zip that was opened last."""
+    _inside.cache_clear()
 
 
 @lru_cache(maxsize=2)
@@ -286,26 +301,24 @@ def _parsed(reader: io.IOBase, name: str) -> zipfile.ZipFile:
         ) from None
 
 
-def unpacked(entries: list[Entry]) -> Iterator[Entry]:
-    """Yield entries, with the files of each zip in the zip's place.
+def unpacked(entry: Entry) -> list[Entry]:
+    """Return the files of a zip in its place; what is no zip as it is.
 
     One level: a zip in such a zip stays closed.
     """
-    for entry in entries:
-        if entry.is_folder or entry.place is None or not is_zip(entry.name):
-            yield entry
-            continue
-        try:
-            inside = contents(entry.place, entry.parts)
-        except UnusableError as error:
-            yield Entry(entry.parts, time=entry.time, reason=str(error))
-            continue
-        for file in inside:
-            if is_zip(file.name) and not file.is_folder:
-                yield Entry(
-                    file.parts,
-                    reason=f"{readable(file.name)} is a zip within a zip, "
-                    "and was not opened. Hand in the notebook alone.",
-                )
-            else:
-                yield file
+    if entry.is_folder or entry.place is None or not is_zip(entry.name):
+        return [entry]
+    try:
+        inside = contents(entry.place, entry.parts)
+    except UnusableError as error:
+        return [Entry(entry.parts, time=entry.time, reason=str(error))]
+    return [
+        Entry(
+            file.parts,
+            reason=f"{readable(file.name)} is a zip within a zip, "
+            "and was not opened. Hand in the notebook alone.",
+        )
+        if is_zip(file.name) and not file.is_folder
+        else file
+        for file in inside
+    ]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attnbook.grading.intake.archives import is_zip
+from attnbook.grading.intake.attempt_names import (
+    INDEX,
+    from_blackboard,
+    from_brightspace,
+    is_blackboards,
+    is_brightspaces,
+    is_of_a_system,
+)
 from attnbook.grading.intake.file_names import (
     Sender,
     folded,
@@ -56,8 +64,24 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
+# Layouts in which each attempt has a name and, in it, a time of its own.
+OF_ATTEMPTS = ("blackboard", "brightspace")
+
+
+def is_of_export(name: str) -> bool:
+    """Whether a system that is known gives what it hands out such a name."""
+    return bool(
+        from_moodle(name)
+        or from_canvas(name)
+        or is_blackboards(name)
+        or is_brightspaces(name)
+    )
+
+
 # What lies in a repository, or in a copy of this course, of one student.
 _OF_ONE_STUDENT = {".git", "chapters", "exercises", "solutions"}
+
+_OF_GRADESCOPE = "submission_metadata.yml"
 
 _OF_NBGRADER = {"autograded", "feedback", "release", "source", "submitted"}
 
@@ -107,8 +131,16 @@ class Groups:
         for entry in self._below_wrappings(entries):
             tops.setdefault(entry.parts[0], []).append(entry)
         self.layout = self._recognised(tops)
+        take = {
+            "moodle": from_moodle,
+            "canvas": from_canvas,
+            "blackboard": from_blackboard(tops),
+            "brightspace": from_brightspace,
+        }.get(self.layout)
         for top, below in tops.items():
-            self._put(top, below)
+            self._put(top, below, take)
+        if self.layout in ("folders", "files"):
+            self._doubt(tops)
         if self._others:
             self.notes.append(
                 f"Left out, as they are no notebooks: {listed(self._others)}."
@@ -182,7 +214,7 @@ class Groups:
             if len(entry.parts) > 2 or (entry.is_folder and entry.parts[1:])
         }
         files = inside - folders
-        if any(from_moodle(name) or from_canvas(name) for name in inside):
+        if any(map(is_of_export, inside)):
             return True
         if (
             self._is_in_submitted
@@ -203,7 +235,7 @@ class Groups:
         work = [
             top
             for top, below in tops.items()
-            if _is_work(top, below) or from_moodle(top) or from_canvas(top)
+            if _is_work(top, below) or is_of_export(top)
         ]
         folders = [top for top in work if _is_folder(tops[top])]
         files = [top for top in work if not _is_folder(tops[top])]
@@ -211,6 +243,10 @@ class Groups:
             return "moodle"
         if files and _most(map(from_canvas, files)):
             return "canvas"
+        if work and _most(map(is_blackboards, work)):
+            return "blackboard"
+        if work and _most(map(is_brightspaces, work)):
+            return "brightspace"
         if folders and _most(
             any(entry.parts == (top, ".git") for entry in tops[top])
             for top in folders
@@ -229,12 +265,17 @@ class Groups:
 
     # -- the students --
 
-    def _put(self, top: str, below: list[Entry]) -> None:
+    def _put(
+        self,
+        top: str,
+        below: list[Entry],
+        take: Callable[[str], Sender | None] | None,
+    ) -> None:
         """Put a folder or file at the top to its student."""
-        take = {"moodle": from_moodle, "canvas": from_canvas}.get(self.layout)
         sender = take(top) if take else None
         if sender is None:
-            if not _is_work(top, below):
+            is_index = self.layout == "brightspace" and top == INDEX
+            if is_index or not _is_work(top, below):
                 self.notes += [entry.reason for entry in below if entry.reason]
                 self._others += [top] if not below[0].reason else []
                 return
@@ -254,7 +295,28 @@ class Groups:
         group.folder = (top,) if _is_folder(below) else group.folder
         group.is_marked_late |= sender.is_marked_late
         group.identifiers |= sender.identifiers
+        if self.layout in OF_ATTEMPTS:
+            below = [replace(entry, time=sender.time) for entry in below]
         group.files += [(entry, sender) for entry in below]
+
+    def _doubt(self, tops: Mapping[str, list[Entry]]) -> None:
+        """Say where it is a guess that each name is a student's."""
+        if _OF_GRADESCOPE in tops:
+            self.notes.append(
+                f"This looks like an export of Gradescope. {_OF_GRADESCOPE} "
+                "is not read: students are called by the numbers of their "
+                "submissions, and it says who they are and when each "
+                "handed in."
+            )
+            return
+        names = [group.label for group in self]
+        if len(names) > 1 and _most(map(is_of_a_system, names)):
+            self.notes.append(
+                "It is a guess that each of these is a student: "
+                f"{listed(names)}. They look like names that a system makes, "
+                "and none that is known here. Of two that are one student's, "
+                "leave only the newer there."
+            )
 
     def _exercise_in(self, name: str) -> str:
         return next((known for known in self._exercises if known in name), "")

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from attnbook.grading.intake import commit_times
 from attnbook.grading.intake.archives import is_zip, unpacked
 from attnbook.grading.intake.by_student import (
+    OF_ATTEMPTS,
     Group,
     Groups,
     is_notebook,
     listed,
     stem,
 )
-from attnbook.grading.intake.file_names import natural, readable
-from attnbook.grading.intake.places import Entry
-from attnbook.grading.notebook.read import UnusableError, loads
+from attnbook.grading.intake.commit_times import Commits
+from attnbook.grading.intake.file_names import Sender, natural, readable
+from attnbook.grading.intake.looking import Looks, Seen
+from attnbook.grading.intake.places import MOST_FILES, Entry
+from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.notebook.release import Release
-from attnbook.grading.notebook.release import find as find_release
 
-# Bytes up to which a notebook is looked into, to see of which exercise it
-# is: what JSON says can take twenty times as much memory.
-_LOOKED_INTO = 8_000_000
+_MOST_ZIPS = 20  # that are opened, of one student
+_MOST_DOUBTS = 3  # in a note
 
 # Folders of a clone of the course with notebooks that nobody hands in.
-_OF_THE_COURSE = {"solutions", "source", "release"}
+_OF_THE_COURSE = {"chapters", "solutions", "source", "release"}
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,18 @@ class Candidate:
     handed_in: Entry  # the file itself, or the zip that it is in
     name: str  # readable, as the student named it
     order: int
-    exercise: str  # "" where it cannot be told
+    shown: str = ""  # the name, with its path where another has it too
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def exercise(self) -> str:
+        """The exercise that it is of, "" where it cannot be told."""
+        return self.seen.exercise
+
+    @property
+    def is_of_the_course(self) -> bool:
+        """Whether it lies where a clone of the course has such files."""
+        return bool(_OF_THE_COURSE & set(self.file.parts[:-1]))
 
 
 @dataclass(frozen=True)
@@ -55,109 +70,223 @@ def choose(
     groups: Groups,
     exercise: str,
     releases: Mapping[str, Release],
+    largest: int,
 ) -> Choice:
     """Choose the notebook of an exercise from a student's files.
 
     What a notebook is of is known by its metadata and cells. Of several the
     newest is taken; where the times say nothing, the one of the right name.
+    One of more than ``largest`` bytes cannot be looked into; where it is the
+    newest, it counts all the same, so that no older one does in silence.
     """
-    candidates, others = _candidates(group, releases)
+    commits = Commits(_repository(group, groups))
+    candidates, others = _candidates(group)
+    candidates = _looked_into(candidates, exercise, Looks(releases, largest))
     right = [c for c in candidates if c.exercise == exercise]
+    large = [
+        c
+        for c in candidates
+        if c.seen.is_too_large
+        and (exercise in c.name or not any(n in c.name for n in releases))
+    ]
     unknown = [c for c in candidates if not c.exercise]
     if len(unknown) < len(candidates):
         # Then this student's notebooks can be told from one another.
-        unknown = [c for c in unknown if exercise in c.name]
-    best = _best(right or unknown, group, groups, exercise)
+        unknown = [c for c in unknown if exercise in c.name or c in large]
+    best = _best(right or unknown, group, groups, exercise, commits)
     notes = []
+    newer = [
+        c
+        for c in large
+        if right and _is_newer(c, best, group, groups, commits)
+    ]
+    if newer:
+        older = best
+        best = _best(newer, group, groups, exercise, commits)
+        notes.append(
+            f"{group.label}: {best.shown} counts, as it is newer than "
+            f"{older.shown}. {best.seen.doubt}"
+        )
     if best:
-        doubles = [c.name for c in right if c is not best]
-        if doubles:
-            notes.append(
-                f"{group.label} handed in {len(right)} notebooks of this "
-                f"exercise. {best.name} was taken, and not {listed(doubles)}."
-            )
-        unread = {
-            c.file.reason
-            or f"{c.name} cannot be read, or is none of the exercises."
-            for c in candidates
-            if c is not best and not c.exercise
-        }
-        if unread:
-            notes.append(
-                f"{group.label}: beside {best.name}, left out: "
-                f"{' '.join(sorted(unread)[:3])}"
-            )
-        received, doubt = _received(best.handed_in, group, groups)
+        notes += _beside(best, candidates, right, group)
+        received, doubt = _received(best.handed_in, group, groups, commits)
         notes += [f"{group.label}: {doubt}"] if doubt else []
         return Choice(best, best.file.reason, received, tuple(notes))
-    if candidates:
-        found = [
-            f"{c.name} is {c.exercise or 'none of the exercises'}"
-            for c in candidates
-        ]
-        reason = (
-            f"There is no notebook of {exercise} in what was handed in: "
-            f"{listed(found)}."
+    return Choice(None, _why_none(candidates, others, exercise))
+
+
+def _beside(
+    best: Candidate,
+    candidates: list[Candidate],
+    right: list[Candidate],
+    group: Group,
+) -> list[str]:
+    """Say what else there was beside the notebook that was taken."""
+    notes = []
+    doubles = [
+        c.shown if c.shown != best.shown else f"another {c.shown}"
+        for c in right
+        if c is not best
+    ]
+    if doubles and best in right:
+        notes.append(
+            f"{group.label} handed in {len(right)} notebooks of this "
+            f"exercise. {best.shown} was taken, and not {listed(doubles)}."
         )
-    elif others:
-        reason = (
+    left = [
+        c
+        for c in candidates
+        if c is not best
+        and not c.exercise
+        and not (c.seen.is_notebook and c.is_of_the_course)
+    ]
+    if left:
+        told = [
+            f"{c.seen.doubt} Is it the newer attempt?"
+            for c in left
+            if c.seen.is_too_large
+        ]
+        told.append(_doubts(c for c in left if not c.seen.is_too_large))
+        notes.append(
+            f"{group.label}: beside {best.shown}, left out: "
+            f"{' '.join(filter(None, told))}"
+        )
+    return notes
+
+
+def _doubts(candidates: Iterable[Candidate]) -> str:
+    """Say of some why it cannot be told what they are."""
+    found = sorted({c.file.reason or c.seen.doubt for c in candidates})
+    more = len(found) - _MOST_DOUBTS
+    if more > 0:
+        found[_MOST_DOUBTS:] = [f"And {more:,} more."]
+    return " ".join(found)
+
+
+def _why_none(
+    candidates: list[Candidate], others: list[str], exercise: str
+) -> str:
+    """Say why there is no notebook to grade."""
+    if candidates:
+        known = [
+            f"{c.shown} is {c.exercise}" for c in candidates if c.exercise
+        ]
+        told = [f"{listed(known)}."] if known else []
+        told.append(_doubts(c for c in candidates if not c.exercise))
+        return (
+            f"There is no notebook of {exercise} in what was handed in: "
+            f"{' '.join(filter(None, told))}"
+        )
+    if others:
+        return (
             "There is no notebook (.ipynb) in what was handed in: "
             f"{listed(others)}."
         )
-    else:
-        reason = "Nothing was handed in: the folder is empty."
-    return Choice(None, reason)
+    return "Nothing was handed in: the folder is empty."
 
 
-def _candidates(
-    group: Group, releases: Mapping[str, Release]
-) -> tuple[list[Candidate], list[str]]:
+def _candidates(group: Group) -> tuple[list[Candidate], list[str]]:
     """Return a student's notebooks, and the names of all other files."""
     candidates: list[Candidate] = []
     others: list[str] = []
-    for entry, sender in group.files:
-        for file in unpacked([entry]):
-            if file.is_folder and not file.reason:
-                continue
-            is_own = file is entry and sender.file
-            name = sender.file if is_own else file.name
-            may_be = (
-                is_notebook(file.name)
-                or is_zip(file.name)
-                or len(file.parts) == 1
+    for entry, sender, file in _files(group):
+        if file.is_folder and not file.reason:
+            continue
+        is_own = file is entry and sender.file
+        name = sender.file if is_own else file.name
+        may_be = (
+            is_notebook(file.name) or is_zip(file.name) or len(file.parts) == 1
+        )
+        if is_notebook(file.name) or (file.reason and may_be):
+            candidates.append(
+                Candidate(file, entry, readable(name), sender.order)
             )
-            if is_notebook(file.name) or (file.reason and may_be):
-                exercise = _exercise_of(file, name, releases)
-                candidates.append(
-                    Candidate(
-                        file, entry, readable(name), sender.order, exercise
-                    )
+        else:
+            others.append(file.reason or name)
+    names = Counter(c.name for c in candidates)
+    return [
+        replace(c, shown=c.name if names[c.name] < 2 else _path(c, group))
+        for c in candidates
+    ], others
+
+
+def _files(group: Group) -> Iterator[tuple[Entry, Sender, Entry]]:
+    """Yield what was handed in, who says so, and each file in it.
+
+    Of many zips the newest are opened, until there are files enough.
+    """
+    zips = [
+        pair
+        for pair in group.files
+        if is_zip(pair[0].name) and not pair[0].is_folder
+    ]
+    zips.sort(key=lambda pair: (-pair[1].order, -_seconds(pair[0].time)))
+    inside: dict[int, list[Entry]] = {}
+    files = 0
+    for entry, _ in zips:
+        if len(inside) < _MOST_ZIPS and files < MOST_FILES:
+            inside[id(entry)] = unpacked(entry)
+            files += len(inside[id(entry)])
+    for entry, sender in group.files:
+        found = inside.get(id(entry), [entry])
+        if found == [entry] and is_zip(entry.name) and entry.place:
+            found = [
+                replace(
+                    entry,
+                    place=None,
+                    reason=f"{readable(entry.name)} was not opened, as many "
+                    "other zips were. Hand in the notebook alone.",
                 )
-            else:
-                others.append(file.reason or name)
-    return candidates, others
+            ]
+        for file in found:
+            yield entry, sender, file
 
 
-def _exercise_of(
-    file: Entry, name: str, releases: Mapping[str, Release]
-) -> str:
-    """Return the exercise that a notebook is of, "" if it cannot be told."""
-    if file.place is None:
-        return ""
-    try:
-        data = file.place.read(_LOOKED_INTO)
-        notebook = loads(data, readable(name))
-        return find_release(notebook, dict(releases))[0].name
-    except UnusableError:
-        return ""
+def _path(candidate: Candidate, group: Group) -> str:
+    """Return where a notebook lies among a student's files."""
+    parts, folder = candidate.file.parts, group.folder
+    if parts[: len(folder)] == folder:
+        parts = parts[len(folder) :]
+    return "/".join(readable(part) for part in parts)
+
+
+def _looked_into(
+    candidates: list[Candidate], exercise: str, looks: Looks
+) -> list[Candidate]:
+    """Look into notebooks, the likely ones first; return all in order."""
+
+    def key(number: int) -> tuple:
+        candidate = candidates[number]
+        return (
+            not candidate.is_of_the_course,
+            exercise in candidate.name,
+            candidate.order,
+            _seconds(candidate.file.time),
+        )
+
+    looked = list(candidates)
+    for number in sorted(range(len(candidates)), key=key, reverse=True):
+        candidate = candidates[number]
+        if candidate.file.place is not None:
+            seen = looks.into(candidate.file.place, candidate.shown)
+            looked[number] = replace(candidate, seen=seen)
+    return looked
+
+
+def _seconds(time: datetime | None) -> float:
+    return (time - _EPOCH).total_seconds() if time else 0.0
 
 
 def _best(
-    candidates: list[Candidate], group: Group, groups: Groups, exercise: str
+    candidates: list[Candidate],
+    group: Group,
+    groups: Groups,
+    exercise: str,
+    commits: Commits,
 ) -> Candidate | None:
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    times = [_changed(c, group, groups) for c in candidates]
+    times = [_changed(c, group, groups, commits) for c in candidates]
     has_times = all(times)
 
     def key(number: int) -> tuple:
@@ -165,7 +294,8 @@ def _best(
         name = stem(candidate.name)
         return (
             candidate.file.place is not None,
-            not _OF_THE_COURSE & set(candidate.file.parts[:-1]),
+            not candidate.seen.is_notebook,
+            not candidate.is_of_the_course,
             time.timestamp() if time and has_times else 0,
             candidate.order,
             name == exercise,
@@ -178,8 +308,23 @@ def _best(
     return candidates[max(range(len(candidates)), key=key)]
 
 
+def _is_newer(
+    candidate: Candidate,
+    other: Candidate,
+    group: Group,
+    groups: Groups,
+    commits: Commits,
+) -> bool:
+    """Whether one is known to be handed in later than another."""
+    mine = _changed(candidate, group, groups, commits)
+    theirs = _changed(other, group, groups, commits)
+    if mine and theirs and mine != theirs:
+        return mine > theirs
+    return candidate.order > other.order
+
+
 def _changed(
-    candidate: Candidate, group: Group, groups: Groups
+    candidate: Candidate, group: Group, groups: Groups, commits: Commits
 ) -> datetime | None:
     """Return when a student last worked on a notebook, for a comparison."""
     if groups.layout in ("moodle", "canvas"):
@@ -187,13 +332,19 @@ def _changed(
         # has the times of the student's computer.
         is_inside = candidate.file is not candidate.handed_in
         return candidate.file.time if is_inside else None
+    if groups.layout in OF_ATTEMPTS:
+        return candidate.handed_in.time
     if groups.layout == "repositories":
-        return _received(candidate.handed_in, group, groups)[0]
+        return _received(candidate.handed_in, group, groups, commits)[0]
     return candidate.file.time
 
 
+def _repository(group: Group, groups: Groups) -> Path:
+    return groups.root.joinpath(*groups.above, *group.folder)
+
+
 def _received(
-    entry: Entry, group: Group, groups: Groups
+    entry: Entry, group: Group, groups: Groups, commits: Commits
 ) -> tuple[datetime | None, str]:
     """Return when a file was handed in, and what is doubtful about it."""
     if groups.layout in ("moodle", "canvas"):
@@ -201,9 +352,7 @@ def _received(
     if groups.layout == "nbgrader":
         return _timestamp(entry, group), ""
     if groups.layout == "repositories" and group.folder and entry.place:
-        repository = groups.root.joinpath(*groups.above, *group.folder)
-        inside = entry.parts[len(group.folder) :]
-        time = commit_times.commit_time(repository, inside)
+        time = commits.last_of(entry.parts[len(group.folder) :])
         if time is None:
             return entry.time, (
                 "no commit of the notebook was found; the time is that of "

@@ -18,13 +18,19 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 
 from attnbook.grading.intake.places import FilePlace
 from attnbook.grading.notebook.read import UnusableError
 
-_SECONDS = 20  # for one repository
+_SECONDS = 20.0  # for one repository
+_KIB = 256 * 1024  # of memory that git may take; some systems know no bound
+
+# The shell sets the bound for itself, and git takes its place.
+_BOUNDED = f'ulimit -v {_KIB} 2>/dev/null; ulimit -c 0; exec "$0" "$@"'
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REFERENCE = re.compile(r"ref: (refs/[\w./+-]+)")
 _LONGEST_LIST = 16_000_000  # bytes of packed-refs
@@ -35,33 +41,58 @@ def is_there() -> bool:
     return shutil.which("git") is not None
 
 
-def commit_time(repository: Path, file: tuple[str, ...]) -> datetime | None:
-    """Return when a file was last committed, None where nobody knows.
+class Commits:
+    """The commits of one repository.
 
-    ``file`` has the parts of its path within the repository.
+    git believes what an object says of its size, and a megabyte may say
+    gigabytes. So it gets little memory, and little time for all the files
+    of a repository together.
     """
-    inside = repository / ".git"
-    head = _head(inside)
-    if not head or not is_there():
-        return None
-    with tempfile.TemporaryDirectory() as empty:
-        ours = Path(empty, "repository")
-        (ours / "refs").mkdir(parents=True)
-        (ours / "HEAD").write_text("ref: refs/heads/none\n")
-        shallow = _text(inside / "shallow")
-        if shallow:
-            commits = _COMMIT.findall(shallow)
-            (ours / "shallow").write_text("".join(f"{c}\n" for c in commits))
-        return _logged(ours, inside / "objects", head, "/".join(file))
+
+    def __init__(self, repository: Path) -> None:
+        self._inside = repository / ".git"
+        self._seconds = _SECONDS
+        self._times: dict[tuple[str, ...], datetime | None] = {}
+
+    def last_of(self, file: tuple[str, ...]) -> datetime | None:
+        """Return when a file was last committed, None where nobody knows.
+
+        ``file`` has the parts of its path within the repository.
+        """
+        if file not in self._times:
+            began = time.monotonic()
+            self._times[file] = self._looked_up("/".join(file))
+            self._seconds -= time.monotonic() - began
+        return self._times[file]
+
+    def _looked_up(self, file: str) -> datetime | None:
+        head = _head(self._inside)
+        if not head or self._seconds <= 0 or not is_there():
+            return None
+        with tempfile.TemporaryDirectory() as empty:
+            ours = Path(empty, "repository")
+            (ours / "refs").mkdir(parents=True)
+            (ours / "HEAD").write_text("ref: refs/heads/none\n")
+            shallow = _text(self._inside / "shallow")
+            if shallow:
+                commits = _COMMIT.findall(shallow)
+                (ours / "shallow").write_text(
+                    "".join(f"{commit}\n" for commit in commits)
+                )
+            objects = self._inside / "objects"
+            return _logged(ours, objects, head, file, self._seconds)
 
 
 def _logged(
-    ours: Path, objects: Path, head: str, file: str
+    ours: Path, objects: Path, head: str, file: str, seconds: float
 ) -> datetime | None:
     command = [
+        "sh", "-c", _BOUNDED,
         "git", "--no-pager", "--literal-pathspecs",
         # What these say may be made up; the objects are looked at instead.
         "-c", "core.commitGraph=false", "-c", "core.multiPackIndex=false",
+        # A large pack is looked at in windows, which fit into the memory.
+        "-c", "core.packedGitWindowSize=16m", "-c", "core.packedGitLimit=64m",
         "log", "-1", "--format=%cI", head, "--", file,
     ]  # fmt: skip
     environment = {
@@ -81,7 +112,7 @@ def _logged(
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
         )
         return datetime.fromisoformat(done.stdout.decode().strip())

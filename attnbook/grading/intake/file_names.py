@@ -35,6 +35,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import datetime
 
 _LONGEST = 100  # characters of a name that are shown
 
@@ -66,6 +67,7 @@ class Sender:
     is_marked_late: bool = False
     identifiers: dict[str, str] = field(default_factory=dict, hash=False)
     order: int = 0  # grows with the time at which a file was handed in
+    time: datetime | None = None  # of the attempt, where the name has it
 
 
 def from_moodle(name: str) -> Sender | None:

@@ -80,7 +80,7 @@ class FilePlace:
         with open_plainly(self.path) as file:
             before = os.fstat(file.fileno())
             if before.st_size > limit:
-                raise too_large(name, before.st_size, limit)
+                raise TooLargeError(name, before.st_size, limit)
             try:
                 data = file.read(limit + 1)
             except OSError as error:
@@ -143,13 +143,16 @@ def what_it_is(kind: int) -> str:
     return _KINDS.get(kind, "is not a plain file.")
 
 
-def too_large(name: str, size: int, limit: int) -> UnusableError:
-    """Return the error on a file of ``size`` bytes."""
-    return UnusableError(
-        f"{name} is too large: {megabytes(size)}, and at most "
-        f"{megabytes(limit)} are read. Clear the outputs of the notebook, "
-        "and hand in the notebook alone."
-    )
+class TooLargeError(UnusableError):
+    """The file has more bytes than are read of it."""
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"{name} is too large: {megabytes(size)}, and at most "
+            f"{megabytes(limit)} are read. Clear the outputs of the "
+            "notebook, and hand in the notebook alone."
+        )
+        self.size = size
 
 
 def megabytes(size: int) -> str:

@@ -7,6 +7,8 @@
 ``nbgrader``      ``submitted/STUDENT/ASSIGNMENT/``, or the course around it
 ``moodle``        *Download all submissions*, in folders or flat
 ``canvas``        *Download Submissions*
+``blackboard``    *Assignment File Download*
+``brightspace``   *Download* of what is in an assignment's folder
 ``repositories``  cloned repositories
 ``files``         notebooks named by student
 ``notebook``      one notebook
@@ -40,17 +42,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attnbook.grading.intake import archives
 from attnbook.grading.intake.archives import contents, is_zip
-from attnbook.grading.intake.by_student import Groups, is_notebook, listed
-from attnbook.grading.intake.choosing import choose
-from attnbook.grading.intake.file_names import (
-    from_canvas,
-    from_moodle,
-    natural,
-    readable,
+from attnbook.grading.intake.by_student import (
+    Groups,
+    is_notebook,
+    is_of_export,
+    listed,
 )
+from attnbook.grading.intake.choosing import choose
+from attnbook.grading.intake.file_names import natural, readable
 from attnbook.grading.intake.places import Entry, FilePlace, Place, walk
-from attnbook.grading.notebook.read import UnusableError
+from attnbook.grading.notebook.read import LARGEST, UnusableError
 from attnbook.grading.notebook.release import Release, known_releases
 
 LAYOUTS = {
@@ -58,6 +61,9 @@ LAYOUTS = {
     "nbgrader": "nbgrader's submitted/STUDENT/ASSIGNMENT/",
     "moodle": "the submissions of an assignment as Moodle hands them out",
     "canvas": "the submissions of an assignment as Canvas hands them out",
+    "blackboard": "the attempts at an assignment as Blackboard hands them out",
+    "brightspace": "the attempts at an assignment as Brightspace hands them "
+    "out",
     "repositories": "cloned repositories, one for each student",
     "files": "notebooks named by student",
     "notebook": "one notebook",
@@ -65,6 +71,7 @@ LAYOUTS = {
 
 _ON_DISK = "when each file was last changed on this disk"
 _TIMES_OF_FILES = ("folders", "files")
+_IN_NAMES = "as the names have them, without a zone; taken for this computer's"
 _TIMES = {
     "folders": _ON_DISK,
     "files": _ON_DISK,
@@ -73,6 +80,8 @@ _TIMES = {
     "moodle": "not known; those in the zip are of the download",
     "canvas": "not known, but for the mark LATE; those in the zip are of the "
     "download",
+    "blackboard": _IN_NAMES,
+    "brightspace": _IN_NAMES,
     "repositories": "the last commit of each notebook, as its author's "
     "computer claims it; such a time can be forged",
 }
@@ -139,6 +148,7 @@ def find(
     path: Path,
     exercise: str,
     releases: Mapping[str, Release] | None = None,
+    largest: int = LARGEST,
 ) -> Found:
     """Find who handed in what for an exercise.
 
@@ -150,6 +160,8 @@ def find(
         Name of the release, ``"03-scaled-dot-product"``.
     releases
         All releases by name; those of this checkout by default.
+    largest
+        Bytes of a notebook that may be graded.
 
     Raises
     ------
@@ -176,7 +188,7 @@ def find(
     notes = list(groups.notes)
     submissions = []
     for group in groups:
-        choice = choose(group, groups, exercise, releases)
+        choice = choose(group, groups, exercise, releases, largest)
         notes += choice.notes
         taken = choice.notebook
         parts = taken.file.parts if taken else group.folder
@@ -192,6 +204,7 @@ def find(
                 reason=choice.reason,
             )
         )
+    archives.forget()
     submissions.sort(key=lambda one: (natural(one.student), one.student))
     has_wall_times = is_zip(root.name) and groups.layout in _TIMES_OF_FILES
     return Found(
@@ -233,7 +246,7 @@ def _download(path: Path) -> tuple[Path, list[Entry]] | None:
     except UnusableError:
         return None
     tops = {entry.parts[0] for entry in entries}
-    is_of_class = any(from_moodle(top) or from_canvas(top) for top in tops)
+    is_of_class = any(map(is_of_export, tops))
     return (path, entries) if is_of_class else None
 
 

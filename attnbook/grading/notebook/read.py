@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ LARGEST = 50_000_000  # bytes of a notebook file
 
 # A hostile file may be small and still fill the memory once it is parsed:
 # an empty list takes two bytes there and 64 here.
-_MOST_PARTS = 5_000_000
+MOST_PARTS = 5_000_000
 _MOST_CELLS = 5_000
 _LONGEST_SOURCE = 1_000_000  # characters of one cell
 
@@ -122,7 +123,7 @@ def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
             f"{name} is larger than {largest / 1e6:g} MB. Clear the outputs "
             "in Jupyter and save it again."
         )
-    if sum(map(data.count, (b"[", b"{", b","))) > _MOST_PARTS:
+    if parts_of(data) > MOST_PARTS:
         raise UnusableError(
             f"{name} has too many parts for a notebook. Clear the outputs "
             "in Jupyter and save it again."
@@ -130,8 +131,9 @@ def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
+        kind = next((k for s, k in _KINDS.items() if data.startswith(s)), "")
         raise UnusableError(
-            f"{name} is not a notebook: it is not text in UTF-8."
+            f"{name} is not a notebook: it is {kind or 'not text in UTF-8'}."
         ) from None
     if not text.strip():
         raise UnusableError(
@@ -139,12 +141,62 @@ def loads(data: bytes, name: str, largest: int = LARGEST) -> Notebook:
         )
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         raise UnusableError(
-            f"{name} is not a notebook: it is not JSON. Export or save it "
-            "as .ipynb."
+            f"{name} is not a notebook: {_instead_of_json(text, error)}"
         ) from None
     return parse(content, Path(name))
+
+
+def parts_of(data: bytes) -> int:
+    """Estimate of how many values JSON consists of, which costs the time."""
+    return sum(map(data.count, (b"[", b"{", b",")))
+
+
+# What is called a notebook and is none, by how it begins.
+_KINDS = {
+    b"PK\x03\x04": "a zip. Hand in the notebook that is in it",
+    b"%PDF-": "a PDF. Hand in the notebook itself, the .ipynb",
+}
+_CONFLICT = re.compile(r"^[ \t]*(<{7}|={7}|>{7})(?= |\r?$)", re.M)
+_RAW = "On GitHub, *Download raw file* gives the notebook."
+
+
+def _instead_of_json(text: str, error: Exception) -> str:
+    """Say what a file is that is not JSON, and what to do."""
+    start = text.lstrip()[:100].lower()
+    if start.startswith(("<!doctype html", "<html")):
+        return f"it is a web page. {_RAW}"
+    if start.startswith("version https://git-lfs"):
+        return (
+            "it is a pointer to a file that Git LFS keeps elsewhere. "
+            "`git lfs pull` fetches the notebook."
+        )
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        return (
+            f"it is not JSON, as git left the mark of a conflict, "
+            f"“{conflict[1]}”, in line {line}. Keep one of the two versions "
+            "and take out the marks."
+        )
+    if start.startswith("{") and _is_cut_off(text, error):
+        return (
+            "it is not JSON, as it breaks off in line "
+            f"{text.rstrip().count(chr(10)) + 1}: its end is missing. Save "
+            "it in Jupyter and hand it in again."
+        )
+    return "it is not JSON. Export or save it as .ipynb."
+
+
+def _is_cut_off(text: str, error: Exception) -> bool:
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg != "Extra data" and (
+        not text.rstrip().endswith("}")
+        or error.pos >= len(text.rstrip())
+        or error.msg.startswith("Unterminated string")
+    )
 
 
 def parse(content: object, path: Path) -> Notebook:
@@ -156,6 +208,11 @@ def parse(content: object, path: Path) -> Notebook:
         When it is not a notebook of format 4, or one beyond measure.
     """
     if not isinstance(content, dict) or "nbformat" not in content:
+        if isinstance(_mapping(content).get("payload"), dict):
+            raise UnusableError(
+                f"{path} is not a notebook: it is what GitHub shows of one. "
+                f"{_RAW}"
+            )
         raise UnusableError(
             f"{path} is JSON but not a notebook: it has no “nbformat”."
         )

@@ -4,6 +4,7 @@ import json
 
 import layouts
 import pytest
+from as_found import MEGABYTE
 
 from attnbook.grading.intake.submissions import find
 from attnbook.grading.notebook.release import known_releases
@@ -36,7 +37,7 @@ def other(course):
 @pytest.fixture
 def found_in(releases):
     def found(path):
-        return find(path, "00-toy", releases)
+        return find(path, "00-toy", releases, 20 * MEGABYTE)
 
     return found
 

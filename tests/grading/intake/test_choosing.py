@@ -1,10 +1,11 @@
 """Which file is whose, and which of several notebooks is taken."""
 
+import json
 from datetime import timedelta
 
 import layouts
 import pytest
-from as_found import read, refusal, students
+from as_found import MEGABYTE, read, refusal, students
 
 
 def test_who_handed_in_something_else_is_not_lost(tmp_path, toy, found_in):
@@ -141,8 +142,9 @@ def test_a_broken_notebook_beside_a_good_one_is_said_and_left(
     found = found_in(tmp_path)
     assert read(found.submissions[0]) == toy()
     assert found.notes == (
-        "student-01: beside good.ipynb, left out: 00-toy.ipynb cannot be "
-        "read, or is none of the exercises.",
+        "student-01: beside good.ipynb, left out: 00-toy.ipynb is not a "
+        "notebook: it is not JSON, as it breaks off in line 1: its end is "
+        "missing. Save it in Jupyter and hand it in again.",
     )
 
 
@@ -157,6 +159,18 @@ def test_a_broken_notebook_alone_is_left_for_the_grader_to_name(
     assert read(found.submissions[1]) == b"[" * 100_000
 
 
+def test_a_broken_notebook_is_taken_before_one_that_is_of_no_exercise(
+    tmp_path, found_in
+):
+    later = layouts.TIME + timedelta(days=1)
+    scratch = b'{"nbformat": 4, "cells": []}'
+    layouts.write(tmp_path / "student-01" / "homework.ipynb", b"{")
+    layouts.write(tmp_path / "student-01" / "x.ipynb", scratch, later)
+    found = found_in(tmp_path)
+    assert read(found.submissions[0]) == b"{"
+    assert "left out: x.ipynb is none of the exercises." in found.notes[0]
+
+
 def test_a_scratch_notebook_is_not_taken_where_others_are_known(
     tmp_path, other, found_in
 ):
@@ -165,7 +179,8 @@ def test_a_scratch_notebook_is_not_taken_where_others_are_known(
     (submission,) = found_in(tmp_path).submissions
     assert refusal(submission) == (
         "There is no notebook of 00-toy in what was handed in: "
-        "01-other.ipynb is 01-other, scratch.ipynb is none of the exercises."
+        "01-other.ipynb is 01-other. scratch.ipynb is JSON but not a "
+        "notebook: it has no “nbformat”."
     )
 
 
@@ -176,4 +191,134 @@ def test_a_folder_without_a_notebook_says_what_is_in_it(tmp_path, found_in):
     assert refusal(submission) == (
         "There is no notebook (.ipynb) in what was handed in: 0.pdf, 1.pdf, "
         "2.pdf, 3.pdf, 4.pdf, 5 more."
+    )
+
+
+# -- attempts that are large -------------------------------------------------
+
+
+@pytest.fixture
+def with_figure(toy):
+    """The bytes of a notebook with a figure of so many megabytes in it."""
+
+    def made(megabytes, mark=""):
+        content = json.loads(toy(mark))
+        figure = {"image/png": "A" * (megabytes * MEGABYTE)}
+        content["cells"].append({
+            "cell_type": "code",
+            "source": "plot()",
+            "outputs": [{"output_type": "display_data", "data": figure}],
+        })  # fmt: skip
+        return json.dumps(content).encode()
+
+    return made
+
+
+def test_the_newer_attempt_is_taken_however_large_its_figures(
+    tmp_path, toy, with_figure, found_in, in_zip
+):
+    new = with_figure(18, "new")
+    later = layouts.TIME + timedelta(days=1)
+    work = tmp_path / "in" / "student-01"
+    layouts.write(work / "00-toy.ipynb", toy("old"))
+    layouts.write(work / "again.ipynb", new, later)
+    (submission,) = found_in(tmp_path / "in").submissions
+    assert read(submission) == new
+    assert submission.received == later
+    found = in_zip({
+        "studentone_101_9001_00-toy.ipynb": toy("old"),
+        "studentone_101_9002_00-toy-1.ipynb": new,
+    })  # fmt: skip
+    assert read(found.submissions[0]) == new
+    own = layouts.zipped({"old.ipynb": toy("old"), "00-toy.ipynb": new})
+    found = in_zip({
+        "student-01_101_assignsubmission_file/work.zip": own,
+        "student-02_102_assignsubmission_file/00-toy.ipynb": toy(),
+    })  # fmt: skip
+    assert read(found.submissions[0]) == new
+
+
+def test_a_large_notebook_is_found_beside_those_of_other_exercises(
+    tmp_path, other, with_figure, found_in
+):
+    new = with_figure(18)
+    layouts.write(tmp_path / "student-01" / "homework3.ipynb", new)
+    layouts.write(tmp_path / "student-01" / "01-other.ipynb", other)
+    (submission,) = found_in(tmp_path).submissions
+    assert read(submission) == new
+
+
+def test_the_newer_attempt_counts_though_it_is_too_large_to_be_graded(
+    tmp_path, toy, with_figure, found_in, in_zip
+):
+    new = with_figure(21)
+    work = tmp_path / "in" / "student-01"
+    layouts.write(work / "00-toy.ipynb", toy("old"))
+    later = layouts.TIME + timedelta(days=1)
+    layouts.write(work / "final.ipynb", new, later)
+    canvas = in_zip({
+        "studentone_101_9001_00-toy.ipynb": toy("old"),
+        "studentone_101_9002_final.ipynb": new,
+    })  # fmt: skip
+    for found in (found_in(tmp_path / "in"), canvas):
+        (submission,) = found.submissions
+        assert "final.ipynb is too large: 21" in refusal(submission)
+        (note,) = found.notes
+        assert note == (
+            f"{submission.student}: final.ipynb counts, as it is newer than "
+            "00-toy.ipynb. final.ipynb was not looked into: it has 21 MB, "
+            "and at most 20 MB are read (--notebook)."
+        )
+
+
+def test_a_large_one_that_is_not_known_to_be_newer_is_asked_about(
+    tmp_path, toy, with_figure, found_in, in_zip
+):
+    large = with_figure(21)
+    earlier = layouts.TIME - timedelta(days=1)
+    work = tmp_path / "in" / "student-01"
+    layouts.write(work / "00-toy.ipynb", toy())
+    layouts.write(work / "first.ipynb", large, earlier)
+    # Nor is one of another exercise, though it is newer.
+    later = layouts.TIME + timedelta(days=1)
+    layouts.write(work / "01-other.ipynb", large, later)
+    found = found_in(tmp_path / "in")
+    assert read(found.submissions[0]) == toy()
+    assert "first.ipynb was not looked into: it has 21 MB" in found.notes[0]
+    assert "(--notebook). Is it the newer attempt?" in found.notes[0]
+    assert "none of the exercises" not in found.notes[0]
+    # Moodle's zip does not say which is newer.
+    found = in_zip({
+        "student-01_101_assignsubmission_file/00-toy.ipynb": toy(),
+        "student-01_101_assignsubmission_file/00-toy final.ipynb": large,
+        "student-02_102_assignsubmission_file/00-toy.ipynb": toy(),
+    })  # fmt: skip
+    assert read(found.submissions[0]) == toy()
+    assert "Is it the newer attempt?" in found.notes[0]
+
+
+def test_a_large_one_may_be_the_exercise_where_nothing_else_is(
+    tmp_path, other, with_figure, found_in
+):
+    layouts.write(tmp_path / "student-01" / "homework.ipynb", with_figure(21))
+    layouts.write(tmp_path / "student-01" / "01-other.ipynb", other)
+    (submission,) = found_in(tmp_path).submissions
+    assert "homework.ipynb is too large: 21" in refusal(submission)
+
+
+# -- notebooks of one name ---------------------------------------------------
+
+
+def test_of_one_name_the_paths_are_shown(tmp_path, toy, course, found_in):
+    chapter = b'{"nbformat": 4, "metadata": {}, "cells": []}'
+    for student in ("student-01", "student-02"):
+        clone = tmp_path / student
+        layouts.write(clone / "exercises" / "00-toy.ipynb", toy())
+        layouts.write(clone / "solutions" / "00-toy.ipynb", toy("solved"))
+        layouts.write(clone / "chapters" / "00-toy.ipynb", chapter)
+    found = found_in(tmp_path)
+    assert found.notes == tuple(
+        f"{student} handed in 2 notebooks of this exercise. exercises/"
+        "00-toy.ipynb was taken, and not solutions/00-toy.ipynb."
+        for student in ("student-01", "student-02")
     )

@@ -6,12 +6,13 @@ import random
 import stat
 import struct
 import zipfile
+from datetime import timedelta
 
 import layouts
 import pytest
 from as_found import MEGABYTE, read, refusal, students, taking_less_than
 
-from attnbook.grading.intake import places
+from attnbook.grading.intake import archives, looking, places
 from attnbook.grading.notebook.read import UnusableError
 
 
@@ -159,6 +160,80 @@ def test_a_zip_of_too_many_files_is_refused(toy, in_zip):
     inside = layouts.zipped(many | {"00-toy.ipynb": toy()})
     found = in_zip(handed_in_by_moodle(inside))
     assert "holds 10,001 files" in refusal(found.submissions[0])
+
+
+@pytest.fixture
+def read_as_notebooks(monkeypatch):
+    """The names of what is read to see of which exercise it is."""
+    names = []
+    really_loads = looking.loads
+
+    def counting(data, name, largest):
+        names.append(name)
+        return really_loads(data, name, largest)
+
+    monkeypatch.setattr(looking, "loads", counting)
+    return names
+
+
+def test_of_many_notebooks_in_a_zip_few_are_looked_into(
+    toy, in_zip, read_as_notebooks, monkeypatch
+):
+    opened = []
+    really_parsed = archives._parsed
+
+    def counting(reader, name):
+        opened.append(name)
+        return really_parsed(reader, name)
+
+    monkeypatch.setattr(archives, "_parsed", counting)
+    many = {f"{n}.ipynb": b"{}" for n in range(places.MOST_FILES - 1)}
+    inside = layouts.zipped(many | {"my 00-toy.ipynb": toy()})
+    found = in_zip(handed_in_by_moodle(inside))
+    assert read(found.submissions[0]) == toy()
+    assert len(read_as_notebooks) == looking.MOST_NOTEBOOKS
+    assert opened.count("work.zip") <= 2  # to choose, and to be read
+    assert len(found.notes[0]) < 1_000
+    assert found.notes[0].endswith("And 9,996 more.")
+
+
+def test_notebooks_that_are_slow_to_read_are_not_all_read(
+    toy, in_zip, read_as_notebooks, monkeypatch
+):
+    monkeypatch.setattr(looking, "MOST_PARTS", 5_000)
+    slow = b'{"nbformat": 4, "cells": [' + b"[]," * 1_600 + b"[]]}"
+    inside = {f"{n}.ipynb": slow for n in range(30)}
+    inside = layouts.zipped({"00-toy.ipynb": toy(), **inside})
+    found = in_zip(handed_in_by_moodle(inside))
+    assert read(found.submissions[0]) == toy()
+    assert read_as_notebooks[0] == "00-toy.ipynb"
+    assert len(read_as_notebooks) <= 4
+    assert "was not looked into, as so much is in the" in found.notes[0]
+    assert "10.ipynb is none of the exercises" not in found.notes[0]
+
+
+def test_notebooks_that_are_long_are_not_all_unpacked(
+    toy, in_zip, read_as_notebooks
+):
+    long = b'{"nbformat": 4, "x": "' + b" " * (19 * MEGABYTE) + b'"}'
+    inside = {f"{n}.ipynb": long for n in range(15)}
+    inside = layouts.zipped({"00-toy.ipynb": toy(), **inside})
+    found = in_zip(handed_in_by_moodle(inside))
+    assert read(found.submissions[0]) == toy()
+    assert len(read_as_notebooks) == 11
+
+
+def test_of_many_zips_of_a_student_the_newest_are_opened(
+    tmp_path, toy, found_in
+):
+    for number in range(30):
+        path = tmp_path / "student-01" / f"{number:02}.zip"
+        time = layouts.TIME - timedelta(hours=number)
+        layouts.write(path, layouts.zipped({"x.ipynb": toy(number)}), time)
+    found = found_in(tmp_path)
+    assert "handed in 20 notebooks of this exercise" in found.notes[0]
+    assert "left out: 20.zip was not opened, as many" in found.notes[1]
+    assert found.notes[1].endswith("And 7 more.")
 
 
 def test_a_list_of_files_without_end_is_not_read(in_zip):

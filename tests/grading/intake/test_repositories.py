@@ -1,7 +1,10 @@
 """Who handed in what, in cloned repositories, and when."""
 
+import hashlib
 import os
 import subprocess
+import types
+import zlib
 from datetime import timedelta
 
 import layouts
@@ -165,3 +168,55 @@ def test_a_head_that_leads_elsewhere_is_no_commit(
     (path / "outside").write_text(git(repository, "rev-parse", "HEAD"))
     (repository / ".git" / "HEAD").write_bytes(head)
     assert "no commit of the notebook" in found_in(path).notes[-1]
+
+
+def test_git_gets_no_memory_for_an_object_that_claims_much(
+    tmp_path, toy, found_in
+):
+    path = layouts.make(
+        "repositories", tmp_path / "in", {"student-01": toy()}, "00-toy"
+    )
+    repository = path / "student-01"
+    commit = git(repository, "cat-file", "commit", "HEAD").encode() + b"\n"
+    blank = b" " * 1_000_000
+    head = b"commit %d\0" % (len(commit) + 400 * len(blank))
+    digest = hashlib.sha1(head + commit)
+    packer = zlib.compressobj(1)
+    packed = [packer.compress(head + commit)]
+    for _ in range(400):
+        digest.update(blank)
+        packed.append(packer.compress(blank))
+    packed.append(packer.flush())
+    name = digest.hexdigest()
+    file = repository / ".git" / "objects" / name[:2] / name[2:]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"".join(packed))
+    branch = repository / ".git" / "refs" / "heads" / "main"
+    branch.write_text(f"{name}\n")
+    assert file.stat().st_size < 3_000_000
+    found = found_in(path)
+    assert "no commit of the notebook was found" in found.notes[0]
+
+
+def test_a_slow_repository_takes_its_seconds_once_and_not_for_each_file(
+    tmp_path, toy, found_in, monkeypatch
+):
+    path = layouts.make(
+        "repositories", tmp_path / "in", {"student-01": toy()}, "00-toy"
+    )
+    for number in range(5):
+        layouts.write(path / "student-01" / f"{number}.ipynb", toy(number))
+    layouts.commit(path / "student-01")
+    clock = iter(range(0, 1_000, 15))
+    calls = []
+
+    def slowly(*arguments):
+        calls.append(arguments)
+        return layouts.TIME
+
+    monkeypatch.setattr(commit_times, "_logged", slowly)
+    monkeypatch.setattr(
+        commit_times, "time", types.SimpleNamespace(monotonic=clock.__next__)
+    )
+    found_in(path)
+    assert len(calls) == 2  # each of 15 seconds, of 20 that there are

@@ -32,6 +32,27 @@ def sources(learner, releases):
         (b"print(1)\n", "is not JSON"),
         (b"{", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
+        (b"{", "it breaks off in line 1: its end is missing"),
+        (b'{\n "cells": [\n  "# Ti', "breaks off in line 3: its end"),
+        (b'{\n "cells": [\n  {"source": "a"},\n', "breaks off in line 3:"),
+        (b'{"cells": tru', "its end is missing"),
+        (b'{"cells": 7 "nbformat": 4}', "not JSON. Export or save it"),
+        (b"\n\n<!DOCTYPE html>\n<html></html>", "is a web page. On GitHub,"),
+        (b"<html><body>{}</body></html>", "*Download raw file*"),
+        (b'{"payload": {"blob": {}}}', "it is what GitHub shows of one"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n"
+            b"oid sha256:00\nsize 1\n",
+            "`git lfs pull` fetches the notebook",
+        ),
+        (
+            b'{\n<<<<<<< HEAD\n "cells": [],\n=======\n "cells": []\n'
+            b">>>>>>> theirs\n}\n",
+            "mark of a conflict, “<<<<<<<”, in line 2.",
+        ),
+        (b'{\r\n"cells": [],\r\n=======\r\n}', "“=======”, in line 3."),
+        (b"PK\x03\x04\x14\x00\xff", "it is a zip. Hand in the notebook"),
+        (b"%PDF-1.7\n%\xff", "it is a PDF. Hand in the notebook itself"),
         (b"\x89PNG\r\n\x1a\n\xff", "not text in UTF-8"),
         (b"[1, 2]", "it has no “nbformat”"),
         (b"{}", "it has no “nbformat”"),

@@ -148,8 +148,9 @@ def test_a_broken_notebook_has_no_points_out_of_all(tmp_path, graded):
     (found,) = reports.values()
     assert (found.points, found.out_of) == (0, 20)
     assert found.results[0].message == (
-        f"{EXERCISE}.ipynb is not a notebook: it is not JSON. Export or save "
-        "it as .ipynb."
+        f"{EXERCISE}.ipynb is not a notebook: it is not JSON, as it breaks "
+        "off in line 1: its end is missing. Save it in Jupyter and hand it "
+        "in again."
     )
     assert graded == []
 
