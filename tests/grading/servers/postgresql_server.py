@@ -35,7 +35,9 @@ def find_programs() -> Path | None:
         return Path(on_path).resolve().parent
     found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     folders = [path.parent for path in found if os.access(path, os.X_OK)]
-    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
+    return max(
+        folders, key=lambda folder: float(folder.parent.name), default=None
+    )
 
 
 @dataclass
@@ -110,7 +112,7 @@ def running(programs: Path) -> Iterator[Server]:
         yield server
     finally:
         if process:
-            process.send_signal(signal.SIGINT)  # without waiting for clients
+            process.send_signal(signal.SIGQUIT)  # at once, and keeping nothing
             process.wait(30)
         shutil.rmtree(folder)
 

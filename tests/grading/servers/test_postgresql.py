@@ -19,7 +19,7 @@ from attnbook.grading.records.publish import Options, PublishError, publish
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
 STUDENTS = 12
-TOGETHER = 5  # times that two shares are published at once
+TOGETHER = 3  # times that two shares are published at once
 APART = 2  # statements between two at which publishing is killed
 RULES = (
     "--due", "2023-11-13T12:00Z", "--late-penalty", "10%",
@@ -141,7 +141,11 @@ def test_what_is_there_already_is_not_written_again(
         engine = create_engine(database, poolclass=NullPool)
         with engine.connect() as connection:
             return {
-                name: set(connection.scalars(text(f"SELECT ctid || ' ' || xmin FROM {name}")))
+                name: set(
+                    connection.scalars(
+                        text(f"SELECT ctid || ' ' || xmin FROM {name}")
+                    )
+                )
                 for name in inspect(connection).get_table_names()
             }
 
