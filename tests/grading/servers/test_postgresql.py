@@ -9,7 +9,7 @@ import classroom
 import nbgrader.api
 import publishing_process
 import pytest
-from classroom import a_class, arguments, equip, mark_of, start
+from classroom import EXERCISE, a_class, arguments, equip, mark_of, start
 from sqlalchemy import create_engine, inspect, select, text
 from sqlalchemy.pool import NullPool
 
@@ -40,6 +40,18 @@ def rows(database: str) -> dict[str, set]:
             version = text("SELECT * FROM alembic_version")
             found["version"] = set(map(tuple, connection.execute(version)))
         return found
+
+
+def by_nbgrader(database: str) -> list:
+    """Return what formgrader and the exporters ask for."""
+    with nbgrader.api.Gradebook(database) as book:
+        found = [
+            *book.student_dicts(),
+            *book.submission_dicts(EXERCISE),
+            *book.notebook_submission_dicts(EXERCISE, EXERCISE),
+            book.average_assignment_score(EXERCISE),
+        ]
+    return sorted(map(repr, found))
 
 
 def files(out) -> dict[str, str]:
@@ -125,6 +137,7 @@ def test_the_grades_are_those_of_sqlite(whole, postgresql, tmp_path):
     give(server, "--database", database)
     assert rows(database) == rows(in_a_file(file))
     assert len(rows(database)["submitted_notebook"]) == STUDENTS
+    assert by_nbgrader(database) == by_nbgrader(in_a_file(file))
     assert files(server) == files(file)
     assert "Nearly." in "".join(files(server).values())
 
@@ -154,9 +167,17 @@ def test_what_is_there_already_is_not_written_again(
     assert written() == before
 
 
-def test_the_password_is_kept_nowhere(whole, postgresql, tmp_path, capsys):
+@pytest.mark.parametrize("place", ["before the host", "after the name"])
+def test_the_password_is_kept_nowhere(
+    place, whole, postgresql, tmp_path, capsys
+):
     out = shutil.copytree(whole, tmp_path / "out")
-    publish(out, Options(database=postgresql.new()))
+    database = postgresql.new()
+    if place == "after the name":
+        database = database.replace(f":{postgresql.password}@", "@")
+        database += f"?password={postgresql.password}"
+    published = publish(out, Options(database=database))
+    assert postgresql.password not in published.database
     for path in out.rglob("*"):
         if path.is_file():
             assert postgresql.password.encode() not in path.read_bytes()

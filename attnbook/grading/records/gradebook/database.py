@@ -43,6 +43,9 @@ def address(database: str, out: Path) -> URL:
             "such as sqlite:////srv/course/gradebook.db or "
             "postgresql://user:password@host/name."
         ) from None
+    own = url.query.get("password")
+    if isinstance(own, str):  # to where it is left out of what is shown
+        url = url.difference_update_query(["password"]).set(password=own)
     if url.password == "***":
         raise GradebookError(
             f"The gradebook is {database}, and its password is kept nowhere: "
