@@ -208,12 +208,15 @@ def test_a_server_that_cannot_be_used_is_said(
 # -- shares ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("where", ["postgresql", "a file"])
 def test_shares_that_are_published_at_once_make_the_whole(
-    shares, whole, postgresql
+    where, shares, whole, request, tmp_path
 ):
     expected = rows(in_a_file(whole))
-    for _ in range(TOGETHER):
-        database = postgresql.new()
+    for number in range(TOGETHER):
+        database = f"sqlite:///{tmp_path / str(number)}.db"
+        if where == "postgresql":
+            database = request.getfixturevalue("postgresql").new()
         starting = publishing_process.barrier(len(shares))
         processes = [
             publishing_process.start(share, database, starting)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _LOCK = 7_416_205_831_142_909  # any number that no other program takes
-_PATIENCE = 600  # seconds that graders wait for each other
+_PATIENCE = 120  # seconds that graders wait for each other
 
 
 class GradebookError(Exception):
@@ -59,7 +59,7 @@ def opened(url: URL) -> Iterator[Gradebook]:
     """Open the gradebook, made where there is none; commit at the end.
 
     Whatever goes wrong, all or nothing of what was done stays. Graders that
-    open one on a PostgreSQL server at once do so one after another.
+    open one at once, in a file or on a PostgreSQL server, wait for each other.
 
     Raises
     ------
@@ -78,9 +78,12 @@ def opened(url: URL) -> Iterator[Gradebook]:
         with _one_at_a_time(url):
             with _alembic_on_path():
                 _create(url)
-                book = Gradebook(url)
+                book = Gradebook(_patient(url))
             with book:
                 try:
+                    if url.get_backend_name() == "sqlite":
+                        # From here on, what is read is nobody else's to write.
+                        book.db.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
                     yield book
                     book.db.commit()
                 except BaseException:
@@ -145,6 +148,13 @@ def _one_at_a_time(url: URL) -> Iterator[None]:
         yield
 
 
+def _patient(url: URL) -> URL:
+    """Return the address by which SQLite waits as long for others."""
+    if url.get_backend_name() != "sqlite" or "timeout" in url.query:
+        return url
+    return url.update_query_dict({"timeout": str(_PATIENCE)})
+
+
 def _create(url: URL) -> None:
     """Make the tables where there are none: all of them, or none."""
     if url.get_backend_name() == "postgresql":
@@ -189,8 +199,11 @@ def _create_file(place: Path, url: URL) -> None:
     draft.unlink(missing_ok=True)
     try:
         Gradebook(url.set(database=str(draft))).close()
-        # Whoever else made one in the meantime keeps theirs.
-        if not place.exists():
+        try:
+            os.link(draft, place)
+        except FileExistsError:
+            pass  # whoever else made one in the meantime keeps theirs
+        except OSError:  # on a disk that has no links
             draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
