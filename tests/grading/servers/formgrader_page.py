@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+PATIENCE = 60_000  # milliseconds, for what waits for the server
+
 
 class FormgraderPage:
     """Formgrader in a browser, at an exercise of one notebook."""
@@ -12,6 +14,7 @@ class FormgraderPage:
         self.page = page
         self.address = f"{address}/formgrader"
         self.exercise = exercise
+        page.set_default_timeout(PATIENCE)
 
     def assignments(self) -> list[str]:
         """Return the assignments that its first page lists."""
