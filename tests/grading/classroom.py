@@ -140,7 +140,7 @@ def equip() -> None:
 
 
 @functools.cache
-def _processes():
+def processes():
     # Forked from a process that has loaded all there is to load, once.
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["classroom_loaded"])
@@ -150,7 +150,7 @@ def _processes():
 def start(line: list[str], log: Path, nap: float = 0.0):
     """Start ``class``, or ``merge``, in a process of its own."""
     log.touch()
-    process = _processes().Process(target=_command, args=(line, log, nap))
+    process = processes().Process(target=_command, args=(line, log, nap))
     process.start()
     return process
 

@@ -47,6 +47,11 @@ from attnbook.grading.records.results import Graded
 
 SCHEMA = "attnbook.grading.publish/1"
 
+_SOURCE = """\
+Formgrader lists the exercises that have a folder here. There is nothing to
+generate: the exercises were released by the course.
+"""
+
 
 class PublishError(Exception):
     """The grades cannot be published; the text says why and what to do."""
@@ -400,6 +405,9 @@ def _files(
     for exercise in exercises:
         own = of_exercise(grades, exercise.name)
         _write(out / worksheets[exercise.name], tables.as_moodle(own))
+        source = out / "source" / exercise.name
+        if not source.exists():  # it may be a course's own
+            _write(source / "README.md", _SOURCE)
         template = autograded(exercise)
         for grade in own:
             if grade.graded.status == "graded":

@@ -130,6 +130,7 @@ def test_formgrader_finds_each_notebook_that_was_graded(first):
     configuration.CourseDirectory.root = str(first)
     configuration.CourseDirectory.db_url = url(first)
     api = NbGraderAPI(config=configuration)
+    assert [each["name"] for each in api.get_assignments()] == ["00-toy"]
     found = api.get_notebook_submissions("00-toy", "00-toy")
     students = {row["student"] for row in found}
     assert students == {f"student-0{n}" for n in range(1, 5)}
@@ -146,6 +147,15 @@ def test_formgrader_finds_each_notebook_that_was_graded(first):
     notebook, resources = GetGrades().preprocess(notebook, resources)
     assert resources["nbgrader"]["score"] == 5
     assert resources["nbgrader"]["max_score"] == 20
+
+
+def test_the_sources_of_a_course_are_left_alone(out):
+    place = out / "source" / "00-toy"
+    shutil.rmtree(place)
+    place.mkdir()
+    (place / "00-toy.ipynb").write_text("the course's own")
+    publish(out)
+    assert [path.name for path in place.iterdir()] == ["00-toy.ipynb"]
 
 
 # -- what people enter -----------------------------------------------------

@@ -106,6 +106,7 @@ def test_everything_that_is_promised_is_there(first):
         "index.html",
         "publish.json",
         "results",
+        "source",
     }
     assert (first / "gradebook.db").exists()
     for one in CLASS:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 
+_LOCK = 7_416_205_831_142_909  # any number that no other program takes
+_PATIENCE = 120  # seconds that graders wait for each other
+
+
 class GradebookError(Exception):
     """The gradebook cannot be used; the text says why and what to do."""
 
@@ -39,6 +43,9 @@ def address(database: str, out: Path) -> URL:
             "such as sqlite:////srv/course/gradebook.db or "
             "postgresql://user:password@host/name."
         ) from None
+    own = url.query.get("password")
+    if isinstance(own, str):  # to where it is left out of what is shown
+        url = url.difference_update_query(["password"]).set(password=own)
     if url.password == "***":
         raise GradebookError(
             f"The gradebook is {database}, and its password is kept nowhere: "
@@ -51,7 +58,8 @@ def address(database: str, out: Path) -> URL:
 def opened(url: URL) -> Iterator[Gradebook]:
     """Open the gradebook, made where there is none; commit at the end.
 
-    Whatever goes wrong, all or nothing of what was done stays.
+    Whatever goes wrong, all or nothing of what was done stays. Graders that
+    open one at once, in a file or on a PostgreSQL server, wait for each other.
 
     Raises
     ------
@@ -67,16 +75,20 @@ def opened(url: URL) -> Iterator[Gradebook]:
         ) from None
     name = url.render_as_string(hide_password=True)
     try:
-        with _alembic_on_path():
-            _create(url)
-            book = Gradebook(url)
-        with book:
-            try:
-                yield book
-                book.db.commit()
-            except BaseException:
-                book.db.rollback()
-                raise
+        with _one_at_a_time(url):
+            with _alembic_on_path():
+                _create(url)
+                book = Gradebook(_patient(url))
+            with book:
+                try:
+                    if url.get_backend_name() == "sqlite":
+                        # From here on, what is read is nobody else's to write.
+                        book.db.execute(sqlalchemy.text("BEGIN IMMEDIATE"))
+                    yield book
+                    book.db.commit()
+                except BaseException:
+                    book.db.rollback()
+                    raise
     except ModuleNotFoundError as error:
         raise GradebookError(
             f"The gradebook {name} needs {error.name}: install it with pip."
@@ -114,13 +126,72 @@ def _alembic_on_path() -> Iterator[None]:
             os.environ["PATH"] = before
 
 
+@contextlib.contextmanager
+def _one_at_a_time(url: URL) -> Iterator[None]:
+    """Wait, on a PostgreSQL server, until no other grader is at it.
+
+    What is not there is inserted: two at once would both insert it. The lock
+    ends with the connection, and so with a grader that is killed.
+    """
+    import sqlalchemy
+
+    if url.get_backend_name() != "postgresql":
+        yield
+        return
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        for statement in (
+            f"SET LOCAL lock_timeout = '{_PATIENCE}s'",
+            f"SELECT pg_advisory_xact_lock({_LOCK})",
+        ):
+            connection.execute(sqlalchemy.text(statement))
+        yield
+
+
+def _patient(url: URL) -> URL:
+    """Return the address by which SQLite waits as long for others."""
+    if url.get_backend_name() != "sqlite" or "timeout" in url.query:
+        return url
+    return url.update_query_dict({"timeout": str(_PATIENCE)})
+
+
 def _create(url: URL) -> None:
-    """Make a SQLite file with all its tables, or leave none behind."""
+    """Make the tables where there are none: all of them, or none."""
+    if url.get_backend_name() == "postgresql":
+        _create_tables(url)
+    elif url.get_backend_name() == "sqlite" and url.database:
+        _create_file(Path(url.database), url)
+
+
+def _create_tables(url: URL) -> None:
+    """Make the tables in one transaction, which nbgrader does in two.
+
+    Between the two there is no ``alembic_version``, and nbgrader would never
+    add it, without which it cannot upgrade the gradebook.
+    """
+    import sqlalchemy
+    from nbgrader import api
+
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        if sqlalchemy.inspect(connection).get_table_names():
+            return
+        api.Base.metadata.create_all(connection)
+        version = sqlalchemy.Table(
+            "alembic_version",
+            sqlalchemy.MetaData(),
+            sqlalchemy.Column(
+                "version_num", sqlalchemy.String(32), nullable=False
+            ),
+        )
+        version.create(connection)
+        values = {"version_num": api.get_alembic_version()}
+        connection.execute(version.insert(), values)
+
+
+def _create_file(place: Path, url: URL) -> None:
     from nbgrader.api import Gradebook
 
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return
-    place = Path(url.database)
     if place.exists():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +199,11 @@ def _create(url: URL) -> None:
     draft.unlink(missing_ok=True)
     try:
         Gradebook(url.set(database=str(draft))).close()
-        # Whoever else made one in the meantime keeps theirs.
-        if not place.exists():
+        try:
+            os.link(draft, place)
+        except FileExistsError:
+            pass  # whoever else made one in the meantime keeps theirs
+        except OSError:  # on a disk that has no links
             draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
