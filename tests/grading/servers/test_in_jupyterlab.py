@@ -69,10 +69,6 @@ def total(notebook: LabPage) -> str:
     return " ".join(last.split())
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="a check that fails in JupyterLab still raises, which ends the run",
-)
 def test_run_all_in_a_fresh_notebook_reaches_the_scoreboard(lab):
     notebook = lab("fresh")
     notebook.run_all()
