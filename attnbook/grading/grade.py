@@ -229,13 +229,31 @@ def _message(
 ) -> str:
     """Say in the learner's terms why a graded cell gave no points."""
     fate = fates[place]
+    undefined = re.search(r"name '(\w+)' is not defined", fate.text)
     if fate.kind == "error" and fate.name == "WrongAnswer":
-        return clean(fate.text, _LONGEST_TEXT)
-    if fate.kind == "error" and fate.name == "NameError":
-        undefined = re.search(r"name '(\w+)' is not defined", fate.text)
-        if undefined:
-            return _undefined(undefined[1], place, cells, fates, timeout)
+        text = clean(fate.text, _LONGEST_TEXT)
+        reason = undefined and _failed(
+            undefined[1], place, cells, fates, timeout
+        )
+        return f"{text}\n{reason}" if reason else text
+    if fate.kind == "error" and fate.name == "NameError" and undefined:
+        return _undefined(undefined[1], place, cells, fates, timeout)
     return what_happened(fate, timeout)
+
+
+def _failed(
+    name: str,
+    place: int,
+    cells: Sequence[RunCell],
+    fates: Sequence[Fate],
+    timeout: float,
+) -> str:
+    """Say which cell would have defined a name, had it not failed."""
+    for cell, fate in zip(cells[:place], fates[:place], strict=True):
+        if fate.kind != "passed" and _binds(cell.source, name):
+            reason = _reason(cell, fate, timeout)
+            return f"`{name}` is not defined, because {reason}"
+    return ""
 
 
 def _undefined(

@@ -30,6 +30,7 @@ TRAVELS = (
     "grading/isolation/wire.py",
     "grading/isolation/sandbox/confinement.py",
     "grading/isolation/sandbox/zygote.py",
+    "grading/notebook/colab.py",
     "judging/inspection.py",
 )
 # Packages that hold answers, or lead to them: what is not above stays out.
