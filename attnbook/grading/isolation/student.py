@@ -30,6 +30,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+from attnbook.grading.isolation import transforms
 from attnbook.grading.isolation.bridge import Peer
 from attnbook.grading.isolation.channel import Channel, ClosedError
 from attnbook.grading.isolation.packing import Packer
@@ -401,6 +402,9 @@ class Student(Peer):
                     f"`{mark.name}` can be called only while the call lasts "
                     "that it was given to"
                 )
+            return transforms.through(call, arguments, keywords)
+
+        def call(*arguments, **keywords):
             return self.call(mark.number, arguments, keywords)
 
         given.__name__ = given.__qualname__ = mark.name

@@ -7,6 +7,7 @@ is installed, it is used.
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import sys
 import types
@@ -50,6 +51,8 @@ class _Module(types.ModuleType):
             raise AttributeError(
                 f"module {self.__name__!r} has no attribute {name!r}"
             )
+        if self.__name__ == "google.colab":
+            return importlib.import_module(f"{self.__name__}.{name}")
         # What was uploaded: no file.
         return dict if name == "upload" else _nothing
 

@@ -25,6 +25,7 @@ TRAVELS = (
     "grading/isolation/objects.py",
     "grading/isolation/packing.py",
     "grading/isolation/student.py",
+    "grading/isolation/transforms.py",
     "grading/isolation/unpacking.py",
     "grading/isolation/warm.py",
     "grading/isolation/wire.py",
