@@ -140,7 +140,7 @@ class _Notebook(InteractiveShell):
         os._exit(0)
 
 
-def nothing(*arguments: str) -> None:
+def nothing(*arguments: object, **keywords: object) -> None:
     """Do nothing: no cell installs or runs other programs here."""
 
 
@@ -206,6 +206,8 @@ class Student(Peer):
         sys.stdin = open(os.devnull)  # noqa: SIM115, for as long as we live
         builtins.input = _no_input
         getpass.getpass = _no_input
+        # A kernel without a debugger passes `breakpoint()` over, too.
+        sys.breakpointhook = nothing
         _find_own_modules()
         # In a notebook `exit()` ends the kernel; here it ends the cell.
         self._shell.user_ns.update(exit=sys.exit, quit=sys.exit)

@@ -211,6 +211,51 @@ def test_an_exception_is_the_same_here_and_there(lasting, code):
     assert str(caught[0]) == str(caught[1])
 
 
+@pytest.mark.parametrize(
+    ("code", "name", "words"),
+    [
+        ("input()", "StdinNotImplementedError", "does not support input"),
+        ("__import__('pdb').set_trace()\n    x = 1",
+         "StdinNotImplementedError", "does not support input"),
+        ("torch.ones(2).bool() @ torch.ones(2).bool()",
+         "NotImplementedError", "not implemented for 'Bool'"),
+        ("torch.nn.Module()(1)", "NotImplementedError", "forward"),
+    ],
+)  # fmt: skip
+def test_an_error_of_another_kind_is_told_from_a_stub(
+    lasting, code, name, words
+):
+    answer = get(lasting, f"def f(*_):\n    {code}\n    return 1")
+    with pytest.raises(NotImplementedError, match=words) as error:
+        answer(1)
+    assert type(error.value).__name__ == name
+    assert " of `f`: " in error.value.place_in_answer
+
+
+def test_a_breakpoint_is_passed_over(lasting):
+    assert get(lasting, "def f():\n    breakpoint()\n    return 1")() == 1
+
+
+def test_an_error_that_cannot_be_described_costs_the_process_nothing(lasting):
+    source = "def f(n): raise KeyError(10**n)"
+    with pytest.raises(KeyError, match="failed"):
+        get(lasting, source)(5_000)
+
+
+def test_a_result_of_too_many_words_costs_the_process_nothing(lasting):
+    answer = get(lasting, "def f(n): return ['x' * 100_000] * n")
+    with pytest.raises(ValueError, match="takes more than"):
+        answer(100)
+    assert len(answer(2)) == 2
+
+
+def test_what_else_is_not_permitted_is_left_as_it_is(lasting):
+    source = "import os\ndef f(): raise PermissionError(1, 'not here')"
+    with pytest.raises(PermissionError) as error:
+        get(lasting, source)()
+    assert str(error.value) == "[Errno 1] not here"
+
+
 def test_exceptions_of_ours_cannot_be_forged(lasting):
     source = """
 class WrongAnswer(AssertionError): pass

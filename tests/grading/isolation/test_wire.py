@@ -186,6 +186,43 @@ def test_what_is_too_large_is_not_sent(monkeypatch):
             sent(value)
 
 
+REFUSED_BY_WHO_READS = {
+    "nothing of a huge shape": (torch.empty(0, 2**60), "beyond measure"),
+    "so in NumPy": (np.empty((0, 2**60), np.int8), "beyond measure"),
+    "many axes": (torch.ones([1] * 33), "33 axes"),
+    "many axes in NumPy": (np.ones([1] * 33), "33 axes"),
+    "many keys": (dict.fromkeys(range(2_001)), "more than 2,000 keys"),
+    "one tensor again and again": (
+        [torch.zeros(2**23)] * 5,
+        "stands for more than 128 MiB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_WHO_READS)
+def test_what_no_reader_takes_is_not_sent_and_the_reason_told(name):
+    value, words = REFUSED_BY_WHO_READS[name]
+    with pytest.raises(TooLargeError, match=words):
+        sent(value)
+
+
+def test_booleans_with_other_bytes_under_them_are_sent_as_booleans():
+    bytes_ = torch.tensor([0, 1, 2, 255], dtype=torch.uint8)
+    wanted = [False, True, True, True]
+    assert sent(bytes_.view(torch.bool)).tolist() == wanted
+    assert sent(bytes_.numpy().view(bool)).tolist() == wanted
+    assert sent(bytes_[:, None].expand(4, 2).view(torch.bool)).tolist() == [
+        [is_true] * 2 for is_true in wanted
+    ]
+
+
+def test_more_digits_than_a_double_has_are_rounded():
+    third = np.longdouble(1) / 3
+    assert same(sent(third), np.float64(1 / 3))
+    assert same(sent(np.array([third])), np.array([1 / 3]))
+    assert same(sent(np.clongdouble(1j)), np.complex128(1j))
+
+
 def test_what_is_too_deep_is_not_sent():
     deep = []
     for _ in range(40):
