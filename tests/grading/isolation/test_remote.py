@@ -84,6 +84,8 @@ def test_names_that_are_not_there_are_left_out(lasting):
         ("torch.nn.Linear(1, 1)", "a Linear object"),
         ("object()", "an object object"),
         ("{1, 2}", "a set object"),
+        ("torch.eye(2).to_sparse()", "a SparseTensor object"),
+        ("torch.ones(1, device='meta')", "a Tensor object"),
         ("len", "a function"),
         ("lambda: 1", "a function"),
         ("torch.nn.Linear", "a class"),
@@ -92,9 +94,53 @@ def test_names_that_are_not_there_are_left_out(lasting):
 )
 def test_what_is_no_data_says_what_it_is(lasting, source, expected):
     exercise = Exercise("t", "T", 1, lambda: torch.ones(1), [Case("a", ())])
-    answer = get(lasting, f"f = lambda: {source}")
-    message = exercise.diagnose(answer).message
+    source = f"f = lambda: {source}"
+    message = exercise.diagnose(get(lasting, source)).message
     assert f"yours is {expected}." in message
+    here: dict = {"torch": torch}
+    exec(source, here)
+    if "<" not in source:
+        assert exercise.diagnose(here["f"]).message == message
+
+
+UNUSUAL = {
+    "a subclass of tensor": "class T(torch.Tensor): pass\n"
+    "def f(x): return (2 * x).as_subclass(T)",
+    "one that looks after itself": "class T(torch.Tensor):\n"
+    "    @classmethod\n"
+    "    def __torch_function__(cls, f, types, args=(), kwargs=None):\n"
+    "        return super().__torch_function__(f, types, args, kwargs or {})\n"
+    "def f(x): return (2 * x).as_subclass(T)",
+    "a tensor with a turned sign": "def f(x):\n"
+    "    return torch.complex(x, -2 * x).conj().imag",
+    "a parameter": "def f(x): return torch.nn.Parameter(2 * x)",
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_a_result_of_an_unusual_class_is_taken(lasting, kind):
+    here: dict = {"torch": torch}
+    exec(UNUSUAL[kind], here)
+    x = torch.arange(3.0)
+    exercise = Exercise(
+        "t", "T", 1, lambda x: 2 * x, [Case("a", (x,))],
+        gradients=kind != "a parameter",
+    )  # fmt: skip
+    for answer in (here["f"], get(lasting, UNUSUAL[kind])):
+        assert exercise.diagnose(answer) is None
+
+
+def test_numbers_of_few_digits_are_called_so(lasting):
+    x = torch.tensor([0.1, 0.2])
+    exercise = Exercise("t", "T", 1, lambda x: x.softmax(0), [Case("a", (x,))])
+    for name in ("float16", "bfloat16"):
+        source = f"def f(x): return x.softmax(0).to(torch.{name})"
+        here: dict = {"torch": torch}
+        exec(source, here)
+        for answer in (here["f"], get(lasting, source)):
+            assert f", in {name}. " in exercise.diagnose(answer).message
+    half = get(lasting, "def f(x): return x.softmax(0).numpy()")
+    assert ", in " not in exercise.diagnose(half).message
 
 
 def test_the_kind_of_an_answer_is_known(lasting):
