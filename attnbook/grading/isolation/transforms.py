@@ -87,12 +87,14 @@ class _Held:
         """Return the call of one member of a batch."""
         return self._rows[place] if self._rows else self
 
+    @property
+    def one(self) -> _Held:
+        """The call, or the first that it has become."""
+        return self._rows[0].one if self._rows else self
+
     def result(self, tensors: tuple) -> Any:
         """Return what the call returned, with other tensors in it."""
-        one = self
-        while one._rows:
-            one = one._rows[0]
-        parts, form = one._found
+        parts, form = self.one._found
         return pytree.tree_unflatten(_replaced(parts, tensors), form)
 
 
@@ -139,6 +141,19 @@ class _Call(_Step):
     """The call itself."""
 
     @staticmethod
+    def setup_context(ctx, inputs, output):
+        _Step.setup_context(ctx, inputs, output)
+        ctx.mark_non_differentiable(
+            *(
+                tensor
+                for tensor, plain in zip(
+                    output, ctx.held.one.outputs, strict=True
+                )
+                if not plain.requires_grad
+            )
+        )
+
+    @staticmethod
     def forward(held, *tensors):
         with torch.enable_grad():
             held.make(tensors)
@@ -155,7 +170,11 @@ class _Call(_Step):
 
     @staticmethod
     def jvp(ctx, _, *tangents):
-        return _Ahead.apply(ctx.held, *ctx.saved_tensors, *tangents)
+        found = _Ahead.apply(ctx.held, *ctx.saved_tensors, *tangents)
+        return tuple(
+            tangent if plain.requires_grad else None
+            for tangent, plain in zip(found, ctx.held.one.outputs, strict=True)
+        )
 
 
 class _Once(_Step):

@@ -144,6 +144,11 @@ TRANSFORMED = {
         "(torch.eye(2))"
     ),
     "what stays as it is": "F.grad(lambda y: y * len(g(x, scale)))(x[0])",
+    "what has no gradient": (
+        "F.grad(lambda x: g(x, scale)[0].sum() * "
+        "(1 + g(x, scale)[0].requires_grad + "
+        "2 * g(x, scale)[1].requires_grad))(x)"
+    ),
     "forward mode": "dual(lambda x: g(x, scale)[0], x)",
 }
 
