@@ -308,7 +308,7 @@ def as_array(value: Any) -> np.ndarray:
         value = plain_tensor(value).detach().cpu()
         if value.is_floating_point():
             value = value.double()
-        return value.resolve_conj().resolve_neg().numpy()
+        return value.numpy()
     return np.asarray(value)
 
 

@@ -175,6 +175,7 @@ def test_gradients_that_a_notebook_turned_off_are_on_for_a_check():
     torch.set_grad_enabled(False)
     try:
         assert exercise().diagnose(scores) is None
+        assert exercise().diagnose(detached).kind == "gradient"
         assert not torch.is_grad_enabled()
     finally:
         torch.set_grad_enabled(True)
