@@ -69,11 +69,11 @@ def described(error: BaseException) -> tuple:
         if not all(type(x) in _PLAIN and len(str(x)) < 500 for x in arguments):
             arguments = ()
         text = str(error)[: bounds.LONGEST_ERROR]
+        if _is_of_a_process(error):
+            arguments = (errno.EPERM, f"{error.strerror}. {_NO_PROCESS}")
+            text = f"{text}. {_NO_PROCESS}"
     except Exception:  # of a class of the learner's, or a number too long
         arguments, text = (), "<exception str() failed>"
-    if _is_of_a_process(error):
-        arguments = (errno.EPERM, f"{error.strerror}. {_NO_PROCESS}")
-        text = f"{text}. {_NO_PROCESS}"
     return kinds, text, tuple(arguments), _place(error)
 
 

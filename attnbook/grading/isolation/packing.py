@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,11 @@ class Packer:
         if isinstance(value, complex):
             value = complex(value)
             return ["c", value.real.hex(), value.imag.hex()]
+        if isinstance(value, Fraction):
+            parts = value.numerator, value.denominator
+            return ["q", *map(self._whole, map(int, parts))]
+        if isinstance(value, Decimal):
+            return ["D", _decimal(value)]
         if isinstance(value, str):
             return str.__str__(value)[: bounds.LONGEST_TEXT]
         if isinstance(value, bytes):
@@ -204,6 +211,14 @@ class Packer:
                 return self.pack(value.item())
             return self._object(value)
         return self._raw(["N", name], value.astype(name).tobytes())
+
+
+def _decimal(value: Decimal) -> str:
+    text = Decimal.__str__(value)
+    if len(text) <= bounds.LONGEST_DECIMAL:
+        return text
+    short = Context(prec=bounds.LONGEST_DECIMAL // 2, traps=[])
+    return Decimal.__str__(short.plus(value))
 
 
 def _name(dtype: np.dtype) -> str:

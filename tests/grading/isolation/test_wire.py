@@ -5,6 +5,8 @@ import math
 import socket
 import struct
 import time
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -66,6 +68,8 @@ VALUES = [
     -0.0,
     math.inf,
     1 - 2j,
+    Fraction(-2, 3),
+    Decimal("0.10"),
     "word ✓ \x00",
     b"\0\xff",
     [],
@@ -217,6 +221,8 @@ def test_booleans_with_other_bytes_under_them_are_sent_as_booleans():
 
 
 def test_more_digits_than_a_double_has_are_rounded():
+    long = Decimal("1" * 1_000)
+    assert math.isclose(sent(long) / long, 1)
     third = np.longdouble(1) / 3
     assert same(sent(third), np.float64(1 / 3))
     assert same(sent(np.array([third])), np.array([1 / 3]))
@@ -251,6 +257,11 @@ HOSTILE = {
     "a float of JSON": (1.5, b""),
     "float in another form": (["f", "1.5"], b""),
     "float of a number": (["f", 1], b""),
+    "fraction of nothing": (["q", 1, 0], b""),
+    "fraction that can be reduced": (["q", 2, 4], b""),
+    "fraction of strings": (["q", "1", "2"], b""),
+    "decimal that is none": (["D", "one"], b""),
+    "decimal beyond measure": (["D", "1" * 1_000], b""),
     "float with more": (["f", (1.5).hex(), 1], b""),
     "dict without a value": (["d", "a"], b""),
     "dict with a key twice": (["d", "a", 1, "a", 2], b""),
