@@ -164,18 +164,26 @@ def test_a_failed_cell_is_named_where_its_names_are_missed(graded, learner):
     learner.insert_before(
         "double-solution", "import nothing_here\nimport math"
     )
-    missed = "Your code raised NameError: name 'math' is not defined."
+    missed = "name 'math' is not defined"
+    no_function = Fate("error", "NameError", "name 'negate' is not defined")
+    fates = {
+        "00-double": Fate("error", "WrongAnswer", f"It raised: {missed}."),
+        "00-negate-answer": Fate("error", "NameError", missed),
+        "00-negate": no_function,
+    }
 
     def fate(cell):
-        if cell.is_graded:
-            return Fate("error", "WrongAnswer", missed)
-        failed = "nothing_here" in cell.source
-        return Fate("error", "OSError") if failed else Fate("passed")
+        if "nothing_here" in cell.source:
+            return Fate("error", "OSError")
+        return fates.get(cell.grade_id, Fate("passed"))
 
     report = graded(Examiner(fate))
-    assert report.results[0].message == (
-        f"{missed}\n`math` is not defined, because cell 4 failed.\nOSError."
-    )
+    cause = "`math` is not defined, because cell 4 failed.\nOSError."
+    assert [result.message for result in report.results[:2]] == [
+        f"It raised: {missed}.\n{cause}",
+        "`negate` is not defined, because cell 8 (“00-negate-answer”) "
+        f"failed.\nNameError: {missed}\n{cause}",
+    ]
     assert note(report, "failed") is None
 
 
