@@ -21,11 +21,13 @@ pytestmark = pytest.mark.xdist_group("honest notebooks")
 
 LOOKUP, SCALED = "00-soft-lookup", "03-scaled-dot-product"
 
-# Before the imports. No machine has the third line's module.
+# Before the imports. No machine has the third line's module, so the last is
+# run for nothing but itself.
 BEFORE_IMPORTS = """\
 from google.colab import drive, files, output
 drive.mount("/content/drive"); output.enable_custom_widget_manager()
 from nothing_of_this_name import as_it_came
+import itertools
 """
 MODULE = """\
 %%writefile my_helpers.py
@@ -43,6 +45,7 @@ softmax_vjp = as_it_is(softmax_vjp)
 """,
         # Numbers of more digits than most.
         "00-predict-answer": """\
+assert itertools
 predict_in_short = predict
 def predict(question):
     return np.longdouble(predict_in_short(question))

@@ -196,11 +196,23 @@ def test_an_edited_cell_of_imports_runs_after_the_one_of_the_release(
     learner, plain_imports
 ):
     released = "import toy_checks as checks"
-    edited = f"import nothing_of_this_name\n{released}"
+    edited = "\n".join(
+        [
+            "from __future__ import annotations",
+            "assert cuda()",
+            "import nothing_of_this_name",
+            "from math import pi, tau",
+            released,
+            "import all the rest",
+        ]
+    )
     cell = learner["imports"]
     cell["source"] = edited
     run, notes = sources(learner, plain_imports)
-    assert run[:3] == ["import math", released, edited]
+    assert [*run[:2], run[3]] == ["import math", released, edited]
+    names = {}
+    exec(run[2], names)
+    assert names["tau"] == 2 * names["pi"]
     assert notes == []
     cell["id"] = "another"
     assert sources(learner, plain_imports) == (run, [])
