@@ -32,6 +32,7 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
     r"|[\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _LONGEST_TEXT = 1_000
 _LONGEST_NAME = 200
 _LONGEST_ANSWER = 100_000  # characters
@@ -236,17 +237,35 @@ def _message(
 ) -> str:
     """Say in the learner's terms why a graded cell gave no points."""
     fate = fates[place]
+    undefined = _UNDEFINED.search(fate.text)
     if fate.kind == "error" and fate.name == "WrongAnswer":
         text = clean(fate.text, _LONGEST_TEXT)
         elsewhere = _written_elsewhere(place, cells)
-        return f"{text}\n  {elsewhere}" if elsewhere else text
-    if fate.kind == "error" and fate.name == "NameError":
-        undefined = re.search(r"name '(\w+)' is not defined", fate.text)
-        if undefined:
-            return _undefined(
-                undefined[1], place, cells, fates, timeout, unrun
-            )
-    return what_happened(fate, timeout)
+        text = f"{text}\n  {elsewhere}" if elsewhere else text
+    elif fate.kind == "error" and fate.name == "NameError" and undefined:
+        text = _undefined(undefined[1], place, cells, fates, timeout, unrun)
+    else:
+        text = what_happened(fate, timeout)
+    for name in dict.fromkeys(_UNDEFINED.findall(text)):
+        reason = _failed(name, place, cells, fates, timeout)
+        if reason not in text:
+            text += f"\n{reason}"
+    return text
+
+
+def _failed(
+    name: str,
+    place: int,
+    cells: Sequence[RunCell],
+    fates: Sequence[Fate],
+    timeout: float,
+) -> str:
+    """Say which cell would have defined a name, had it not failed."""
+    for cell, fate in zip(cells[:place], fates[:place], strict=True):
+        if fate.kind != "passed" and _binds(cell.source, name):
+            reason = _reason(cell, fate, timeout)
+            return f"`{name}` is not defined, because {reason}"
+    return ""
 
 
 def _undefined(

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from attnbook.judging import inspection
+
 _FEW = 4  # numbers that a message shows
 
 
@@ -186,7 +188,7 @@ def _array_differences(
     return different(
         "value",
         f"{_entry(path, index)} should be {digits[0]}, yours is "
-        f"{digits[1]}.{many}",
+        f"{digits[1]}{_precision(got)}.{many}",
     )
 
 
@@ -266,6 +268,12 @@ def _flat(array: np.ndarray) -> str:
     return f"[{', '.join(f'{x:.4g}' for x in array.ravel())}]"
 
 
+def _precision(value: Any) -> str:
+    """Name a type of so few digits that they may be all that is wrong."""
+    name = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return f", in {name}" if name in ("float16", "bfloat16") else ""
+
+
 def _numbers(array: np.ndarray) -> str:
     return "whole numbers" if array.dtype.kind in "iu" else "numbers"
 
@@ -274,8 +282,12 @@ def _numbers(array: np.ndarray) -> str:
 
 
 def is_tensor(value: Any) -> bool:
+    """Say whether it is a tensor whose numbers can be read one by one."""
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    if torch is None or not isinstance(value, torch.Tensor):
+        return False
+    with torch._C.DisableTorchFunctionSubclass():
+        return value.layout == torch.strided and value.device.type != "meta"
 
 
 def is_array(value: Any) -> bool:
@@ -303,7 +315,7 @@ def is_data(value: Any) -> bool:
 
 def as_array(value: Any) -> np.ndarray:
     if is_tensor(value):
-        value = value.detach().cpu()
+        value = plain_tensor(value).detach().cpu()
         if value.is_floating_point():
             value = value.double()
         return value.numpy()
@@ -312,17 +324,30 @@ def as_array(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def detached(value: Any) -> Any:
-    """Cut tensors off from their graph, so that they can be copied."""
+def kept(value: Any) -> Any:
+    """Copy the data in a value, so that no later call can change them.
+
+    Tensors are cut off from their graph. What is no data stays as it is, and
+    classes that only add to lists, dicts, arrays and tensors are left out:
+    that is how a value comes out of another process, too.
+    """
     if is_tensor(value):
-        return value.detach()
-    if type(value) in (tuple, list):
-        return type(value)(detached(item) for item in value)
-    if isinstance(value, tuple):
-        return tuple(detached(item) for item in value)
-    if isinstance(value, dict):
-        return {key: detached(item) for key, item in value.items()}
+        return plain_tensor(value).detach().clone()
+    if isinstance(value, np.ndarray):
+        return np.array(value)
+    if isinstance(value, (tuple, list)):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(kept(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: kept(item) for key, item in value.items()}
     return value
+
+
+def plain_tensor(value: Any) -> Any:
+    """Return a tensor as one of torch's own class, whatever its class is."""
+    torch = sys.modules["torch"]
+    with torch._C.DisableTorchFunctionSubclass():
+        return value.as_subclass(torch.Tensor)
 
 
 def with_gradients(value: Any, leaves: list) -> Any:
@@ -358,7 +383,7 @@ def nudged(value: Any, by: float, random: np.random.Generator) -> Any:
 def floating_tensors(value: Any) -> Iterator:
     if is_tensor(value):
         if value.is_floating_point():
-            yield value
+            yield plain_tensor(value)
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from floating_tensors(item)
@@ -391,7 +416,7 @@ def kind_of(value: Any) -> str:
         return "a dict"
     if inspect.isroutine(value):
         return "a function"
-    name = type(value).__name__
+    name = inspection.name_of_kind(value)
     article = "an" if name[:1].lower() in "aeiou" else "a"
     return f"{article} {name} object"
 

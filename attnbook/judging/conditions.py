@@ -43,10 +43,16 @@ def trial(answer: Any, forbidden: Sequence[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def same_chance() -> Iterator[None]:
-    """Give every call the same random numbers, and put the state back."""
+    """Give every call the same random numbers, and put the state back.
+
+    Gradients are on, as in a process of its own: a notebook may have turned
+    them off for all of this one.
+    """
     torch = sys.modules.get("torch")
     states = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
+    if torch:
+        torch_states = torch.get_rng_state(), torch.is_grad_enabled()
+        torch.set_grad_enabled(True)
     _seed()
     try:
         yield
@@ -54,7 +60,8 @@ def same_chance() -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])
         if torch:
-            torch.set_rng_state(torch_state)
+            torch.set_rng_state(torch_states[0])
+            torch.set_grad_enabled(torch_states[1])
 
 
 def _seed() -> None:

@@ -56,6 +56,16 @@ def place(
     return ""
 
 
+def name_of_kind(value: Any) -> str:
+    """Return the name of a value's class, or a more telling one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        with torch._C.DisableTorchFunctionSubclass():
+            if value.layout not in (torch.strided, torch.jagged):
+                return "SparseTensor"
+    return type(value).__name__
+
+
 def has_loop(answer: Any) -> bool:
     """Say whether a function, or a method of a class, has a loop."""
     if isinstance(answer, type):

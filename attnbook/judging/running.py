@@ -14,10 +14,10 @@ import numpy as np
 
 from attnbook.judging.comparison import (
     as_array,
-    detached,
     differences,
     floating_tensors,
     is_data,
+    kept,
     with_gradients,
 )
 from attnbook.judging.conditions import trial
@@ -70,7 +70,7 @@ class Runner:
         try:
             with trial(answer, forbidden):
                 outcome.output = self._call(answer, arguments, keywords)
-            outcome.output = copy.deepcopy(detached(outcome.output))
+            outcome.output = kept(outcome.output)
         except Exception as error:
             outcome.error = error
             return outcome

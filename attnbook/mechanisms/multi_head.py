@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from attnbook.mechanisms.scaled_dot_product import (
+    causal_mask,
     scaled_dot_product_attention,
 )
 from attnbook.mechanisms.shapes import require, require_vectors
@@ -88,8 +90,10 @@ class MultiHeadAttention(nn.Module):
             key: (B, S, D).
             value: (B, S, D).
             mask: boolean, (B, S), (B, T, S) or (B, H, T, S); True may be
-                attended to. A query with nothing to attend to gets zeros
-                from every head.
+                attended to. Two dimensions always mean sentences and keys,
+                though a triangle (T, S) fits as well where B is T: pass
+                that as `causal`, or as `mask[None]`. A query with nothing
+                to attend to gets zeros from every head.
             causal: whether query t is also kept from the keys after t.
             bias: floating point, broadcastable to (B, H, T, S); added to the
                 scaled scores.
@@ -105,6 +109,9 @@ class MultiHeadAttention(nn.Module):
         Raises:
             TypeError: if the mask is not boolean, or the bias is.
             ValueError: if a shape does not fit, naming the argument.
+
+        Warns:
+            UserWarning: if a mask by key is the triangle of a causal one.
         """
         H = self.num_heads
         _check(query, key, value, gate, self.query_projection.in_features, H)
@@ -203,6 +210,13 @@ def _by_head(mask: Tensor, query: Tensor, key: Tensor, H: int) -> Tensor:
         f"({B}, {H}, {T}, {S}) by head too",
     )
     if mask.ndim == 2:
+        if T == B > 1 and torch.equal(mask, causal_mask(T, S, mask.device)):
+            warnings.warn(
+                f"mask, of shape ({B}, {S}), is read by key: sentence 0 may "
+                f"attend to 1 of its {S} keys, sentence 1 to 2, and so on. "
+                "If it is a causal mask, pass `causal=True` or `mask[None]`",
+                stacklevel=3,
+            )
         return mask[:, None, None]  # (B, 1, 1, S)
     if mask.ndim == 3:
         return mask[:, None]  # (B, 1, T, S)

@@ -1,7 +1,8 @@
 """The figures of the book: one identity, one module a family.
 
 ``style`` holds the colours and Matplotlib's defaults; ``maps``, ``lines``,
-``dots`` and ``diagrams`` draw; ``tables`` shows results in rows and columns.
+``dots`` and ``diagrams`` draw; ``tables`` shows results in rows and columns;
+``numbers`` takes them out of tensors.
 """
 
 from attnbook.plots.diagrams import decoder_wirings, wirings

@@ -162,7 +162,10 @@ def _row(ax: Axes, places, height, tokens, colour, style) -> None:
     ax.plot(places, np.full(len(places), height), "o", color=colour, ms=13)
     side = -0.38 if height == 0 else 0.38
     for place, token in zip(places, tokens, strict=True):
-        ax.text(place, height + side, token, ha="center", va="center")
+        ax.text(
+            place, height + side, token, ha="center", va="center",
+            parse_math=False,
+        )  # fmt: skip
     for left, right in itertools.pairwise(places):
         _arrow(
             ax,

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from attnbook.plots.numbers import as_numbers
 from attnbook.plots.style import COLOURS, MARKERS
 
 
@@ -43,7 +44,7 @@ def leaderboard(
     names = [str(row["model"]) for row in rows]
     for ax, measure in zip(axes, measures, strict=True):
         for place, row in enumerate(rows):
-            values = np.asarray(row.get(measure, []), dtype=float)
+            values = as_numbers(row.get(measure, [])).astype(float)
             values = values[np.isfinite(values)]
             if not len(values):
                 ax.text(
@@ -104,7 +105,7 @@ def dots_by_seed(
             across = place + 0.2 * (seed - (len(seeds) - 1) / 2)
             ax.plot(
                 [across] * len(measured),
-                measured,
+                as_numbers(measured),
                 MARKERS[seed % len(MARKERS)],
                 color=list(COLOURS.values())[seed % len(COLOURS)],
                 alpha=0.6,

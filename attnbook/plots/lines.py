@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from attnbook.plots.numbers import as_numbers
 from attnbook.plots.style import COLOURS, LINES, MARKERS
 
 
@@ -33,7 +34,7 @@ def accuracy_by_length(
     if ax is None:
         _, ax = plt.subplots()
     for index, (name, accuracy) in enumerate(curves.items()):
-        accuracy = np.atleast_2d(np.asarray(accuracy, dtype=float))
+        accuracy = np.atleast_2d(as_numbers(accuracy).astype(float))
         if accuracy.shape[1] != len(lengths):
             raise ValueError(
                 f"accuracy_by_length: the curve {name!r} has shape "
@@ -104,7 +105,7 @@ def curves(
     if ax is None:
         _, ax = plt.subplots()
     for index, (name, measured) in enumerate(values.items()):
-        measured = np.atleast_2d(np.asarray(measured, dtype=float))
+        measured = np.atleast_2d(as_numbers(measured).astype(float))
         if measured.shape[1] != len(x):
             raise ValueError(
                 f"curves: {name!r} has shape {measured.shape}; expected "

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from attnbook.plots.numbers import as_numbers
 from attnbook.plots.style import COLOURS, SEQUENTIAL
 
 
@@ -53,7 +54,8 @@ def attention_map(
                 )
             )
     long_words = max(map(len, source), default=0) > 2
-    ax.set_xticks(range(len(source)), source)
+    # A token may hold `$`, and is no formula.
+    ax.set_xticks(range(len(source)), source, parse_math=False)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
     if long_words:
@@ -63,7 +65,7 @@ def attention_map(
             ha="left",
             rotation_mode="anchor",
         )
-    ax.set_yticks(range(len(target)), target)
+    ax.set_yticks(range(len(target)), target, parse_math=False)
     ax.set_xlabel("source token (key)")
     ax.set_ylabel("output (query)")
     ax.spines[:].set_visible(False)
@@ -95,7 +97,7 @@ def alignment_against_truth(
     height = min(1.7 + 0.34 * len(target), 6)
     figure, axes = plt.subplots(1, 2, figsize=(width, height), sharey=True)
     attention_map(weights, source, target, truth, "learnt", axes[0])
-    share = np.asarray(truth, dtype=float)
+    share = as_numbers(truth).astype(float)
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1)
     attention_map(share, source, target, None, "true", axes[1])
     axes[1].set_ylabel("")
@@ -127,7 +129,7 @@ def shaded_table(
     Raises:
         ValueError: if the values have not one row and column for each name.
     """
-    values = np.asarray(values, dtype=float)
+    values = as_numbers(values).astype(float)
     if values.shape != (len(rows), len(columns)):
         raise ValueError(
             f"shaded_table: values have shape {values.shape}; expected "
@@ -156,7 +158,7 @@ def shaded_table(
 
 def matrix(name: str, value, rows: int, columns: int) -> np.ndarray:
     """The value as an array, checked to have that many rows and columns."""
-    array = np.asarray(value)
+    array = as_numbers(value)
     if array.shape != (rows, columns):
         raise ValueError(
             f"{name} has shape {array.shape}; expected ({rows}, {columns}): "

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attnbook.plots.numbers import as_numbers
+
 NOTHING = "–"
 STYLE = """\
 div.attn-table table{border:0;border-collapse:collapse;margin:0;width:auto;\
@@ -206,11 +208,11 @@ def _cell(value: object, spec: str) -> _Cell:
         return _Cell(None, "yes" if value else "no")
     if isinstance(value, str):
         return _Cell(None, value)
-    numbers = np.asarray(value, dtype=float).ravel()
+    numbers = as_numbers(value).astype(float)
     if numbers.size == 0:
         return _Cell(None, NOTHING)
-    if np.ndim(value) == 0:
-        return _Cell(numbers[0], _written(value, spec))
+    if numbers.ndim == 0:
+        return _Cell(numbers.item(), _written(value, spec))
     low, high = (format(end, spec) for end in (numbers.min(), numbers.max()))
     mean = numbers.mean()
     return _Cell(mean, format(mean, spec), f"[{low}, {high}]")

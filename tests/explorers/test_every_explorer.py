@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from samples import SAMPLES, one_of_each
 
+from attnbook.explorers import AlignmentScrubber, HeadPicker
 from attnbook.explorers.kit.explorer import as_array
 
 
@@ -40,6 +42,21 @@ def test_the_state_of_an_explorer_is_plain_json_without_buffers():
 def test_a_scalar_where_rows_belong_is_refused():
     with pytest.raises(ValueError, match=r"got \(\)"):
         as_array("scores", 1.0, ("N",))
+
+
+def test_numbers_of_ones_own_model_are_taken():
+    weights = torch.tensor([[0.25, 0.75], [0.5, 0.5]])
+    for own in (
+        weights.bfloat16(),
+        weights.clone().requires_grad_(),
+        list(weights.clone().requires_grad_()),
+    ):
+        found = as_array("weights", own, ("T", "S"))
+        assert found.tolist() == weights.tolist()
+        sentence = {"source": "ab", "target": "xy", "weights": own}
+        AlignmentScrubber([sentence])
+        heads = {**sentence, "weights": [own]}
+        HeadPicker([heads], importance=own[0][:1])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -169,3 +169,13 @@ def test_a_gradient_of_nan_is_called_so():
     assert diagnosis.kind == "gradient"
     assert "query holds NaN" in diagnosis.message
     assert "Its entry NaN" not in diagnosis.message
+
+
+def test_gradients_that_a_notebook_turned_off_are_on_for_a_check():
+    torch.set_grad_enabled(False)
+    try:
+        assert exercise().diagnose(scores) is None
+        assert exercise().diagnose(detached).kind == "gradient"
+        assert not torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)

@@ -1,6 +1,7 @@
 """Multi-head attention against loops, PyTorch, and its properties."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -349,6 +350,18 @@ def test_a_wrong_shape_is_named_with_the_shape_expected(
 def test_a_gate_of_another_number_of_heads_is_refused():
     with pytest.raises(ValueError, match="one factor for each head"):
         attention()(*inputs(), gate=torch.ones(H + 1))
+
+
+def test_a_causal_mask_that_passes_for_one_of_padding_is_said():
+    module, sequences = attention(), inputs()[0][:, :1].expand(-1, B, -1)
+    triangle = torch.ones(B, B, dtype=torch.bool).tril()
+    with pytest.warns(UserWarning, match="is read by key.*`causal=True`"):
+        _, weights = module(*[sequences] * 3, triangle)
+    assert (weights[0, :, :, 1:] == 0).all()  # of the first sentence
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        module(*[sequences] * 3, triangle[None])
+        module(*[sequences] * 3, torch.ones_like(triangle))
 
 
 def test_a_mask_of_numbers_is_refused():

@@ -5,6 +5,7 @@ import colorsys
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from matplotlib import pyplot as plt
 
 from attnbook import plots
@@ -31,6 +32,52 @@ def test_the_map_shows_the_weights_from_zero_to_one_with_their_tokens():
     labels = [tick.get_text() for tick in ax.get_xticklabels()]
     assert labels == ["drei", "und", "vierzig"]
     assert ax.get_xlabel() and ax.get_ylabel()
+
+
+OWN = {
+    "that require a gradient": lambda x: torch.tensor(x).requires_grad_(),
+    "of half precision": lambda x: torch.tensor(x).bfloat16(),
+    "in a list": lambda x: list(torch.tensor(x).requires_grad_()),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_weights_of_ones_own_model_are_drawn(kind):
+    weights = OWN[kind](WEIGHTS)
+    for ax in (
+        plots.attention_map(weights, "abc", "43", torch.tensor(TRUTH)),
+        plots.alignment_against_truth(
+            weights, torch.tensor(TRUTH), "abc", "43"
+        )[0],
+    ):
+        np.testing.assert_allclose(
+            ax.images[0].get_array(), WEIGHTS, rtol=0.01
+        )
+        assert len(ax.patches) == TRUTH.sum()
+    shaded = plots.shaded_table(weights, [["a"] * 3] * 2, "xy", "abc")
+    np.testing.assert_allclose(
+        shaded.images[0].get_array(), WEIGHTS, rtol=0.01
+    )
+    plots.wirings("abc", "43", weights)
+    for draw in (plots.curves, plots.accuracy_by_length):
+        line = draw({"own": weights}, [1, 2, 3]).lines[0]
+        np.testing.assert_allclose(
+            line.get_ydata(), WEIGHTS.mean(0), rtol=0.01
+        )
+    plots.dots_by_seed({"own": weights})
+    plots.leaderboard([{"model": "own", "alignment": weights[0]}])
+    assert "[0.00, 0.90]" in repr(
+        plots.Table({"own": ".2f"}, [[weights[0]]], labels=0)
+    )
+
+
+def test_a_token_with_dollars_is_no_formula():
+    tokens = ["$\\frac$", "$^$", "$5 and $6"]
+    ax = plots.attention_map(WEIGHTS, tokens, tokens[:2])
+    plots.wirings(tokens, tokens[:2], WEIGHTS)
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == tokens
 
 
 def test_each_true_cell_is_outlined_where_it_stands():

@@ -12,6 +12,7 @@ from attnbook.explorers.kit.explorer import (
     Explorer,
     as_array,
     as_labels,
+    plain,
     rounded,
 )
 from attnbook.explorers.kit.sentences import as_sentences
@@ -70,8 +71,8 @@ class HeadPicker(Explorer):
             )
         layers, heads = sizes[0]
         if importance is not None:
-            if np.ndim(importance) == 1:
-                importance = np.asarray(importance)[None]  # (1, H)
+            if np.ndim(plain(importance)) == 1:
+                importance = [importance]  # (1, H)
             importance = as_array("importance", importance, (layers, heads))
         for name, place, count in [
             ("layer", layer, layers),

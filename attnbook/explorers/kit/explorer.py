@@ -26,7 +26,7 @@ def as_array(
     """Return ``value`` as an array of finite floats of the given shape.
 
     A letter in ``shape`` stands for any size above 0; torch tensors are
-    accepted.
+    accepted, also those that require gradients or have half precision.
 
     Raises
     ------
@@ -34,10 +34,8 @@ def as_array(
         If ``value`` holds no numbers, another shape, NaN or infinity.
     """
     wanted = "(" + ", ".join(map(str, shape)) + ("," * (len(shape) == 1)) + ")"
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
     try:
-        array = np.asarray(value, dtype=float)
+        array = np.asarray(plain(value), dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
             f"{name} must be an array of numbers of shape {wanted}, got "
@@ -60,6 +58,16 @@ def as_array(
             "Leave out what is masked, or look for a division by zero."
         )
     return array
+
+
+def plain(value: object) -> object:
+    """Turn a tensor, or each in a list, into an array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        return (value.double() if value.is_floating_point() else value).numpy()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
 
 
 def as_labels(

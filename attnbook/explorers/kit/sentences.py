@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from attnbook.explorers.kit.explorer import as_array, as_labels, rounded
+from attnbook.explorers.kit.explorer import (
+    as_array,
+    as_labels,
+    plain,
+    rounded,
+)
 
 KEYS = ("label", "source", "target", "weights", "truth")
 
@@ -59,9 +64,9 @@ def _checked(
         )
     source, target = list(sentence["source"]), list(sentence["target"])
     shape = (len(target), len(source))
-    weights = sentence["weights"]
+    weights = plain(sentence["weights"])
     if leading and np.ndim(weights) == len(leading) + 1:
-        weights = weights[None]
+        weights = [weights]
     weights = as_array(f"{name}['weights']", weights, (*leading, *shape))
     if weights.size == 0:
         raise ValueError(

@@ -6,7 +6,7 @@ Whatever cannot be graded as asked is refused here, before anything is.
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -175,11 +175,10 @@ def _isolation(is_unprotected: bool) -> str:
     RefusedError
         When it cannot be, and nobody said that it need not.
     """
-    if not hasattr(os, "fork"):
-        raise RefusedError(
-            "Windows cannot fork the processes that a class is graded in. "
-            "Grade in WSL 2 (`wsl --install`), where the sandbox works too."
-        )
+    if sys.platform == "win32":
+        from attnbook.grading.isolation.apart import NO_WINDOWS
+
+        raise RefusedError(NO_WINDOWS)
     if is_unprotected:
         return "none"
     from attnbook.grading.isolation.sandbox.support import support

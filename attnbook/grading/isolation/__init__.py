@@ -19,6 +19,7 @@ In the student's process:
 
 ====================  ====================================================
 ``student``           runs cells, answers calls
+``transforms``        a call as a step that torch.func can look through
 ``warm``              what every student's process needs, imported once
 ====================  ====================================================
 

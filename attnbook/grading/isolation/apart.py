@@ -35,6 +35,10 @@ _MOST_RUNS = 8  # of one notebook, so of crashes in it
 _ALONE, _ASKED = 0.5, 10.0  # seconds for a process to end
 _MOST_MEMORY = 2 * 2**30  # bytes that the verdict on a cell may take
 _LONGEST_TEXT = 4_000  # characters of an exception's text
+NO_WINDOWS = (
+    "Windows cannot fork the processes that a class is graded in. Grade in "
+    "WSL 2 (`wsl --install`), where the sandbox works too."
+)
 _MODULES = ("numpy", "matplotlib.pyplot", "attnbook.grading.isolation.warm")
 
 
@@ -56,7 +60,8 @@ class Examiner:
     Raises
     ------
     UnusableError
-        When the setup cells of the release do not run here.
+        When the setup cells of the release do not run here, or this is
+        Windows.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class Examiner:
         isolation: Literal["bubblewrap", "none"] = "bubblewrap",
         seed: int | None = None,
     ) -> None:
+        if sys.platform == "win32":
+            raise UnusableError(NO_WINDOWS)
         self.release = release
         self.limits = limits
         self.isolation = isolation

@@ -157,10 +157,18 @@ class Peer:
             answer = "reply"
         finally:
             self._depth -= 1
-        if not kind.endswith("!"):
-            with self.lock:  # another thread may wait for an answer
+        if kind.endswith("!"):
+            return
+        with self.lock:  # another thread may wait for an answer
+            try:
                 self.channel.send(
                     answer, reply, packer.buffers, self.deadline()
+                )
+            except TooLargeError as error:
+                packer = Packer(_no_object)
+                reply = packer.pack(self.described(error))
+                self.channel.send(
+                    "error", reply, packer.buffers, self.deadline()
                 )
 
     def served(self) -> dict[str, Callable]:

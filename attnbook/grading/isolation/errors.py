@@ -8,7 +8,9 @@ no process can raise in another what that one would take for its own.
 from __future__ import annotations
 
 import builtins
+import errno
 import sys
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,12 @@ _KNOWN = {
     ("numpy.linalg", "LinAlgError"): ("numpy.linalg", "LinAlgError"),
     ("numpy.exceptions", "AxisError"): ("numpy.exceptions", "AxisError"),
 }
+
+# What is called to start another process, and what is said when it cannot.
+_STARTS = ("fork", "spawn", "exec")
+_NO_PROCESS = (
+    "No other programs or processes can be started while it is graded"
+)
 
 # Names that mean something to whoever reads a grade.
 _RESERVED = {"WrongAnswer", "TakenAwayError", "NotImplementedError"}
@@ -56,14 +64,29 @@ def described(error: BaseException) -> tuple:
         for kind in type(error).__mro__[: bounds.MOST_CLASSES]
         if kind not in (object, BaseException)
     ) or ("builtins.BaseException",)
-    arguments = error.args
-    if not all(type(x) in _PLAIN and len(str(x)) < 500 for x in arguments):
-        arguments = ()
     try:
+        arguments = error.args
+        if not all(type(x) in _PLAIN and len(str(x)) < 500 for x in arguments):
+            arguments = ()
         text = str(error)[: bounds.LONGEST_ERROR]
-    except Exception:
-        text = "<exception str() failed>"
+        if _is_of_a_process(error):
+            arguments = (errno.EPERM, f"{error.strerror}. {_NO_PROCESS}")
+            text = f"{text}. {_NO_PROCESS}"
+    except Exception:  # of a class of the learner's, or a number too long
+        arguments, text = (), "<exception str() failed>"
     return kinds, text, tuple(arguments), _place(error)
+
+
+def _is_of_a_process(error: BaseException) -> bool:
+    """Say whether it tells that another process could not be started."""
+    if type(error) is not PermissionError or error.errno != errno.EPERM:
+        return False
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return any(
+        word in f"{frame.name} {frame.line}"
+        for frame in last
+        for word in _STARTS
+    )
 
 
 def read(value: Any) -> Description:

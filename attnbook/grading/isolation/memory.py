@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import resource
+import sys
 from collections.abc import Iterator
+
+# On Windows this is imported only to say that it cannot be used.
+if sys.platform != "win32":
+    import resource
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from attnbook.grading.isolation import bounds
 from attnbook.grading.isolation.wire import TooLargeError, identifier
+from attnbook.judging import inspection
 
 _OWNERS: dict[int, tuple[weakref.ref, object, int]] = {}
 
@@ -30,9 +31,9 @@ def owner_of(value: Any) -> tuple[object, int] | None:
 
 def name_of(value: Any) -> str:
     """Return the name that a stand-in goes by."""
-    is_named = isinstance(value, type) or traits_of(value)[:1] == ("routine",)
-    kind = value if is_named else type(value)
-    return identifier(getattr(kind, "__name__", "object"))
+    if isinstance(value, type) or traits_of(value)[:1] == ("routine",):
+        return identifier(getattr(value, "__name__", "object"))
+    return identifier(inspection.name_of_kind(value))
 
 
 def traits_of(value: Any) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,7 @@ class Packer:
         self._seen: dict[int, int] = {}
         self._kept: list = []  # so that no id is used twice
         self._size = 0
+        self._meant = 0
         self._items = 0
 
     def pack(self, value: Any, depth: int = 0) -> Any:
@@ -78,6 +82,11 @@ class Packer:
         if isinstance(value, complex):
             value = complex(value)
             return ["c", value.real.hex(), value.imag.hex()]
+        if isinstance(value, Fraction):
+            parts = value.numerator, value.denominator
+            return ["q", *map(self._whole, map(int, parts))]
+        if isinstance(value, Decimal):
+            return ["D", _decimal(value)]
         if isinstance(value, str):
             return str.__str__(value)[: bounds.LONGEST_TEXT]
         if isinstance(value, bytes):
@@ -86,6 +95,10 @@ class Packer:
             tag = "l" if isinstance(value, list) else "t"
             return [tag, *(self.pack(item, depth + 1) for item in value)]
         if isinstance(value, Mapping):
+            if len(value) > bounds.MOST_KEYS:
+                raise TooLargeError(
+                    f"a dict has more than {bounds.MOST_KEYS:,} keys"
+                )
             code = ["d"]
             for key, item in value.items():
                 is_plain = _is_key(key)
@@ -124,6 +137,13 @@ class Packer:
 
     def _again(self, value: Any) -> list | None:
         """Return the reference to a tensor or array that was sent before."""
+        _check_shape(value.shape, value.dtype.itemsize)
+        self._meant += math.prod(value.shape) * value.dtype.itemsize
+        if self._meant > 2 * bounds.MOST_BODY:
+            raise TooLargeError(
+                "the value stands for more than "
+                f"{2 * bounds.MOST_BODY // 2**20} MiB"
+            )
         before = self._seen.get(id(value))
         if before is not None:
             return ["=", before]
@@ -148,8 +168,6 @@ class Packer:
             note = self._note(value) if value.requires_grad else NO_NOTE
             data = value.detach().resolve_conj().resolve_neg()
             shape, strides = list(data.shape), None
-            if data.numel() * data.element_size() > bounds.MOST_BODY:
-                raise TooLargeError(TOO_LARGE)
             if not data.is_contiguous():
                 behind = span(shape, data.stride())
                 if behind <= data.numel():
@@ -157,6 +175,8 @@ class Packer:
                     data = data.as_strided((behind,), (1,))
             if dtype == "bfloat16":  # NumPy has none
                 data = data.contiguous().view(torch.int16)
+            if dtype == "bool":  # another byte than 0 or 1 may stand in one
+                data = data.view(torch.uint8) != 0
             head = [
                 "T",
                 dtype,
@@ -170,28 +190,60 @@ class Packer:
             return self._raw(head, data.numpy().tobytes())
 
     def _array(self, value: np.ndarray) -> list:
-        name = value.dtype.name
+        name = _name(value.dtype)
         if name not in NUMPY_TYPES:
             return self._object(value)
         again = self._again(value)
         if again is not None:
             return again
-        if value.nbytes > bounds.MOST_BODY:
-            raise TooLargeError(TOO_LARGE)
-        plain = value.view(np.ndarray)
-        plain = plain.astype(plain.dtype.newbyteorder("="), copy=False)
+        plain = value.view(np.ndarray).astype(name, copy=False)
+        if name == "bool":  # another byte than 0 or 1 may stand in one
+            plain = plain.view(np.uint8) != 0
         is_fortran = plain.flags.f_contiguous and not plain.flags.c_contiguous
         order = "F" if is_fortran else "C"
         head = ["A", name, order, list(plain.shape)]
         return self._raw(head, plain.tobytes(order))
 
     def _scalar(self, value: np.generic) -> Any:
-        name = value.dtype.name
+        name = _name(value.dtype)
         if name not in NUMPY_TYPES:
             if isinstance(value, (str, bytes)):
                 return self.pack(value.item())
             return self._object(value)
-        return self._raw(["N", name], value.tobytes())
+        return self._raw(["N", name], value.astype(name).tobytes())
+
+
+def _decimal(value: Decimal) -> str:
+    text = Decimal.__str__(value)
+    if len(text) <= bounds.LONGEST_DECIMAL:
+        return text
+    short = Context(prec=bounds.LONGEST_DECIMAL // 2, traps=[])
+    return Decimal.__str__(short.plus(value))
+
+
+def _name(dtype: np.dtype) -> str:
+    """Return the name of the type that numbers are sent as.
+
+    Those of more digits than float64 are no wider there than here, and no
+    check looks at more.
+    """
+    if dtype.char == "g":
+        return "float64"
+    return "complex128" if dtype.char == "G" else dtype.name
+
+
+def _check_shape(shape: Sequence[int], size: int) -> None:
+    """Refuse a shape that no reader takes, whatever it holds."""
+    if len(shape) > bounds.MOST_DEPTH:
+        raise TooLargeError(
+            f"an array has {len(shape)} axes, more than {bounds.MOST_DEPTH}"
+        )
+    if math.prod(max(length, 1) for length in shape) * size > bounds.MOST_BODY:
+        raise TooLargeError(
+            TOO_LARGE
+            if 0 not in shape
+            else f"an array of the shape {tuple(shape)} is beyond measure"
+        )
 
 
 def _is_key(value: Any) -> bool:

@@ -30,11 +30,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+from attnbook.grading.isolation import transforms
 from attnbook.grading.isolation.bridge import Peer
 from attnbook.grading.isolation.channel import Channel, ClosedError
 from attnbook.grading.isolation.packing import Packer
 from attnbook.grading.isolation.unpacking import Unpacker
 from attnbook.grading.isolation.wire import Mark, WireError
+from attnbook.grading.notebook import colab
 from attnbook.judging import inspection
 from attnbook.judging.inspection import MEASURES, TakenAwayError
 
@@ -138,7 +140,7 @@ class _Notebook(InteractiveShell):
         os._exit(0)
 
 
-def nothing(*arguments: str) -> None:
+def nothing(*arguments: object, **keywords: object) -> None:
     """Do nothing: no cell installs or runs other programs here."""
 
 
@@ -147,10 +149,22 @@ _prepared: list[_Notebook] = []
 
 def prepare() -> None:
     """Make the notebook of the first student, ahead of the fork."""
+    colab.install()
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
     _prepared.append(_Notebook.instance(config=settings))
+
+
+def _find_own_modules() -> None:
+    """Let modules be imported that a cell has written, as a kernel does.
+
+    The folder where cells run comes after Python's own modules, and before
+    all that is installed.
+    """
+    installed = ("site-packages", "dist-packages")
+    places = [os.path.basename(path) in installed for path in sys.path]
+    sys.path.insert(places.index(True) if any(places) else len(places), "")
 
 
 def _no_input(*arguments: object) -> str:
@@ -192,6 +206,9 @@ class Student(Peer):
         sys.stdin = open(os.devnull)  # noqa: SIM115, for as long as we live
         builtins.input = _no_input
         getpass.getpass = _no_input
+        # A kernel without a debugger passes `breakpoint()` over, too.
+        sys.breakpointhook = nothing
+        _find_own_modules()
         # In a notebook `exit()` ends the kernel; here it ends the cell.
         self._shell.user_ns.update(exit=sys.exit, quit=sys.exit)
         with contextlib.suppress(ClosedError):
@@ -387,6 +404,9 @@ class Student(Peer):
                     f"`{mark.name}` can be called only while the call lasts "
                     "that it was given to"
                 )
+            return transforms.through(call, arguments, keywords)
+
+        def call(*arguments, **keywords):
             return self.call(mark.number, arguments, keywords)
 
         given.__name__ = given.__qualname__ = mark.name

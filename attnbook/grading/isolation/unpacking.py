@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -112,6 +114,22 @@ class Unpacker:
         _expect(code, str, str)
         return complex(_float(code[1]), _float(code[2]))
 
+    def _read_fraction(self, code: list, depth: int) -> Fraction:
+        _expect(code, int, int)
+        over, under = code[1:]
+        if under < 1 or math.gcd(over, under) != 1:
+            raise WireError("a fraction is not written as expected")
+        return Fraction(over, under)
+
+    def _read_decimal(self, code: list, depth: int) -> Decimal:
+        _expect(code, str)
+        if len(code[1]) > bounds.LONGEST_DECIMAL:
+            raise WireError("a decimal number is too long")
+        try:
+            return Decimal(code[1])
+        except ArithmeticError:
+            raise WireError("a number is not written as expected") from None
+
     def _read_bytes(self, code: list, depth: int) -> bytes:
         _expect(code, int)
         return bytes(self._raw(code[1]))
@@ -211,6 +229,8 @@ _READERS = {
     "d": Unpacker._read_dict,
     "f": Unpacker._read_float,
     "c": Unpacker._read_complex,
+    "q": Unpacker._read_fraction,
+    "D": Unpacker._read_decimal,
     "b": Unpacker._read_bytes,
     "=": Unpacker._read_again,
     "o": Unpacker._read_object,

@@ -5,6 +5,8 @@ is done here once, so that no student's process has to. Nothing here runs a
 backward pass: torch refuses one in a fork of a process that has run one.
 """
 
+import os
+
 import numpy.random  # noqa: F401, so that it is there
 import torch
 import torch.func
@@ -22,6 +24,9 @@ class _Same(torch.autograd.Function):
 
 
 torch.set_num_threads(1)
+# A function under `torch.compile` runs as it is: a compiler is a program, and
+# none can be started.
+os.environ["TORCHDYNAMO_DISABLE"] = "1"
 student.prepare()
 ones = torch.ones(2, 2, requires_grad=True)
 repr(_Same.apply(ones).softmax(-1))

@@ -5,9 +5,9 @@ lie in the body of the message, in the order in which its header names them.
 Nothing is ever unpickled or evaluated, and all that is not exactly as the
 sender here would write it raises :class:`WireError`.
 
-Values are ``None``, booleans, numbers, strings, bytes, lists, tuples, dicts,
-torch tensors, NumPy arrays and scalars. Whatever else there is stays where
-it is, and a :class:`Mark` of it is sent.
+Values are ``None``, booleans, numbers, fractions and decimals too, strings,
+bytes, lists, tuples, dicts, torch tensors, NumPy arrays and scalars. Whatever
+else there is stays where it is, and a :class:`Mark` of it is sent.
 
 Both sides use :mod:`~attnbook.grading.isolation.packing` to write and
 :mod:`~attnbook.grading.isolation.unpacking` to read; here stands what these

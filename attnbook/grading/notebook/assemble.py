@@ -4,16 +4,24 @@ From the learner come the solution cells and any cells of their own. Graded
 and locked cells come from the release, whatever the learner's copy says, at
 the place where the learner has them, but never before the solution cells
 that they follow in the release. The cells that import what the exercises need
-are the learner's too, but come back where they were deleted.
+are the learner's too, but come back where they were deleted; where they were
+edited, the release's run just before them, and the imports that were added:
+so they are there even if a line of the learner's fails.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from attnbook.grading.notebook.changes import listed
 from attnbook.grading.notebook.read import Cell, Notebook
-from attnbook.grading.notebook.release import Release, matcher
+from attnbook.grading.notebook.release import Release, is_copy, matcher
+
+# On one line, and of a module: not `from __future__`.
+_IMPORT = re.compile(
+    r"(?:import|from(?! __future__)) [\w ,.*]{1,200}", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,7 @@ def assemble(
             is_orphan = not found
         if found or cell.grade_id in locked:
             previous = cell.grade_id
-    missing = [c for c in release.setup if not _has(learner, c)]
-    for cell in reversed(missing):
-        cells.insert(0, RunCell(cell.source, "", 0))
+    missing = _insert_setup(cells, learner, release)
     if missing:
         names = ", ".join(f"“{cell.identity}”" for cell in missing)
         notes.append(f"Cells were missing and were restored: {names}.")
@@ -92,11 +98,54 @@ def assemble(
     return cells, notes
 
 
-def _has(learner: Notebook, setup: Cell) -> bool:
-    return any(
-        cell.identity == setup.identity != "" or _repeats(cell, setup)
-        for cell in learner.cells
+def _insert_setup(
+    cells: list[RunCell], learner: Notebook, release: Release
+) -> list[Cell]:
+    """Put in the setup cells that are not there as released.
+
+    Returns those that are not there at all.
+    """
+    missing = []
+    for setup in reversed(release.setup):
+        copy = next((c for c in learner.cells if is_copy(c, setup)), None)
+        if copy is None:
+            missing.insert(0, setup)
+        elif not _repeats(copy, setup):
+            numbers = [cell.number for cell in cells]
+            # A copy that passes for a graded cell may have been left out.
+            place = numbers.index(copy.number) if copy.number in numbers else 0
+            cells[place:place] = [
+                RunCell(source, "", 0)
+                for source in (setup.source, _added_imports(copy, setup))
+                if source
+            ]
+    cells[:0] = [RunCell(cell.source, "", 0) for cell in missing]
+    return missing
+
+
+def _added_imports(copy: Cell, setup: Cell) -> str:
+    """Return the imports that were added to a cell, one after another.
+
+    The first that fails would else keep those after it from being run.
+    """
+    added = dict.fromkeys(map(str.rstrip, copy.source.splitlines()))
+    for line in setup.source.splitlines():
+        added.pop(line.rstrip(), None)
+    return "".join(
+        f"try:\n    {line}\nexcept Exception:\n    pass\n"
+        for line in added
+        if _is_import(line)
     )
+
+
+def _is_import(line: str) -> bool:
+    if _IMPORT.fullmatch(line) is None:
+        return False
+    try:
+        compile(line, "", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _chosen(found: list[Cell], released: Cell) -> Cell:

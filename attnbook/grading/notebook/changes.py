@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from attnbook.grading.notebook.read import Cell, Notebook
-from attnbook.grading.notebook.release import Release, matcher
+from attnbook.grading.notebook.release import Release, is_copy, matcher
 
 _MOST_NUMBERS = 10
 _MARKS = ("grade", "solution", "locked", "points")
@@ -28,14 +28,17 @@ def changes(learner: Notebook, release: Release) -> list[str]:
         )
     notes += _marks(known, release)
     notes += _order([grade_id for grade_id, _ in known], release)
-    released = {c.identity for c in release.notebook.cells if c.identity}
+    identities = {c.identity for c in release.notebook.cells if c.identity}
+    sources = {c.source.strip() for c in release.notebook.cells}
     added = [
         cell.number
         for grade_id, cell in matched
         if cell.kind == "code"
         and not grade_id
         and not (cell.is_graded and release.cells_of(cell.grade_id))
-        and cell.identity not in released
+        and cell.identity not in identities
+        and cell.source.strip() not in sources
+        and not any(is_copy(cell, setup) for setup in release.setup)
     ]
     if added:
         notes.append(

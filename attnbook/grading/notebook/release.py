@@ -18,11 +18,10 @@ from functools import cached_property
 from pathlib import Path
 
 from attnbook.grading.notebook.read import Cell, Notebook, UnusableError, parse
-from attnbook.judging.troubles import UNWRITTEN
 
-STUB = f"""\
+STUB = """\
 # Your code goes here, in place of the next line.
-raise NotImplementedError("{UNWRITTEN}")"""
+raise NotImplementedError("write this part, then run the cell again")"""
 
 # What nbgrader logs, it raises too.
 _SILENT = logging.Logger("nbgrader", logging.CRITICAL + 1)
@@ -409,15 +408,13 @@ def _shared(learner: Notebook, releases: dict[str, Release]) -> dict[str, int]:
 def matcher(release: Release) -> Callable[[Cell], str]:
     """Return the function from a learner's cell to its grade_id.
 
-    By nbgrader's metadata; where an editor dropped that, by the cell's id;
-    for graded cells also by what they say. "" for a cell of the learner's
-    own.
+    By nbgrader's metadata; where an editor dropped that, by the cell's id,
+    or by what it says if it says what the release does. "" for a cell of the
+    learner's own.
     """
     known = {cell.grade_id for cell in release.cells}
     by_identity = {c.identity: c.grade_id for c in release.cells if c.identity}
-    by_source = {
-        c.source.strip(): c.grade_id for c in release.cells if c.is_graded
-    }
+    by_source = {c.source.strip(): c.grade_id for c in release.cells}
 
     def match(cell: Cell) -> str:
         if cell.kind != "code":
@@ -429,3 +426,16 @@ def matcher(release: Release) -> Callable[[Cell], str]:
         return by_source.get(cell.source.strip(), "")
 
     return match
+
+
+def is_copy(cell: Cell, setup: Cell) -> bool:
+    """Tell whether a learner's cell is a setup cell, or was made of it.
+
+    By the cell's id, which some editors drop or make anew, or by its lines:
+    some may have been added.
+    """
+    lines = {line.strip() for line in setup.source.splitlines()}
+    return cell.kind == setup.kind and (
+        cell.identity == setup.identity != ""
+        or lines.issubset(map(str.strip, cell.source.splitlines()))
+    )

@@ -23,10 +23,12 @@ from attnbook.grading.notebook.read import UnusableError
 
 RECORDS = "ATTNBOOK_GRADING_RECORDS"  # the plugin writes to this file
 
-# In a notebook `exit()` ends the kernel; here it ends the cell alone.
-_PRELUDE = (
-    "globals().update(dict.fromkeys(('exit', 'quit'), __import__('sys').exit))"
-)
+# In a notebook `exit()` ends the kernel; here it ends the cell alone. The
+# prelude leaves no names behind.
+_PRELUDE = """\
+globals().update(dict.fromkeys(("exit", "quit"), __import__("sys").exit))
+__import__("attnbook.grading.notebook.colab", fromlist=["x"]).install()
+"""
 _MOST_RUNS = 8  # of one notebook, so of crashes in it
 _START = 120  # seconds for pytest, nbval and the kernel to start
 
@@ -163,6 +165,8 @@ def _pytest(place: Path, records: Path, timeout: float) -> str:
             filter(None, [package, os.environ.get("PYTHONPATH")])
         ),
         IPYTHONDIR=str(place / "ipython"),
+        # As in a class, where no compiler can be started.
+        TORCHDYNAMO_DISABLE="1",
         **{RECORDS: str(records)},
     )
     environment.pop("PYTEST_ADDOPTS", None)

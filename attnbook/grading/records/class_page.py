@@ -21,7 +21,6 @@ from attnbook.grading.records.late import moment
 from attnbook.grading.records.similarity import Similar, similar
 from attnbook.grading.records.tables import feedback_of, number, worksheets_of
 from attnbook.grading.report import Result, missing
-from attnbook.judging.messages import NAMED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,6 +30,10 @@ _MOST_ROWS = 10  # of known mistakes
 _LONGEST_NAME = 80  # characters of a name, on a page
 _LONGEST_TEXT = 4_000
 _NOT_WRITTEN = "Not written yet"
+NAMED = (  # how a check begins the line that names a mistake
+    "This looks like a known mistake",
+    "Here it does what a known mistake does",
+)
 _LOOK = "Look again:"
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069"

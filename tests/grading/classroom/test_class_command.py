@@ -1,8 +1,11 @@
 """The command that grades a class: what it grades, keeps and says."""
 
 import importlib
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import classroom
@@ -16,6 +19,8 @@ from attnbook.grading.records import results
 
 # One class is graded for all.
 pytestmark = pytest.mark.xdist_group("class command")
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -76,6 +81,41 @@ def touched(out: Path) -> dict[str, int]:
         .stat().st_mtime_ns
         for g in results.load_all(out)
     }  # fmt: skip
+
+
+# What Windows lacks, of what a class takes. Libraries come first, as they
+# would look for what only Windows has.
+ON_WINDOWS = """
+import asyncio, json, multiprocessing, os, sys
+import nbgrader.api, torch, IPython
+sys.platform = "win32"
+sys.modules["resource"] = sys.modules["fcntl"] = None
+del os.fork, os.setpgid
+from attnbook.grading.__main__ import main
+for line in json.loads(sys.argv[1]):
+    print(">", main(line), flush=True)
+"""
+
+
+def test_windows_is_refused_and_sent_to_where_it_works(
+    course, submissions, tmp_path
+):
+    line = ["class", *arguments(course, submissions, tmp_path / "out")]
+    unprotected = "--no-sandbox"
+    plain = [word for word in line if word != unprotected]
+    lines = [line, plain, ["doctor"], ["doctor", unprotected]]
+    done = subprocess.run(
+        [sys.executable, "-c", ON_WINDOWS, json.dumps(lines)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout
+    *said, rest = done.stdout.split("\n> ")
+    assert [text[0] for text in [*said[1:], rest]] == ["2", "2", "1", "2"]
+    assert all("WSL 2" in text for text in said)
+    assert unprotected not in done.stdout
 
 
 def test_a_class_is_graded_and_published(grade, submissions, out):

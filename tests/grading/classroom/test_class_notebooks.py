@@ -149,6 +149,44 @@ def test_cells_of_the_learners_own_are_counted(graded, learner):
     assert text.endswith("14 and 20 more.")
 
 
+def test_cells_whose_ids_an_editor_made_anew_are_not_the_learners_own(
+    graded, learner
+):
+    for identities in (["one"] * 100, ["", *"abcdefghijklmnop"]):
+        for cell, identity in zip(
+            learner.content["cells"], identities, strict=False
+        ):
+            cell["id"] = identity
+        assert graded().notes == ()
+
+
+def test_a_failed_cell_is_named_where_its_names_are_missed(graded, learner):
+    learner.insert_before(
+        "double-solution", "import nothing_here\nimport math"
+    )
+    missed = "name 'math' is not defined"
+    no_function = Fate("error", "NameError", "name 'negate' is not defined")
+    fates = {
+        "00-double": Fate("error", "WrongAnswer", f"It raised: {missed}."),
+        "00-negate-answer": Fate("error", "NameError", missed),
+        "00-negate": no_function,
+    }
+
+    def fate(cell):
+        if "nothing_here" in cell.source:
+            return Fate("error", "OSError")
+        return fates.get(cell.grade_id, Fate("passed"))
+
+    report = graded(Examiner(fate))
+    cause = "`math` is not defined, because cell 4 failed.\nOSError."
+    assert [result.message for result in report.results[:2]] == [
+        f"It raised: {missed}.\n{cause}",
+        "`negate` is not defined, because cell 8 (“00-negate-answer”) "
+        f"failed.\nNameError: {missed}\n{cause}",
+    ]
+    assert note(report, "failed") is None
+
+
 def test_a_name_of_another_exercise_is_said(graded, learner):
     learner.content["metadata"]["attnbook"]["exercise"] = "\x1b]0;<b>\ud800"
     assert "names another exercise" in note(graded(), "metadata")

@@ -128,6 +128,70 @@ def f(g, scale):
     assert through.item() == 3 * 9 * 5
 
 
+TRANSFORMED = {
+    "grad": "F.grad(lambda x: g(x, scale)[0].sum())(x)",
+    "vjp": "F.vjp(lambda x: g(x, scale), x)[1]((x, torch.ones(2)))",
+    "jvp": "F.jvp(lambda x: g(x, scale), (x,), (x + 1,))",
+    "jvp, not of all": "F.jvp(lambda s: g(x, s), (scale,), (scale + 1,))",
+    "jacrev": "F.jacrev(lambda x: g(x, scale)[0])(x)",
+    "jacfwd": "F.jacfwd(lambda x: g(x, scale)[0])(x)",
+    "vmap": "F.vmap(lambda x: g(x, scale))(torch.stack([x, 2 * x]))",
+    "vmap of grad": (
+        "F.vmap(F.grad(lambda x: g(x, scale)[0].sum()))(torch.eye(2))"
+    ),
+    "grad of vmap": (
+        "F.grad(lambda x: F.vmap(lambda x: g(x, scale))(x)[0].sum())"
+        "(torch.eye(2))"
+    ),
+    "what stays as it is": "F.grad(lambda y: y * len(g(x, scale)))(x[0])",
+    "what has no gradient": (
+        "F.grad(lambda x: g(x, scale)[0].sum() * "
+        "(1 + g(x, scale)[0].requires_grad + "
+        "2 * g(x, scale)[1].requires_grad))(x)"
+    ),
+    "forward mode": "dual(lambda x: g(x, scale)[0], x)",
+}
+
+
+@pytest.mark.parametrize("how", TRANSFORMED)
+def test_torch_func_looks_through_functions_of_ours(lasting, how):
+    source = f"""
+from torch import func as F
+import torch.autograd.forward_ad as fw
+def dual(g, x):
+    with fw.dual_level():
+        return fw.unpack_dual(g(fw.make_dual(x, x + 1))).tangent
+def f(g, x, scale):
+    return {TRANSFORMED[how]}
+"""
+    here: dict = {"torch": torch}
+    exec(source, here)
+
+    def ours(x, scale):
+        return x**2 * scale["by"], x.detach() + 1
+
+    x, scale = torch.tensor([2.0, 3.0]), torch.tensor(5.0)
+    call = "g(x, {'by': scale})"
+    source = source.replace("g(x, scale)", call).replace(
+        "g(x, s)", "g(x, {'by': s})"
+    )
+    exec(source, here)
+    wanted = here["f"](ours, x, scale)
+    found = get(lasting, source)(ours, x, scale)
+    wanted, found = (
+        value if isinstance(value, tuple) else (value,)
+        for value in (wanted, found)
+    )
+    for one, other in zip(wanted, found, strict=True):
+        torch.testing.assert_close(other, one)
+
+
+def test_functions_of_ours_have_no_second_derivative(lasting):
+    source = "def f(g, x): return torch.func.hessian(g)(x)"
+    with pytest.raises(RuntimeError, match="not a second time"):
+        get(lasting, source)(lambda x: (x**3).sum(), torch.ones(2))
+
+
 def test_what_was_spoilt_in_place_fails_with_the_same_words(lasting):
     source = """
 def f(x):

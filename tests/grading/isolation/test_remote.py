@@ -84,6 +84,8 @@ def test_names_that_are_not_there_are_left_out(lasting):
         ("torch.nn.Linear(1, 1)", "a Linear object"),
         ("object()", "an object object"),
         ("{1, 2}", "a set object"),
+        ("torch.eye(2).to_sparse()", "a SparseTensor object"),
+        ("torch.ones(1, device='meta')", "a Tensor object"),
         ("len", "a function"),
         ("lambda: 1", "a function"),
         ("torch.nn.Linear", "a class"),
@@ -92,9 +94,49 @@ def test_names_that_are_not_there_are_left_out(lasting):
 )
 def test_what_is_no_data_says_what_it_is(lasting, source, expected):
     exercise = Exercise("t", "T", 1, lambda: torch.ones(1), [Case("a", ())])
-    answer = get(lasting, f"f = lambda: {source}")
-    message = exercise.diagnose(answer).message
+    source = f"f = lambda: {source}"
+    message = exercise.diagnose(get(lasting, source)).message
     assert f"yours is {expected}." in message
+    here: dict = {"torch": torch}
+    exec(source, here)
+    if "<" not in source:
+        assert exercise.diagnose(here["f"]).message == message
+
+
+UNUSUAL = {
+    "a subclass of tensor": "class T(torch.Tensor): pass\n"
+    "def f(x): return (2 * x).as_subclass(T)",
+    "one that looks after itself": "class T(torch.Tensor):\n"
+    "    @classmethod\n"
+    "    def __torch_function__(cls, f, types, args=(), kwargs=None):\n"
+    "        return super().__torch_function__(f, types, args, kwargs or {})\n"
+    "def f(x): return (2 * x).as_subclass(T)",
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_a_result_of_an_unusual_class_is_taken(lasting, kind):
+    here: dict = {"torch": torch}
+    exec(UNUSUAL[kind], here)
+    x = torch.arange(3.0)
+    exercise = Exercise(
+        "t", "T", 1, lambda x: 2 * x, [Case("a", (x,))], gradients=True
+    )
+    for answer in (here["f"], get(lasting, UNUSUAL[kind])):
+        assert exercise.diagnose(answer) is None
+
+
+def test_numbers_of_few_digits_are_called_so(lasting):
+    x = torch.tensor([0.1, 0.2])
+    exercise = Exercise("t", "T", 1, lambda x: x.softmax(0), [Case("a", (x,))])
+    for name in ("float16", "bfloat16"):
+        source = f"def f(x): return x.softmax(0).to(torch.{name})"
+        here: dict = {"torch": torch}
+        exec(source, here)
+        for answer in (here["f"], get(lasting, source)):
+            assert f", in {name}. " in exercise.diagnose(answer).message
+    half = get(lasting, "def f(x): return x.softmax(0).numpy()")
+    assert ", in " not in exercise.diagnose(half).message
 
 
 def test_the_kind_of_an_answer_is_known(lasting):
@@ -209,6 +251,51 @@ def test_an_exception_is_the_same_here_and_there(lasting, code):
         caught.append(error.value)
     assert type(caught[0]) is type(caught[1])
     assert str(caught[0]) == str(caught[1])
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "words"),
+    [
+        ("input()", "StdinNotImplementedError", "does not support input"),
+        ("__import__('pdb').set_trace()\n    x = 1",
+         "StdinNotImplementedError", "does not support input"),
+        ("torch.ones(2).bool() @ torch.ones(2).bool()",
+         "NotImplementedError", "not implemented for 'Bool'"),
+        ("torch.nn.Module()(1)", "NotImplementedError", "forward"),
+    ],
+)  # fmt: skip
+def test_an_error_of_another_kind_is_told_from_a_stub(
+    lasting, code, name, words
+):
+    answer = get(lasting, f"def f(*_):\n    {code}\n    return 1")
+    with pytest.raises(NotImplementedError, match=words) as error:
+        answer(1)
+    assert type(error.value).__name__ == name
+    assert " of `f`: " in error.value.place_in_answer
+
+
+def test_a_breakpoint_is_passed_over(lasting):
+    assert get(lasting, "def f():\n    breakpoint()\n    return 1")() == 1
+
+
+def test_an_error_that_cannot_be_described_costs_the_process_nothing(lasting):
+    source = "def f(n): raise KeyError(10**n)"
+    with pytest.raises(KeyError, match="failed"):
+        get(lasting, source)(5_000)
+
+
+def test_a_result_of_too_many_words_costs_the_process_nothing(lasting):
+    answer = get(lasting, "def f(n): return ['x' * 100_000] * n")
+    with pytest.raises(ValueError, match="takes more than"):
+        answer(100)
+    assert len(answer(2)) == 2
+
+
+def test_what_else_is_not_permitted_is_left_as_it_is(lasting):
+    source = "import os\ndef f(): raise PermissionError(1, 'not here')"
+    with pytest.raises(PermissionError) as error:
+        get(lasting, source)()
+    assert str(error.value) == "[Errno 1] not here"
 
 
 def test_exceptions_of_ours_cannot_be_forged(lasting):

@@ -5,6 +5,8 @@ import math
 import socket
 import struct
 import time
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -66,6 +68,8 @@ VALUES = [
     -0.0,
     math.inf,
     1 - 2j,
+    Fraction(-2, 3),
+    Decimal("0.10"),
     "word ✓ \x00",
     b"\0\xff",
     [],
@@ -186,6 +190,45 @@ def test_what_is_too_large_is_not_sent(monkeypatch):
             sent(value)
 
 
+REFUSED_BY_WHO_READS = {
+    "nothing of a huge shape": (torch.empty(0, 2**60), "beyond measure"),
+    "so in NumPy": (np.empty((0, 2**60), np.int8), "beyond measure"),
+    "many axes": (torch.ones([1] * 33), "33 axes"),
+    "many axes in NumPy": (np.ones([1] * 33), "33 axes"),
+    "many keys": (dict.fromkeys(range(2_001)), "more than 2,000 keys"),
+    "one tensor again and again": (
+        [torch.zeros(2**23)] * 5,
+        "stands for more than 128 MiB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_WHO_READS)
+def test_what_no_reader_takes_is_not_sent_and_the_reason_told(name):
+    value, words = REFUSED_BY_WHO_READS[name]
+    with pytest.raises(TooLargeError, match=words):
+        sent(value)
+
+
+def test_booleans_with_other_bytes_under_them_are_sent_as_booleans():
+    bytes_ = torch.tensor([0, 1, 2, 255], dtype=torch.uint8)
+    wanted = [False, True, True, True]
+    assert sent(bytes_.view(torch.bool)).tolist() == wanted
+    assert sent(bytes_.numpy().view(bool)).tolist() == wanted
+    assert sent(bytes_[:, None].expand(4, 2).view(torch.bool)).tolist() == [
+        [is_true] * 2 for is_true in wanted
+    ]
+
+
+def test_more_digits_than_a_double_has_are_rounded():
+    long = Decimal("1" * 1_000)
+    assert math.isclose(sent(long) / long, 1)
+    third = np.longdouble(1) / 3
+    assert same(sent(third), np.float64(1 / 3))
+    assert same(sent(np.array([third])), np.array([1 / 3]))
+    assert same(sent(np.clongdouble(1j)), np.complex128(1j))
+
+
 def test_what_is_too_deep_is_not_sent():
     deep = []
     for _ in range(40):
@@ -214,6 +257,11 @@ HOSTILE = {
     "a float of JSON": (1.5, b""),
     "float in another form": (["f", "1.5"], b""),
     "float of a number": (["f", 1], b""),
+    "fraction of nothing": (["q", 1, 0], b""),
+    "fraction that can be reduced": (["q", 2, 4], b""),
+    "fraction of strings": (["q", "1", "2"], b""),
+    "decimal that is none": (["D", "one"], b""),
+    "decimal beyond measure": (["D", "1" * 1_000], b""),
     "float with more": (["f", (1.5).hex(), 1], b""),
     "dict without a value": (["d", "a"], b""),
     "dict with a key twice": (["d", "a", 1, "a", 2], b""),

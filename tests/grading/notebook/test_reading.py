@@ -189,15 +189,21 @@ def test_a_missing_locked_cell_is_restored_at_the_top(learner, releases):
     assert "locked cell “00-imports” was missing" in notes[0]
 
 
-def test_a_missing_cell_of_imports_is_restored_though_it_is_not_locked(
-    course, learner, tmp_path
-):
+@pytest.fixture
+def plain_imports(learner, tmp_path):
+    """The releases, where the cell of imports is not locked."""
     learner["imports"]["metadata"] = {}
     learner.insert_before("imports", "import math")
     folder = tmp_path / "released"
     folder.mkdir()
     released = learner.hand_in().rename(folder / "00-toy.ipynb")
-    releases = known_releases(folder, released)[0]
+    return known_releases(folder, released)[0]
+
+
+def test_a_missing_cell_of_imports_is_restored_though_it_is_not_locked(
+    learner, plain_imports
+):
+    releases = plain_imports
     assert sources(learner, releases)[1] == []
     learner.write("imports", "import toy_checks as checks, sys")
     assert sources(learner, releases)[1] == []
@@ -205,6 +211,35 @@ def test_a_missing_cell_of_imports_is_restored_though_it_is_not_locked(
     run, notes = sources(learner, releases)
     assert run[:2] == ["import toy_checks as checks", "import math"]
     assert notes == ["Cells were missing and were restored: “imports”."]
+
+
+def test_an_edited_cell_of_imports_runs_after_the_one_of_the_release(
+    learner, plain_imports
+):
+    released = "import toy_checks as checks"
+    edited = "\n".join(
+        [
+            "from __future__ import annotations",
+            "assert cuda()",
+            "import nothing_of_this_name",
+            "from math import pi, tau",
+            released,
+            "import all the rest",
+        ]
+    )
+    cell = learner["imports"]
+    cell["source"] = edited
+    run, notes = sources(learner, plain_imports)
+    assert [*run[:2], run[3]] == ["import math", released, edited]
+    names = {}
+    exec(run[2], names)
+    assert names["tau"] == 2 * names["pi"]
+    assert notes == []
+    cell["id"] = "another"
+    assert sources(learner, plain_imports) == (run, [])
+    # One that passes for a graded cell is left out, and has no place.
+    cell.update(learner["double-check"] | {"id": "imports"})
+    assert released in sources(learner, plain_imports)[0]
 
 
 def test_an_edited_graded_cell_is_restored(learner, releases):

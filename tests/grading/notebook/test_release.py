@@ -11,10 +11,12 @@ from nbgrader_course import run
 
 from attnbook.grading.__main__ import main
 from attnbook.grading.notebook.release import (
+    STUB,
     compare_all,
     released_text,
     write_all,
 )
+from attnbook.judging.troubles import UNWRITTEN
 
 
 @pytest.fixture
@@ -33,6 +35,10 @@ def test_the_stub_keeps_what_follows_the_gap(course):
     assert lines[0] == "def double(number):"
     assert lines[-1] == "    return result"
     assert any("raise NotImplementedError(" in line for line in lines)
+
+
+def test_the_stub_says_what_the_checks_know_it_by():
+    assert f'NotImplementedError("{UNWRITTEN}")' in STUB
 
 
 def test_no_solution_is_left_in_a_released_notebook(course):

@@ -21,6 +21,7 @@ from attnbook.grading.records.grades import exercise_of, grade_of
 from attnbook.grading.records.publish import Options, publish
 from attnbook.grading.records.results import write
 from attnbook.grading.report import Result
+from attnbook.judging import messages
 
 # One class is published for all.
 pytestmark = pytest.mark.xdist_group("records")
@@ -118,6 +119,10 @@ def test_the_class_page_says_how_many_have_which_part(grades):
     assert "Halve 2.3 / 4" in text
     assert "whole numbers 2 of 3 2 / 3" in text
     assert "odd numbers 1 of 3 0.3 / 1" in text
+
+
+def test_the_page_knows_how_a_check_names_a_mistake():
+    assert class_page.NAMED == messages.NAMED
 
 
 def test_a_mistake_counts_once_for_each_student(grades):

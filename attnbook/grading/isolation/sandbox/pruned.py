@@ -25,11 +25,13 @@ TRAVELS = (
     "grading/isolation/objects.py",
     "grading/isolation/packing.py",
     "grading/isolation/student.py",
+    "grading/isolation/transforms.py",
     "grading/isolation/unpacking.py",
     "grading/isolation/warm.py",
     "grading/isolation/wire.py",
     "grading/isolation/sandbox/confinement.py",
     "grading/isolation/sandbox/zygote.py",
+    "grading/notebook/colab.py",
     "judging/inspection.py",
 )
 # Packages that hold answers, or lead to them: what is not above stays out.
