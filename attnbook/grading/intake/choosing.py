@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from attnbook.grading.intake import commit_times
+from attnbook.grading.intake import commit_times, timestamps
 from attnbook.grading.intake.archives import is_zip, unpacked
 from attnbook.grading.intake.by_student import (
     Group,
@@ -47,6 +47,7 @@ class Choice:
     notebook: Candidate | None
     reason: str = ""
     received: datetime | None = None
+    doubt: str = ""  # about that time; many may share one
     notes: tuple[str, ...] = ()
 
 
@@ -88,8 +89,7 @@ def choose(
                 f"{' '.join(sorted(unread)[:3])}"
             )
         received, doubt = _received(best.handed_in, group, groups)
-        notes += [f"{group.label}: {doubt}"] if doubt else []
-        return Choice(best, best.file.reason, received, tuple(notes))
+        return Choice(best, best.file.reason, received, doubt, tuple(notes))
     if candidates:
         found = [
             f"{c.name} is {c.exercise or 'none of the exercises'}"
@@ -199,7 +199,7 @@ def _received(
     if groups.layout in ("moodle", "canvas"):
         return None, ""
     if groups.layout == "nbgrader":
-        return _timestamp(entry, group), ""
+        return timestamps.received(entry.parts, [f for f, _ in group.files])
     if groups.layout == "repositories" and group.folder and entry.place:
         repository = groups.root.joinpath(*groups.above, *group.folder)
         inside = entry.parts[len(group.folder) :]
@@ -211,31 +211,3 @@ def _received(
             )
         return time, ""
     return entry.time, ""
-
-
-def _timestamp(file: Entry, group: Group) -> datetime | None:
-    """Return the time in nbgrader's timestamp.txt beside a file."""
-    beside = (*file.parts[:-1], "timestamp.txt")
-    for entry, _ in group.files:
-        if entry.parts == beside and entry.place:
-            try:
-                text = entry.place.read(1_000).decode("utf-8").strip()
-            except (UnusableError, UnicodeDecodeError):
-                return None
-            return _nbgrader_time(text)
-    return None
-
-
-def _nbgrader_time(text: str) -> datetime | None:
-    """Read a time as nbgrader writes it, 2026-11-20 18:00:00.000000 UTC."""
-    try:
-        if text.endswith(" UTC"):
-            time = datetime.fromisoformat(text.removesuffix(" UTC"))
-        else:
-            # Another zone was configured. Loaded here, as it takes seconds.
-            from nbgrader.utils import parse_utc
-
-            time = parse_utc(text)
-        return time.replace(tzinfo=UTC)
-    except (ImportError, ValueError, TypeError, OverflowError):
-        return None

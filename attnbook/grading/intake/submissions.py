@@ -174,10 +174,13 @@ def find(
     root, entries = _entries(root)
     groups = Groups(entries, root, releases)
     notes = list(groups.notes)
+    doubts: dict[str, list[str]] = {}
     submissions = []
     for group in groups:
         choice = choose(group, groups, exercise, releases)
         notes += choice.notes
+        if choice.doubt:
+            doubts.setdefault(choice.doubt, []).append(group.label)
         taken = choice.notebook
         parts = taken.file.parts if taken else group.folder
         submissions.append(
@@ -192,6 +195,7 @@ def find(
                 reason=choice.reason,
             )
         )
+    notes += [f"{listed(who)}: {doubt}" for doubt, who in doubts.items()]
     submissions.sort(key=lambda one: (natural(one.student), one.student))
     has_wall_times = is_zip(root.name) and groups.layout in _TIMES_OF_FILES
     return Found(
