@@ -21,19 +21,21 @@ from attnbook.grading.classroom.planning import Plan, Regrade, one_each, plan
 from attnbook.grading.classroom.runs import Run
 from attnbook.grading.classroom.shards import Shard
 from attnbook.grading.grade import clean
-from attnbook.grading.intake.by_student import listed
-from attnbook.grading.intake.file_names import natural
 from attnbook.grading.intake.submissions import (
     Found,
     describe,
     find,
-    times_from_csv,
-    with_times,
 )
 from attnbook.grading.isolation.limits import Limits
 from attnbook.grading.notebook.release import Release, known_releases
 from attnbook.grading.records import publish
 from attnbook.grading.records.results import key_of
+from attnbook.grading.records.student_tables import (
+    nobody,
+    read_times,
+    resolved,
+    with_times,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def understand(options: argparse.Namespace) -> Understood:
         raise RefusedError(f"{release.name} has no graded cells.")
     limits = limits_of(options)
     publish.check(options.out, publishing(options))
+    found = _with_extensions(found, options)
     refusal = ""
     try:
         isolation = _isolation(options.no_sandbox)
@@ -77,15 +80,6 @@ def understand(options: argparse.Namespace) -> Understood:
     if not submissions:
         print(describe(found))
         raise RefusedError("there is nothing to grade.")
-    strangers = set(options.extensions or ()) - {
-        one.student for one in submissions
-    }
-    if strangers:
-        doubles.append(
-            "Nobody with these names of the table of extensions handed in: "
-            f"{listed(sorted(strangers, key=natural))}. A name is written "
-            "there as it is above."
-        )
     submissions = [
         one for one in submissions if options.shard.has(one.student)
     ]
@@ -151,14 +145,34 @@ def _with_times(found: Found, options: argparse.Namespace) -> Found:
     if options.times is not None:
         if str(options.times) == "none":
             return found
-        return with_times(found, times_from_csv(options.times))
+        return with_times(found, read_times(options.times))
     if not kept.exists():
         return found
-    found = with_times(found, times_from_csv(kept))
+    found = with_times(found, read_times(kept))
     note = (
         "The times are of the table given before. --times FILE gives a newer "
         "one, --times none drops it."
     )
+    return replace(found, notes=(*found.notes, note))
+
+
+def _with_extensions(found: Found, options: argparse.Namespace) -> Found:
+    """Find out whom the deadlines of their own are of, given now or before.
+
+    They are kept by the names that the grades have; of whom has not handed
+    in yet, as the teacher wrote it.
+    """
+    policy = publish.deadline(options.out, publishing(options))
+    if policy is None or not policy.extensions:
+        return found
+    own, strangers = resolved(
+        policy.extensions, found.submissions, "extensions"
+    )
+    is_new = options.extensions is not None
+    options.extensions = own | {n: policy.extensions[n] for n in strangers}
+    if not strangers or not is_new:
+        return found
+    note = nobody(strangers, "extensions")
     return replace(found, notes=(*found.notes, note))
 
 

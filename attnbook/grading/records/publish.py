@@ -44,6 +44,7 @@ from attnbook.grading.records.grades import (
 )
 from attnbook.grading.records.late import Policy
 from attnbook.grading.records.results import Graded
+from attnbook.grading.records.student_tables import resolved
 
 SCHEMA = "attnbook.grading.publish/1"
 
@@ -308,13 +309,14 @@ def exercises_of(
                 "folder of the releases with --release."
             )
         rule = settings["deadlines"].get(name)
+        policy = rule and late.policy_of(rule)
+        own = [one for one in graded if one.exercise == name]
+        if policy:
+            named, strangers = resolved(policy.extensions, own, "extensions")
+            named |= {n: policy.extensions[n] for n in strangers}
+            policy = replace(policy, extensions=named)
         exercises.append(
-            exercise_of(
-                release,
-                [one for one in graded if one.exercise == name],
-                rule and late.policy_of(rule),
-                settings["canvas"].get(name, ""),
-            )
+            exercise_of(release, own, policy, settings["canvas"].get(name, ""))
         )
     return exercises
 
