@@ -48,6 +48,13 @@ from attnbook.grading.records.student_tables import resolved
 
 SCHEMA = "attnbook.grading.publish/1"
 
+# For nbgrader's own commands, where they are run in the folder.
+_NBGRADER = """\
+# `nbgrader export` would write grades.csv, which is another table here.
+c = get_config()  # noqa: F821
+c.ExportPlugin.to = "grades-nbgrader.csv"
+"""
+
 
 class PublishError(Exception):
     """The grades cannot be published; the text says why and what to do."""
@@ -415,6 +422,9 @@ def _files(
     if tables.WORKSHEET not in worksheets.values():
         # It was of one exercise, and there are more by now.
         (out / tables.WORKSHEET).unlink(missing_ok=True)
+    settings = out / "nbgrader_config.py"
+    if not settings.exists():  # it may be a course's, or be changed
+        _write(settings, _NBGRADER)
     _write(out / "index.html", class_page.page(exercises, grades))
 
 
