@@ -124,6 +124,7 @@ class Groups:
                 f"Left out, as they are no notebooks: {listed(self._others)}."
             )
         self._set_apart()
+        self._note_teams()
         for kind in ("moodle_id", "canvas_id"):
             self._refuse_doubles(kind)
 
@@ -350,6 +351,21 @@ class Groups:
                     "These names look alike, and are taken for different "
                     f"students: {listed([group.label for group in groups])}."
                 )
+
+    def _note_teams(self) -> None:
+        """Say whose grade Moodle's import cannot place."""
+        teams = [
+            group.label
+            for group in self
+            if "full_name" in group.identifiers
+            and "moodle_id" not in group.identifiers
+        ]
+        if teams:
+            self.notes.append(
+                "Moodle gave no number, as for those who are in no group of "
+                "a team assignment, and its import finds nobody without: "
+                f"{listed(teams)}. Enter the grades of teams by hand."
+            )
 
     def _refuse_doubles(self, kind: str) -> None:
         """Take away a number that two students have.
