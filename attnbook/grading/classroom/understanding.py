@@ -32,8 +32,10 @@ from attnbook.grading.records import publish
 from attnbook.grading.records.results import key_of
 from attnbook.grading.records.student_tables import (
     nobody,
+    read_groups,
     read_times,
     resolved,
+    with_members,
     with_times,
 )
 
@@ -62,7 +64,7 @@ def understand(options: argparse.Namespace) -> Understood:
     releases, notes = known_releases(options.release, Path())
     found = find(options.submissions, options.exercise, releases)
     _refuse_among(found, options.out)
-    found = _with_times(found, options)
+    found = _with_tables(found, options)
     release = releases[options.exercise]
     if not release.graded:
         raise RefusedError(f"{release.name} has no graded cells.")
@@ -135,25 +137,30 @@ def _refuse_among(found: Found, out: Path) -> None:
         )
 
 
-def _with_times(found: Found, options: argparse.Namespace) -> Found:
-    """Put in the times of the teacher's table, given now or before.
+def _with_tables(found: Found, options: argparse.Namespace) -> Found:
+    """Put in what the teacher's tables say, given now or before.
 
-    A deadline holds until another is given. Did the table not, then one
-    student graded again would make the whole class late.
+    A deadline holds until another is given. Did the table of times not, then
+    one student graded again would make the whole class late.
     """
-    kept = runs.times_path(options.out, options.exercise)
-    if options.times is not None:
-        if str(options.times) == "none":
-            return found
-        return with_times(found, read_times(options.times))
-    if not kept.exists():
-        return found
-    found = with_times(found, read_times(kept))
-    note = (
-        "The times are of the table given before. --times FILE gives a newer "
-        "one, --times none drops it."
-    )
-    return replace(found, notes=(*found.notes, note))
+    reading = {
+        "groups": lambda path: with_members(found, read_groups(path)),
+        "times": lambda path: with_times(found, read_times(path)),
+    }
+    for kind in runs.TABLES:
+        given = getattr(options, kind)
+        kept = runs.table_path(options.out, options.exercise, kind)
+        if given is not None:
+            if str(given) != "none":
+                found = reading[kind](given)
+        elif kept.exists():
+            found = reading[kind](kept)
+            note = (
+                f"The {kind} are of the table given before. --{kind} FILE "
+                f"gives a newer one, --{kind} none drops it."
+            )
+            found = replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _with_extensions(found: Found, options: argparse.Namespace) -> Found:

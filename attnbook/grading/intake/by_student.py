@@ -364,7 +364,7 @@ class Groups:
             self.notes.append(
                 "Moodle gave no number, as for those who are in no group of "
                 "a team assignment, and its import finds nobody without: "
-                f"{listed(teams)}. Enter the grades of teams by hand."
+                f"{listed(teams)}. --groups can name the members."
             )
 
     def _refuse_doubles(self, kind: str) -> None:

@@ -1,4 +1,7 @@
-"""Tables of a teacher's own with a line for each student: times, extensions.
+"""Tables of a teacher's own with a line for each student.
+
+They say when students handed in, until when they may, and in which group
+they are.
 
 Whoever writes such a table copies names from wherever they stand: out of the
 grades, a mail, a list of the university. So a student is known by each of
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +25,7 @@ from typing import Protocol, TypeVar
 
 from attnbook.grading.intake.by_student import listed
 from attnbook.grading.intake.file_names import folded, natural, readable
-from attnbook.grading.intake.submissions import Found
+from attnbook.grading.intake.submissions import Found, Submission
 from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.records.formulas import as_read
 
@@ -103,7 +107,7 @@ def read_table(
                     "in it goes into quotes"
                 )
             cells = dict(zip(columns, map(as_read, row), strict=False))
-            student = cells["student"].strip()
+            student = cells.get("student", "").strip()
             written = cells.get(column, "").strip()
             if not student:
                 raise ValueError("the student is missing")
@@ -219,6 +223,84 @@ def _meant(name: str, ways: Sequence[Mapping[str, list[str]]]) -> list[str]:
 
 def _key(name: str) -> str:
     return folded(readable(name))
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read in which group students are, from the column ``group``.
+
+    Raises
+    ------
+    UnusableError
+        When it cannot be read; the text names the line.
+    """
+    try:
+        groups = read_table(path, "group", str)
+    except ValueError as error:
+        raise UnusableError(str(error)) from None
+    return {student: group for student, group in groups.items() if group}
+
+
+def with_members(found: Found, groups: Mapping[str, str]) -> Found:
+    """Put the members of groups in the place of what their group handed in.
+
+    Each is graded as a student, with a deadline and a page of their own. A
+    number at the end of a member's name, or alone, is the one in Moodle, or
+    in Canvas where the submissions are from there.
+
+    Parameters
+    ----------
+    groups
+        The group of each student, as the submissions or the platform call
+        it.
+
+    Raises
+    ------
+    UnusableError
+        When a name may be that of two groups, or a member handed in too.
+    """
+    teams = {group: group for group in groups.values()}
+    named, strangers = resolved(teams, found.submissions, "groups")
+    number = "canvas_id" if found.layout == "canvas" else "moodle_id"
+    submissions = []
+    for one in found.submissions:
+        if one.student not in named:
+            submissions.append(one)
+            continue
+        submissions += [
+            _member(one, name, number)
+            for name, group in groups.items()
+            if group == named[one.student]
+        ]
+    names = [one.student for one in submissions]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnusableError(
+            "Of the table of groups these handed in on their own too, or "
+            f"stand there twice: {listed(twice)}. Take one of the two out."
+        )
+    notes = found.notes
+    if strangers:
+        notes += (nobody(strangers, "groups"),)
+    alone = [s.student for s in found.submissions if s.student not in named]
+    if alone:
+        notes += (
+            "Taken for one student each, as the table of groups does not "
+            f"have them: {listed(alone)}.",
+        )
+    submissions.sort(key=lambda one: (natural(one.student), one.student))
+    return replace(found, submissions=tuple(submissions), notes=notes)
+
+
+def _member(team: Submission, written: str, kind: str) -> Submission:
+    written = readable(written)
+    match = re.fullmatch(r"(?:(.*\S) )?(\d+)", written)
+    name, number = match.groups() if match else (written, "")
+    name = name or "Participant"
+    identifiers = {kind: number} if number else {}
+    if name.casefold() != "participant":
+        identifiers["full_name"] = name
+    student = f"{name} {number}".strip()
+    return replace(team, student=student, identifiers=identifiers)
 
 
 def with_times(found: Found, times: Mapping[str, datetime]) -> Found:

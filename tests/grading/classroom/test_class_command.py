@@ -282,6 +282,26 @@ def test_a_table_of_times_holds_until_another_is_given(
     assert not list((out / "runs").glob("*.csv"))
 
 
+def test_the_members_of_a_group_are_graded_until_the_table_is_dropped(
+    grade, submissions, out, tmp_path
+):
+    table = tmp_path / "groups.csv"
+    table.write_text("student,group\nAda 104,student-01\nBob 105,student-01\n")
+    grade(submissions, "--groups", str(table))
+    team = {"Ada 104", "Bob 105"}
+    assert points(out)["Ada 104"] == points(out)["Bob 105"] == 20
+    assert team < {*points(out)}
+    assert "student-01" not in points(out)
+    rows = (out / "grades-moodle.csv").read_text("utf-8-sig")
+    assert "Participant 104,Ada," in rows
+    table.unlink()
+    _, printed, _ = grade(submissions)
+    assert "The groups are of the table given before." in printed
+    assert "To grade:    0; 6 are graded already" in printed
+    _, printed, _ = grade(submissions, "--groups", "none", "--dry-run")
+    assert "To grade:    1; 4 are graded already" in printed
+
+
 def test_extensions_of_nobody_are_told_before_grading(
     grade, submissions, tmp_path
 ):

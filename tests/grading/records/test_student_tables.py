@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import datetime
 
 import layouts
@@ -11,8 +12,10 @@ from attnbook.grading.intake.submissions import Found, Submission, describe
 from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.records import late
 from attnbook.grading.records.student_tables import (
+    read_groups,
     read_times,
     resolved,
+    with_members,
     with_times,
 )
 
@@ -191,3 +194,56 @@ def test_a_student_without_numbers_or_name_is_nobody_elses():
         {},
         ["", "c-9", "c-10"],
     )
+
+
+# -- groups ------------------------------------------------------------------
+
+
+def test_each_member_of_a_group_has_what_the_group_handed_in(table):
+    team = replace(moodle("Gruppe A", 55), received=layouts.TIME)
+    alone = moodle("Li Wei", 106)
+    default = Submission(
+        "Standardteam", "b.ipynb", "", identifiers={"full_name": "x"}
+    )
+    groups = read_groups(
+        table(
+            "group;student\n"
+            "gruppe a;Ada Lovelace 104\n"
+            "gruppe a;Participant 105\n"
+            "gruppe a; 107\n"
+            "Standardteam;student-01\n"
+            "Gruppe B;Bob 109\n"
+            ";Nobody 110\n"
+        )
+    )
+    found = with_members(found_of(team, alone, default), groups)
+    got = {
+        one.student: (one.name, one.received, one.identifiers)
+        for one in found.submissions
+    }
+    assert got == {
+        "Ada Lovelace 104": (
+            "a.ipynb",
+            layouts.TIME,
+            {"moodle_id": "104", "full_name": "Ada Lovelace"},
+        ),
+        "Li Wei 106": ("a.ipynb", None, alone.identifiers),
+        "Participant 105": ("a.ipynb", layouts.TIME, {"moodle_id": "105"}),
+        "Participant 107": ("a.ipynb", layouts.TIME, {"moodle_id": "107"}),
+        "student-01": ("b.ipynb", None, {"full_name": "student-01"}),
+    }
+    assert "table of groups handed in: Gruppe B." in found.notes[1]
+    assert found.notes[2].endswith("does not have them: Li Wei 106.")
+    canvas_class = replace(found_of(canvas("team", "55")), layout="canvas")
+    found = with_members(canvas_class, {"ada 104": "team 55"})
+    assert found.submissions[0].identifiers["canvas_id"] == "104"
+
+
+def test_a_table_of_groups_that_is_in_doubt_is_refused(table):
+    teams = [moodle("Team", 55), moodle("Team", 56), moodle("Ada", 104)]
+    with pytest.raises(UnusableError, match="groups the name Team fits 2"):
+        with_members(found_of(*teams), {"Bob": "Team"})
+    with pytest.raises(UnusableError, match=r"on their own too.*: Ada 104"):
+        with_members(found_of(*teams), {"Ada 104": "55"})
+    with pytest.raises(UnusableError, match="`student,group`; it has: a,b"):
+        read_groups(table("a,b\n"))
