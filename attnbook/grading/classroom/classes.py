@@ -79,8 +79,10 @@ def _graded(understood: Understood, options: argparse.Namespace) -> int:
     print(intentions(understood, options), flush=True)
     seed = runs.secret(out, options.seed)
     runs.write(out, replace(understood.run, seed=runs.fingerprint(seed)))
-    if options.times is not None:
-        runs.keep_times(out, options.exercise, options.times)
+    for kind in runs.TABLES:
+        table = getattr(options, kind)
+        if table is not None:
+            runs.keep_table(out, options.exercise, kind, table)
     for graded in understood.plan.done:
         path = results.path_of(out, graded.student, graded.exercise)
         if results.load(path) != graded:

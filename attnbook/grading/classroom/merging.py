@@ -99,7 +99,7 @@ def _merge(options: argparse.Namespace) -> int:
     notes += _keep(options.out, chosen)
     for run in merged:
         runs.write(options.out, run)
-        _keep_times(options.out, run.exercise, shares)
+        _keep_tables(options.out, run.exercise, shares)
     for note in notes:
         print(f"  • {note}")
     if not results.paths(options.out):
@@ -270,13 +270,14 @@ def _joined(own: Sequence[Run]) -> Run:
     )
 
 
-def _keep_times(out: Path, exercise: str, shares: Sequence[_Share]) -> None:
-    """Take over the table of times, for who is graded again in the whole."""
-    for share in shares:
-        table = runs.times_path(share.place, exercise)
-        if table.exists():
-            runs.keep_times(out, exercise, table)
-            return
+def _keep_tables(out: Path, exercise: str, shares: Sequence[_Share]) -> None:
+    """Take over the teacher's tables, for who is graded again in the whole."""
+    for kind in runs.TABLES:
+        for share in shares:
+            table = runs.table_path(share.place, exercise, kind)
+            if table.exists():
+                runs.keep_table(out, exercise, kind, table)
+                break
 
 
 def _lost_deadlines(out: Path, shares: Sequence[_Share]) -> list[str]:

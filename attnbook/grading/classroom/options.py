@@ -95,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
         help="table of who handed in when: student,submitted; it holds for "
         "this exercise until another is given; “none” for none",
     )
+    made.add_argument(
+        "--groups",
+        type=Path,
+        metavar="CSV",
+        help="table of who is in which group that handed in as one: "
+        "student,group; it holds like that of --times",
+    )
     again = made.add_argument_group("grading again")
     again.add_argument(
         "--regrade",

@@ -1,9 +1,9 @@
 """What is kept of a run besides its results: record, secret, lock.
 
 ``OUT/runs/EXERCISE.json`` says what was graded and how, so that a merge can
-tell whether shares belong together; beside it is the teacher's own table of
-times, where one was given. ``OUT/seed`` holds the secret from which
-cases are drawn, which only its owner may read; it stays where it is, so
+tell whether shares belong together; beside it are the teacher's own tables
+of :data:`TABLES`, where they were given. ``OUT/seed`` holds the secret from
+which cases are drawn, which only its owner may read; it stays where it is, so
 that a run that goes on draws the same cases. Publish neither of the two.
 """
 
@@ -28,6 +28,9 @@ except ModuleNotFoundError:  # on Windows, where shards can only be merged
     fcntl = None  # type: ignore[assignment]
 
 SCHEMA = "attnbook.grading.run/1"
+
+# What the command ``class`` is told of students by a table.
+TABLES = ("groups", "times")
 
 _SEED_BYTES = 8
 
@@ -91,14 +94,14 @@ def _load(path: Path) -> Run:
         ) from None
 
 
-def times_path(out: Path, exercise: str) -> Path:
-    """Return where the teacher's table of times is kept."""
-    return out / "runs" / f"{exercise}.times.csv"
+def table_path(out: Path, exercise: str, kind: str) -> Path:
+    """Return where a table of the teacher's own is kept."""
+    return out / "runs" / f"{exercise}.{kind}.csv"
 
 
-def keep_times(out: Path, exercise: str, table: Path) -> None:
-    """Keep the table of times for runs to come; drop it for ``none``."""
-    path = times_path(out, exercise)
+def keep_table(out: Path, exercise: str, kind: str, table: Path) -> None:
+    """Keep a table for runs to come; drop it for ``none``."""
+    path = table_path(out, exercise, kind)
     if str(table) == "none":
         path.unlink(missing_ok=True)
     elif table.resolve() != path.resolve():

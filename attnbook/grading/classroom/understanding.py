@@ -21,19 +21,23 @@ from attnbook.grading.classroom.planning import Plan, Regrade, one_each, plan
 from attnbook.grading.classroom.runs import Run
 from attnbook.grading.classroom.shards import Shard
 from attnbook.grading.grade import clean
-from attnbook.grading.intake.by_student import listed
-from attnbook.grading.intake.file_names import natural
 from attnbook.grading.intake.submissions import (
     Found,
     describe,
     find,
-    times_from_csv,
-    with_times,
 )
 from attnbook.grading.isolation.limits import Limits
 from attnbook.grading.notebook.release import Release, known_releases
 from attnbook.grading.records import publish
 from attnbook.grading.records.results import key_of
+from attnbook.grading.records.student_tables import (
+    nobody,
+    read_groups,
+    read_times,
+    resolved,
+    with_members,
+    with_times,
+)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,12 @@ def understand(options: argparse.Namespace) -> Understood:
         round(limits.notebook * 1e6),
     )
     _refuse_among(found, options.out)
-    found = _with_times(found, options)
+    found = _with_tables(found, options)
     release = releases[options.exercise]
     if not release.graded:
         raise RefusedError(f"{release.name} has no graded cells.")
     publish.check(options.out, publishing(options))
+    found = _with_extensions(found, options)
     refusal = ""
     try:
         isolation = _isolation(options.no_sandbox)
@@ -82,15 +87,6 @@ def understand(options: argparse.Namespace) -> Understood:
     if not submissions:
         print(describe(found))
         raise RefusedError("there is nothing to grade.")
-    strangers = set(options.extensions or ()) - {
-        one.student for one in submissions
-    }
-    if strangers:
-        doubles.append(
-            "Nobody with these names of the table of extensions handed in: "
-            f"{listed(sorted(strangers, key=natural))}. A name is written "
-            "there as it is above."
-        )
     submissions = [
         one for one in submissions if options.shard.has(one.student)
     ]
@@ -146,24 +142,49 @@ def _refuse_among(found: Found, out: Path) -> None:
         )
 
 
-def _with_times(found: Found, options: argparse.Namespace) -> Found:
-    """Put in the times of the teacher's table, given now or before.
+def _with_tables(found: Found, options: argparse.Namespace) -> Found:
+    """Put in what the teacher's tables say, given now or before.
 
-    A deadline holds until another is given. Did the table not, then one
-    student graded again would make the whole class late.
+    A deadline holds until another is given. Did the table of times not, then
+    one student graded again would make the whole class late.
     """
-    kept = runs.times_path(options.out, options.exercise)
-    if options.times is not None:
-        if str(options.times) == "none":
-            return found
-        return with_times(found, times_from_csv(options.times))
-    if not kept.exists():
+    reading = {
+        "groups": lambda path: with_members(found, read_groups(path)),
+        "times": lambda path: with_times(found, read_times(path)),
+    }
+    for kind in runs.TABLES:
+        given = getattr(options, kind)
+        kept = runs.table_path(options.out, options.exercise, kind)
+        if given is not None:
+            if str(given) != "none":
+                found = reading[kind](given)
+        elif kept.exists():
+            found = reading[kind](kept)
+            note = (
+                f"The {kind} are of the table given before. --{kind} FILE "
+                f"gives a newer one, --{kind} none drops it."
+            )
+            found = replace(found, notes=(*found.notes, note))
+    return found
+
+
+def _with_extensions(found: Found, options: argparse.Namespace) -> Found:
+    """Find out whom the deadlines of their own are of, given now or before.
+
+    They are kept by the names that the grades have; of whom has not handed
+    in yet, as the teacher wrote it.
+    """
+    policy = publish.deadline(options.out, publishing(options))
+    if policy is None or not policy.extensions:
         return found
-    found = with_times(found, times_from_csv(kept))
-    note = (
-        "The times are of the table given before. --times FILE gives a newer "
-        "one, --times none drops it."
+    own, strangers = resolved(
+        policy.extensions, found.submissions, "extensions"
     )
+    is_new = options.extensions is not None
+    options.extensions = own | {n: policy.extensions[n] for n in strangers}
+    if not strangers or not is_new:
+        return found
+    note = nobody(strangers, "extensions")
     return replace(found, notes=(*found.notes, note))
 
 

@@ -115,4 +115,4 @@ def _sender(student: str, file: str | None, time: list[int]) -> Sender:
         attempt = datetime(*time).astimezone()
     except (ValueError, OverflowError, OSError):
         attempt = None
-    return Sender(student=student, file=file or "", time=attempt)
+    return Sender(student=student, file=file or "", time=attempt, key=student)

@@ -22,6 +22,7 @@ from attnbook.grading.intake.file_names import (
     folded,
     from_canvas,
     from_moodle,
+    is_shown_whole,
     natural,
     readable,
 )
@@ -51,6 +52,10 @@ _ENDING = re.compile(
 )
 
 
+# What stands between the names of a student and of an exercise.
+_BETWEEN = " _-."
+
+
 def stem(name: str) -> str:
     """Return the name of what was handed in without what it ends in."""
     return _ENDING.sub("", name)
@@ -78,8 +83,12 @@ def is_of_export(name: str) -> bool:
     )
 
 
-# What lies in a repository, or in a copy of this course, of one student.
-_OF_ONE_STUDENT = {".git", "chapters", "exercises", "solutions"}
+# What lies in a copy of this course, of one student.
+_OF_ONE_STUDENT = {"chapters", "exercises", "solutions"}
+
+# A name that may be another's with the mark that sets it apart.
+_MARK = 6  # hexadecimal digits; all 64 where these are the same
+_MARKED = re.compile(r" \[[0-9a-f]{6}(?:[0-9a-f]{58})?\]$")
 
 _OF_GRADESCOPE = "submission_metadata.yml"
 
@@ -90,8 +99,9 @@ _OF_NBGRADER = {"autograded", "feedback", "release", "source", "submitted"}
 class Group:
     """All that one student handed in."""
 
-    key: str  # the name as it came
-    label: str  # as it is shown
+    key: str  # what it was handed in as
+    label: str  # its name, as it is shown
+    claim: int  # to that name, where it is others' too; 0 is the best
     folder: tuple[str, ...] = ()  # below all students, () for a file
     is_marked_late: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
@@ -119,7 +129,7 @@ class Groups:
         self.notes: list[str] = []
         self.above: tuple[str, ...] = ()  # the folders around all of them
         self._exercises = sorted(exercises, key=len, reverse=True)
-        self._by_student: dict[str, Group] = {}
+        self._by_student: dict[tuple[bool, str], Group] = {}
         self._others: list[str] = []
         if any(entry.parts == (".git",) for entry in entries):
             # One repository, given by itself.
@@ -146,6 +156,7 @@ class Groups:
                 f"Left out, as they are no notebooks: {listed(self._others)}."
             )
         self._set_apart()
+        self._note_teams()
         for kind in ("moodle_id", "canvas_id"):
             self._refuse_doubles(kind)
 
@@ -196,7 +207,10 @@ class Groups:
             and "submitted" not in self.above
             and (
                 folders <= _OF_NBGRADER
-                or any(e.parts == ("nbgrader_config.py",) for e in entries)
+                or any(
+                    e.parts == ("nbgrader_config.py",) and not e.is_folder
+                    for e in entries
+                )
             )
             and not any(e.parts == ("submitted", ".git") for e in entries)
         )
@@ -214,22 +228,33 @@ class Groups:
             if len(entry.parts) > 2 or (entry.is_folder and entry.parts[1:])
         }
         files = inside - folders
-        if any(map(is_of_export, inside)):
+        if inside and _most(map(is_of_export, inside)):
             return True
-        if (
-            self._is_in_submitted
-            or inside & _OF_ONE_STUDENT
-            or any(map(self._exercise_in, inside))
+        if self._is_in_submitted or ".git" in inside:
+            return False
+        work = {
+            entry.parts[1]
+            for entry in entries
+            if len(entry.parts) > 1 and _may_be_work(entry.name)
+        }
+        # One of a class may have such a name, most have not.
+        if _most(
+            name in _OF_ONE_STUDENT or self._exercise_in(name)
+            for name in work or inside
         ):
             return False
-        work = [name for name in files if is_notebook(name) or is_zip(name)]
         return (
             len(folders) > 1
             or (bool(folders) and not files)
-            or (len(work) > 1 and self.root.is_file())
+            or (len(work & files) > 1 and self.root.is_file())
         )
 
     def _recognised(self, tops: Mapping[str, list[Entry]]) -> str:
+        """Return the layout, which no student decides on alone.
+
+        A student chooses what is in a folder or called a file, and often
+        the name of it: so what most have in common counts.
+        """
         if self.root.is_file() and not is_zip(self.root.name):
             return "notebook"
         work = [
@@ -239,27 +264,35 @@ class Groups:
         ]
         folders = [top for top in work if _is_folder(tops[top])]
         files = [top for top in work if not _is_folder(tops[top])]
-        if work and _most(map(from_moodle, work)):
-            return "moodle"
-        if files and _most(map(from_canvas, files)):
-            return "canvas"
-        if work and _most(map(is_blackboards, work)):
-            return "blackboard"
-        if work and _most(map(is_brightspaces, work)):
-            return "brightspace"
-        if folders and _most(
+        moodle = {top for top in work if from_moodle(top)}
+        canvas = {top for top in files if from_canvas(top)}
+        # One student may hand in many files, and call each of them as the
+        # other system would; but what a system puts in front stays there.
+        is_canvas = len(canvas - moodle) > len(moodle - canvas)
+        named = canvas if is_canvas else moodle
+        if named and 2 * len(named) >= len(work):
+            return "canvas" if is_canvas else "moodle"
+        for layout, is_of_it in (
+            ("blackboard", is_blackboards),
+            ("brightspace", is_brightspaces),
+        ):
+            if 2 * sum(bool(is_of_it(top)) for top in work) > len(work):
+                return layout
+        many = len(folders) + sum(map(_may_be_work, files))
+        repositories = sum(
             any(entry.parts == (top, ".git") for entry in tops[top])
             for top in folders
-        ):
+        )
+        if repositories and 2 * repositories >= many:
             return "repositories"
-        if folders and (
-            self._is_in_submitted
-            or any(
+        stamped = sum(
+            any(
                 len(entry.parts) == 3 and entry.name == "timestamp.txt"
-                for top in folders
                 for entry in tops[top]
             )
-        ):
+            for top in folders
+        )
+        if folders and (self._is_in_submitted or 2 * stamped > many):
             return "nbgrader"
         return "folders" if len(folders) >= len(files) else "files"
 
@@ -273,6 +306,7 @@ class Groups:
     ) -> None:
         """Put a folder or file at the top to its student."""
         sender = take(top) if take else None
+        is_named = sender is not None  # by the system
         if sender is None:
             is_index = self.layout == "brightspace" and top == INDEX
             if is_index or not _is_work(top, below):
@@ -282,15 +316,18 @@ class Groups:
             name = top if _is_folder(below) else stem(top)
             if self.layout in ("files", "notebook", "repositories"):
                 name = self._without_exercise(name)
-            sender = Sender(name)
+            # Whoever is called alike, two of these are two students.
+            sender = Sender(name, key=top, is_sure=_is_folder(below))
             if take:
                 self.notes.append(
                     f"{readable(top)} is not named as {self.layout.title()} "
                     "names what it hands out, and was taken for the work of "
                     f"a student {readable(name)}."
                 )
+        label = readable(sender.student)
         group = self._by_student.setdefault(
-            sender.student, Group(sender.student, readable(sender.student))
+            (is_named, sender.key),
+            Group(sender.key, label, self._claim(sender, label, is_named)),
         )
         group.folder = (top,) if _is_folder(below) else group.folder
         group.is_marked_late |= sender.is_marked_late
@@ -318,34 +355,80 @@ class Groups:
                 "leave only the newer there."
             )
 
+    def _claim(self, sender: Sender, label: str, is_named: bool) -> int:
+        """Return how well a student's name is their own; 0 is the best."""
+        if self.layout in ("moodle", "canvas"):
+            is_plain = sender.is_sure and label == sender.student
+            return 2 - is_named * (1 + is_plain)
+        if self.layout in ("files", "notebook"):
+            return 1 - (sender.key == f"{label}.ipynb")
+        return 2 - sender.is_sure - (sender.key == label)
+
     def _exercise_in(self, name: str) -> str:
         return next((known for known in self._exercises if known in name), "")
 
     def _without_exercise(self, name: str) -> str:
-        """Take the name of an exercise out of a file's name."""
-        known = self._exercise_in(name)
-        rest = name.replace(known, "") if known else name
-        return rest.strip(" _-.") or name
+        """Take the name of an exercise off, in front or at the end.
+
+        Once: it may be in a student's name too.
+        """
+        for known in self._exercises:
+            rest = name.removeprefix(known)
+            if rest != name and rest[:1] in _BETWEEN:
+                return rest.lstrip(_BETWEEN) or name
+        for known in self._exercises:
+            rest = name.removesuffix(known)
+            if rest != name and rest[-1:] in _BETWEEN:
+                return rest.rstrip(_BETWEEN) or name
+        return name
 
     def _set_apart(self) -> None:
-        """Give students whose names look alike a mark of their own.
+        """Give each student a name that is no other's.
 
-        It hangs on the name alone, so that it stays the same when somebody
-        hands in later.
+        Who came under a name keeps it, whoever else comes; others of whom
+        it is shown as well get a mark. So does always a name that is not
+        shown whole, or that may be another's with a mark. The mark hangs on
+        what was handed in alone, and stays when somebody hands in later.
         """
+        shown: dict[str, list[Group]] = {}
         alike: dict[str, list[Group]] = {}
         for group in self:
+            shown.setdefault(group.label, []).append(group)
             alike.setdefault(folded(group.label), []).append(group)
+        for label, groups in shown.items():
+            best = min(group.claim for group in groups)
+            owners = [group for group in groups if group.claim == best]
+            if (
+                len(owners) == 1
+                and is_shown_whole(label)
+                and not _MARKED.search(label)
+            ):
+                groups.remove(owners[0])
+            marks = [_mark(group.key) for group in groups]
+            if len({mark[:_MARK] for mark in marks}) == len(marks):
+                marks = [mark[:_MARK] for mark in marks]
+            for group, mark in zip(groups, marks, strict=True):
+                group.label = f"{label} [{mark}]"
         for groups in alike.values():
-            if len(groups) == 1:
-                continue
-            for group in groups:
-                raw = group.key.encode("utf-8", "surrogateescape")
-                mark = hashlib.sha256(raw).hexdigest()[:6]
-                group.label = f"{group.label} [{mark}]"
+            if len(groups) > 1:
+                self.notes.append(
+                    "These names look alike, and are taken for different "
+                    f"students: {listed([group.label for group in groups])}."
+                )
+
+    def _note_teams(self) -> None:
+        """Say whose grade Moodle's import cannot place."""
+        teams = [
+            group.label
+            for group in self
+            if "full_name" in group.identifiers
+            and "moodle_id" not in group.identifiers
+        ]
+        if teams:
             self.notes.append(
-                "These names look alike, and are taken for different "
-                f"students: {listed([group.label for group in groups])}."
+                "Moodle gave no number, as for those who are in no group of "
+                "a team assignment, and its import finds nobody without: "
+                f"{listed(teams)}. --groups can name the members."
             )
 
     def _refuse_doubles(self, kind: str) -> None:
@@ -369,6 +452,15 @@ class Groups:
             )
 
 
+def _mark(key: str) -> str:
+    raw = key.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _may_be_work(name: str) -> bool:
+    return is_notebook(name) or is_zip(name)
+
+
 def _is_folder(below: list[Entry]) -> bool:
     return below[0].is_folder or len(below[0].parts) > 1
 
@@ -377,8 +469,7 @@ def _is_work(top: str, below: list[Entry]) -> bool:
     """Whether a folder or file at the top may be what somebody handed in."""
     return (
         _is_folder(below)
-        or is_notebook(top)
-        or is_zip(top)
+        or _may_be_work(top)
         or _MISTAKEN.fullmatch(top) is not None
         # A link in the place of a student's folder.
         or (bool(below[0].reason) and "." not in top)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attnbook.grading.intake import timestamps
 from attnbook.grading.intake.archives import is_zip, unpacked
 from attnbook.grading.intake.by_student import (
     OF_ATTEMPTS,
@@ -21,7 +22,6 @@ from attnbook.grading.intake.commit_times import Commits
 from attnbook.grading.intake.file_names import Sender, natural, readable
 from attnbook.grading.intake.looking import Looks, Seen
 from attnbook.grading.intake.places import MOST_FILES, Entry
-from attnbook.grading.notebook.read import UnusableError
 from attnbook.grading.notebook.release import Release
 
 _MOST_ZIPS = 20  # that are opened, of one student
@@ -62,6 +62,7 @@ class Choice:
     notebook: Candidate | None
     reason: str = ""
     received: datetime | None = None
+    doubt: str = ""  # about that time; many may share one
     notes: tuple[str, ...] = ()
 
 
@@ -110,8 +111,7 @@ def choose(
     if best:
         notes += _beside(best, candidates, right, group)
         received, doubt = _received(best.handed_in, group, groups, commits)
-        notes += [f"{group.label}: {doubt}"] if doubt else []
-        return Choice(best, best.file.reason, received, tuple(notes))
+        return Choice(best, best.file.reason, received, doubt, tuple(notes))
     return Choice(None, _why_none(candidates, others, exercise))
 
 
@@ -350,7 +350,7 @@ def _received(
     if groups.layout in ("moodle", "canvas"):
         return None, ""
     if groups.layout == "nbgrader":
-        return _timestamp(entry, group), ""
+        return timestamps.received(entry.parts, [f for f, _ in group.files])
     if groups.layout == "repositories" and group.folder and entry.place:
         time = commits.last_of(entry.parts[len(group.folder) :])
         if time is None:
@@ -360,31 +360,3 @@ def _received(
             )
         return time, ""
     return entry.time, ""
-
-
-def _timestamp(file: Entry, group: Group) -> datetime | None:
-    """Return the time in nbgrader's timestamp.txt beside a file."""
-    beside = (*file.parts[:-1], "timestamp.txt")
-    for entry, _ in group.files:
-        if entry.parts == beside and entry.place:
-            try:
-                text = entry.place.read(1_000).decode("utf-8").strip()
-            except (UnusableError, UnicodeDecodeError):
-                return None
-            return _nbgrader_time(text)
-    return None
-
-
-def _nbgrader_time(text: str) -> datetime | None:
-    """Read a time as nbgrader writes it, 2026-11-20 18:00:00.000000 UTC."""
-    try:
-        if text.endswith(" UTC"):
-            time = datetime.fromisoformat(text.removesuffix(" UTC"))
-        else:
-            # Another zone was configured. Loaded here, as it takes seconds.
-            from nbgrader.utils import parse_utc
-
-            time = parse_utc(text)
-        return time.replace(tzinfo=UTC)
-    except (ImportError, ValueError, TypeError, OverflowError):
-        return None

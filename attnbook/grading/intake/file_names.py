@@ -58,12 +58,20 @@ _CANVAS = re.compile(
 )
 
 
+# The student chooses the end of a name from Canvas, and by a full name such as
+# "x_12" also its beginning: where the end has a number in front, nobody knows
+# which of the numbers is the user's.
+_DOUBTFUL = re.compile(r"\d+_.|(?:text|link)\.html$", re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Sender:
     """Who a file's name says that it is from."""
 
     student: str
+    key: str  # equal where two files are of one student, and only there
     file: str = ""  # the name that the student gave the file
+    is_sure: bool = True  # whether no other could have a file of this name
     is_marked_late: bool = False
     identifiers: dict[str, str] = field(default_factory=dict, hash=False)
     order: int = 0  # grows with the time at which a file was handed in
@@ -77,12 +85,20 @@ def from_moodle(name: str) -> Sender | None:
         return None
     full_name = match["name"].replace("_", " ").strip()
     identifiers = {"full_name": readable(full_name)}
-    student = full_name
+    student = key = full_name
     if match["id"]:
         # Two students of one name are nothing rare.
         student = f"{full_name} {match['id']}"
+        # No name has an underscore, so that no group is called so.
+        key = f"{full_name}_{match['id']}"
         identifiers["moodle_id"] = match["id"]
-    return Sender(student, match["file"] or "", False, identifiers)
+    return Sender(
+        student,
+        key,
+        match["file"] or "",
+        is_sure=bool(match["id"]),
+        identifiers=identifiers,
+    )
 
 
 def from_canvas(name: str) -> Sender | None:
@@ -99,13 +115,25 @@ def from_canvas(name: str) -> Sender | None:
     else:
         student = f"{short} {match['user']}".strip()
         identifiers = {"canvas_id": match["user"]}
+    file = match["file"] or match["typed"]
+    is_sure = not match["number"] or _DOUBTFUL.match(file) is None
     return Sender(
         student,
-        match["file"] or match["typed"],
+        student if is_sure else f"{student} {match['number']}",
+        file,
+        is_sure,
         is_late,
         identifiers,
         int(match["number"] or 0),
     )
+
+
+def is_shown_whole(shown: str) -> bool:
+    """Whether :func:`readable` left nothing out that tells two names apart.
+
+    But for the spelling in Unicode, and blanks.
+    """
+    return "�" not in shown and not shown.endswith("…")
 
 
 def readable(name: str, longest: int = _LONGEST) -> str:
@@ -137,8 +165,7 @@ def _shown(character: str) -> str:
 def folded(name: str) -> str:
     """Return what is left where case and the spelling in Unicode go.
 
-    Two names that are equal so look alike, or name one file on the disks
-    of macOS and Windows.
+    Two names that are equal so look alike.
     """
     text = unicodedata.normalize("NFKC", name).casefold()
     text = unicodedata.normalize("NFKC", text)

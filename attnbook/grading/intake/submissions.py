@@ -35,10 +35,9 @@ student's own text: escape it where it is shown, and build no path from it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,7 +89,6 @@ _TIMES_IN_ZIP = (
 )
 
 _HASHED = 64_000_000  # bytes up to which content decides on the digest
-_LONGEST_TABLE = 10_000_000  # bytes of a table of times
 
 
 @dataclass(frozen=True)
@@ -186,10 +184,13 @@ def find(
     root, entries = _entries(root)
     groups = Groups(entries, root, releases)
     notes = list(groups.notes)
+    doubts: dict[str, list[str]] = {}
     submissions = []
     for group in groups:
         choice = choose(group, groups, exercise, releases, largest)
         notes += choice.notes
+        if choice.doubt:
+            doubts.setdefault(choice.doubt, []).append(group.label)
         taken = choice.notebook
         parts = taken.file.parts if taken else group.folder
         submissions.append(
@@ -205,6 +206,7 @@ def find(
             )
         )
     archives.forget()
+    notes += [f"{listed(who)}: {doubt}" for doubt, who in doubts.items()]
     submissions.sort(key=lambda one: (natural(one.student), one.student))
     has_wall_times = is_zip(root.name) and groups.layout in _TIMES_OF_FILES
     return Found(
@@ -248,92 +250,6 @@ def _download(path: Path) -> tuple[Path, list[Entry]] | None:
     tops = {entry.parts[0] for entry in entries}
     is_of_class = any(map(is_of_export, tops))
     return (path, entries) if is_of_class else None
-
-
-# -- times of the teacher's own ----------------------------------------------
-
-
-def times_from_csv(path: Path) -> dict[str, datetime]:
-    """Read a table of when each student handed in.
-
-    Its first line is ``student,submitted``; a student is named as in the
-    grades, or by the number in Moodle or Canvas. A time is of the form
-    ``2026-11-20 18:00+01:00``; without an offset it is of this computer's
-    zone. Other columns may be there; semicolons do as well as commas.
-
-    Raises
-    ------
-    UnusableError
-        When it cannot be read; the text names the line.
-    """
-    name = readable(path.name)
-    try:
-        text = FilePlace(str(path.resolve())).read(_LONGEST_TABLE)
-        lines = text.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise UnusableError(
-            f"{name} is not text in UTF-8. Save it as CSV in UTF-8."
-        ) from None
-    header = lines[0] if lines else ""
-    table = csv.DictReader(
-        lines, delimiter=";" if header.count(";") > header.count(",") else ","
-    )
-    columns = {(c or "").strip().casefold(): c for c in table.fieldnames or ()}
-    if not {"student", "submitted"} <= columns.keys():
-        raise UnusableError(
-            f"{name} needs a first line with the columns student and "
-            f"submitted; it has: {readable(header) if header else 'nothing'}."
-        )
-    times: dict[str, datetime] = {}
-    for row in table:
-        student = (row[columns["student"]] or "").strip()
-        written = (row[columns["submitted"]] or "").strip()
-        if not written:
-            continue
-        where = f"{name}, line {table.line_num}"
-        try:
-            time = datetime.fromisoformat(written).astimezone()
-        except (ValueError, OverflowError, OSError):
-            raise UnusableError(
-                f"{where}: expected a time such as 2026-11-20 18:00+01:00, "
-                f"got “{readable(written)}”."
-            ) from None
-        if student in times:
-            raise UnusableError(
-                f"{where}: {readable(student)} stands there twice."
-            )
-        times[student] = time
-    return times
-
-
-def with_times(found: Found, times: Mapping[str, datetime]) -> Found:
-    """Put the times of a table in the place of those that were found.
-
-    Notes say who of the table is not there. Whoever is not in the table
-    keeps the time that was found.
-    """
-    unused = set(times)
-    submissions = []
-    for submission in found.submissions:
-        names = (submission.student, *submission.identifiers.values())
-        for name in names:
-            if name in times:
-                unused.discard(name)
-                submission = replace(submission, received=times[name])
-                break
-        submissions.append(submission)
-    notes = found.notes
-    if unused:
-        notes += (
-            "Nobody with these names of the table of times handed in: "
-            f"{listed(sorted(unused, key=natural))}.",
-        )
-    return replace(
-        found,
-        submissions=tuple(submissions),
-        notes=notes,
-        times=f"as the teacher's table has them; otherwise {found.times}",
-    )
 
 
 # -- in words ----------------------------------------------------------------

@@ -10,8 +10,6 @@ one day (or hour) is counted, and that is said.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attnbook.grading.records.formulas import as_read
+from attnbook.grading.records.student_tables import read_table
 
 _UNITS = {
     "min": timedelta(minutes=1),
@@ -221,42 +219,16 @@ def read_span(text: str) -> timedelta:
 def read_extensions(path: Path) -> dict[str, datetime | None]:
     """Read a table with the columns ``student`` and ``due``.
 
-    An empty ``due`` means that no deadline holds for the student.
+    An empty ``due`` means that no deadline holds for the student. How a
+    student may be named, :mod:`attnbook.grading.records.student_tables`
+    says.
 
     Raises
     ------
     ValueError
         When the file cannot be read as such; the text names the line.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = [name.strip() for name in reader.fieldnames or []]
-    if not {"student", "due"} <= set(names):
-        raise ValueError(
-            f"{path}: expected a first line `student,due`, got "
-            f"{','.join(names)[:60]!r}"
-        )
-    reader.fieldnames = names
-    extensions: dict[str, datetime | None] = {}
-    try:
-        for row in reader:
-            student = as_read(row["student"] or "").strip()
-            due = as_read(row["due"] or "").strip()
-            if not student and not due:
-                continue
-            if not student or student in extensions:
-                raise ValueError(
-                    f"{student[:60]!r} stands there twice"
-                    if student
-                    else "the student is missing"
-                )
-            extensions[student] = read_moment(due) if due else None
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
-    return extensions
+    return read_table(path, "due", read_moment)
 
 
 def moment(time: datetime) -> str:

@@ -44,12 +44,20 @@ from attnbook.grading.records.grades import (
 )
 from attnbook.grading.records.late import Policy
 from attnbook.grading.records.results import Graded
+from attnbook.grading.records.student_tables import resolved
 
 SCHEMA = "attnbook.grading.publish/1"
 
 _SOURCE = """\
 Formgrader lists the exercises that have a folder here. There is nothing to
 generate: the exercises were released by the course.
+"""
+
+# For nbgrader's own commands, where they are run in the folder.
+_NBGRADER = """\
+# `nbgrader export` would write grades.csv, which is another table here.
+c = get_config()  # noqa: F821
+c.ExportPlugin.to = "grades-nbgrader.csv"
 """
 
 
@@ -313,13 +321,14 @@ def exercises_of(
                 "folder of the releases with --release."
             )
         rule = settings["deadlines"].get(name)
+        policy = rule and late.policy_of(rule)
+        own = [one for one in graded if one.exercise == name]
+        if policy:
+            named, strangers = resolved(policy.extensions, own, "extensions")
+            named |= {n: policy.extensions[n] for n in strangers}
+            policy = replace(policy, extensions=named)
         exercises.append(
-            exercise_of(
-                release,
-                [one for one in graded if one.exercise == name],
-                rule and late.policy_of(rule),
-                settings["canvas"].get(name, ""),
-            )
+            exercise_of(release, own, policy, settings["canvas"].get(name, ""))
         )
     return exercises
 
@@ -421,6 +430,9 @@ def _files(
     if tables.WORKSHEET not in worksheets.values():
         # It was of one exercise, and there are more by now.
         (out / tables.WORKSHEET).unlink(missing_ok=True)
+    settings = out / "nbgrader_config.py"
+    if not settings.exists():  # it may be a course's, or be changed
+        _write(settings, _NBGRADER)
     _write(out / "index.html", class_page.page(exercises, grades))
 
 

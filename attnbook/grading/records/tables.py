@@ -247,14 +247,16 @@ def as_moodle(grades: Iterable[Grade]) -> str:
     """Return the grading worksheet of a Moodle assignment.
 
     *Upload grading worksheet* reads the columns Identifier, Grade, Last
-    modified (grade) and Feedback comments, by these names, and leaves a
-    grade as it is where the cell is empty. The identifier is the word
-    Participant and the number that stands in the names of the files that
-    Moodle hands out. A grade that Moodle has already is replaced only where
-    one ticks *Allow updating records that have been modified more recently
-    in Moodle than in the spreadsheet*, for when it was changed is not known
-    here. *Import* of the gradebook reads the same file: map the e-mail
-    address, or whatever tells your students apart, and Grade. Read in
+    modified (grade) and Feedback comments, by these names in the language
+    that the teacher sees Moodle in, here English, and leaves a grade as it
+    is where the cell is empty. The identifier is the word Participant and
+    the number that stands in the names of the files that Moodle hands out;
+    for a team that is the group's, of which nobody is found, or somebody
+    else. A grade that Moodle has already is replaced only where one ticks
+    *Allow updating records that have been modified more recently in Moodle
+    than in the spreadsheet*, for when it was changed is not known here.
+    *Import* of the gradebook reads the same file: map the e-mail address,
+    or whatever tells your students apart, and Grade. Read in
     https://github.com/moodle/moodle/blob/main/mod/assign/feedback/offline/importgradeslib.php,
     ``locallib.php`` beside it, and ``mod/assign/lang/en/assign.php``.
     """

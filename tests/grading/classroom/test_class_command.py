@@ -11,6 +11,7 @@ from pathlib import Path
 import classroom
 import pytest
 from classroom import RIGHT, WRONG, a_class, arguments, grades, hand_in
+from graded_class import grades_of
 
 from attnbook.grading import __main__ as grading
 from attnbook.grading.classroom import classes, fingerprints, tasks
@@ -321,6 +322,26 @@ def test_a_table_of_times_holds_until_another_is_given(
     assert not list((out / "runs").glob("*.csv"))
 
 
+def test_the_members_of_a_group_are_graded_until_the_table_is_dropped(
+    grade, submissions, out, tmp_path
+):
+    table = tmp_path / "groups.csv"
+    table.write_text("student,group\nAda 104,student-01\nBob 105,student-01\n")
+    grade(submissions, "--groups", str(table))
+    team = {"Ada 104", "Bob 105"}
+    assert points(out)["Ada 104"] == points(out)["Bob 105"] == 20
+    assert team < {*points(out)}
+    assert "student-01" not in points(out)
+    rows = (out / "grades-moodle.csv").read_text("utf-8-sig")
+    assert "Participant 104,Ada," in rows
+    table.unlink()
+    _, printed, _ = grade(submissions)
+    assert "The groups are of the table given before." in printed
+    assert "To grade:    0; 6 are graded already" in printed
+    _, printed, _ = grade(submissions, "--groups", "none", "--dry-run")
+    assert "To grade:    1; 4 are graded already" in printed
+
+
 def test_extensions_of_nobody_are_told_before_grading(
     grade, submissions, tmp_path
 ):
@@ -332,6 +353,40 @@ def test_extensions_of_nobody_are_told_before_grading(
     )  # fmt: skip
     assert "extensions handed in: student-1. A name is" in printed
     assert "Nothing was graded." in printed
+
+
+def test_extensions_hold_for_whom_the_table_means(
+    grade, submissions, out, tmp_path
+):
+    rule = ("--due", "2023-11-14T00:00Z", "--late-penalty", "10%")
+    table = tmp_path / "more.csv"
+    table.write_text("Student;Due\n STUDENT-01 ;\nstudent-09;\n")
+    _, printed, _ = grade(submissions, *rule, "--extensions", str(table))
+    assert "extensions handed in: student-09. A name is" in printed
+    assert "Late are 4 of 5" in printed
+    # Who hands in later is meant as well.
+    more = shutil.copytree(submissions, tmp_path / "more")
+    (more / "student-02").rename(more / "Student-09")
+    _, printed, _ = grade(more)
+    late = {one: grade["late"] for one, grade in grades_of(out).items()}
+    assert late["student-01"] == late["Student-09"] == ""
+    assert late["student-04"] == "1 day late"
+
+
+def test_a_table_that_may_mean_two_students_is_refused(
+    grade, submissions, tmp_path, out
+):
+    more = shutil.copytree(submissions, tmp_path / "more")
+    (more / "student-02").rename(more / "STUDENT-01")
+    for option, column in ("--times", "submitted"), ("--extensions", "due"):
+        table = tmp_path / "table.csv"
+        table.write_text(f"student,{column}\nStudent-01,2026-11-20 18:00Z\n")
+        status, _, complaint = grade(
+            more, "--due", "2026-11-19T18:00Z", option, str(table)
+        )
+        assert status == 2
+        assert "fits 2 students: STUDENT-01, student-01." in complaint
+    assert not list(out.glob("results/*"))
 
 
 def test_a_wrong_argument_is_answered_in_two_lines(grade, submissions, capfd):

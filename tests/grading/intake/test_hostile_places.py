@@ -1,10 +1,11 @@
 """Files on the disk that lie: links, pipes, sizes, changes."""
 
 import os
+import zipfile
 
 import layouts
 import pytest
-from as_found import MEGABYTE, read, refusal, taking_less_than
+from as_found import MEGABYTE, read, refusal, students, taking_less_than
 
 from attnbook.grading.intake import places
 from attnbook.grading.notebook.read import UnusableError
@@ -148,3 +149,89 @@ def test_a_folder_in_a_folder_without_end_is_left(tmp_path, found_in):
     layouts.write(deep / "00-toy.ipynb", b"{}")
     (submission,) = found_in(tmp_path).submissions
     assert "more than 20 folders deep" in refusal(submission)
+
+
+# -- files that belong to another layout -------------------------------------
+
+
+def hand_in_as_elsewhere(path, toy):
+    """Lay one student's work out as other systems do."""
+    layouts.write(path / "x" / "00-toy.ipynb", toy("mallory"))
+    for name in ("timestamp.txt", "x/timestamp.txt"):
+        layouts.write(path / name, b"2026-11-01 10:00:00 UTC")
+    layouts.write(path / "nbgrader_config.py", b"")
+    layouts.write(path / ".git" / "HEAD", b"ref: refs/heads/main")
+    layouts.write(path / "submitted" / "y" / "x.ipynb", toy("mallory"))
+
+
+@pytest.mark.parametrize("layout", ["folders", "files", "repositories"])
+def test_one_student_does_not_change_the_layout(
+    layout, tmp_path, toy, found_in
+):
+    names = ("ann", "bob", "carol")
+    path = layouts.make(
+        layout, tmp_path / "in", {n: toy(n) for n in names}, "00-toy"
+    )
+    before = found_in(path)
+    hand_in_as_elsewhere(path / "submitted", toy)
+    layouts.write(path / "eve_1_assignsubmission_file_x.ipynb", toy("eve"))
+    after = found_in(path)
+    assert after.layout == before.layout == layout
+    kept = [one for one in after.submissions if one.student in names]
+    assert kept == list(before.submissions)
+    assert {one.received for one in kept} == {layouts.TIME}
+
+
+def test_a_file_named_as_of_canvas_beside_folders_changes_no_time(
+    tmp_path, toy, found_in
+):
+    for name in ("ann", "bob", "carol"):
+        layouts.write(tmp_path / name / "00-toy.ipynb", toy(name))
+    layouts.write(tmp_path / "eve_1_2_00-toy.ipynb", toy("eve"))
+    found = found_in(tmp_path)
+    assert found.layout == "folders"
+    assert {one.received for one in found.submissions} == {layouts.TIME}
+
+
+@pytest.mark.parametrize("layout", ["canvas-zip", "moodle-flat-zip"])
+def test_many_files_named_as_of_another_system_change_nothing(
+    layout, tmp_path, toy, in_zip
+):
+    number = {"canvas-zip": "7_9900", "moodle-flat-zip": "7"}[layout]
+    ends = {
+        "canvas-zip": "x{}_assignsubmission_file_x.ipynb",
+        "moodle-flat-zip": "assignsubmission_file_{}_1_x.ipynb",
+    }[layout]
+    path = layouts.make(
+        layout, tmp_path, {"ann": toy("ann"), "bob": toy("bob")}, "00-toy"
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        for count in range(20):
+            end = ends.format(count)
+            archive.writestr(f"eve_{number}_{end}", toy("eve"))
+    found = in_zip(path.read_bytes())
+    assert found.layout == layout.split("-")[0]
+    assert students(found)[:2] == layouts.labels(layout, ["ann", "bob"])
+
+
+@pytest.mark.parametrize(
+    "name", ["exercises", "00-toy", "chapters", "00-toy-x"]
+)
+def test_a_folder_around_the_class_is_no_student(
+    name, tmp_path, toy, found_in
+):
+    names = ("ann", "bob", "carol", name)
+    for student in names:
+        layouts.write(
+            tmp_path / "class" / student / "00-toy.ipynb", toy(student)
+        )
+    assert students(found_in(tmp_path)) == sorted(names)
+
+
+def test_a_folder_called_as_the_settings_of_nbgrader_hides_nobody(
+    tmp_path, toy, found_in
+):
+    names = ("ann", "nbgrader_config.py", "submitted")
+    for student in names:
+        layouts.write(tmp_path / student / "00-toy.ipynb", toy(student))
+    assert students(found_in(tmp_path)) == list(names)

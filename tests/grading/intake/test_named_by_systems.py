@@ -79,6 +79,8 @@ def test_the_names_of_moodle_are_understood(toy, in_zip):
         "Default group", "Group 4 7", "Participant 103", "Student Five 105",
         "Student One 101", "Student Two 102", "Student Two 104",
     ]  # fmt: skip
+    (note,) = found.notes
+    assert "import finds nobody without: Default group. --groups" in note
     got = by_student(found)
     assert read(got["Student Two 104"]) == toy("namesake")
     assert read(got["Student Two 102"]) == toy("two")

@@ -22,6 +22,10 @@ from graded_class import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from nbgrader.api import Gradebook
+from nbgrader.plugins import CsvExportPlugin
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
 from attnbook.grading.records import publish as publishing
 from attnbook.grading.records import tables
@@ -104,6 +108,7 @@ def test_everything_that_is_promised_is_there(first):
         "grades.csv",
         "grades.json",
         "index.html",
+        "nbgrader_config.py",
         "publish.json",
         "results",
         "source",
@@ -340,6 +345,29 @@ def test_a_folder_may_hold_several_exercises(out):
     assert all((out / link).is_file() for link in page.links)
 
 
+def test_what_nbgrader_exports_is_a_table_of_its_own(out, monkeypatch):
+    before = snapshot(out)
+    monkeypatch.chdir(out)
+    settings = PyFileConfigLoader("nbgrader_config.py", str(out)).load_config()
+    with Gradebook("sqlite:///gradebook.db") as gradebook:
+        CsvExportPlugin(config=settings).export(gradebook)
+        theirs = read(out / "grades-nbgrader.csv")
+        assert theirs[0][:1] == ["assignment"]
+        assert len(theirs) == 1 + len(CLASS)
+        assert before.items() <= snapshot(out).items()
+        # As `--to` does on the command line.
+        settings.merge(Config({"ExportPlugin": {"to": "mine.csv"}}))
+        CsvExportPlugin(config=settings).export(gradebook)
+    assert read(out / "mine.csv") == theirs
+
+
+def test_the_settings_of_a_course_stay(out):
+    settings = out / "nbgrader_config.py"
+    settings.write_text("# a teacher's own\n")
+    publish(out)
+    assert settings.read_text() == "# a teacher's own\n"
+
+
 # -- lateness --------------------------------------------------------------
 
 
@@ -370,6 +398,16 @@ def test_a_rule_is_changed_member_by_member(out):
     assert grades_of(out)["student-03"]["total"] == 20
     publish(out, Options(exercise="00-toy", rule={"extensions": {}}))
     assert grades_of(out)["student-03"]["total"] == 16
+
+
+def test_an_extension_is_that_of_whom_the_table_means(out):
+    late = graded("student-03", received=DUE + timedelta(hours=30))
+    write(out, late)
+    exempt = LATE | {"extensions": {" STUDENT-03": None, "student-09": DUE}}
+    publish(out, Options(exercise="00-toy", due=DUE, rule=exempt))
+    assert grades_of(out)["student-03"]["total"] == 20
+    text = " ".join(Page(out / "index.html").text.split())
+    assert "handed in nothing under this name: student-09." in text
 
 
 def test_an_extension_for_nobody_is_said(out):
