@@ -353,6 +353,23 @@ except OSError:
         times=2,
     ),
     Kind(
+        "device of the machine",
+        "Changes the mode and the time of a device, which root owns.",
+        first="""\
+import os
+
+for change in (
+    lambda path: os.chmod(path, 0o646),
+    lambda path: os.utime(path, ns=(1_020_304_050, 60_708_090)),
+    lambda path: os.fchmod(os.open(path, os.O_RDWR), 0o646),
+):
+    try:
+        change("/dev/full")
+    except OSError:
+        pass""",
+        looks_for=("file",),
+    ),
+    Kind(
         "shell",
         "Runs programs by !, %%bash and os.system.",
         first="""\

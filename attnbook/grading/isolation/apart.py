@@ -172,6 +172,11 @@ class Examiner:
                 f"It used up the {self.limits.cpu:g} s of processor time "
                 "that a notebook may take."
             )
+        if how == "threads":
+            return (
+                "It started many more than the "
+                f"{self.limits.threads} threads that it may have."
+            )
         return ""
 
     @contextlib.contextmanager

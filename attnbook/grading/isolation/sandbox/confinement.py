@@ -22,6 +22,7 @@ _HIDDEN = ("/proc", "/dev/pts")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _MIB = 1 << 20
 _MAY_GROW = 512  # threads of other programs of this user
+_SIGNALS = 64  # that wait to be delivered
 _INODES = 4_096  # files a child may make; each costs the kernel about 1 KiB
 
 _NEW_MOUNTS = 0x00020000
@@ -201,6 +202,7 @@ def take_limits(
         "NICE": 0,
         "NOFILE": limits.open_files,
         "RTPRIO": 0,
+        "SIGPENDING": _SIGNALS,
     }
     if in_use is not None:
         wanted["AS"] = in_use + int(limits.memory * _MIB)
