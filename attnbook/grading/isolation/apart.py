@@ -312,7 +312,10 @@ def _exercises(space: dict[str, Any]) -> list[Exercise]:
         exercise
         for module in space.values()
         if isinstance(module, types.ModuleType)
-        for exercise in vars(module).values()
+        for exercise in (
+            *vars(module).values(),
+            *getattr(module, "EXERCISES", {}).values(),
+        )
         if isinstance(exercise, Exercise)
     ]
 
