@@ -12,6 +12,7 @@ result.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import importlib
 import inspect
@@ -98,16 +99,24 @@ def resolved(name: str) -> tuple[Any, str]:
 
 
 class PeakMemory:
-    """Bytes that Python and NumPy take at most, beyond those before."""
+    """Bytes that an answer takes at most, beyond those before.
+
+    What Python and NumPy take, with what is mapped; or the largest tensor,
+    where that is more.
+    """
 
     def __init__(self) -> None:
         self.amount = 0
 
     def __enter__(self) -> PeakMemory:
+        self._tensors = _largest_storage() if "torch" in sys.modules else None
+        if self._tensors:
+            self._tensors.__enter__()
         self._was_tracing = tracemalloc.is_tracing()
         if not self._was_tracing:
             tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()
+        self._mapped_before = _mapped()
         tracemalloc.reset_peak()
         return self
 
@@ -115,7 +124,48 @@ class PeakMemory:
         _, peak = tracemalloc.get_traced_memory()
         if not self._was_tracing:
             tracemalloc.stop()
-        self.amount = max(self.amount, peak - self._before)
+        taken = peak - self._before + _mapped() - self._mapped_before
+        self.amount = max(self.amount, taken)
+        if self._tensors:
+            self._tensors.__exit__(*trouble)
+            self.amount = max(self.amount, self._tensors.most)
+
+
+_sizes_mapped: list[int] = []
+
+
+def _mapped() -> int:
+    """Return the bytes that were mapped since this was asked first."""
+    if not _sizes_mapped:
+        _sizes_mapped.append(0)
+
+        def hear(event: str, arguments: tuple) -> None:
+            if event == "mmap.__new__":
+                _sizes_mapped.append(arguments[1])
+
+        sys.addaudithook(hear)
+    return sum(_sizes_mapped)
+
+
+def _largest_storage() -> Any:
+    """Return a mode in which ``most`` is the largest storage of a tensor."""
+    from torch import Tensor
+    from torch.overrides import TorchFunctionMode
+
+    class Mode(TorchFunctionMode):
+        most = 0
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, tuple) else (result,):
+                if type(tensor) is Tensor:
+                    # A tensor of a transform has none of its own.
+                    with contextlib.suppress(RuntimeError):
+                        size = tensor.untyped_storage().nbytes()
+                        self.most = max(self.most, size)
+            return result
+
+    return Mode()
 
 
 class LargestTensor:
