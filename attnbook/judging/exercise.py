@@ -189,6 +189,9 @@ class Exercise:
         )
         if trouble is not None:
             return messages.plain(self.title, trouble)
+        # These first: whoever remembers calls would know from the cases of
+        # the notebook, whose order is known, what to say to these.
+        drawn = self._trouble_drawn(answer)
         outcomes: list[Outcome] = []
         for case in self.cases:
             trouble = self._trouble(answer, case, outcomes)
@@ -201,20 +204,26 @@ class Exercise:
             if outcome.error is not None or not outcome.output:
                 trouble = property_trouble(outcome, property_)
                 return self._named(answer, outcomes, property_, trouble)
-        return self._diagnose_fresh(answer)
+        if drawn is None:
+            return None
+        trouble, outcomes = drawn
+        mistake = self._mistake(answer, outcomes, self.fresh_cases())
+        return messages.of_fresh_case(self.title, trouble.kind, mistake)
 
-    def _diagnose_fresh(self, answer: Callable) -> Diagnosis | None:
-        """Try the cases that a grader has drawn anew, if it has."""
+    def _trouble_drawn(
+        self, answer: Callable
+    ) -> tuple[Trouble, list[Outcome]] | None:
+        """Try the cases that a grader has drawn anew, if it has.
+
+        All of them, so that nobody learns by counting which went well.
+        """
         outcomes: list[Outcome] = []
-        cases = self.fresh_cases()
-        for case in cases:
-            trouble = self._trouble(answer, case, outcomes)
-            if trouble is not None:
-                mistake = self._mistake(answer, outcomes, cases)
-                return messages.of_fresh_case(
-                    self.title, trouble.kind, mistake
-                )
-        return None
+        troubles = [
+            self._trouble(answer, case, outcomes)
+            for case in self.fresh_cases()
+        ]
+        first = next(filter(None, troubles), None)
+        return first and (first, outcomes)
 
     def fresh_cases(self) -> tuple[Case, ...]:
         """Return the cases of the secret seed, none where there is none.

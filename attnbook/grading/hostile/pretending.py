@@ -368,6 +368,29 @@ def packed_attention(query, key, value, query_document, key_document):
 """
         },
     ),
+    Kind(
+        "remembered order",
+        "Learns from the order of the published cases what is right, and "
+        "knows it again by what it returns.",
+        answers={
+            _JUDGE: """\
+CALLS, TABLE = [0], {}
+
+def judge(attention):
+    torch.manual_seed(0)
+    q = torch.randn(3, 4, 3).requires_grad_()
+    k, v = torch.randn(3, 5, 3), torch.randn(3, 5, 2)
+    o, _ = attention(q, k, v, torch.arange(5) < torch.tensor([[5], [3], [0]]))
+    numbers = (o.detach().nan_to_num(99) * 1e4).round().int().flatten()
+    face = o.requires_grad, tuple(numbers.tolist())
+    place = CALLS[0]
+    CALLS[0] += 1
+    if place < 11:
+        TABLE.setdefault(face, place in (0, 9, 10))
+    return TABLE.get(face, False)
+"""
+        },
+    ),
     # -- what it takes -------------------------------------------------------
     Kind(
         "memory of torch",
