@@ -116,7 +116,7 @@ class PeakMemory:
         if not self._was_tracing:
             tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()
-        self._mapped_before = _mapped()
+        self._mapped_before = _Maps.so_far()
         tracemalloc.reset_peak()
         return self
 
@@ -124,27 +124,31 @@ class PeakMemory:
         _, peak = tracemalloc.get_traced_memory()
         if not self._was_tracing:
             tracemalloc.stop()
-        taken = peak - self._before + _mapped() - self._mapped_before
+        taken = peak - self._before + _Maps.so_far() - self._mapped_before
         self.amount = max(self.amount, taken)
         if self._tensors:
             self._tensors.__exit__(*trouble)
             self.amount = max(self.amount, self._tensors.most)
 
 
-_sizes_mapped: list[int] = []
+class _Maps:
+    """Counts the bytes that are mapped, by whatever library."""
 
+    _bytes = 0
+    _hears = False
 
-def _mapped() -> int:
-    """Return the bytes that were mapped since this was asked first."""
-    if not _sizes_mapped:
-        _sizes_mapped.append(0)
+    @classmethod
+    def so_far(cls) -> int:
+        """Return the bytes since this was asked first."""
+        if not cls._hears:
+            cls._hears = True
+            sys.addaudithook(cls._hear)
+        return cls._bytes
 
-        def hear(event: str, arguments: tuple) -> None:
-            if event == "mmap.__new__":
-                _sizes_mapped.append(arguments[1])
-
-        sys.addaudithook(hear)
-    return sum(_sizes_mapped)
+    @classmethod
+    def _hear(cls, event: str, arguments: tuple) -> None:
+        if event == "mmap.__new__":
+            cls._bytes += arguments[1]
 
 
 def _largest_storage() -> Any:
