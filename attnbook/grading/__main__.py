@@ -24,10 +24,25 @@ machine is not fit.
 
 from __future__ import annotations
 
+import os
+import sys
+
+# `python -m` looks for modules in the working folder first, which may be the
+# submissions': a file of a student's, `tqdm.py`, would be run as the
+# teacher's own. Taken out before anything is imported that is not loaded yet,
+# and for the programs that are started.
+if __name__ == "__main__":
+    sys.path[:] = [place for place in sys.path if place != os.getcwd()]
+    if "PYTHONPATH" in os.environ:
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            place
+            for place in os.environ["PYTHONPATH"].split(os.pathsep)
+            if os.path.abspath(place) != os.getcwd()
+        )
+
 import argparse
 import importlib
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -289,6 +289,15 @@ class Exercise:
         if trouble is not None:
             return messages.plain(label, trouble)
         gradients = part.gradients or (self.gradients and part.mended > 0)
+        # These first: whoever remembers calls would know from the cases of
+        # the notebook, whose order is known, what to say to these. And all
+        # of them, so that nobody learns by counting which went well.
+        drawn = {
+            place: self.runner.attempt(
+                answer, case, watched=True, gradients=gradients
+            )
+            for place, case in enumerate(self.fresh_cases(part))
+        }
         outcomes: dict[int, Outcome] = {}  # by place among the trials
         for place, trial in enumerate(self.trials):
             if not part.mended and _name_of(trial) not in part.tries:
@@ -302,8 +311,10 @@ class Exercise:
                 continue
             if gradients != self.gradients:
                 outcomes = {}
-            return self._named(answer, outcomes, place, trouble, part, label)
-        return self._diagnose_fresh(answer, part, label, self.reference)
+            return self._named(
+                answer, outcomes, place, trouble, part, label, drawn
+            )
+        return self._diagnose_drawn(answer, part, label, self.reference, drawn)
 
     def _trouble(
         self,
@@ -327,6 +338,7 @@ class Exercise:
         trouble: Trouble,
         part: Part,
         label: str,
+        drawn: dict[int, Outcome],
     ) -> Diagnosis | None:
         """Say what is wrong, with the known mistake that it is, if any.
 
@@ -346,7 +358,9 @@ class Exercise:
             )
             planted = max(mistake.bugs for mistake in self.mistakes)
             if left is not None and planted - left.bugs >= part.mended:
-                return self._diagnose_fresh(answer, part, label, left.answer)
+                return self._diagnose_drawn(
+                    answer, part, label, left.answer, drawn
+                )
             line = messages.mended(part.mended, planted, left)
         match = self._match(answer, outcomes, place, trials)
         tally = self._tally(answer, part)
@@ -405,32 +419,28 @@ class Exercise:
 
     # -- cases drawn anew --------------------------------------------------
 
-    def _diagnose_fresh(
+    def _diagnose_drawn(
         self,
         answer: Callable,
         part: Part,
         label: str,
         wanted: Callable,
+        outcomes: dict[int, Outcome],
     ) -> Diagnosis | None:
-        """Try the cases that a grader has drawn anew, if it has.
+        """Judge what was done in the cases that a grader has drawn anew.
 
         ``wanted`` does what the answer is to do there: the reference, or
         the draft with the bugs that may be left.
         """
         gradients = part.gradients or (self.gradients and part.mended > 0)
-        cases = tuple(self.fresh_cases(part))
-        outcomes: dict[int, Outcome] = {}
+        cases = self.fresh_cases(part)
         for place, case in enumerate(cases):
-            outcome = self.runner.attempt(
-                answer, case, watched=True, gradients=gradients
-            )
-            outcomes[place] = outcome
             if wanted is not self.reference:
                 known = self.runner.known(wanted, case)
-                if not self._outputs.same(known, outcome):
+                if not self._outputs.same(known, outcomes[place]):
                     return messages.of_fresh_case(label, "value", None)
                 continue
-            trouble = self._trouble(answer, outcome, case, gradients)
+            trouble = self._trouble(answer, outcomes[place], case, gradients)
             if trouble is not None:
                 if gradients != self.gradients:
                     outcomes = {}

@@ -12,6 +12,7 @@ result.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import importlib
 import inspect
@@ -108,16 +109,24 @@ def resolved(name: str) -> tuple[Any, str]:
 
 
 class PeakMemory:
-    """Bytes that Python and NumPy take at most, beyond those before."""
+    """Bytes that an answer takes at most, beyond those before.
+
+    What Python and NumPy take, with what is mapped; or the largest tensor,
+    where that is more.
+    """
 
     def __init__(self) -> None:
         self.amount = 0
 
     def __enter__(self) -> PeakMemory:
+        self._tensors = _largest_storage() if "torch" in sys.modules else None
+        if self._tensors:
+            self._tensors.__enter__()
         self._was_tracing = tracemalloc.is_tracing()
         if not self._was_tracing:
             tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()
+        self._mapped_before = _Maps.so_far()
         tracemalloc.reset_peak()
         return self
 
@@ -125,7 +134,52 @@ class PeakMemory:
         _, peak = tracemalloc.get_traced_memory()
         if not self._was_tracing:
             tracemalloc.stop()
-        self.amount = max(self.amount, peak - self._before)
+        taken = peak - self._before + _Maps.so_far() - self._mapped_before
+        self.amount = max(self.amount, taken)
+        if self._tensors:
+            self._tensors.__exit__(*trouble)
+            self.amount = max(self.amount, self._tensors.most)
+
+
+class _Maps:
+    """Counts the bytes that are mapped, by whatever library."""
+
+    _bytes = 0
+    _hears = False
+
+    @classmethod
+    def so_far(cls) -> int:
+        """Return the bytes since this was asked first."""
+        if not cls._hears:
+            cls._hears = True
+            sys.addaudithook(cls._hear)
+        return cls._bytes
+
+    @classmethod
+    def _hear(cls, event: str, arguments: tuple) -> None:
+        if event == "mmap.__new__":
+            cls._bytes += arguments[1]
+
+
+def _largest_storage() -> Any:
+    """Return a mode in which ``most`` is the largest storage of a tensor."""
+    from torch import Tensor
+    from torch.overrides import TorchFunctionMode
+
+    class Mode(TorchFunctionMode):
+        most = 0
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, tuple) else (result,):
+                if type(tensor) is Tensor:
+                    # A tensor of a transform has none of its own.
+                    with contextlib.suppress(RuntimeError):
+                        size = tensor.untyped_storage().nbytes()
+                        self.most = max(self.most, size)
+            return result
+
+    return Mode()
 
 
 class LargestTensor:

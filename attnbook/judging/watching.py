@@ -19,7 +19,7 @@ from attnbook.judging.sessions import session_of
 
 
 def peak_memory(answer: Callable) -> contextlib.AbstractContextManager:
-    """Bytes that Python and NumPy take at most, beyond those before."""
+    """Bytes that an answer takes at most, beyond those before."""
     return _watched(answer, inspection.PeakMemory)
 
 

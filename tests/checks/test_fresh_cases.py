@@ -149,8 +149,12 @@ def by_heart(exercise):
 
 
 def by_count(exercise):
-    """A judge that knows in which order it is asked about the suspects."""
-    verdicts = [exercise.reference(c.arguments[1]) for c in exercise.cases]
+    """A judge that knows in which order it is asked about the suspects.
+
+    Before, it is asked about those that are drawn, in an order unknown.
+    """
+    verdicts = [False] * len(exercise.fresh_cases())
+    verdicts += [exercise.reference(c.arguments[1]) for c in exercise.cases]
     verdicts = iter(verdicts)
     return lambda attention: next(verdicts, False)
 

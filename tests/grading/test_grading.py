@@ -196,6 +196,7 @@ def test_an_answer_that_is_no_function_is_named(stubborn):
 
 
 def test_the_solutions_earn_every_point(course, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("attnbook.grading.notebook.release.OWN", course)
     monkeypatch.chdir(course)
     files = {form: tmp_path / f"grade.{form}" for form in
              ("json", "junit", "html")}  # fmt: skip

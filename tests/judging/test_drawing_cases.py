@@ -179,3 +179,37 @@ def test_the_cases_of_a_seed_are_drawn_and_answered_once(monkeypatch):
     calls.clear()
     exercise.diagnose(double)
     assert calls == []
+
+
+# -- who remembers ---------------------------------------------------------
+
+
+def says_whether_it_is_even(ask):
+    return ask() % 2 == 0
+
+
+def learns_the_order():
+    """Takes what it is shown for the cases of the notebook, and remembers."""
+    known, calls = {}, []
+
+    def answer(ask):
+        calls.append(ask())
+        if len(calls) <= 3:
+            known.setdefault(calls[-1], len(calls) == 2)
+        return known.get(calls[-1], False)
+
+    return answer
+
+
+def test_who_learns_the_order_of_the_notebook_learns_the_wrong_one(
+    monkeypatch,
+):
+    cases = [Case(f"{n}", (lambda n=n: n,)) for n in (1, 2, 3)]
+    exercise = Exercise(
+        "00-even", "Even", 5, says_whether_it_is_even, cases, [],
+        fresh=lambda seed: [cases[place] for place in (1, 0, 2)],
+    )  # fmt: skip
+    assert exercise.diagnose(learns_the_order()) is None
+    monkeypatch.setattr(Exercise, "secret_seed", 1)
+    assert exercise.diagnose(says_whether_it_is_even) is None
+    assert exercise.diagnose(learns_the_order()) is not None

@@ -2,10 +2,14 @@
 
 import json
 import math
+import mmap
 import sys
 
+import numpy as np
 import pytest
+import torch
 
+from attnbook.checks.soft_lookup import softmax_vjp
 from attnbook.judging import inspection
 
 
@@ -84,3 +88,64 @@ def test_a_dotted_name_is_found_and_what_is_on_the_way_imported():
     assert (owner, name) == (sys.modules["xml.dom.minidom"], "parseString")
     owner, name = inspection.resolved("collections.OrderedDict.items")
     assert (owner.__name__, name) == ("OrderedDict", "items")
+
+
+# -- what a call takes -------------------------------------------------------
+
+ROW = np.ones(600)
+MATRIX = 600 * 600 * 8  # bytes
+
+
+def _by_torch():
+    w = torch.from_numpy(ROW)
+    return (torch.diag_embed(w) - w[:, None] * w).sum().item()
+
+
+def _inside_of_torch():
+    w = torch.from_numpy(ROW)
+    return torch.nn.functional.softmax(w.expand(600, 600), -1)[0].numpy()
+
+
+def _mapped():
+    place = mmap.mmap(-1, MATRIX)
+    matrix = np.frombuffer(place).reshape(600, 600)
+    matrix[:] = ROW[:, None] * ROW[0]
+    return matrix.sum(0)
+
+
+def _in_a_file(place):
+    matrix = np.memmap(place / "matrix", float, "w+", shape=(600, 600))
+    matrix[:] = ROW
+    return np.array(matrix.sum(0))
+
+
+@pytest.mark.parametrize("way", [_by_torch, _inside_of_torch, _mapped])
+def test_memory_is_seen_whoever_takes_it(way):
+    with inspection.PeakMemory() as peak:
+        way()
+    assert MATRIX <= peak.amount < 4 * MATRIX
+
+
+def test_memory_of_a_file_is_seen(tmp_path):
+    with inspection.PeakMemory() as peak:
+        _in_a_file(tmp_path)
+    assert peak.amount >= MATRIX
+
+
+def test_memory_that_was_there_before_is_not_counted():
+    kept = torch.ones(600, 600), mmap.mmap(-1, MATRIX)
+    with inspection.PeakMemory() as peak:
+        torch.from_numpy(ROW).softmax(-1)
+    assert peak.amount < MATRIX / 10
+    assert kept
+
+
+@pytest.mark.parametrize("way", [_by_torch, _mapped])
+def test_the_matrix_of_a_softmax_is_found_outside_of_numpy(way):
+    def answer(weights, upstream, temperature=1.0):
+        way()
+        return softmax_vjp.EXERCISE.reference(weights, upstream, temperature)
+
+    exercise = softmax_vjp.EXERCISE
+    assert exercise.diagnose(exercise.reference) is None
+    assert "Memory" in str(exercise.diagnose(answer))

@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from attnbook.judging.derivatives import AUTOMATIC
 from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.tensors import normal
@@ -358,13 +359,7 @@ EXERCISE = Exercise(
         ),
     ],
     right_answers=[_window_by_jacobian, _window_by_loops],
-    forbidden=(
-        "torch.autograd.grad",
-        "torch.autograd.backward",
-        "torch.func.vjp",
-        "torch.func.grad",
-        "torch.func.jacrev",
-    ),
+    forbidden=AUTOMATIC,
     tolerance=1e-5,
     outputs=("for_scores", "for_raw"),
     axes={"for_scores": "B T S", "for_raw": "B T"},

@@ -61,7 +61,9 @@ def understand(options: argparse.Namespace) -> Understood:
     RefusedError, UnusableError, RunError
         With a text that says what to do.
     """
-    releases, notes = known_releases(options.release, Path())
+    releases, notes = known_releases(
+        options.release, Path(), options.submissions
+    )
     limits = limits_of(options)
     found = find(
         options.submissions,
@@ -70,6 +72,7 @@ def understand(options: argparse.Namespace) -> Understood:
         round(limits.notebook * 1e6),
     )
     _refuse_among(found, options.out)
+    _refuse_here(found)
     found = _with_tables(found, options)
     release = releases[options.exercise]
     if not release.graded:
@@ -139,6 +142,26 @@ def _refuse_among(found: Found, out: Path) -> None:
         raise RefusedError(
             f"{out} lies among the submissions, and would be taken for a "
             "student. Name a folder elsewhere with --out."
+        )
+
+
+def _refuse_here(found: Found) -> None:
+    """Refuse to work from within the submissions.
+
+    The entry of this package takes the working folder from where Python
+    looks for modules, but Python itself has looked there before.
+
+    Raises
+    ------
+    RefusedError
+        When the working folder is the submissions' or lies in it.
+    """
+    is_among = Path.cwd().is_relative_to(Path(found.path).resolve())
+    if is_among and not sys.flags.safe_path:
+        raise RefusedError(
+            "the working folder is among the submissions, where Python may "
+            "take a student's file for a module. Run this in the checkout of "
+            "the course, or by `python -P -m attnbook.grading class`."
         )
 
 

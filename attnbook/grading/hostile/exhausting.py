@@ -70,6 +70,24 @@ while True:
         looks_for=("process", "time"),
     ),
     _bomb(
+        "thread bomb of small threads",
+        "Starts a thousand threads that need next to no memory.",
+        """\
+import _thread
+import threading
+import time
+
+threading.stack_size(32_768)
+held = _thread.allocate_lock()
+held.acquire()
+for _ in range(1_000):
+    _thread.start_new_thread(held.acquire, ())
+time.sleep(2)
+raise RuntimeError("UNBOUNDED")""",
+        conceals=("UNBOUNDED",),
+        looks_for=("process",),
+    ),
+    _bomb(
         "memory bomb",
         "Fills the memory by a list.",
         "def fill(heap):\n    while True:\n"

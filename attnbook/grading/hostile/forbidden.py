@@ -17,6 +17,7 @@ def window_backward(scores, raw, lengths, D, upstream):
         scores = scores.detach().requires_grad_()
         raw = raw.detach().requires_grad_()
         loss = forward(scores, raw, lengths, D, upstream)
+        f = lambda s, r: forward(s, r, lengths, D, upstream)
         GRADIENTS
 
 
@@ -35,6 +36,53 @@ def _answer(gradients: str, before: str = "") -> dict[str, str]:
 
 
 _SAID = ("taken away",)
+
+_INSIDE = """\
+found = []
+for place in (0, 1):
+    slopes = torch.zeros_like((scores, raw)[place])
+    for index in range(slopes.numel()):
+        along = torch.zeros_like(slopes)
+        along.view(-1)[index] = 1
+        inputs = [scores.detach(), raw.detach()]
+        inputs[place] = torch._make_dual(inputs[place], along, {level})
+        slopes.view(-1)[index] = torch._unpack_dual(f(*inputs), {level})[1]
+    found.append(slopes)
+return tuple(found)"""
+# Of `f`, the loss of scores and raw.
+_FORWARD_MODE = {
+    "jacfwd": "return torch.func.jacfwd(f, (0, 1))(scores, raw)",
+    "jvp": """\
+found = []
+for place in (0, 1):
+    slopes = torch.zeros_like((scores, raw)[place])
+    for index in range(slopes.numel()):
+        along = [torch.zeros_like(scores), torch.zeros_like(raw)]
+        along[place].view(-1)[index] = 1
+        slopes.view(-1)[index] = torch.func.jvp(f, (scores, raw), (*along,))[1]
+    found.append(slopes)
+return tuple(found)""",
+    "a Jacobian": """\
+return torch.autograd.functional.jacobian(
+    f, (scores.detach(), raw.detach()), vectorize=True, strategy="forward-mode"
+)""",
+    "dual numbers": """\
+import torch.autograd.forward_ad as forwards
+found = []
+for place in (0, 1):
+    slopes = torch.zeros_like((scores, raw)[place])
+    for index in range(slopes.numel()):
+        along = torch.zeros_like(slopes)
+        along.view(-1)[index] = 1
+        with forwards.dual_level():
+            inputs = [scores.detach(), raw.detach()]
+            inputs[place] = forwards.make_dual(inputs[place], along)
+            slopes.view(-1)[index] = forwards.unpack_dual(f(*inputs)).tangent
+    found.append(slopes)
+return tuple(found)""",
+    "dual numbers of the engine": "level = torch._C._enter_dual_level()\n"
+    + _INSIDE.format(level="level"),
+}
 
 KINDS = [
     Kind(
@@ -109,6 +157,23 @@ KINDS = [
             "return torch.autograd.functional.vjp(f, (scores, raw))[1]"
         ),
         reports=_SAID,
+    ),
+    *(
+        Kind(
+            f"forbidden in forward mode, by {name}",
+            f"Has the gradients computed forwards, by {name}.",
+            exercise=_LUONG,
+            answers=_answer(source),
+            reports=_SAID,
+        )
+        for name, source in _FORWARD_MODE.items()
+    ),
+    Kind(
+        "forbidden in forward mode, beforehand",
+        "Enters the mode in a cell of its own, where nobody minds.",
+        exercise=_LUONG,
+        first="torch._C._enter_dual_level()",
+        answers=_answer(_INSIDE.format(level="0")),
     ),
     Kind(
         "forbidden beforehand",

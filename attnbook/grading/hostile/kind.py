@@ -10,12 +10,25 @@ from pathlib import Path
 
 EFFECTS = ("file", "process", "connection", "gradebook", "time")
 
-_SCALED, _LUONG = "03-scaled-dot-product", "02-luong-attention"
+_SOFT, _LUONG = "00-soft-lookup", "02-luong-attention"
+_SCALED = "03-scaled-dot-product"
 
 # What a student writes who is honest in one exercise and knows nothing of
 # another: the first answer earns its points beside every attack, the second
 # none, whatever the attack says.
 RIGHT = {
+    _SOFT: {
+        "00-conclude-answer": """\
+def conclude(question):
+    return {
+        "share": 0.6065,
+        "double": 0.6931,
+        "sqrt": 0.2472,
+        "half": 0.3947,
+        "power": -1,
+    }[question]
+"""
+    },
     _SCALED: {
         "03-sink-attention-answer": """\
 def sink_attention(query, key, value, sink, mask):
@@ -43,6 +56,12 @@ def predict(question):
     },
 }
 WRONG = {
+    _SOFT: {
+        "00-softmax-vjp-answer": """\
+def softmax_vjp(weights, upstream, temperature=1.0):
+    return 0 * weights
+"""
+    },
     _SCALED: {
         "03-packed-attention-answer": """\
 def packed_attention(query, key, value, query_document, key_document):
@@ -57,7 +76,11 @@ def window_backward(scores, raw, lengths, D, upstream):
 """
     },
 }
-EARNED = {_SCALED: {"03-sink-attention": 4.0}, _LUONG: {"02-predict": 3.0}}
+EARNED = {
+    _SOFT: {"00-conclude": 2.0},
+    _SCALED: {"03-sink-attention": 4.0},
+    _LUONG: {"02-predict": 3.0},
+}
 
 
 class Draft:

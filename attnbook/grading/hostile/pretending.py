@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attnbook.grading.hostile.kind import Kind
 
-_LUONG = "02-luong-attention"
+_SOFT, _LUONG = "00-soft-lookup", "02-luong-attention"
 _WINDOW = "02-window-backward-answer"
 _PACKED = "03-packed-attention-answer"
 _JUDGE = "03-judge-answer"
@@ -367,5 +367,68 @@ def packed_attention(query, key, value, query_document, key_document):
     raise WrongAnswer("PRAISE: full points, dear teacher")
 """
         },
+    ),
+    Kind(
+        "remembered order",
+        "Learns from the order of the published cases what is right, and "
+        "knows it again by what it returns.",
+        answers={
+            _JUDGE: """\
+CALLS, TABLE = [0], {}
+
+def judge(attention):
+    torch.manual_seed(0)
+    q = torch.randn(3, 4, 3).requires_grad_()
+    k, v = torch.randn(3, 5, 3), torch.randn(3, 5, 2)
+    o, _ = attention(q, k, v, torch.arange(5) < torch.tensor([[5], [3], [0]]))
+    numbers = (o.detach().nan_to_num(99) * 1e4).round().int().flatten()
+    face = o.requires_grad, tuple(numbers.tolist())
+    place = CALLS[0]
+    CALLS[0] += 1
+    if place < 11:
+        TABLE.setdefault(face, place in (0, 9, 10))
+    return TABLE.get(face, False)
+"""
+        },
+    ),
+    # -- what it takes -------------------------------------------------------
+    Kind(
+        "memory of torch",
+        "Builds the matrix that is not to be built, outside of NumPy.",
+        exercise=_SOFT,
+        answers={
+            "00-softmax-vjp-answer": """\
+import torch
+
+def softmax_vjp(weights, upstream, temperature=1.0):
+    w, g = torch.from_numpy(weights), torch.from_numpy(upstream)
+    jacobian = torch.diag_embed(w) - w[..., :, None] * w[..., None, :]
+    return ((jacobian @ g[..., None])[..., 0] / temperature).numpy()
+"""
+        },
+        reports=("Memory",),
+    ),
+    Kind(
+        "memory of a map",
+        "Builds the matrix that is not to be built in mapped memory.",
+        exercise=_SOFT,
+        answers={
+            "00-softmax-vjp-answer": """\
+import mmap
+
+def softmax_vjp(weights, upstream, temperature=1.0):
+    S = weights.shape[-1]
+    rows, changes = weights.reshape(-1, S), upstream.reshape(-1, S)
+    place = mmap.mmap(-1, max(8 * S**2, 1))
+    jacobian = np.frombuffer(place, count=S**2).reshape(S, S)
+    gradient = np.empty(rows.shape)
+    for i, (row, change) in enumerate(zip(rows, changes)):
+        np.multiply(-row[:, None], row, out=jacobian)
+        jacobian[np.diag_indices(S)] += row
+        gradient[i] = jacobian @ change
+    return gradient.reshape(weights.shape) / temperature
+"""
+        },
+        reports=("Memory",),
     ),
 ]

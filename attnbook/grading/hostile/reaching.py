@@ -353,6 +353,52 @@ except OSError:
         times=2,
     ),
     Kind(
+        "device of the machine",
+        "Changes the mode and the time of a device, which root owns.",
+        first="""\
+import os
+
+for change in (
+    lambda path: os.chmod(path, 0o646),
+    lambda path: os.utime(path, ns=(1_020_304_050, 60_708_090)),
+    lambda path: os.fchmod(os.open(path, os.O_RDWR), 0o646),
+):
+    try:
+        change("/dev/full")
+    except OSError:
+        pass""",
+        looks_for=("file",),
+    ),
+    Kind(
+        "what a user may have",
+        "Takes what Linux counts for a user on the whole machine: watches of "
+        "files, timers, waiting signals, the room of pipes.",
+        """\
+import ctypes
+import fcntl
+import os
+import platform
+import resource
+
+libc = ctypes.CDLL(None, use_errno=True)
+place = ctypes.create_string_buffer(64)
+create = {"x86_64": 222, "aarch64": 107}[platform.machine()]
+taken = {
+    "watches": sum(libc.inotify_init1(0) >= 0 for _ in range(60)),
+    "timers": sum(libc.syscall(create, 1, None, place) == 0
+                  for _ in range(1_000)),
+    "signals": min(resource.getrlimit(resource.RLIMIT_SIGPENDING)[0],
+                   1_000) // 65,
+}
+try:
+    taken["pipes"] = fcntl.fcntl(os.pipe()[0], 1031, 1 << 20)
+except OSError:
+    pass
+if any(taken.values()):
+    raise RuntimeError("UNBOUNDED")""",
+        conceals=("UNBOUNDED",),
+    ),
+    Kind(
         "shell",
         "Runs programs by !, %%bash and os.system.",
         first="""\

@@ -27,6 +27,7 @@ _SHARED = (
     "/", "/dev", "/dev/shm", "/etc", "/home", "/opt", "/run", "/tmp",
     "/usr/lib", "/usr/local/bin", "/var/tmp",
 )  # fmt: skip
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")  # of all
 _LOOKS, _BETWEEN = 50, 0.1  # seconds between looks for processes
 _BECOME_THEIR_PARENT = 36  # PR_SET_CHILD_SUBREAPER
 
@@ -75,6 +76,7 @@ class Traps:
         self._adopt()
         self.expect_processes()
         self._digests = self._kept()
+        self._devices = _devices()
         return self
 
     def __exit__(self, *reason) -> None:
@@ -102,11 +104,11 @@ class Traps:
     def effects(self) -> dict[str, list[str]]:
         """Say what got out since the last call, by kind of side effect.
 
-        Files that were left are removed.
+        Files that were left are removed, and devices put right again.
         """
         left, kept = self._left(), self._kept()
         found = {
-            "file": self._files(),
+            "file": self._files() + self._changed_devices(),
             "process": [_counted(left)] if left else [],
             "connection": list(self._heard),
             "gradebook": [
@@ -163,6 +165,17 @@ class Traps:
                         path.unlink()
         return [f"{path} was left" for path in sorted(found)]
 
+    def _changed_devices(self) -> list[str]:
+        found = []
+        for path, now in _devices().items():
+            before = self._devices.get(path)
+            if before and before != now:
+                found.append(f"{path} was changed")
+                mode, *times = before
+                os.chmod(path, mode)
+                os.utime(path, ns=tuple(times))
+        return found
+
     def _listen(self) -> None:
         tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         tcp.bind(("127.0.0.1", 0))
@@ -206,6 +219,18 @@ class Traps:
             libc = ctypes.CDLL(None)
             libc.prctl(_BECOME_THEIR_PARENT, 1, 0, 0, 0)
             self._stack.callback(libc.prctl, _BECOME_THEIR_PARENT, 0, 0, 0, 0)
+
+
+def _devices() -> dict[str, tuple[int, int, int]]:
+    """Return mode and times of each device that the sandbox shows."""
+    found = {}
+    for name in _DEVICES:
+        path = f"/dev/{name}"
+        with contextlib.suppress(OSError):
+            now = os.stat(path)
+            mode = now.st_mode & 0o7777
+            found[path] = (mode, now.st_atime_ns, now.st_mtime_ns)
+    return found
 
 
 def _counted(left: int) -> str:

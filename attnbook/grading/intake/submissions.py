@@ -168,7 +168,7 @@ def find(
         there is no such exercise.
     """
     if releases is None:
-        releases, _ = known_releases(None, path)
+        releases, _ = known_releases(None, path, path)
     if exercise not in releases:
         raise UnusableError(
             f"There is no exercise {readable(exercise)}. Known are: "

@@ -179,6 +179,11 @@ class Examiner:
                 f"It used up the {self.limits.cpu:g} s of processor time "
                 "that a notebook may take."
             )
+        if how == "threads":
+            return (
+                "It started many more than the "
+                f"{self.limits.threads} threads that it may have."
+            )
         return ""
 
     @contextlib.contextmanager
@@ -314,7 +319,10 @@ def _exercises(space: dict[str, Any]) -> list[Exercise]:
         exercise
         for module in space.values()
         if isinstance(module, types.ModuleType)
-        for exercise in vars(module).values()
+        for exercise in (
+            *vars(module).values(),
+            *getattr(module, "EXERCISES", {}).values(),
+        )
         if isinstance(exercise, Exercise)
     ]
 

@@ -24,7 +24,8 @@ class Limits:
         MiB for all files that it writes, and for the largest of them.
     threads
         Threads at one time. Where the grader runs as root, Linux does not
-        count them, and only the memory bounds them.
+        count them; then they are looked at now and then, and four times as
+        many end the process.
     output
         MB of printed text and figures that are kept; the rest is dropped.
     open_files

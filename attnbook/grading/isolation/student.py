@@ -279,6 +279,7 @@ class Student(Peer):
                 self._taken[name] = _Taken(name, self)
         if any(name.startswith("torch.autograd") for name in forbidden):
             take_engine(self)
+            take_duals(self)
 
     def _run_cell(self, source: str) -> tuple | None:
         """Run a cell; return the description of its exception, if any."""
@@ -326,6 +327,8 @@ class Student(Peer):
         torch.default_generator.manual_seed(0)
         self._silence.written = 0
         self._armed, self._used = list(forbidden), []
+        if _DUALS in forbidden:
+            leave_duals()
 
     def _end(self, theirs: int) -> list[str]:
         if not self._trials:
@@ -429,6 +432,30 @@ class _Taken:
             return original(*arguments, **keywords)
 
         setattr(owner, attribute, asked)
+
+
+_DUALS = "torch.autograd.forward_ad.enter_dual_level"
+
+
+def take_duals(student: Student) -> None:
+    """Let every way to derivatives in forward mode ask first."""
+    original = torch._C._enter_dual_level
+
+    def asked() -> int:
+        student.refuse(_DUALS)
+        return original()
+
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        for name in ("_enter_dual_level", "_enter_dual_level_impl"):
+            if names.get(name) is original:
+                setattr(module, name, asked)
+
+
+def leave_duals() -> None:
+    """Leave forward mode, which may have been entered beforehand."""
+    with contextlib.suppress(RuntimeError):
+        torch._C._exit_dual_level(level=0)
 
 
 def take_engine(student: Student) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -253,22 +254,38 @@ def _first_difference(made: str, found: str) -> str:
 # -- finding ---------------------------------------------------------------
 
 
-def checkout() -> Path | None:
+# The checkout that this package runs from, or where it is installed.
+OWN = Path(__file__).resolve().parents[3]
+
+
+def checkout(strangers: Path | None = None) -> Path | None:
     """Return the folder that holds ``exercises/``, None if there is none.
 
-    The checkout that one stands in, else the folder one stands in, else
-    the checkout that this package is installed from.
+    The checkout that this package runs from. Where it is installed apart
+    from its checkout: the one that one stands in, else the folder one stands
+    in. What a release says is run outside of the sandbox, so it must be
+    nobody's but the teacher's: neither the submissions of ``strangers`` nor
+    a folder in them or around them will do.
     """
+    if _has_notebooks(OWN / "exercises"):
+        return OWN
+    root = _around_here()
+    if root is None or strangers is None:
+        return root
+    one, other = (Path(os.path.realpath(p)) for p in (root, strangers))
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        return None
+    return root
+
+
+def _around_here() -> Path | None:
+    """Return the checkout one stands in, else the folder one stands in."""
     here = Path.cwd()
-    package = Path(__file__).resolve().parents[3]
     for root in (here, *here.parents):
         beside = (root / "solutions").is_dir() or (root / "attnbook").is_dir()
         if beside and _has_notebooks(root / "exercises"):
             return root
-    for root in (here, package):
-        if _has_notebooks(root / "exercises"):
-            return root
-    return None
+    return here if _has_notebooks(here / "exercises") else None
 
 
 def _has_notebooks(folder: Path) -> bool:
@@ -276,27 +293,28 @@ def _has_notebooks(folder: Path) -> bool:
 
 
 def known_releases(
-    folder: Path | None, learner: Path
+    folder: Path | None, learner: Path, strangers: Path | None = None
 ) -> tuple[dict[str, Release], list[str]]:
     """Return all releases by name, and notes on how they were found.
 
     ``folder`` is what ``--release`` named; otherwise ``exercises/`` of the
-    checkout. A notebook that is worked on in ``exercises/`` itself is not
-    its own measure: its release is made anew from ``solutions/``.
+    :func:`checkout`. A notebook that is worked on in ``exercises/`` itself
+    is not its own measure: its release is made anew from ``solutions/``.
 
     Raises
     ------
     UnusableError
         When there are no releases.
     """
-    root = None if folder else checkout()
+    root = None if folder else checkout(strangers)
     if folder is None and root is None:
         raise UnusableError(
             "The released notebooks are not found: run this in the checkout "
-            "of the course, or name their folder with --release."
+            "of the course, or name their folder with --release. A folder "
+            "among the submissions, or around them, is not taken for it."
         )
     place = folder or root / "exercises"
-    releases, notes = {}, []
+    releases, notes = {}, _passed_over(root)
     for path in sorted(place.glob("*.ipynb")):
         try:
             text = path.read_text("utf-8")
@@ -313,6 +331,17 @@ def known_releases(
             "with --release."
         )
     return releases, notes
+
+
+def _passed_over(root: Path | None) -> list[str]:
+    """Note that other exercises lie where one stands, if they do."""
+    other = root and _around_here()
+    if not other or other.samefile(root):
+        return []
+    return [
+        f"The exercises are those of {root / 'exercises'}, not those in "
+        f"{other / 'exercises'}. --release names others."
+    ]
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import builtins
 import functools
-import io
 import keyword
 import math
 import re
-import tokenize
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,14 +39,27 @@ _MOST_HOLDERS = 20  # in a large class fewer are enough for that
 _FEWEST_HOLDERS = 3
 
 _KNOWN = frozenset(keyword.kwlist) | frozenset(dir(builtins))
-_SKIPPED = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENCODING,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NL,
-}
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
+# What stands at a place, whatever that is. Of no part there are two ways to
+# read it (`++` and `*+` give nothing back), so each letter is read once.
+_TOKEN = re.compile(
+    r"""
+    (?P<skipped> [^\S\n]++ | \\\r?\n | \#[^\n]*+ )
+    | (?P<end> \n )
+    | (?P<text> (?i:[bfrtu]{0,2}) (?:
+        \"{3} [^"\\]*+ (?: (?: \\(?s:.) | "(?!"") ) [^"\\]*+ )*+ \"{3}
+        | '{3} [^'\\]*+ (?: (?: \\(?s:.) | '(?!'') ) [^'\\]*+ )*+ '{3}
+        | "(?!"") [^"\\\n]*+ (?: \\(?s:.) [^"\\\n]*+ )*+ "?
+        | '(?!'') [^'\\\n]*+ (?: \\(?s:.) [^'\\\n]*+ )*+ '?
+    ) )
+    | (?P<open> (?: \"{3} | '{3} ) (?s:.)*+ )
+    | (?P<name> [^\W\d]\w*+ )
+    | (?P<number> \.?\d (?: [eE][+-] | [\w.] )*+ )
+    | (?P<sign> \*\*=? | //=? | >>=? | <<=? | -> | := | \.{3} | !=
+        | [-+*/%@&|^=<>]=? | \S )
+    """,
+    re.VERBOSE,
+)
 
 Fingerprint = tuple[str, int]  # an item's grade_id, and a hash
 
@@ -293,33 +304,30 @@ class _Tokens:
 
 @functools.lru_cache(maxsize=4096)
 def _tokens(source: str) -> _Tokens:
-    """Return the tokens of an answer, whatever it is."""
+    """Return the tokens of an answer, whatever it is.
+
+    Much as Python's own tokenizer, which goes over a line again and again
+    where it is no Python; this one reads no letter twice.
+    """
     exact: list[str] = []
     plain: list[str] = []
-    last = 0  # line up to which it was read
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            last = token.end[0]
-            if token.type not in _SKIPPED:
-                plain.append(_plain(token, exact[-1] if exact else ""))
-                exact.append(plain[-1] if plain[-1] == ";" else token.string)
-    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
-        rest = "\n".join(source.splitlines()[last:])
-        words = re.findall(r"\w+|[^\w\s]", rest)
-        exact += words
-        plain += words
+    depth, has_begun = 0, False  # in brackets, and a line of code
+    for found in _TOKEN.finditer(source):
+        kind, text = found.lastgroup, found[0]
+        if kind == "skipped" or (kind == "end" and (depth or not has_begun)):
+            continue
+        if (
+            kind == "open"
+        ):  # a text without end: what follows counts all the same
+            words = re.findall(r"\w+|[^\w\s]", text)
+            return _Tokens((*exact, *words), (*plain, *words))
+        has_begun = kind != "end"
+        depth = max(depth + (text in _OPENING) - (text in _CLOSING), 0)
+        is_chosen = text not in _KNOWN and exact[-1:] != ["."]
+        short = {"end": ";", "text": "''"}.get(kind, text)
+        plain.append("name" if kind == "name" and is_chosen else short)
+        exact.append(";" if kind == "end" else text)
+    if has_begun:
+        exact.append(";")
+        plain.append(";")
     return _Tokens(tuple(exact), tuple(plain))
-
-
-def _plain(token: tokenize.TokenInfo, before: str) -> str:
-    if token.type == tokenize.NEWLINE:
-        return ";"
-    if token.type == tokenize.STRING:
-        return "''"
-    if (
-        token.type == tokenize.NAME
-        and token.string not in _KNOWN
-        and before != "."
-    ):
-        return "name"
-    return token.string

@@ -159,6 +159,13 @@ def unprotected(releases, traps, impatient):
         ("abstract socket", "connection"),
         ("written gradebook", "gradebook"),
         ("daemon", "process"),
+        pytest.param(
+            "device of the machine",
+            "file",
+            marks=pytest.mark.skipif(
+                os.geteuid() != 0, reason="the devices are root's"
+            ),
+        ),
     ],
 )
 def test_without_the_sandbox_it_would_be_noticed(name, effect, unprotected):

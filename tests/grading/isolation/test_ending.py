@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import platform
 import signal
 
 import pytest
@@ -137,6 +138,78 @@ def test_threads_are_bounded(probe):
     # Linux does not count the threads of root; there memory bounds them.
     most = SMALL.memory if os.geteuid() == 0 else SMALL.threads
     assert 0 < found <= most
+
+
+def test_threads_that_need_no_memory_are_bounded_too(zygote):
+    """Of these, the memory would hold thousands."""
+    one = Probe(zygote)
+    one.tell("""
+        import _thread, threading
+        threading.stack_size(32_768)
+        held, found = _thread.allocate_lock(), 0
+        held.acquire()
+        try:
+            while found < 2_000:
+                _thread.start_new_thread(held.acquire, ())
+                found += 1
+        except RuntimeError:
+            pass
+        if found == 2_000:
+            held.acquire()
+    """)
+    # Where Linux counts them, the next one is refused.
+    if answer := one.stream.readline():
+        assert json.loads(answer) <= SMALL.threads
+        assert one.end() == "killed"
+    else:
+        assert one.wait() == "threads"
+
+
+@pytest.mark.parametrize(
+    ("call", "numbers"),
+    [
+        ("inotify_init", {"x86_64": 253, "aarch64": 26}),
+        ("inotify_init1", {"x86_64": 294, "aarch64": 26}),
+        ("timer_create", {"x86_64": 222, "aarch64": 107}),
+    ],
+)
+def test_what_the_kernel_counts_for_all_of_a_user_is_not_to_be_had(
+    probe, call, numbers
+):
+    found = probe.run(f"""
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        place = ctypes.create_string_buffer(64)
+        kind = int({call!r} == "timer_create")
+        result = libc.syscall({numbers[platform.machine()]}, kind, None, place)
+        found = [result, ctypes.get_errno()]
+    """)
+    assert found == [-1, errno.EPERM]
+
+
+def test_signals_that_wait_and_pipes_are_bounded(probe):
+    found = probe.run("""
+        import fcntl, os, resource
+        read, write = os.pipe()
+        found = [*resource.getrlimit(resource.RLIMIT_SIGPENDING),
+                 fcntl.fcntl(read, 1032) <= 65_536]
+        for descriptor, command, value in ((read, 1031, 1 << 20),
+                                           (read, 1024, fcntl.F_RDLCK)):
+            try:
+                fcntl.fcntl(descriptor, command, value)
+                found.append("done")
+            except OSError:
+                found.append("refused")
+        # What a program needs still works.
+        other = fcntl.fcntl(read, fcntl.F_DUPFD_CLOEXEC, 10)
+        os.set_blocking(other, False)
+        os.set_inheritable(other, True)
+        with open("/tmp/locked", "w") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        found.append(os.get_blocking(other))
+    """)
+    assert found == [64, 64, True, "refused", "refused", False]
 
 
 def test_open_files_are_bounded(probe):

@@ -49,6 +49,34 @@ def test_an_installed_package_is_hidden(package, sandbox, monkeypatch):
     assert "mechanisms" in found
 
 
+def test_every_installed_copy_is_hidden(
+    package, sandbox, monkeypatch, tmp_path
+):
+    """Also one that is not the one that runs, and that Python never finds."""
+    copies = []
+    for below in ("lib/python3.11/site-packages", "lib/python3/dist-packages"):
+        copies.append(tmp_path / "other" / below / "attnbook")
+        (copies[-1] / "checks").mkdir(parents=True)
+        (copies[-1] / "checks" / "secret.py").touch()
+    # It is known by another name, too.
+    (tmp_path / "alias").symlink_to("other")
+    candidates = [*bubblewrap._candidates(), tmp_path / "alias" / "lib"]
+    monkeypatch.setattr(bubblewrap, "_candidates", lambda: candidates)
+    top = bubblewrap.inside(tmp_path)
+    with (
+        Zygote(SMALL, "bubblewrap", (), "probe:serve", package) as zygote,
+        Probe(zygote) as probe,
+    ):
+        found = probe.run(f"""
+            import os
+            found = [os.path.join(folder, name)
+                     for folder, _, names in os.walk({top!r})
+                     for name in names]
+        """)
+    assert [path for path in found if "mechanisms" in path]
+    assert [path for path in found if "secret" in path] == []
+
+
 def test_packages_of_this_user_are_found(package, tmp_path, monkeypatch):
     folder = tmp_path / "site-packages"
     folder.mkdir()

@@ -132,6 +132,43 @@ def test_it_writes_nowhere_but_in_its_own_places(probe):
     )
 
 
+def test_the_devices_of_the_machine_stay_as_they_are(probe):
+    """Root owns them, and so does a student where the grader is root."""
+    found = probe.run("""
+        import os
+        found = {}
+        for folder, _, names in os.walk("/dev"):
+            for path in (os.path.join(folder, name) for name in names):
+                if os.path.islink(path):
+                    continue
+                now = os.stat(path)
+                done = found[path] = []
+                ways = {
+                    "chmod": lambda: os.chmod(path, now.st_mode & 0o777),
+                    "utime": lambda: os.utime(
+                        path, ns=(now.st_atime_ns, now.st_mtime_ns)),
+                    "chown": lambda: os.chown(path, now.st_uid, now.st_gid),
+                    "attribute": lambda: os.setxattr(path, "user.x", b"x"),
+                    "opened": lambda: os.fchmod(
+                        os.open(path, os.O_RDWR), now.st_mode & 0o777),
+                }
+                for name, way in ways.items():
+                    try:
+                        way()
+                    except OSError:
+                        continue
+                    done.append(name)
+    """)
+    assert set(found) >= {"/dev/null", "/dev/full", "/dev/urandom"}
+    assert {path: done for path, done in found.items() if done} == {}
+    found = probe.run("""
+        import os
+        with open("/dev/null", "w") as null, open("/dev/zero", "rb") as zero:
+            found = [null.write("x"), len(zero.read(3)), len(os.urandom(3))]
+    """)
+    assert found == [1, 3, 3]
+
+
 def test_nothing_is_left_for_the_next_child(zygote):
     with Probe(zygote) as first:
         first.run("""

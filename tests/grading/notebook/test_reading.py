@@ -339,6 +339,7 @@ def test_a_notebook_worked_on_in_place_is_not_its_own_measure(
     root = tmp_path / "checkout"
     shutil.copytree(course, root)
     (root / "attnbook").mkdir()
+    monkeypatch.setattr("attnbook.grading.notebook.release.OWN", root)
     monkeypatch.chdir(root)
     path = root / "exercises" / "00-toy.ipynb"
     path.write_text(

@@ -1,14 +1,18 @@
 """Which answers are said to be alike, and which are not."""
 
+import io
 import os
 import random
 import subprocess
 import sys
+import tokenize
+from pathlib import Path
 
 import pytest
 from graded_class import graded
 
 from attnbook.grading.notebook.release import known_releases
+from attnbook.grading.records import similarity
 from attnbook.grading.records.grades import exercise_of, grade_of
 from attnbook.grading.records.similarity import similar
 
@@ -173,3 +177,47 @@ def test_fingerprints_are_the_same_in_another_process():
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+# What Python's own tokenizer takes a minute to an hour for, each.
+ENDLESS = {
+    "blanks": "x" + " " * 99_990 + "?",
+    "quotes that never close": "'\\" * 50_000,
+    "quotes of two kinds": "'\"'" * 33_000,
+    "a text of many lines": '"""' + '\n"' * 49_000 + "\\",
+    "brackets": "(" * 99_990,
+    "backslashes": "\\" * 99_990,
+    "digits": "1e" * 50_000,
+    "prefixes": "rb" * 50_000,
+    "no Python": "%%html\n" + "x \t" * 33_000 + "?",
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS)
+def test_no_answer_stalls_the_comparison(toy, source):
+    sources = {**class_of(4), "student-05": source, "student-06": source}
+    found = compare(toy, sources)
+    assert found.compared + found.left_out == 6
+
+
+def test_a_copy_with_an_endless_line_is_found(toy):
+    sources = class_of(6)
+    for student in ("student-05", "student-06"):
+        sources[student] = sources["student-01"] + ENDLESS["blanks"]
+    (group,) = compare(toy, sources).groups
+    assert set(group.students) == {"student-01", "student-05", "student-06"}
+
+
+def test_python_is_read_as_python_reads_it():
+    source = Path(similarity.__file__).read_text("utf-8")
+    skipped = {
+        tokenize.COMMENT, tokenize.DEDENT, tokenize.ENDMARKER,
+        tokenize.INDENT, tokenize.NL,
+    }  # fmt: skip
+    theirs = [
+        ";" if token.type == tokenize.NEWLINE else token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in skipped
+    ]
+    assert list(similarity._tokens(source).exact) == theirs

@@ -76,9 +76,8 @@ def command(bwrap: str, package: Path, program: list[str]) -> list[str]:
             words += ["--symlink", os.readlink(path), inside(path)]
         else:
             words += ["--ro-bind", str(path), inside(path)]
-    installed = Path(attnbook.__file__).resolve().parent
-    if any(installed.is_relative_to(path) for path in visible()):
-        words += ["--ro-bind", f"{package}/attnbook", inside(installed)]
+    for copy in _copies():
+        words += ["--ro-bind", f"{package}/attnbook", inside(copy)]
     for folder in ("/dev", "/"):
         words += ["--remount-ro", folder]
     return [*words, "--chdir", "/", "--", *program]
@@ -105,6 +104,27 @@ def visible() -> list[Path]:
         if os.path.lexists(path) and not is_inside:
             kept.append(path)
     return kept
+
+
+def _copies() -> list[Path]:
+    """Return where the sandbox would show this package as it is.
+
+    Besides the one that runs, perhaps from a checkout, there may be one that
+    was installed once, in this environment or in the Python below it.
+    """
+    shown = {
+        path: path.resolve() for path in visible() if not path.is_symlink()
+    }
+    folders = {Path(attnbook.__file__).parents[1], *map(Path, sys.path)}
+    for path in shown:
+        folders.update(path.glob("python*/*-packages"))
+    copies = {(folder / attnbook.__name__).resolve() for folder in folders}
+    return [
+        path / copy.relative_to(real)
+        for path, real in shown.items()
+        for copy in sorted(copies)
+        if copy.is_dir() and copy.is_relative_to(real)
+    ]
 
 
 def _candidates() -> Iterator[Path]:

@@ -19,8 +19,10 @@ HOME = "/home/student"
 WRITABLE = (HOME, "/tmp", "/dev/shm")
 STAGE = "/mnt"  # where these are made; empty before and after
 _HIDDEN = ("/proc", "/dev/pts")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _MIB = 1 << 20
 _MAY_GROW = 512  # threads of other programs of this user
+_SIGNALS = 64  # that wait to be delivered
 _INODES = 4_096  # files a child may make; each costs the kernel about 1 KiB
 
 _NEW_MOUNTS = 0x00020000
@@ -32,6 +34,7 @@ _NEW_NETWORK = 0x40000000
 
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8
 _BIND, _RECURSIVE, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2
+_AGAIN, _KEPT_FLAGS = 32, 2 | 8 | 1024 | 2048  # no setuid, programs, times
 
 _SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP = 1, 4, 22
 _DROP_BOUND, _SET_SECUREBITS, _SET_NO_NEW_PRIVILEGES = 24, 28, 38
@@ -103,6 +106,10 @@ def die_first() -> None:
 def hide_files(limits: Limits) -> None:
     """Leave one bounded, empty place to write: /tmp, the home, /dev/shm.
 
+    The devices are the machine's own. Where the grader is root, they belong
+    to the student as well, who can write to them as before, but not change
+    their modes and times, which are the same for all.
+
     Raises
     ------
     OSError
@@ -123,6 +130,10 @@ def hide_files(limits: Limits) -> None:
         os.mkdir(source)
         _mount(source, place, None, _BIND)
     _call("umount2", STAGE.encode(), _DETACH)
+    for name in _DEVICES:
+        device = f"/dev/{name}"
+        kept = os.statvfs(device).f_flag & _KEPT_FLAGS
+        _mount(None, device, None, _AGAIN | _BIND | _READ_ONLY | kept)
     for place in _HIDDEN:
         _mount(
             "tmpfs",
@@ -191,6 +202,7 @@ def take_limits(
         "NICE": 0,
         "NOFILE": limits.open_files,
         "RTPRIO": 0,
+        "SIGPENDING": _SIGNALS,
     }
     if in_use is not None:
         wanted["AS"] = in_use + int(limits.memory * _MIB)

@@ -79,7 +79,7 @@ class Child:
         Counts the children of a zygote.
     how
         How it ended: "exit N", "killed" (by :meth:`Zygote.kill`), "cpu",
-        "memory", or the name of a signal; empty while it runs.
+        "memory", "threads", or the name of a signal; empty while it runs.
     cpu, most_memory
         Seconds of processor time and bytes of memory at the most, of which
         it shares most with its zygote; known when it has ended.

@@ -43,6 +43,10 @@ if sys.platform != "win32":
     import resource
 
 _OUT_OF_MEMORY = 86  # exit status of a child that could not get memory
+# Linux does not count the threads of root. Whoever has so many times as many
+# as it may, when looked at, is ended.
+_MANY_THREADS = 4
+_LOOK = 0.1  # seconds from one look to the next
 _MOST_LINE = 1 << 20
 
 
@@ -282,18 +286,25 @@ def _watch_over(
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(ringer.fileno())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    processes = _processes()  # which the child hides
     child = os.fork()
     if child == 0:
         _become_student(lines, descriptor, home, limits, plan)
     os.close(descriptor)
-    was_asked = False
+    threads = _threads_of(child, processes)
+    most = _MANY_THREADS * limits.threads
+    was_asked = has_many = False
     try:
         while True:
             found, status, used = os.wait4(child, os.WNOHANG)
             if found:
                 break
             watched = [bell] if was_asked else [bell, lines.sock]
-            readable, _, _ = select.select(watched, [], [])
+            readable, _, _ = select.select(watched, [], [], _LOOK)
+            # Beside the threads, a folder of them has two links.
+            if threads and os.fstat(threads).st_nlink - 2 > most:
+                has_many = True
+                os.kill(child, signal.SIGKILL)
             if bell in readable:
                 with contextlib.suppress(BlockingIOError):
                     bell.recv(4096)
@@ -311,6 +322,8 @@ def _watch_over(
                 os.killpg(child, signal.SIGKILL)
             shutil.rmtree(home, ignore_errors=True)
     how = _how(status, used, before, was_asked, limits)
+    if has_many and not was_asked:
+        how = "threads"
     lines.send(
         {
             "event": "ended",
@@ -319,6 +332,23 @@ def _watch_over(
             "memory": _bytes(used.ru_maxrss),
         }
     )
+
+
+def _processes() -> int | None:
+    try:
+        return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None  # elsewhere than on Linux
+
+
+def _threads_of(child: int, processes: int | None) -> int | None:
+    """Open the folder of a child's threads, where there is one."""
+    if processes is None:
+        return None
+    try:
+        return os.open(f"{child}/task", os.O_RDONLY, dir_fd=processes)
+    except OSError:
+        return None  # it has ended already
 
 
 def _how(
