@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -126,6 +126,26 @@ def _alignment_case(name, lengths, T, S, seed):
     return Case(name, (scores.softmax(-1), alignment, token_mask(lengths, T)))
 
 
+def _full_case(name, B, T, S, seed):
+    """Every row is real and has a true link."""
+    generator = torch.Generator().manual_seed(seed)
+    alignment = torch.rand(B, T, S, generator=generator) < 0.3
+    place = torch.randint(S, (B, T, 1), generator=generator)
+    alignment = alignment.scatter(-1, place, True)
+    scores = normal(generator, B, T, S) + 0.8 * alignment
+    return Case(name, (scores.softmax(-1), alignment, token_mask([T] * B, T)))
+
+
+def _near_ties(name, B, T, S, seed):
+    """Weights that differ by a thousandth, and no two alike."""
+    generator = torch.Generator().manual_seed(seed)
+    alignment = torch.rand(B, T, S, generator=generator) < 0.4
+    alignment[:, 0, S - 1] = True
+    order = torch.rand(B, T, S, generator=generator).argsort(-1)
+    weights = (1 + 0.004 * order).log().softmax(-1)
+    return Case(name, (weights, alignment, token_mask([T] * B, T)))
+
+
 def _ties():
     weights = torch.tensor(
         [
@@ -134,7 +154,7 @@ def _ties():
         ]
     )
     alignment = torch.tensor(
-        [[[1, 0, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 0]]], dtype=torch.bool
+        [[[1, 0, 0], [0, 1, 0]], [[0, 1, 1], [1, 0, 0]]], dtype=torch.bool
     )
     real = torch.ones(2, 2, dtype=torch.bool)
     return Case("weights that tie", (weights, alignment, real))
@@ -275,9 +295,12 @@ EXERCISE = Exercise(
                 torch.ones(1, 3, dtype=torch.bool),
             ),
         ),
+        _full_case("every row counts", 2, 3, 5, seed=16),
+        _full_case("one sentence, every row counts", 1, 4, 3, seed=17),
         _alignment_case("two sentences", [4, 3], 4, 6, seed=11),
         _alignment_case("padded targets", [6, 2, 4], 6, 5, seed=12),
         _ties(),
+        _near_ties("weights that differ by a thousandth", 2, 3, 4, seed=18),
         _alignment_case("as many digits as tokens", [5, 3], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
         Case(
@@ -292,10 +315,44 @@ EXERCISE = Exercise(
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_error_rate_by_loops, _error_rate_by_gather],
     tolerance=1e-6,
-    fresh=anew(
-        _alignment_case,
-        T=(2, 6),
-        lengths=lambda random, drawn: lengths(random, drawn["T"], least=2),
-        S=(2, 6),
-    ),
+    parts=[
+        Part(
+            "links",
+            "links and true links, where every row counts",
+            2,
+            tries=("every row counts", "one sentence, every row counts"),
+            fresh=anew(_full_case, B=(1, 3), T=(2, 6), S=(2, 6)),
+        ),
+        Part(
+            "rows",
+            "rows that do not count: padding, and those of no token",
+            1,
+            tries=(
+                "the worked example",
+                "two sentences",
+                "padded targets",
+                "as many digits as tokens",
+            ),
+            fresh=anew(
+                _alignment_case,
+                T=(2, 6),
+                lengths=lambda random, drawn: lengths(
+                    random, drawn["T"], least=2
+                ),
+                S=(2, 6),
+            ),
+        ),
+        Part(
+            "edges",
+            "ties, one token, and a batch in which no row counts",
+            1,
+            tries=(
+                "weights that tie",
+                "weights that differ by a thousandth",
+                "one token",
+                "no row counts",
+            ),
+            fresh=anew(_near_ties, B=(1, 3), T=(2, 5), S=(2, 6)),
+        ),
+    ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -220,7 +222,11 @@ EXERCISE = Exercise(
         never_together={"over queries", "late mask"},
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES),
+    + [
+        # Fully mended, with one other slip: worth as much as one bug left.
+        replace(mistake, bugs=1)
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ],
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,
     gradients=True,
@@ -236,4 +242,10 @@ EXERCISE = Exercise(
         d_v=(1, 4),
         d_a=(1, 5),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+    ],
 )

@@ -7,8 +7,14 @@ from functools import partial
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
@@ -246,6 +252,23 @@ _MISTAKES = [
     ),
 ]
 
+_SIZES = {
+    "T": (1, 5),
+    "d_q": (1, 4),
+    "d_k": (1, 4),
+    "d_v": (1, 4),
+    "d_a": (1, 5),
+}
+
+
+def _full_lengths(random, drawn):
+    return [drawn["S"]] * int(random.integers(1, 4))
+
+
+def _an_empty_one(random, drawn):
+    return [*lengths(random, drawn["S"], least=1), 0]
+
+
 EXERCISE = Exercise(
     "01-coverage-attention",
     "Attention that keeps a tally",
@@ -265,7 +288,8 @@ EXERCISE = Exercise(
                 torch.ones(1),
             ),
         ),
-        _coverage_case("one step", [3, 2], 1, 3, 2, 4, 3, 5, seed=21),
+        _coverage_case("one step", [3, 3], 1, 3, 2, 4, 3, 5, seed=21),
+        _coverage_case("no padding", [4, 4], 3, 4, 3, 2, 2, 5, seed=27),
         _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
         _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
         _coverage_case("one token", [1, 1], 3, 1, 2, 2, 2, 2, seed=24),
@@ -302,14 +326,48 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _coverage_case,
-        S=(1, 6),
-        lengths="S",
-        T=(1, 5),
-        d_q=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        d_a=(1, 5),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where no sentence is padded",
+            2,
+            tries=(
+                "the worked example",
+                "one step",
+                "no padding",
+                "one token",
+                "A later query cannot change earlier weights.",
+            ),
+            fresh=anew(
+                _coverage_case, S=(1, 6), lengths=_full_lengths, **_SIZES
+            ),
+        ),
+        Part(
+            "padding",
+            "padding, and sentences with nothing to read",
+            1,
+            tries=(
+                "a padded batch",
+                "nothing to read",
+                "all sizes alike",
+                "long",
+            ),
+            fresh=anew(
+                _coverage_case, S=(2, 6), lengths=_an_empty_one, **_SIZES
+            ),
+        ),
+        Part(
+            "gradients",
+            "the gradients, those through the tally too",
+            1,
+            tries=(
+                "no padding",
+                "a padded batch",
+                "nothing to read",
+                "long",
+            ),
+            gradients=True,
+            fresh=anew(_coverage_case, S=(2, 6), lengths="S", **_SIZES),
+        ),
+    ],
 )

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal
 
@@ -173,7 +173,27 @@ EXERCISE = Exercise(
         ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
-    tolerance=5e-3,
+    tolerance=1e-2,  # two digits are enough, rounded or cut off
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "sizes",
+            "sizes and costs (a and b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "weights",
+            "how sharp the weights can be (c and d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "order",
+            "keys and values in reverse order (e and f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

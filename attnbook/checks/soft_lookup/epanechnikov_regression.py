@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Property
+from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.unrepaired import unrepaired
@@ -255,7 +257,11 @@ EXERCISE = Exercise(
         never_together={"unclipped", "empty"},
         told_first=_FIRST_TO_SHOW,
     )
-    + named(_mistaken, _OTHER_MISTAKES),
+    + [
+        # Fully mended, with one other slip: worth as much as one bug left.
+        replace(mistake, bugs=1)
+        for mistake in named(_mistaken, _OTHER_MISTAKES)
+    ],
     right_answers=[
         _regression_by_loops,
         _regression_by_einsum,
@@ -287,4 +293,10 @@ EXERCISE = Exercise(
         width=(1.2, 2.5),
         far=(0, 1),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+    ],
 )

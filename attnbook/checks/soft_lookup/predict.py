@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 
@@ -14,7 +14,7 @@ _PREDICTIONS = Predictions(
         "b": 5 / 8,
         "c": 5 / 6,
         "d": 5 / 13,
-        "e": (1 / 5) / (1 + 1 / 2 + 1 / 5),
+        "e": 1 / (1 + 1 / 2 + 1 / 5),
         "f": 70 / 3,
     }
 )
@@ -29,7 +29,7 @@ def _predict_by_softmax(question):
         "b": softmax(scores + 3)[2],
         "c": masked_softmax(scores, mask)[2],
         "d": softmax(np.append(scores, np.log(5.0)))[2],
-        "e": softmax(-scores)[2],
+        "e": softmax(-scores)[0],
         "f": softmax(scores, 1e9) @ np.array([10.0, 20.0, 40.0]),
     }
     return answers[question]
@@ -119,16 +119,16 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "e",
-            1 / 8,
+            5 / 8,
             "turning the query reverses the weights",
-            "The weights are not handed out in reverse. The third book's "
-            "score is now -ln 5.",
+            "The weights are not handed out in reverse: the first book does "
+            "not get what the third had.",
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
         ),
         _PREDICTIONS.wrong(
             "e",
-            -5 / 8,
+            -1 / 8,
             "a negative weight",
             "A weight is never negative. The query's sign changes the "
             "scores, and the exponential of a negative score is positive.",
@@ -155,7 +155,27 @@ EXERCISE = Exercise(
         ),
     ],
     right_answers=[_predict_by_softmax, _PREDICTIONS.rounded],
-    tolerance=5e-3,
+    tolerance=1e-2,  # two digits are enough, rounded or cut off
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "temperature",
+            "the temperature (a and f)",
+            1,
+            tries=("question a", "question f"),
+        ),
+        Part(
+            "scores",
+            "scores that change (b and e)",
+            1,
+            tries=("question b", "question e"),
+        ),
+        Part(
+            "shelf",
+            "a key that goes and a key that comes (c and d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+    ],
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.watching import peak_memory
@@ -85,6 +91,18 @@ def _builds_no_matrix(answer):
     with peak_memory(answer) as peak:
         answer(weights, upstream, temperature=0.9)
     return peak.amount < 60 * weights.nbytes
+
+
+def _one_axis_or_two(random, drawn):
+    return tuple(random.integers(2, 7, random.integers(1, 3)).tolist())
+
+
+def _three_axes(random, drawn):
+    return tuple(random.integers(2, 7, 3).tolist())
+
+
+def _long_rows(random, drawn):
+    return tuple(random.integers((2, 500), (5, 1500)).tolist())
 
 
 _MISTAKES = [
@@ -199,12 +217,42 @@ EXERCISE = Exercise(
         )
     ],
     tolerance=1e-6,
-    fresh=anew(
-        _vjp_case,
-        shape=lambda random, _: tuple(
-            random.integers(2, 7, random.integers(1, 4)).tolist()
+    parts=[
+        Part(
+            "rows",
+            "the gradient of one row and of several",
+            2,
+            tries=(
+                "the worked example",
+                "one row, temperature 2",
+                "three rows",
+                "as many rows as keys",
+            ),
+            fresh=anew(
+                _vjp_case, shape=_one_axis_or_two, temperature=(0.5, 2.0)
+            ),
         ),
-        temperature=(0.5, 2.0),
-        masked=[0.0, 0.4],
-    ),
+        Part(
+            "batches",
+            "batches, with masked keys",
+            1,
+            tries=("a batch with masked keys", "one key"),
+            fresh=anew(
+                _vjp_case,
+                shape=_three_axes,
+                temperature=(0.5, 2.0),
+                masked=[0.2, 0.4],
+            ),
+        ),
+        Part(
+            "memory",
+            "long rows in little memory",
+            1,
+            tries=(
+                "a long row",
+                "Memory stays a small multiple of the weights.",
+            ),
+            fresh=anew(_vjp_case, shape=_long_rows, temperature=(0.5, 2.0)),
+        ),
+    ],
 )

@@ -11,7 +11,13 @@ from attnbook.checks.soft_lookup.temperature_search import (
     temperature_by_bisection,
     temperature_by_grids,
 )
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
 from attnbook.judging.fresh_cases import anew
 from attnbook.mechanisms.soft_lookup import entropy, softmax
 
@@ -235,10 +241,40 @@ EXERCISE = Exercise(
         ),
     ],
     tolerance=1e-5,
-    fresh=anew(
-        _temperature_case,
-        S=(2, 40),
-        share=(0.3, 0.9),
-        scale=[0.01, 1.0, 100.0],
-    ),
+    parts=[
+        Part(
+            "search",
+            "scores that differ by about 1",
+            2,
+            tries=(
+                "the worked example",
+                "five keys",
+                "two keys tie",
+                "close to uniform",
+                "64 keys",
+            ),
+            fresh=anew(
+                _temperature_case, S=(2, 40), share=(0.3, 0.9), scale=1.0
+            ),
+        ),
+        Part(
+            "unit",
+            "scores of any unit, and answers far from their spread",
+            1,
+            tries=(
+                "scores close together",
+                "large scores",
+                "Scores that are 7 times as large need 7 times the "
+                "temperature; a constant added to them needs no change.",
+                "The softmax at your temperature has the entropy asked for, "
+                "also where scores differ by a thousandth.",
+            ),
+            fresh=anew(
+                _temperature_case,
+                S=(2, 40),
+                share=(0.3, 0.9),
+                scale=[0.001, 0.01, 100.0, 1000.0],
+            ),
+        ),
+    ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Property
+from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
@@ -190,6 +190,49 @@ def _ties():
     return Case("keys that tie", (query, key, value, 2))
 
 
+def _ties_in_long_lists():
+    """Long enough that a sort which is not stable mixes up what ties."""
+    random = np.random.default_rng(21)
+    query = np.eye(4)[:, :3]  # the last query scores every key 0
+    key = random.integers(-1, 2, (40, 3)).astype(float)
+    value = random.normal(size=(40, 2))
+    return Case("40 keys, of which many tie", (query, key, value, 9))
+
+
+def _masked_key_scores_900():
+    random = np.random.default_rng(22)
+    query = random.uniform(0.5, 1, (3, 3))
+    key = random.normal(size=(5, 3))
+    key[1] = 400.0
+    mask = np.ones((3, 5), bool)
+    mask[:, 1] = False
+    value = random.normal(size=(5, 2))
+    return Case(
+        "a masked key scores 900", (query, key, value, 2), {"mask": mask}
+    )
+
+
+def _masked_case(name, T, S, d_k, d_v, k, blocked, seed):
+    """Each query may attend to one key at least."""
+    case = _top_k_case(name, T, S, d_k, d_v, k, seed, blocked)
+    rows = np.random.default_rng(seed).integers(S, size=T)
+    case.keywords["mask"][np.arange(T), rows] = True
+    return case
+
+
+def _tie_case(name, S, k, d_v, seed):
+    """Keys that tie at 0 exactly; the last query sees nothing."""
+    random = np.random.default_rng(seed)
+    query = np.zeros((3, 2))
+    query[1:, 0] = random.uniform(0.5, 2, 2)
+    key = random.normal(size=(S, 2))
+    key[random.uniform(size=S) < 0.6, 0] = 0.0
+    mask = np.ones((3, S), bool)
+    mask[2] = False
+    value = random.normal(size=(S, d_v))
+    return Case(name, (query, key, value, k), {"mask": mask})
+
+
 def _top_k_keeps_k(answer):
     """At most k keys weigh, and they sum to 1, on a size not seen before."""
     random = np.random.default_rng(19)
@@ -362,8 +405,10 @@ EXERCISE = Exercise(
         ),
         _top_k_case("no mask", 3, 5, 2, 4, 2, seed=11),
         _ties(),
+        _ties_in_long_lists(),
         _top_k_case("some keys masked", 4, 7, 3, 2, 3, seed=12, blocked=0.4),
         _best_is_masked(seed=13),
+        _masked_key_scores_900(),
         _nothing_allowed(seed=14),
         _top_k_case("k = 1", 2, 6, 3, 1, 1, seed=15, blocked=0.2),
         _top_k_case("k = S", 3, 4, 2, 5, 4, seed=16),
@@ -390,13 +435,59 @@ EXERCISE = Exercise(
     tolerance=1e-6,
     outputs=("output", "weights"),
     axes={"output": "T d_v", "weights": "T S"},
-    fresh=anew(
-        _top_k_case,
-        T=(2, 5),
-        S=(2, 8),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        k=up_to("S"),
-        blocked=[None, 0.3, 0.6],
-    ),
+    parts=[
+        Part(
+            "choice",
+            "the choice and its weights, without a mask",
+            2,
+            tries=(
+                "the worked example",
+                "no mask",
+                "k = S",
+                "one query, one key",
+                "T = S = d_k = d_v",
+                "With 23 keys and k = 5, five keys weigh and sum to 1.",
+                "Keys that are worse than the k best change nothing.",
+            ),
+            fresh=anew(
+                _top_k_case,
+                T=(2, 5),
+                S=(2, 8),
+                d_k=(1, 4),
+                d_v=(1, 4),
+                k=up_to("S"),
+            ),
+        ),
+        Part(
+            "mask",
+            "keys that are masked",
+            1,
+            tries=(
+                "some keys masked",
+                "masked keys score best",
+                "a masked key scores 900",
+                "k = 1",
+            ),
+            fresh=anew(
+                _masked_case,
+                T=(2, 5),
+                S=(2, 8),
+                d_k=(1, 4),
+                d_v=(1, 4),
+                k=up_to("S"),
+                blocked=(0.3, 0.7),
+            ),
+        ),
+        Part(
+            "edges",
+            "scores that tie, queries that may attend to nothing",
+            1,
+            tries=(
+                "keys that tie",
+                "40 keys, of which many tie",
+                "one query may attend to nothing",
+            ),
+            fresh=anew(_tie_case, S=(5, 40), k=(2, 4), d_v=(2, 4)),
+        ),
+    ],
 )
