@@ -90,7 +90,7 @@ def test_a_comparison_the_wrong_way_round_is_named(middle, ends):
 
     exercise = EXERCISES["00-temperature-for-entropy"]
     diagnosis = exercise.diagnose(search)
-    assert diagnosis.mistake == "the search walks the wrong way"
+    assert diagnosis.mistake == "the search runs to one end"
 
 
 def test_a_temperature_inside_the_range_is_not_taken_for_its_end():

@@ -325,7 +325,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "rows",
-            "rows that do not count: padding, and those of no token",
+            "rows that do not count: padding, rows of no token",
             1,
             tries=(
                 "the worked example",

@@ -24,11 +24,21 @@ def _vjp(weights, upstream, temperature=1.0):
 
 def _mistaken(weights, upstream, temperature=1.0, *, mistake):
     """The same with a mistake."""
+    if mistake == "taken for scores":
+        weights = softmax(weights)
+    elif mistake == "exchanged":
+        weights, upstream = upstream, weights
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()
     elif mistake == "first axis":
         total = product.sum(0, keepdims=True)
+    elif mistake == "second axis":
+        total = product.sum(1, keepdims=True)
+    elif mistake == "axis lost":
+        total = product.sum(-1)
+    elif mistake == "mean of the product":
+        total = product.mean(-1, keepdims=True)
     elif mistake == "plain mean":
         total = upstream.mean(-1, keepdims=True)
     elif mistake == "sum of upstream":
@@ -42,6 +52,10 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         gradient = product
     elif mistake == "diagonal alone":
         gradient = product * (1 - weights)
+    elif mistake == "added":
+        gradient = weights * (upstream + total)
+    elif mistake == "second without weights":
+        gradient = product - total
     elif mistake == "sign":
         gradient = -gradient
     if mistake == "temperature forgotten":
@@ -57,6 +71,15 @@ def _vjp_with_matrix(weights, upstream, temperature=1.0):
     identity = np.eye(weights.shape[-1])
     jacobian = weights[..., :, None] * (identity - weights[..., None, :])
     return np.einsum("...ij,...i->...j", jacobian, upstream) / temperature
+
+
+def _vjp_with_a_matrix_a_row(weights, upstream, temperature=1.0):
+    gradient = np.empty(weights.shape)
+    for place in np.ndindex(weights.shape[:-1]):
+        row = weights[place]
+        jacobian = np.diag(row) - np.outer(row, row)
+        gradient[place] = jacobian @ upstream[place] / temperature
+    return gradient
 
 
 def _vjp_by_loops(weights, upstream, temperature=1.0):
@@ -172,6 +195,48 @@ _MISTAKES = [
         "a sum over the wrong axis",
         "The sum runs over the first axis. The keys are the last.",
         "sum(axis=-1, keepdims=True).",
+        "second axis",
+    ),
+    (
+        "axis lost",
+        "the last axis is lost",
+        "The sum has lost its axis: it fits no batch, or lies along the "
+        "keys where there are as many rows.",
+        "sum(axis=-1, keepdims=True).",
+    ),
+    (
+        "mean of the product",
+        "a mean of the products",
+        "You subtract the mean of weights * upstream. α·g is their sum: the "
+        "weights sum to 1 already.",
+        "sum in place of mean.",
+    ),
+    (
+        "added",
+        "the sum is added",
+        "You add α·g where it is subtracted.",
+        "diag(α) - α αᵀ: the second term has a minus.",
+    ),
+    (
+        "second without weights",
+        "the second term without weights",
+        "You subtract α·g itself. The second term is α (α·g): each key's "
+        "weight times the sum.",
+        "Factor the weights out: α * (g - α·g).",
+    ),
+    (
+        "taken for scores",
+        "weights taken for scores",
+        "You put `weights` through a softmax once more. They are weights "
+        "already.",
+        "No softmax is called here.",
+    ),
+    (
+        "exchanged",
+        "weights and upstream exchanged",
+        "It is as if `weights` were the upstream and the upstream the "
+        "weights.",
+        "Which of the two stands in front of the bracket?",
     ),
     (
         "sign",
@@ -207,6 +272,7 @@ EXERCISE = Exercise(
             _vjp_with_matrix,
             "Multiply diag(α) - α αᵀ by g on paper: what is left is one "
             "product and one sum.",
+            also=(_vjp_with_a_matrix_a_row,),
         ),
     ],
     right_answers=[_vjp_by_loops, _vjp_by_einsum],

@@ -72,6 +72,29 @@ def _overflows(scores, target):
     return middle
 
 
+def _stops_when_close(scores, target, close):
+    low, high = np.ptp(scores) / 1e6, np.ptp(scores) * 1e6
+    for _ in range(200):
+        middle = np.sqrt(low * high)
+        found = entropy(softmax(scores, middle))
+        if abs(found - target) < close:
+            break
+        low, high = (middle, high) if found < target else (low, middle)
+    return middle
+
+
+def _range_of_the_spread(scores, target, factor):
+    """A range that is too narrow for nearly equal scores or weights."""
+    low, high = np.ptp(scores) / factor, np.ptp(scores) * factor
+    for _ in range(100):
+        middle = np.sqrt(low * high)
+        if entropy(softmax(scores, middle)) < target:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
 def _gives_the_entropy(scores, target):
     found = temperature_by_bisection(scores, target)
     return float(entropy(softmax(scores, found)))
@@ -108,8 +131,26 @@ def _follows_the_unit_of_the_scores(answer):
 
 def _is_right_in_a_small_unit(answer):
     scores = 1e-3 * np.random.default_rng(23).normal(size=30)
-    found = float(answer(scores, 2.0))
-    return found > 0 and abs(entropy(softmax(scores, found)) - 2.0) < 1e-4
+    return _has_six_digits(answer, scores, 2.0)
+
+
+def _is_right_far_below_the_spread(answer):
+    return _has_six_digits(answer, np.array([1e-3, 1e-3 - 4e-7, 0.0]), 0.5)
+
+
+def _has_six_digits(answer, scores, target):
+    """The tolerance of cases is no help with temperatures near 0."""
+    found, right = answer(scores, target), _right(scores, target)
+    return bool(np.isclose(float(found), right, rtol=1e-5, atol=0))
+
+
+def _right(scores, target):
+    return temperature_by_bisection(scores, target)
+
+
+def _is_nearly_right(case, found):
+    off = abs(float(found) / _right(*case.arguments) - 1)
+    return bool(0 < off < 0.02)
 
 
 def _is_an_end_of_a_range(case, found):
@@ -124,7 +165,14 @@ def _is_an_end_of_a_range(case, found):
 def _temperature_case(name, S, share, scale, seed):
     """A share of the most entropy there is, which is ln S."""
     scores = scale * np.random.default_rng(seed).normal(size=S)
-    return Case(name, (scores, share * np.log(S)))
+    return Case(name, (scores, float(share * np.log(S))))
+
+
+def _nearly_uniform():
+    """Far above the spread, where the entropy is close to ln 3."""
+    scores = np.array([0.0, 400.0, 1000.0])
+    target = float(entropy(softmax(scores, 2e6)))
+    return Case("scores up to 1,000, weights nearly alike", (scores, target))
 
 
 EXERCISE = Exercise(
@@ -135,7 +183,7 @@ EXERCISE = Exercise(
     cases=[
         Case(
             "the worked example",
-            (np.log([1.0, 3.0]), 2 * np.log(2) - 0.75 * np.log(3)),
+            (np.log([1.0, 3.0]), float(2 * np.log(2) - 0.75 * np.log(3))),
         ),
         Case("five keys", (np.array([0.5, -1.0, 2.0, 0.0, 1.2]), 1.1)),
         Case("two keys tie", (np.array([2.0, 2.0, 0.0, -1.0]), 0.9)),
@@ -143,8 +191,10 @@ EXERCISE = Exercise(
         Case("scores close together", (np.array([0.1, 0.1003, 0.1007]), 0.5)),
         Case("large scores", (np.array([-900.0, 100.0, 700.0, 730.0]), 1.2)),
         Case(
-            "64 keys", (np.random.default_rng(21).normal(size=64), np.log(8))
+            "64 keys",
+            (np.random.default_rng(21).normal(size=64), float(np.log(8))),
         ),
+        _nearly_uniform(),
     ],
     mistakes=[
         Mistake(
@@ -176,28 +226,43 @@ EXERCISE = Exercise(
             "Compare entropy with entropy.",
         ),
         Mistake(
-            "the search walks the wrong way",
-            "It is as if the search kept the wrong half each time: it ends "
-            "at one end of its range.",
+            "the search runs to one end",
+            "It is as if each comparison came out alike: the search ends "
+            "where its range does.",
             partial(_temperature, upward=False),
-            "Which way round is the comparison, and what does your entropy "
-            "return? Entropy too low means too cold: then low must move up.",
+            "Which way round is the comparison? Entropy too low means too "
+            "cold: low must move up. And is it NaN (hint 4)? Then every "
+            "comparison is False.",
             shows=_is_an_end_of_a_range,
         ),
         Mistake(
-            "entropy with its sign lost",
-            "It is as if your entropy were negative: always below the "
-            "target, so that the search runs to the top of its range.",
+            "an entropy that stays below the target",
+            "The search runs to the top of its range: no temperature brings "
+            "your entropy up to the target.",
             _plus_log,
-            "Entropy is minus the sum of α ln α.",
+            "Entropy is minus the sum of α ln α, in nats. Is the minus "
+            "there, is it np.log, and is `target` compared as it is?",
+            also=(
+                lambda scores, target: _temperature(scores, np.exp(target)),
+                partial(
+                    _temperature, measure=lambda w: entropy(w) / np.log(10)
+                ),
+            ),
         ),
         Mistake(
-            "too few steps",
-            "The search stops too early: the temperature is close, but not "
-            "to six digits.",
+            "the search stops too early",
+            "The temperature is close, but not to six digits.",
             partial(_temperature, steps=20),
-            "Halve until the range is small against the temperature, or 100 "
-            "times.",
+            "Halve 100 times, whatever the entropy: close to the target is "
+            "not yet six digits of a temperature.",
+            also=(
+                *(partial(_temperature, steps=n) for n in (10, 15, 25, 30)),
+                *(
+                    partial(_stops_when_close, close=10.0**-n)
+                    for n in range(2, 11)
+                ),
+            ),
+            shows=_is_nearly_right,
         ),
         Mistake(
             "exponentials that overflow",
@@ -216,12 +281,18 @@ EXERCISE = Exercise(
             "a range that does not reach the answer",
             "It is as if the answer lay outside the range that you search.",
             partial(_fixed_range, low=0.001, high=10),
-            "Scores have a unit. Let the range grow with the spread of the "
-            "scores: scores.max() - scores.min().",
-            also=tuple(
-                partial(_fixed_range, low=low, high=high)
-                for low in (1e-6, 1e-4, 0.001, 0.01, 0.1)
-                for high in (10, 100, 1000)
+            "From spread / 1e6 to spread * 1e6 is wide enough, with spread = "
+            "scores.max() - scores.min().",
+            also=(
+                *(
+                    partial(_fixed_range, low=low, high=high)
+                    for low in (1e-9, 1e-6, 1e-4, 0.001, 0.01, 0.1)
+                    for high in (10, 100, 1000, 1e4)
+                ),
+                *(
+                    partial(_range_of_the_spread, factor=factor)
+                    for factor in (10, 100, 1000)
+                ),
             ),
         ),
     ],
@@ -238,6 +309,12 @@ EXERCISE = Exercise(
             "also where scores differ by a thousandth.",
             _is_right_in_a_small_unit,
             "Six digits have to be right, not six places after the point.",
+        ),
+        Property(
+            "Six digits are right, also far below the spread, where the best "
+            "two scores nearly tie.",
+            _is_right_far_below_the_spread,
+            "From spread / 1e6 to spread * 1e6 is wide enough a range.",
         ),
     ],
     tolerance=1e-5,
@@ -264,10 +341,13 @@ EXERCISE = Exercise(
             tries=(
                 "scores close together",
                 "large scores",
+                "scores up to 1,000, weights nearly alike",
                 "Scores that are 7 times as large need 7 times the "
                 "temperature; a constant added to them needs no change.",
                 "The softmax at your temperature has the entropy asked for, "
                 "also where scores differ by a thousandth.",
+                "Six digits are right, also far below the spread, where the "
+                "best two scores nearly tie.",
             ),
             fresh=anew(
                 _temperature_case,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from attnbook.judging.exercise import Case, Exercise, Part, Property
@@ -33,8 +35,14 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
     if mistake == "scores of 0":
         scores = scores * allowed
         allowed = np.ones(scores.shape, bool)
-    kept = _mistaken_choice(scores, allowed, k, mistake) & allowed
+    kept = _mistaken_choice(scores, allowed, k, mistake)
+    if mistake != "filled up":
+        kept = kept & allowed
     weights = _mistaken_weights(scores, allowed, kept, k, key, mistake)
+    if mistake == "the chosen alone":
+        return masked_softmax(scores, kept) @ value, weights
+    if mistake == "keys":
+        return weights @ key, weights
     return weights @ value, weights
 
 
@@ -57,6 +65,8 @@ def _mistaken_choice(scores, allowed, k, mistake):
         order = np.argsort(ranked, axis=-1)[:, ::-1]
     elif mistake == "any tie":
         order = np.argsort(-ranked, axis=-1)
+    elif mistake == "any tie in parts":
+        order = np.argpartition(-ranked, k - 1, axis=-1)
     if mistake == "all ties":
         floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
         return ranked >= floor
@@ -71,6 +81,17 @@ def _mistaken_weights(scores, allowed, kept, k, key, mistake):
         return softmax(np.where(kept, scores, 0.0))
     if mistake == "not renormalised":
         return masked_softmax(scores, allowed) * kept
+    if mistake == "shared anew":
+        weights = softmax(scores) * kept
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total == 0, 1, total)
+    if mistake == "by their sum":
+        weights = scores * kept
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total == 0, 1, total)
+    if mistake == "the chosen alone":
+        best = np.argsort(~kept, axis=-1, kind="stable")[:, :k]  # (T, k)
+        return np.take_along_axis(masked_softmax(scores, kept), best, axis=-1)
     if mistake == "over queries":
         return masked_softmax(scores, kept, axis=0)
     if mistake == "equal shares":
@@ -318,6 +339,7 @@ _MISTAKES = [
         "kind='stable'.",
         "the end of an order",
         "any tie",
+        "any tie in parts",
     ),
     (
         "all ties",
@@ -379,6 +401,42 @@ _MISTAKES = [
         "masked_softmax from the chapter handles such rows; softmax does not.",
     ),
     (
+        "filled up",
+        "masked keys fill up the k",
+        "Where fewer than k keys are allowed, masked ones are chosen too. "
+        "All that are allowed are chosen, and no other.",
+        "chosen & mask: a masked key is never chosen.",
+    ),
+    (
+        "shared anew",
+        "a softmax over all, shared anew",
+        "The softmax runs over all keys, masked ones too; what is rejected "
+        "is cut off and the rest divided again. Beside a masked score of "
+        "900 the rest is 0/0.",
+        "Choose first, then let the softmax see only the chosen.",
+    ),
+    (
+        "by their sum",
+        "scores divided by their sum",
+        "The chosen share the weight in proportion to their scores. It "
+        "should be in proportion to the exponentials.",
+        "A softmax over the chosen.",
+    ),
+    (
+        "the chosen alone",
+        "weights of the chosen alone",
+        "Your weights are (T, k), those of the chosen. They should be (T, "
+        "S), each in its key's place and 0 elsewhere.",
+        "np.put_along_axis writes to places; hint 3.",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the values are "
+        "what is fetched.",
+        "The last product.",
+    ),
+    (
         "-1e9",
         "-1e9 in place of -inf",
         "A query that may attend to nothing shares its weight among "
@@ -387,6 +445,17 @@ _MISTAKES = [
         "Mask with -np.inf, and use masked_softmax.",
     ),
 ]
+
+
+def _chose_others_of_a_tie(case, found):
+    """Whether each row has the weights asked for, in other places."""
+    wanted, weights = _top_k(*case.arguments, **case.keywords)[1], found[1]
+    return (
+        "tie" in case.name
+        and not np.allclose(wanted, weights)
+        and np.allclose(np.sort(wanted), np.sort(weights))
+    )
+
 
 EXERCISE = Exercise(
     "00-top-k-lookup",
@@ -415,7 +484,12 @@ EXERCISE = Exercise(
         _top_k_case("one query, one key", 1, 1, 1, 1, 1, seed=17),
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
     ],
-    mistakes=named(_mistaken, _MISTAKES),
+    mistakes=[
+        replace(mistake, shows=_chose_others_of_a_tie)
+        if mistake.name == "a tie goes to the later key"
+        else mistake
+        for mistake in named(_mistaken, _MISTAKES)
+    ],
     right_answers=[
         _top_k_by_loops,
         _top_k_by_rank,
