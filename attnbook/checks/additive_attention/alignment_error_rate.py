@@ -45,6 +45,19 @@ def _links(weights, alignment, mistake):
         return weights > 0.5
     if mistake == "uniform":
         return weights > 1 / weights.shape[-1]
+    if mistake == "all of ties":
+        return weights == weights.amax(-1, keepdim=True)
+    if mistake.startswith("rounded"):
+        rounded = weights.mul(100).round()
+        if mistake == "rounded cut":
+            rounded = weights.mul(100).floor()
+        return none.scatter(-1, rounded.argmax(-1, keepdim=True), True)
+    if mistake == "least":
+        return none.scatter(-1, weights.argmin(-1, keepdim=True), True)
+    if mistake == "as many as true":
+        place = weights.argsort(-1, descending=True, stable=True)
+        rank = place.argsort(-1)
+        return rank < alignment.sum(-1, keepdim=True)
     return none.scatter(-1, weights.argmax(-1, keepdim=True), True)
 
 
@@ -55,11 +68,23 @@ def _mistaken(weights, alignment, target_mask, mistake):
     truth = alignment & counted[..., None]
     if mistake == "truth of all rows":
         truth = alignment
+    if mistake == "first true" or mistake == "first true of one":
+        first = alignment.float().argmax(-1, keepdim=True)  # (B, T, 1)
+        chosen = torch.zeros_like(alignment).scatter(-1, first, True)
+        if mistake == "first true of one":
+            truth = truth & chosen
+        else:
+            links = links & (chosen | ~truth)
+            hits = (links & truth).sum().item()
+            made = counted.sum().item()
+            if not made:
+                return 0.0
+            return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
     if mistake == "nothing over nothing":
         return 1 - 2 * hits.sum() / (links.sum() + truth.sum())
     if not links.any() and not truth.any():
-        return 0.0
+        return 1.0 if mistake == "all wrong" else 0.0
     if mistake == "soft":
         mass = (weights * truth).sum(-1)[counted]
         return 1 - mass.mean().item()
@@ -75,8 +100,6 @@ def _mistaken(weights, alignment, target_mask, mistake):
         return rates.mean().item()
     A, B = links.sum().item(), truth.sum().item()
     hits = hits.sum().item()
-    if mistake == "precision":
-        return 1 - hits / A
     if mistake == "recall":
         return 1 - hits / B
     if mistake == "agreement":
@@ -85,6 +108,10 @@ def _mistaken(weights, alignment, target_mask, mistake):
         return 1 - hits / (A + B)
     if mistake == "union":
         return 1 - hits / (A + B - hits)
+    if mistake == "per cent":
+        return 100 * (1 - 2 * hits / (A + B))
+    if mistake == "errors":
+        return A + B - 2 * hits
     return 1 - 2 * hits / (A + B)
 
 
@@ -214,6 +241,46 @@ _MISTAKES = [
         "Use argmax, not a threshold.",
     ),
     (
+        "all of ties",
+        "every token that ties is linked",
+        "Where two tokens tie, both are linked. The rule says the earlier.",
+        "argmax gives one place; `==` with the greatest weight gives all.",
+    ),
+    (
+        "rounded",
+        "rounded weights",
+        "It is as if the weights were rounded to two digits: what is not "
+        "quite a tie becomes one.",
+        "argmax of the weights as they are.",
+        "rounded cut",
+    ),
+    (
+        "least",
+        "the least weight",
+        "Each row is linked to the token with the least weight.",
+        "argmax, not argmin; the last place of a sort is the greatest.",
+    ),
+    (
+        "as many as true",
+        "as many links as there are true ones",
+        "A row with two true tokens gets two links. Each row has one link, "
+        "whatever the truth is.",
+        "The truth takes no part in making the links.",
+    ),
+    (
+        "first true",
+        "only the first true token counts as a hit",
+        "The link is compared with the first true token of its row. Any true "
+        "token of the row is a hit.",
+        "alignment.argmax gives one place; gather looks at the link's.",
+    ),
+    (
+        "first true of one",
+        "one true link a row",
+        "You count one true link a row. A row can have several.",
+        "alignment.sum() counts them all.",
+    ),
+    (
         "soft",
         "the mass that lies beside",
         "This is 1 less the alignment score of the chapter. The "
@@ -231,7 +298,7 @@ _MISTAKES = [
         "recall",
         "only the true links below",
         "You divided by the true links alone: that is 1 - recall.",
-        "The denominator is |A| + |S|, and the hits count twice.",
+        "The denominator is |A| + |R|, and the hits count twice.",
     ),
     (
         "agreement",
@@ -251,7 +318,27 @@ _MISTAKES = [
         "hits over the union",
         "You divided by the union of links (Jaccard's index). The "
         "rate divides by the sum.",
-        "|A| + |S|, with the hits in both.",
+        "|A| + |R|, with the hits in both.",
+    ),
+    (
+        "all wrong",
+        "1 where no row counts",
+        "In a batch in which no row counts, your rate is 1. It should be 0: "
+        "there was nothing to get wrong.",
+        "The line that handles such a batch.",
+    ),
+    (
+        "per cent",
+        "a rate in per cent",
+        "The rate lies between 0 and 1.",
+        "The return line.",
+    ),
+    (
+        "errors",
+        "a count, not a rate",
+        "This is the number of links that are in one set only. The rate "
+        "divides it by |A| + |R|.",
+        "The return line.",
     ),
     (
         "nothing over nothing",

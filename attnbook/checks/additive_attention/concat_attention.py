@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from attnbook.checks.additive_attention.large_scores import large_scores
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
@@ -73,21 +74,55 @@ def _draft(query, key, value, mask, weight, v, bugs):
         left = query.repeat(1, S, 1).view(B, T, S, -1)  # (B, T, S, d_q)
     else:
         left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
-    right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
+    if "keys tiled" in bugs:
+        right = key.repeat_interleave(T, 1).view(B, T, S, -1)
+    else:
+        right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
     pair = [right, left] if "order" in bugs else [left, right]
     hidden = torch.cat(pair, dim=-1) @ weight.T  # (B, T, S, d_a)
     if "outer tanh" in bugs:
         scores = torch.tanh(hidden @ v)  # (B, T, S)
     elif "no tanh" in bugs:
         scores = hidden @ v  # (B, T, S)
+    elif "tanh twice" in bugs:
+        scores = torch.tanh(torch.tanh(hidden) @ v)
+    elif "tanh apart" in bugs:
+        d_q = query.shape[-1]
+        scores = torch.tanh(left @ weight[:, :d_q].T) @ v
+        scores = scores + torch.tanh(right @ weight[:, d_q:].T) @ v
+    elif "v forgotten" in bugs:
+        scores = torch.tanh(hidden).sum(-1)
     else:
         scores = torch.tanh(hidden) @ v  # (B, T, S)
     if "scaled" in bugs:
         scores = scores / key.shape[-1] ** 0.5
-    weights = masked_weights(
-        masked_softmax, scores, mask[:, None], bugs
-    )  # (B, T, S)
+    elif "detached" in bugs:
+        scores = scores.detach()
+    weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
     return weights @ (key if "keys" in bugs else value), weights
+
+
+def _draft_weights(scores, mask, bugs):
+    allowed = mask[:, None]  # (B, 1, S)
+    if "shared anew" in bugs or "overflow" in bugs:
+        powers = scores.softmax(-1)
+        if "overflow" in bugs:
+            powers = scores.exp()
+        powers = powers * allowed
+        total = powers.sum(-1, keepdim=True)
+        return powers / torch.where(total == 0, 1, total)
+    if "held anew" in bugs:
+        powers = scores.softmax(-1) * allowed
+        return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
+    if "-100" in bugs:
+        return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed
+    if "over the batch" in bugs:
+        return masked_softmax(scores, allowed, 0)
+    if "no axis" in bugs:
+        return masked_softmax(scores, mask)
+    if "wrong axis" in bugs:
+        return masked_softmax(scores, mask[..., None])
+    return masked_weights(masked_softmax, scores, allowed, bugs)
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
@@ -109,7 +144,10 @@ def _concat_by_loops(query, key, value, mask, weight, v):
             allowed = [s for s in range(S) if mask[b, s]]
             for s in allowed:
                 pair = torch.cat([query[b, t], key[b, s]])  # (d_q + d_k,)
-                row[s] = torch.exp(v @ torch.tanh(weight @ pair))
+                row[s] = v @ torch.tanh(weight @ pair)
+            top = max([row[s].item() for s in allowed], default=0.0)
+            for s in allowed:
+                row[s] = torch.exp(row[s] - top)
             total = sum(row[s] for s in allowed) if allowed else 1.0
             rows.append(torch.stack([power / total for power in row]))
     weights = torch.stack(rows).view(B, T, S)
@@ -135,7 +173,90 @@ def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     )
 
 
+def _large_case():
+    query, key, value, mask, W_q, W_k, v = large_scores()
+    weight = torch.cat([W_q, W_k], dim=1)
+    return Case("scores of 200", (query, key, value, mask, weight, v))
+
+
 _OTHER_MISTAKES = [
+    (
+        "keys tiled",
+        "keys laid out in the wrong order",
+        "Entry s of a row does not hold key s: each key is repeated as "
+        "often as there are queries, and then cut into rows.",
+        "Queries are repeated one by one, keys as a whole list: "
+        "key[:, None].expand(B, T, S, d_k).",
+    ),
+    (
+        "tanh twice",
+        "a tanh too many",
+        "The score goes through a tanh once more. Only the hidden layer does.",
+        "v·tanh(W [q; k]): one tanh, and v after it.",
+    ),
+    (
+        "tanh apart",
+        "a tanh each for query and key",
+        "Query and key go through the tanh apart, so they never meet: the "
+        "query adds the same to every score.",
+        "Lay them end to end, or add both parts, before the tanh.",
+    ),
+    (
+        "v forgotten",
+        "v is not used",
+        "The hidden layer is summed, each entry alike.",
+        "The product with v.",
+    ),
+    (
+        "detached",
+        "scores without gradient",
+        "The values are right, but the scores are cut off from the graph: "
+        "the attention cannot learn.",
+        "A .detach(), a .data, a torch.tensor or a torch.no_grad() on the "
+        "way to the scores.",
+    ),
+    (
+        "shared anew",
+        "a mask after the softmax, shared anew",
+        "Padding is cut off after the softmax and the rest divided anew. "
+        "Beside a masked score of 200 the rest is 0.",
+        "Scores of padding become -inf first: masked_softmax does it.",
+        "held anew",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, also where the mask "
+        "comes after: ∞ · 0 is NaN.",
+        "masked_softmax from the chapter.",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Masked scores become -100, and that beats a score of -240.",
+        "Which score has an exponential of 0, whatever the others are?",
+    ),
+    (
+        "over the batch",
+        "a softmax over the batch",
+        "The softmax runs over the sentences. Each query must spend 1 over "
+        "the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
+    (
+        "no axis",
+        "a mask without an axis for the queries",
+        "The mask is (B, S), the scores are (B, T, S): each sentence has one "
+        "mask for all its queries.",
+        "mask[:, None] is (B, 1, S).",
+    ),
+    (
+        "wrong axis",
+        "a mask along the queries",
+        "The mask is laid along the queries. It says which keys may be "
+        "attended to.",
+        "mask[:, None] is (B, 1, S).",
+    ),
     (
         "no tanh",
         "no tanh at all",
@@ -214,6 +335,7 @@ EXERCISE = Exercise(
         _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
+        _large_case(),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=unrepaired(

@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from attnbook.checks.additive_attention.large_scores import large_scores
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
@@ -50,6 +51,18 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         term = covered[..., None] * w_c  # (B, S, d_a)
         if mistake == "outside":
             scores = torch.tanh(hidden) @ v + covered * w_c.sum()
+        elif mistake == "outside, by v":
+            scores = torch.tanh(hidden) @ v + term @ v
+        elif mistake == "outside, alone":
+            scores = torch.tanh(hidden) @ v + covered
+        elif mistake == "no w_c":
+            scores = torch.tanh(hidden + covered[..., None]) @ v
+        elif mistake == "no tanh":
+            scores = (hidden + term) @ v
+        elif mistake == "outer tanh":
+            scores = torch.tanh((hidden + term) @ v)
+        elif mistake == "scaled":
+            scores = torch.tanh(hidden + term) @ v / key.shape[-1] ** 0.5
         elif mistake == "subtracted":
             scores = torch.tanh(hidden - term) @ v
         elif mistake == "untold":
@@ -57,7 +70,7 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         else:
             scores = torch.tanh(hidden + term) @ v  # (B, S)
         dim = 0 if mistake == "over the batch" else -1
-        weights = masked_weights(masked_softmax, scores, mask, (mistake,), dim)
+        weights = _weights_of_a_step(scores, mask, mistake, dim)
         rows.append(weights)
         if mistake == "last step":
             covered = weights
@@ -71,12 +84,41 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered = covered + scores
         elif mistake == "in place":
             covered += weights
-        elif mistake == "reaches 1":
-            covered = (covered + weights).clamp(max=0.5)
+        elif mistake in _LIDS:
+            covered = (covered + weights).clamp(max=_LIDS[mistake])
+        elif mistake == "squares":
+            covered = covered + weights**2
+        elif mistake == "evens out":
+            covered = covered + weights
+            covered = covered / covered.sum(-1, keepdim=True).clamp(min=1e-9)
         else:
             covered = covered + weights  # (B, S)
+    if mistake == "tally returned":
+        return torch.stack(rows, dim=1) @ value, covered
     weights = torch.stack(rows, dim=1)  # (B, T, S)
+    if mistake == "stacked in front":
+        weights = torch.stack(rows)  # (T, B, S)
+        return (weights.transpose(0, 1) @ value).transpose(0, 1), weights
+    if mistake == "weights in front":
+        return weights @ value, torch.stack(rows)
+    if mistake == "keys":
+        return weights @ key, weights
     return weights @ value, weights
+
+
+_LIDS = {"reaches 1": 0.5, "reaches 1 itself": 1.0}
+
+
+def _weights_of_a_step(scores, mask, mistake, dim):
+    if mistake in ("shared anew", "held anew"):
+        powers = scores.softmax(dim) * mask
+        total = powers.sum(dim, keepdim=True)
+        if mistake == "held anew":
+            return powers / total.clamp(min=1e-9)
+        return powers / torch.where(total == 0, 1, total)
+    if mistake == "-100":
+        return scores.masked_fill(~mask, -100.0).softmax(dim) * mask
+    return masked_weights(masked_softmax, scores, mask, (mistake,), dim)
 
 
 def _coverage_in_two_passes(
@@ -145,6 +187,13 @@ def _coverage_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     )
 
 
+def _large_case():
+    query, key, value, mask, W_q, W_k, v = large_scores()
+    w_c = torch.tensor([0.01, -0.02, 0.005, 0.01])
+    arguments = (query, key, value, mask, W_q, W_k, w_c, v)
+    return Case("scores of 200", arguments)
+
+
 def _later_queries_change_nothing_before(answer):
     case = _coverage_case("", [6, 4], 5, 6, 3, 2, 2, 4, seed=29)
     return change_nothing_before(answer, case.arguments)
@@ -176,6 +225,109 @@ _MISTAKES = [
         "The tally is added to the score. It belongs inside the "
         "tanh, so that it can meet query and key.",
         "Which bracket does w_c · c stand in?",
+        "outside, by v",
+        "outside, alone",
+    ),
+    (
+        "no w_c",
+        "a tally without w_c",
+        "The tally is added to every entry of the hidden layer alike, "
+        "without w_c.",
+        "covered[..., None] * w_c is (B, S, d_a).",
+    ),
+    (
+        "no tanh",
+        "no tanh at all",
+        "The hidden layer goes into the score as it is.",
+        "v·tanh(…): query, key and tally stand in the bracket.",
+    ),
+    (
+        "outer tanh",
+        "the tanh outside",
+        "The tanh is applied to the finished score. It belongs on the hidden "
+        "layer, before the product with v.",
+        "v·tanh(…): which bracket closes first?",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by √d_k. That belongs to the dot product.",
+        "The line that makes the scores.",
+    ),
+    (
+        "squares",
+        "squares are tallied",
+        "The tally adds up squared weights. It is a plain sum.",
+        "The line that adds to the tally.",
+    ),
+    (
+        "evens out",
+        "a tally that is divided by its sum",
+        "The tally is divided so that it sums to 1. It should grow with "
+        "every step.",
+        "c is a sum over the steps before, and no more.",
+    ),
+    (
+        "tally returned",
+        "the tally in place of the weights",
+        "You return the tally. The weights of all steps are asked for, (B, T, "
+        "S).",
+        "torch.stack(rows, dim=1).",
+    ),
+    (
+        "weights in front",
+        "steps stacked in front of the batch",
+        "The steps are the first axis, and the sentences the second. It "
+        "should be the other way round.",
+        "torch.stack(rows, dim=1) is (B, T, S).",
+        "stacked in front",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the values are "
+        "what is fetched.",
+        "The last product.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all? masked_fill returns a new tensor.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to read gets equal weights: all its scores "
+        "are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to read has only scores of -inf, and their "
+        "softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "shared anew",
+        "a mask after the softmax, shared anew",
+        "Padding is cut off after the softmax and the rest divided anew. "
+        "Beside a masked score of 200 the rest is 0.",
+        "Scores of padding become -inf first: masked_softmax does it.",
+        "held anew",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Masked scores become -100, and that beats a score of -240.",
+        "Which score has an exponential of 0, whatever the others are?",
     ),
     (
         "subtracted",
@@ -236,6 +388,7 @@ _MISTAKES = [
         "The tally is held below a limit. A token may be read as "
         "often as the weights say.",
         "A clamp.",
+        "reaches 1 itself",
     ),
     (
         "late mask",
@@ -292,6 +445,7 @@ EXERCISE = Exercise(
         _coverage_case("no padding", [4, 4], 3, 4, 3, 2, 2, 5, seed=27),
         _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
         _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
+        _large_case(),
         _coverage_case("one token", [1, 1], 3, 1, 2, 2, 2, 2, seed=24),
         _coverage_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, 25),
         _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
@@ -350,6 +504,7 @@ EXERCISE = Exercise(
                 "a padded batch",
                 "nothing to read",
                 "all sizes alike",
+                "scores of 200",
                 "long",
             ),
             fresh=anew(
