@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
@@ -17,7 +22,6 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew, lengths
-from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
@@ -47,14 +51,33 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
     """The same with a mistake."""
     left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
     pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
-    if mistake == "last dropped":
+    if mistake in ("last dropped", "rest at 0"):
         pieces = pieces[: max(1, key.shape[1] // chunk)]
+    if mistake in ("batch in pieces", "batch in chunks"):
+        cut = right.chunk if mistake == "batch in chunks" else right.split
+        pieces = cut(chunk)
     if mistake == "kept":
         scores = [_scores(left, piece, v) for piece in pieces]
     elif mistake == "detached":
         scores = [_recomputed(left, piece, v).detach() for piece in pieces]
     elif mistake == "keys detached":
         scores = [_recomputed(left, piece.detach(), v) for piece in pieces]
+    elif mistake == "read late":  # when it is called again, on the way back
+        scores, last = [], pieces[-1]
+        for piece in pieces:
+            now = [piece]
+            scores.append(
+                checkpoint(
+                    lambda query, now=now: _scores(query, now[0], v),
+                    left,
+                    use_reentrant=False,
+                )
+            )
+            now[0] = last
+    elif mistake == "no tanh":
+        scores = [(left[:, :, None] + piece[:, None]) @ v for piece in pieces]
+    elif mistake == "v detached":
+        scores = [_recomputed(left, piece, v.detach()) for piece in pieces]
     elif mistake == "wrong piece":
         scores = [
             _recomputed(left, right[:, : piece.shape[1]], v)
@@ -75,7 +98,10 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
+    if mistake == "rest at 0" and scores.shape[-1] < key.shape[1]:
+        rest = key.shape[1] - scores.shape[-1]
+        scores = torch.nn.functional.pad(scores, (0, rest))
+    weights = late_weights(scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
 
@@ -183,6 +209,10 @@ def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
     )
 
 
+def _large_case():
+    return Case("scores of 200", (*large_scores(), 3))
+
+
 def _memory_case(chunk):
     """Sizes in which a piece of the hidden layer is the largest tensor."""
     case = _chunked_case("", [50], 16, 64, 5, 6, 2, 32, chunk, seed=40)
@@ -237,7 +267,56 @@ _MISTAKES = [
         "Where chunk does not divide S, the keys that remain are left out.",
         "range(0, S, chunk), and a last piece that may be shorter. "
         "torch.split does it.",
+        "rest at 0",
     ),
+    (
+        "read late",
+        "a piece that is read late",
+        "The values are right. In the backward pass the function is called "
+        "again, and then its loop variable holds the last piece.",
+        "Hand the piece over as an argument: checkpoint(score, query, piece, "
+        "…).",
+    ),
+    (
+        "batch in pieces",
+        "the batch is cut into pieces",
+        "split and chunk cut axis 0, the batch, unless told otherwise.",
+        "projected.split(chunk, dim=1): the keys are axis 1.",
+        "batch in chunks",
+    ),
+    (
+        "no tanh",
+        "no tanh at all",
+        "The hidden layer goes into the score as it is.",
+        "v·tanh(W_q q + W_k k).",
+    ),
+    (
+        "v detached",
+        "v without gradient",
+        "The values are right, but `v` is cut off from the graph.",
+        "A .detach() or a .data on v.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to read has only scores of -inf, and their "
+        "softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to read gets equal weights: all its scores "
+        "are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    *ROWS,
     (
         "wrong piece",
         "the first piece again and again",
@@ -327,6 +406,7 @@ EXERCISE = Exercise(
         _chunked_case("chunk = 1", [5, 5], 4, 5, 2, 3, 3, 3, 1, seed=35),
         _chunked_case("nothing to read", [5, 0], 2, 5, 3, 2, 2, 4, 2, 36),
         _chunked_case("all sizes alike", [3, 3, 2], 3, 3, 3, 3, 3, 3, 2, 37),
+        _large_case(),
         _memory_case(chunk=4),
         _memory_case(chunk=16),
         _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
@@ -413,6 +493,7 @@ EXERCISE = Exercise(
                 "padding in two pieces",
                 "nothing to read",
                 "all sizes alike",
+                "scores of 200",
             ),
             fresh=anew(
                 _chunked_case, S=(2, 7), lengths=_an_empty_one, **_SIZES

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import torch
 
-from attnbook.checks.additive_attention.large_scores import large_scores
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -104,25 +107,13 @@ def _draft(query, key, value, mask, weight, v, bugs):
 
 def _draft_weights(scores, mask, bugs):
     allowed = mask[:, None]  # (B, 1, S)
-    if "shared anew" in bugs or "overflow" in bugs:
-        powers = scores.softmax(-1)
-        if "overflow" in bugs:
-            powers = scores.exp()
-        powers = powers * allowed
-        total = powers.sum(-1, keepdim=True)
-        return powers / torch.where(total == 0, 1, total)
-    if "held anew" in bugs:
-        powers = scores.softmax(-1) * allowed
-        return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
-    if "-100" in bugs:
-        return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed
     if "over the batch" in bugs:
         return masked_softmax(scores, allowed, 0)
     if "no axis" in bugs:
         return masked_softmax(scores, mask)
     if "wrong axis" in bugs:
         return masked_softmax(scores, mask[..., None])
-    return masked_weights(masked_softmax, scores, allowed, bugs)
+    return late_weights(scores, allowed, bugs)
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
@@ -215,27 +206,7 @@ _OTHER_MISTAKES = [
         "A .detach(), a .data, a torch.tensor or a torch.no_grad() on the "
         "way to the scores.",
     ),
-    (
-        "shared anew",
-        "a mask after the softmax, shared anew",
-        "Padding is cut off after the softmax and the rest divided anew. "
-        "Beside a masked score of 200 the rest is 0.",
-        "Scores of padding become -inf first: masked_softmax does it.",
-        "held anew",
-    ),
-    (
-        "overflow",
-        "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, also where the mask "
-        "comes after: ∞ · 0 is NaN.",
-        "masked_softmax from the chapter.",
-    ),
-    (
-        "-100",
-        "-100 in place of -inf",
-        "Masked scores become -100, and that beats a score of -240.",
-        "Which score has an exponential of 0, whatever the others are?",
-    ),
+    *ROWS,
     (
         "over the batch",
         "a softmax over the batch",

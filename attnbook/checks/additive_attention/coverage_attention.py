@@ -6,7 +6,11 @@ from functools import partial
 
 import torch
 
-from attnbook.checks.additive_attention.large_scores import large_scores
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
     Case,
@@ -17,7 +21,6 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.later_queries import change_nothing_before
-from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -70,7 +73,7 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         else:
             scores = torch.tanh(hidden + term) @ v  # (B, S)
         dim = 0 if mistake == "over the batch" else -1
-        weights = _weights_of_a_step(scores, mask, mistake, dim)
+        weights = late_weights(scores, mask, (mistake,), dim)
         rows.append(weights)
         if mistake == "last step":
             covered = weights
@@ -107,18 +110,6 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
 
 
 _LIDS = {"reaches 1": 0.5, "reaches 1 itself": 1.0}
-
-
-def _weights_of_a_step(scores, mask, mistake, dim):
-    if mistake in ("shared anew", "held anew"):
-        powers = scores.softmax(dim) * mask
-        total = powers.sum(dim, keepdim=True)
-        if mistake == "held anew":
-            return powers / total.clamp(min=1e-9)
-        return powers / torch.where(total == 0, 1, total)
-    if mistake == "-100":
-        return scores.masked_fill(~mask, -100.0).softmax(dim) * mask
-    return masked_weights(masked_softmax, scores, mask, (mistake,), dim)
 
 
 def _coverage_in_two_passes(
@@ -315,20 +306,7 @@ _MISTAKES = [
         "softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
     ),
-    (
-        "shared anew",
-        "a mask after the softmax, shared anew",
-        "Padding is cut off after the softmax and the rest divided anew. "
-        "Beside a masked score of 200 the rest is 0.",
-        "Scores of padding become -inf first: masked_softmax does it.",
-        "held anew",
-    ),
-    (
-        "-100",
-        "-100 in place of -inf",
-        "Masked scores become -100, and that beats a score of -240.",
-        "Which score has an exponential of 0, whatever the others are?",
-    ),
+    *ROWS,
     (
         "subtracted",
         "the tally is subtracted",
