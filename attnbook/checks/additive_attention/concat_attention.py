@@ -215,20 +215,6 @@ _OTHER_MISTAKES = [
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     (
-        "no axis",
-        "a mask without an axis for the queries",
-        "The mask is (B, S), the scores are (B, T, S): each sentence has one "
-        "mask for all its queries.",
-        "mask[:, None] is (B, 1, S).",
-    ),
-    (
-        "wrong axis",
-        "a mask along the queries",
-        "The mask is laid along the queries. It says which keys may be "
-        "attended to.",
-        "mask[:, None] is (B, 1, S).",
-    ),
-    (
         "no tanh",
         "no tanh at all",
         "Without the tanh the query adds the same to every score, "
@@ -284,6 +270,23 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_RAISING = [
+    (
+        "no axis",
+        "a mask without an axis for the queries",
+        "The mask is (B, S), the scores are (B, T, S): each sentence has one "
+        "mask for all its queries.",
+        "mask[:, None] is (B, 1, S).",
+    ),
+    (
+        "wrong axis",
+        "a mask along the queries",
+        "The mask is laid along the queries. It says which keys may be "
+        "attended to.",
+        "mask[:, None] is (B, 1, S).",
+    ),
+]
+
 EXERCISE = Exercise(
     "01-concat-attention",
     "Repair attention over query and key laid end to end",
@@ -319,7 +322,8 @@ EXERCISE = Exercise(
         # Fully mended, with one other slip: worth as much as one bug left.
         replace(mistake, bugs=1)
         for mistake in planted(_draft, _OTHER_MISTAKES)
-    ],
+    ]
+    + planted(_draft, _RAISING),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,
     gradients=True,

@@ -83,6 +83,8 @@ def _draft(query, key, value, width, bugs):
 
 def _mistaken(query, key, value, width, mistake):
     """The same with a mistake."""
+    if mistake == "row by row":
+        squared = ((query - key) ** 2).sum(-1)
     difference = query[:, None] - key  # (T, S, d_k)
     squared = (difference**2).sum(-1)  # (T, S)
     if mistake == "mean":
@@ -106,6 +108,8 @@ def _mistaken(query, key, value, width, mistake):
         weights = softmax(kernel)
         return weights @ value, weights
     total = kernel.sum(-1, keepdims=True)  # (T, 1)
+    if mistake == "if":
+        total = 1 if total == 0 else total
     if mistake == "clipped late":
         kernel = 1 - u2
         total = kernel.sum(-1, keepdims=True)
@@ -316,6 +320,22 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_RAISING = [
+    (
+        "row by row",
+        "queries that do not meet all keys",
+        "query - key takes row from row. Each query is to meet each key: "
+        "T × S differences.",
+        "query[:, None] - key is (T, S, d_k).",
+    ),
+    (
+        "if",
+        "an if on many totals",
+        "There is a total for each query, and `if` wants one answer.",
+        "np.where(total == 0, 1, total) decides for each by itself.",
+    ),
+]
+
 EXERCISE = Exercise(
     "00-epanechnikov-regression",
     "Repair a kernel regression",
@@ -349,7 +369,8 @@ EXERCISE = Exercise(
         # Fully mended, with one other slip: worth as much as one bug left.
         replace(mistake, bugs=1)
         for mistake in named(_mistaken, _OTHER_MISTAKES)
-    ],
+    ]
+    + named(_mistaken, _RAISING),
     right_answers=[
         _regression_by_loops,
         _regression_by_einsum,

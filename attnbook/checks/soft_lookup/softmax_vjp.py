@@ -37,6 +37,12 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         total = product.sum(1, keepdims=True)
     elif mistake == "axis lost":
         total = product.sum(-1)
+    elif mistake == "dot":
+        total = np.dot(weights, upstream)
+    elif mistake == "matmul":
+        total = weights @ upstream
+    elif mistake == "matmul transposed":
+        total = weights @ upstream.T
     elif mistake == "mean of the product":
         total = product.mean(-1, keepdims=True)
     elif mistake == "plain mean":
@@ -203,6 +209,15 @@ _MISTAKES = [
         "The sum has lost its axis: it fits no batch, or lies along the "
         "keys where there are as many rows.",
         "sum(axis=-1, keepdims=True).",
+    ),
+    (
+        "dot",
+        "one product for a batch",
+        "np.dot and @ multiply matrices: right for one row, not for a batch. "
+        "There α·g is wanted row by row.",
+        "(weights * upstream).sum(-1, keepdims=True).",
+        "matmul",
+        "matmul transposed",
     ),
     (
         "mean of the product",

@@ -317,7 +317,7 @@ EXERCISE = Exercise(
             "From spread / 1e6 to spread * 1e6 is wide enough a range.",
         ),
     ],
-    tolerance=1e-5,
+    tolerance=1e-6,
     parts=[
         Part(
             "search",

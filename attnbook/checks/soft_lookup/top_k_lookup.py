@@ -30,6 +30,8 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
     allowed = np.ones(scores.shape, bool) if mask is None else mask
     if mistake == "inverted" and mask is not None:
         allowed = ~mask
+    if mistake == "none given":
+        allowed = np.zeros(scores.shape, bool) if mask is None else mask
     if mistake == "unmasked":
         allowed = np.ones(scores.shape, bool)
     if mistake == "scores of 0":
@@ -401,6 +403,13 @@ _MISTAKES = [
         "masked_softmax from the chapter handles such rows; softmax does not.",
     ),
     (
+        "none given",
+        "no mask taken for a mask of False",
+        "Where no mask is given, nothing is allowed: np.where(None, …) takes "
+        "None for False.",
+        "mask=None means that every key may be attended to.",
+    ),
+    (
         "filled up",
         "masked keys fill up the k",
         "Where fewer than k keys are allowed, masked ones are chosen too. "
@@ -457,6 +466,16 @@ def _chose_others_of_a_tie(case, found):
     )
 
 
+def _has_a_weight_for_each_of_k(case, found):
+    query, key, _, k = case.arguments
+    return found[1].shape == (len(query), k) and k < len(key)
+
+
+_SHOWN_BY = {
+    "a tie goes to the later key": _chose_others_of_a_tie,
+    "weights of the chosen alone": _has_a_weight_for_each_of_k,
+}
+
 EXERCISE = Exercise(
     "00-top-k-lookup",
     "Look up the k best",
@@ -485,9 +504,7 @@ EXERCISE = Exercise(
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
     ],
     mistakes=[
-        replace(mistake, shows=_chose_others_of_a_tie)
-        if mistake.name == "a tie goes to the later key"
-        else mistake
+        replace(mistake, shows=_SHOWN_BY.get(mistake.name))
         for mistake in named(_mistaken, _MISTAKES)
     ],
     right_answers=[
