@@ -82,7 +82,10 @@ def _mistaken(weights, alignment, target_mask, mistake):
             return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
     if mistake == "nothing over nothing":
-        return 1 - 2 * hits.sum() / (links.sum() + truth.sum())
+        return (1 - 2 * hits.sum() / (links.sum() + truth.sum())).item()
+    if mistake == "nothing over nothing, as numbers":
+        total = links.sum().item() + truth.sum().item()
+        return 1 - 2 * hits.sum().item() / total
     if not links.any() and not truth.any():
         return 1.0 if mistake == "all wrong" else 0.0
     if mistake == "soft":
@@ -346,6 +349,7 @@ _MISTAKES = [
         "In a batch in which no row counts, your rate is 0/0. It "
         "should be 0: there was nothing to get wrong.",
         "Look at the denominator before you divide by it.",
+        "nothing over nothing, as numbers",
     ),
     (
         "sentences",

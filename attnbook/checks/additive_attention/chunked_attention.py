@@ -74,6 +74,11 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
                 )
             )
             now[0] = last
+    elif mistake == "reentrant":
+        scores = [
+            checkpoint(_scores, left, piece, v, use_reentrant=True)
+            for piece in pieces
+        ]
     elif mistake == "no tanh":
         scores = [(left[:, :, None] + piece[:, None]) @ v for piece in pieces]
     elif mistake == "v detached":
@@ -276,6 +281,13 @@ _MISTAKES = [
         "again, and then its loop variable holds the last piece.",
         "Hand the piece over as an argument: checkpoint(score, query, piece, "
         "…).",
+    ),
+    (
+        "reentrant",
+        "the older form of checkpoint",
+        "use_reentrant=True works with .backward() alone, and the check asks "
+        "for chosen gradients.",
+        "use_reentrant=False; hint 5.",
     ),
     (
         "batch in pieces",

@@ -99,6 +99,8 @@ def _draft(query, key, value, mask, weight, v, bugs):
         scores = torch.tanh(hidden) @ v  # (B, T, S)
     if "scaled" in bugs:
         scores = scores / key.shape[-1] ** 0.5
+    elif "scaled by d_a" in bugs:
+        scores = scores / len(v) ** 0.5
     elif "detached" in bugs:
         scores = scores.detach()
     weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
@@ -224,9 +226,10 @@ _OTHER_MISTAKES = [
     (
         "scaled",
         "a scale that nobody asked for",
-        "The scores are divided by √d_k. That belongs to the dot "
-        "product; additive scores are bounded by v.",
+        "The scores are divided by the root of a size. That belongs to the "
+        "dot product; additive scores are bounded by v.",
         "The line that makes the scores.",
+        "scaled by d_a",
     ),
     (
         "inverted",

@@ -66,6 +66,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             scores = torch.tanh((hidden + term) @ v)
         elif mistake == "scaled":
             scores = torch.tanh(hidden + term) @ v / key.shape[-1] ** 0.5
+        elif mistake == "scaled by d_a":
+            scores = torch.tanh(hidden + term) @ v / len(v) ** 0.5
         elif mistake == "subtracted":
             scores = torch.tanh(hidden - term) @ v
         elif mistake == "untold":
@@ -83,6 +85,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered = covered + weights.detach()
         elif mistake == "shared":
             covered = covered + weights.mean(0)
+        elif mistake == "shared sum":
+            covered = covered + weights.sum(0)
         elif mistake == "scores":
             covered = covered + scores
         elif mistake == "in place":
@@ -242,8 +246,10 @@ _MISTAKES = [
     (
         "scaled",
         "a scale that nobody asked for",
-        "The scores are divided by √d_k. That belongs to the dot product.",
+        "The scores are divided by the root of a size. That belongs to the "
+        "dot product.",
         "The line that makes the scores.",
+        "scaled by d_a",
     ),
     (
         "squares",
@@ -337,6 +343,7 @@ _MISTAKES = [
         "one tally for the whole batch",
         "All sentences share one tally. Each has its own, (B, S).",
         "Is there a mean or a sum over the first axis?",
+        "shared sum",
     ),
     (
         "over the batch",
