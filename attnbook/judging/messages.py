@@ -123,7 +123,8 @@ def mended(wanted: int, planted: int, left: Mistake | None) -> str:
     if left is None:
         return f"{asked[0].upper()}{asked[1:]}, and nothing else spoilt."
     count = planted - left.bugs
-    return f"{count} {'is' if count == 1 else 'are'} mended; {asked}."
+    verb = "is" if count == 1 else "are"  # one bug may hide another
+    return f"At most {count} {verb} mended; {asked}."
 
 
 def label(title: str, parts: Sequence[Part], part: Part) -> str:
