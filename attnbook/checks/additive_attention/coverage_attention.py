@@ -93,8 +93,6 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered += weights
         elif mistake in _LIDS:
             covered = (covered + weights).clamp(max=_LIDS[mistake])
-        elif mistake == "squares":
-            covered = covered + weights**2
         elif mistake == "evens out":
             covered = covered + weights
             covered = covered / covered.sum(-1, keepdim=True).clamp(min=1e-9)
@@ -250,12 +248,6 @@ _MISTAKES = [
         "dot product.",
         "The line that makes the scores.",
         "scaled by d_a",
-    ),
-    (
-        "squares",
-        "squares are tallied",
-        "The tally adds up squared weights. It is a plain sum.",
-        "The line that adds to the tally.",
     ),
     (
         "evens out",
