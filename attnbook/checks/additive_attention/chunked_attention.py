@@ -220,7 +220,7 @@ def _large_case():
 
 def _memory_case(chunk):
     """Sizes in which a piece of the hidden layer is the largest tensor."""
-    case = _chunked_case("", [50], 16, 64, 5, 6, 2, 32, chunk, seed=40)
+    case = _chunked_case("", [50], 32, 64, 5, 6, 2, 32, chunk, seed=40)
     return Case(
         f"the largest tensor, chunk = {chunk}",
         (*case.arguments[:-1], _Watched(chunk)),
@@ -460,7 +460,7 @@ EXERCISE = Exercise(
             "Where does your code use `chunk`?",
             also=tuple(
                 partial(_other_pieces, size=lambda chunk, S, n=n: n)
-                for n in (2, 8, 10, 16, 32)
+                for n in (2, 3, 4, 5, 8, 10, 16, 20, 32)
             ),
         ),
     ],
