@@ -57,8 +57,8 @@ def _fixed_range(scores, target, low, high):
     return middle
 
 
-def _overflows(scores, target):
-    low, high = 1e-4 * np.ptp(scores), 1e4 * np.ptp(scores)
+def _overflows(scores, target, reach=1e4):
+    low, high = np.ptp(scores) / reach, np.ptp(scores) * reach
     for _ in range(100):
         middle = np.sqrt(low * high)
         with np.errstate(all="ignore"):
@@ -266,10 +266,13 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "exponentials that overflow",
-            "With large scores the exponentials overflow to inf, and the "
-            "comparison with NaN is always False.",
+            "With large scores, or a low temperature, the exponentials "
+            "overflow to inf, and a comparison with NaN is always False.",
             _overflows,
             "Subtract the largest score first, as the package's softmax does.",
+            also=tuple(
+                partial(_overflows, reach=reach) for reach in (1e5, 1e6, 1e7)
+            ),
         ),
         Mistake(
             "the entropy is returned",
