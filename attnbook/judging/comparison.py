@@ -217,10 +217,10 @@ def row_sums(expected: Any, got: Any, path: str) -> tuple[str, ...]:
 
 
 def _shape_hint(one: np.ndarray, other: np.ndarray) -> list[str]:
-    if one.size == other.size and one.squeeze().shape == other.squeeze().shape:
-        return ["Only an axis of length 1 is too many or missing."]
     if one.ndim == other.ndim and sorted(one.shape) == sorted(other.shape):
         return ["The axes are in another order than asked for."]
+    if one.size == other.size and one.squeeze().shape == other.squeeze().shape:
+        return ["Only an axis of length 1 is too many or missing."]
     if one.ndim != other.ndim:
         return [f"It has {_axes(other.ndim)}; {one.ndim} expected."]
     return []

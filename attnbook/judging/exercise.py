@@ -356,7 +356,7 @@ class Exercise:
                 self.runner,
                 self._outputs,
             )
-            planted = max(mistake.bugs for mistake in self.mistakes)
+            planted = max(one.mended for one in self.parts)
             if left is not None and planted - left.bugs >= part.mended:
                 return self._diagnose_drawn(
                     answer, part, label, left.answer, drawn

@@ -148,7 +148,8 @@ def bugs_left(
     """Find the draft that an answer is: its planted bugs that are left.
 
     None where the answer does not in every trial what a draft with some of
-    the bugs does; of several the one with the most bugs.
+    the bugs does; of several the one with the most bugs. What raises shows
+    no bugs: any other code may raise the same.
     """
     theirs = _Answer(answer, outcomes, trials, runner)
     drafts = sorted(
@@ -158,13 +159,18 @@ def bugs_left(
     with quiet():
         for mistake in drafts:
             if all(
-                outputs.same(
+                not _raises(theirs.outcome(place))
+                and outputs.same(
                     runner.known(mistake.answer, trial), theirs.outcome(place)
                 )
                 for place, trial in enumerate(trials)
             ):
                 return mistake
     return None
+
+
+def _raises(outcome: Outcome) -> bool:
+    return not isinstance(outcome.error, (type(None), WrongAnswer))
 
 
 def _shown_mistake(

@@ -126,9 +126,10 @@ def mended(wanted: int, planted: int, left: Mistake | None) -> str:
             "nothing else spoilt."
         )
     count = planted - left.bugs
-    are = "is" if count == 1 else "are"
+    are = "is" if count == 1 else "are"  # one bug may hide another
     return (
-        f"{count} of {planted} bugs {are} mended; this part asks for {wanted}."
+        f"At most {count} of {planted} bugs {are} mended; this part asks for "
+        f"{wanted}."
     )
 
 

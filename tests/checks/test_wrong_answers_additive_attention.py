@@ -1,7 +1,10 @@
 """Wrong answers to the exercises of chapter 01 that are no known mistake."""
 
+import math
+
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 from unforeseen import assert_told_by_its_numbers
 
 from attnbook.checks.additive_attention import EXERCISES
@@ -86,17 +89,6 @@ def test_a_mask_left_out_altogether_is_asked_for():
     assert "Does your code use `mask` at all?" in diagnosis.message
 
 
-def test_pieces_of_queries_are_pieces_too():
-    """The memory is what counts, not the axis that is cut."""
-    exercise = EXERCISES["01-chunked-attention"]
-    other = [
-        answer
-        for answer in exercise.right_answers
-        if "queries" in answer.__name__
-    ]
-    assert exercise.diagnose(other[0]) is None
-
-
 def test_an_output_filled_in_place_costs_the_gradient_and_is_told():
     def tally_in_place(query, key, value, mask, W_q, W_k, w_c, v):
         covered = torch.zeros_like(key[..., 0])
@@ -135,3 +127,411 @@ def test_another_error_on_the_way_back_is_not_taken_for_that_one():
     diagnosis = exercise.diagnose(broken)
     assert "RuntimeError on inputs that require" in diagnosis.message
     assert diagnosis.mistake is None
+
+
+# -- as learners write them ---------------------------------------------------
+
+
+def concat(scores=None, weigh=None, right=None):
+    """A right answer to the repair, but for what is handed in."""
+
+    def answer(query, key, value, mask, weight, v):
+        T, S = query.shape[1], key.shape[1]
+        left = query.repeat_interleave(S, 1).view(len(query), T, S, -1)
+        if right is not None:
+            beside = right(key, T).view(len(query), T, S, -1)
+        else:
+            beside = key[:, None].repeat(1, T, 1, 1)
+        pair = torch.cat([left, beside], -1)
+        found = torch.tanh(pair @ weight.T) @ v
+        if scores is not None:
+            found = scores(pair, weight, v)
+        if weigh is not None:
+            weights = weigh(found, mask[:, None])
+        else:
+            weights = masked_softmax(found, mask[:, None])
+        return weights.bmm(value), weights
+
+    return answer
+
+
+def shared_anew(scores, mask):
+    weights = scores.softmax(-1) * mask
+    return weights / (weights.sum(-1, keepdim=True) + 1e-12)
+
+
+def rate(best=None, rows=None, empty=0.0):
+    """A right error rate, but for what is handed in."""
+
+    def answer(weights, alignment, target_mask):
+        counted = target_mask & alignment.any(-1)
+        if rows is not None:
+            counted = rows(alignment, target_mask)
+        if not counted.any():
+            return empty
+        truth, weights = alignment[counted], weights[counted]
+        links = weights.argmax(-1) if best is None else best(weights)
+        hits = truth.gather(1, links[:, None]).sum().item()
+        return 1 - 2 * hits / (len(truth) + truth.sum().item())
+
+    return answer
+
+
+def all_that_tie_are_linked(weights, alignment, target_mask):
+    links = weights == weights.max(-1, keepdim=True).values
+    counted = target_mask & alignment.any(-1)
+    if not counted.any():
+        return 0.0
+    links, truth = links[counted], alignment[counted]
+    hits = (links & truth).sum().item()
+    return 1 - 2 * hits / (links.sum().item() + truth.sum().item())
+
+
+def tally(add=None, weigh=masked_softmax, end=None, bent=None):
+    """A right tally, but for what is handed in."""
+
+    def answer(query, key, value, mask, W_q, W_k, w_c, v):
+        covered, rows = torch.zeros(key.shape[:2]), []
+        for t in range(query.shape[1]):
+            hidden = (query[:, t] @ W_q.T)[:, None] + key @ W_k.T
+            term = covered[..., None] * w_c
+            if bent is None:
+                scores = torch.tanh(hidden + term) @ v
+            else:
+                scores = bent(hidden, term) @ v
+            rows.append(weigh(scores, mask))
+            more = covered + rows[-1]
+            covered = more if add is None else add(covered, rows)
+        weights = torch.stack(rows, 1)
+        return (weights @ value, weights) if end is None else end(rows, value)
+
+    return answer
+
+
+def scored(query, piece, v):
+    return torch.tanh(query[:, :, None] + piece[:, None]) @ v
+
+
+def pieces(cut=None, step=None, weigh=masked_softmax):
+    """A right answer in pieces, but for what is handed in."""
+
+    def answer(query, key, value, mask, W_q, W_k, v, chunk):
+        query, key = query @ W_q.T, key @ W_k.T
+        found = []
+        for piece in key.split(chunk, 1) if cut is None else cut(key, chunk):
+            if step is None:
+                found.append(
+                    checkpoint(scored, query, piece, v, use_reentrant=False)
+                )
+            else:
+                found.append(step(query, piece, v))
+        weights = weigh(torch.cat(found, -1), mask[:, None])
+        return weights @ value, weights
+
+    return answer
+
+
+def pieces_of_queries(query, key, value, mask, W_q, W_k, v, chunk):
+    keys = key @ W_k.T
+    scores = [
+        checkpoint(scored, piece @ W_q.T, keys, v, use_reentrant=False)
+        for piece in query.split(chunk, 1)
+    ]
+    weights = masked_softmax(torch.cat(scores, 1), mask[:, None])
+    return weights @ value, weights
+
+
+def one_query_at_a_time(query, key, value, mask, W_q, W_k, v, chunk):
+    return pieces_of_queries(query, key, value, mask, W_q, W_k, v, 1)
+
+
+def piece_read_late(query, key, value, mask, W_q, W_k, v, chunk):
+    query, key, scores = query @ W_q.T, key @ W_k.T, []
+    for start in range(0, key.shape[1], chunk):
+        scores.append(
+            checkpoint(
+                lambda query: scored(query, key[:, start : start + chunk], v),  # noqa: B023
+                query,
+                use_reentrant=False,
+            )
+        )
+    weights = masked_softmax(torch.cat(scores, -1), mask[:, None])
+    return weights @ value, weights
+
+
+def the_rest_stays_at_0(query, key, value, mask, W_q, W_k, v, chunk):
+    query, key = query @ W_q.T, key @ W_k.T
+    scores = torch.zeros(len(query), query.shape[1], key.shape[1])
+    for n in range(key.shape[1] // chunk):
+        part = slice(n * chunk, (n + 1) * chunk)
+        scores[..., part] = checkpoint(
+            scored, query, key[:, part], v, use_reentrant=False
+        )
+    weights = masked_softmax(scores, mask[:, None])
+    return weights @ value, weights
+
+
+LEARNERS = [
+    (
+        "01-concat-attention",
+        concat(right=lambda key, T: key.repeat_interleave(T, 1)),
+        "keys laid out in the wrong order",
+    ),
+    (
+        "01-concat-attention",
+        concat(scores=lambda p, W, v: (torch.tanh(p @ W.T) @ v).detach()),
+        "scores without gradient",
+    ),
+    (
+        "01-concat-attention",
+        concat(scores=lambda p, W, v: torch.tanh(torch.tanh(p @ W.T) @ v)),
+        "a tanh too many",
+    ),
+    (
+        "01-concat-attention",
+        concat(
+            scores=lambda p, W, v: torch.tanh(p @ W.T) @ v / math.sqrt(len(v))
+        ),
+        "a scale that nobody asked for",
+    ),
+    (
+        "01-concat-attention",
+        concat(weigh=shared_anew),
+        "a mask after the softmax, shared anew",
+    ),
+    (
+        "01-concat-attention",
+        concat(
+            weigh=lambda s, mask: (
+                s.masked_fill(~mask, -100.0).softmax(-1) * mask
+            )
+        ),
+        "-100 in place of -inf",
+    ),
+    (
+        "01-alignment-error-rate",
+        all_that_tie_are_linked,
+        "every token that ties is linked",
+    ),
+    (
+        "01-alignment-error-rate",
+        rate(best=lambda w: torch.round(w, decimals=2).argmax(-1)),
+        "rounded weights",
+    ),
+    (
+        "01-alignment-error-rate",
+        rate(best=lambda w: w.argsort(dim=-1, stable=True)[:, -1]),
+        "a tie goes to the later token",
+    ),
+    ("01-alignment-error-rate", rate(empty=1.0), "1 where no row counts"),
+    (
+        "01-alignment-error-rate",
+        rate(rows=lambda alignment, mask: alignment.any(-1)),
+        "padding is counted",
+    ),
+    (
+        "01-coverage-attention",
+        tally(weigh=lambda s, mask: s.softmax(-1)),
+        "the mask is not used",
+    ),
+    (
+        "01-coverage-attention",
+        tally(
+            weigh=lambda s, mask: s.masked_fill(~mask, -torch.inf).softmax(-1)
+        ),
+        "an empty row of -inf",
+    ),
+    (
+        "01-coverage-attention",
+        tally(weigh=lambda s, mask: s.masked_fill(~mask, -1e9).softmax(-1)),
+        "-1e9 in place of -inf",
+    ),
+    (
+        "01-coverage-attention",
+        tally(weigh=shared_anew),
+        "a mask after the softmax, shared anew",
+    ),
+    (
+        "01-coverage-attention",
+        tally(bent=lambda hidden, term: torch.tanh(hidden) + term),
+        "the tally outside the tanh",
+    ),
+    (
+        "01-coverage-attention",
+        tally(add=lambda covered, rows: sum(rows) / len(rows)),
+        "a mean in place of a sum",
+    ),
+    (
+        "01-coverage-attention",
+        tally(
+            end=lambda rows, value: (
+                torch.stack(rows, 1) @ value,
+                torch.stack(rows),
+            )
+        ),
+        "steps stacked in front of the batch",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, chunk: key.chunk(chunk, 1)),
+        "`chunk` pieces in place of pieces of `chunk` keys",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, chunk: key.chunk(chunk)),
+        "the batch is cut into pieces",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, chunk: key.split(16, 1)),
+        "pieces that do not follow `chunk`",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, chunk: key.split(1, 1)),
+        "pieces that do not follow `chunk`",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, chunk: key.split(chunk + 1, 1)),
+        "one more key than `chunk`",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(
+            step=lambda q, piece, v: checkpoint(
+                scored, q, piece, v, use_reentrant=True
+            )
+        ),
+        "the older form of checkpoint",
+    ),
+    ("01-chunked-attention", pieces_of_queries, "pieces of queries"),
+    (
+        "01-chunked-attention",
+        one_query_at_a_time,
+        "pieces that do not follow `chunk`",
+    ),
+    ("01-chunked-attention", piece_read_late, "a piece that is read late"),
+    (
+        "01-chunked-attention",
+        the_rest_stays_at_0,
+        "the last piece is dropped",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("grade_id", "answer", "name"),
+    LEARNERS,
+    ids=[
+        f"{grade_id} {name} {n}"
+        for n, (grade_id, _, name) in enumerate(LEARNERS)
+    ],
+)
+def test_what_learners_write_is_named(grade_id, answer, name):
+    diagnosis = EXERCISES[grade_id].diagnose(answer)
+    assert diagnosis is not None
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+def blended_by_hand(query, key, value, mask, W_q, W_k, v, chunk):
+    """In place where the checkpoint allows it, and no product at the end."""
+
+    def step(query, piece, v):
+        hidden = query[:, :, None] + piece[:, None]
+        return (hidden.tanh_() * v).sum(-1)
+
+    _, weights = pieces(
+        step=lambda *given: checkpoint(step, *given, use_reentrant=False)
+    )(query, key, value, mask, W_q, W_k, v, chunk)
+    return (weights[..., None] * value[:, None]).sum(2), weights
+
+
+@pytest.mark.parametrize(
+    ("grade_id", "answer"),
+    [
+        ("01-concat-attention", concat()),
+        (
+            "01-concat-attention",
+            concat(
+                weigh=lambda s, mask: (
+                    s.masked_fill(~mask, torch.finfo(s.dtype).min).softmax(-1)
+                    * mask
+                )
+            ),
+        ),
+        ("01-alignment-error-rate", rate()),
+        (
+            "01-alignment-error-rate",
+            lambda *given: torch.tensor(rate(lambda w: w.max(-1)[1])(*given)),
+        ),
+        (
+            "01-coverage-attention",
+            tally(add=lambda covered, rows: torch.stack(rows).sum(0)),
+        ),
+        (
+            "01-coverage-attention",
+            tally(
+                weigh=lambda s, mask: (
+                    s.masked_fill(~mask, -1e9).softmax(-1) * mask
+                )
+            ),
+        ),
+        ("01-chunked-attention", pieces()),
+        ("01-chunked-attention", blended_by_hand),
+    ],
+)
+def test_right_answers_in_other_words_are_taken(grade_id, answer):
+    diagnosis = EXERCISES[grade_id].diagnose(answer)
+    assert diagnosis is None, diagnosis.message
+
+
+def test_axes_that_are_exchanged_are_not_called_missing():
+    """Also where one of them has a single entry, as in the example."""
+    exercise = EXERCISES["01-coverage-attention"]
+    diagnosis = exercise.diagnose(
+        tally(end=lambda rows, value: (rows[0], torch.stack(rows)))
+    )
+    assert "The axes are in another order than asked for." in diagnosis.message
+
+
+def test_what_raises_everywhere_has_mended_no_bug():
+    exercise = EXERCISES["01-concat-attention"]
+
+    def answer(*arguments):
+        raise ValueError("mask has another shape")
+
+    for part in exercise.parts:
+        assert exercise.diagnose(answer, part.name) is not None
+
+
+def test_a_plain_loop_earns_all_but_the_memory():
+    exercise = EXERCISES["01-chunked-attention"]
+    earned = [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(pieces(step=scored), part.name) is None
+    ]
+    assert earned == ["values", "padding", "gradients"]
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_repair_is_paid_for_each_bug_that_is_mended(kept):
+    exercise = EXERCISES["01-concat-attention"]
+    (draft,) = [
+        mistake.answer
+        for mistake in exercise.mistakes
+        if mistake.bugs == kept
+        and mistake.name
+        in (
+            "a mask after the softmax",
+            "at least bugs 3 and 5 of 5",
+            "at least bugs 1, 3 and 5 of 5",
+        )
+    ]
+    earned = [
+        part.mended
+        for part in exercise.parts
+        if exercise.diagnose(draft, part.name) is None
+    ]
+    assert earned == [n for n in (2, 3, 4) if n <= 5 - kept]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -45,6 +45,19 @@ def _links(weights, alignment, mistake):
         return weights > 0.5
     if mistake == "uniform":
         return weights > 1 / weights.shape[-1]
+    if mistake == "all of ties":
+        return weights == weights.amax(-1, keepdim=True)
+    if mistake.startswith("rounded"):
+        rounded = weights.mul(100).round()
+        if mistake == "rounded cut":
+            rounded = weights.mul(100).floor()
+        return none.scatter(-1, rounded.argmax(-1, keepdim=True), True)
+    if mistake == "least":
+        return none.scatter(-1, weights.argmin(-1, keepdim=True), True)
+    if mistake == "as many as true":
+        place = weights.argsort(-1, descending=True, stable=True)
+        rank = place.argsort(-1)
+        return rank < alignment.sum(-1, keepdim=True)
     return none.scatter(-1, weights.argmax(-1, keepdim=True), True)
 
 
@@ -55,11 +68,26 @@ def _mistaken(weights, alignment, target_mask, mistake):
     truth = alignment & counted[..., None]
     if mistake == "truth of all rows":
         truth = alignment
+    if mistake == "first true" or mistake == "first true of one":
+        first = alignment.float().argmax(-1, keepdim=True)  # (B, T, 1)
+        chosen = torch.zeros_like(alignment).scatter(-1, first, True)
+        if mistake == "first true of one":
+            truth = truth & chosen
+        else:
+            links = links & (chosen | ~truth)
+            hits = (links & truth).sum().item()
+            made = counted.sum().item()
+            if not made:
+                return 0.0
+            return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
     if mistake == "nothing over nothing":
-        return 1 - 2 * hits.sum() / (links.sum() + truth.sum())
+        return (1 - 2 * hits.sum() / (links.sum() + truth.sum())).item()
+    if mistake == "nothing over nothing, as numbers":
+        total = links.sum().item() + truth.sum().item()
+        return 1 - 2 * hits.sum().item() / total
     if not links.any() and not truth.any():
-        return 0.0
+        return 1.0 if mistake == "all wrong" else 0.0
     if mistake == "soft":
         mass = (weights * truth).sum(-1)[counted]
         return 1 - mass.mean().item()
@@ -75,8 +103,6 @@ def _mistaken(weights, alignment, target_mask, mistake):
         return rates.mean().item()
     A, B = links.sum().item(), truth.sum().item()
     hits = hits.sum().item()
-    if mistake == "precision":
-        return 1 - hits / A
     if mistake == "recall":
         return 1 - hits / B
     if mistake == "agreement":
@@ -85,6 +111,10 @@ def _mistaken(weights, alignment, target_mask, mistake):
         return 1 - hits / (A + B)
     if mistake == "union":
         return 1 - hits / (A + B - hits)
+    if mistake == "per cent":
+        return 100 * (1 - 2 * hits / (A + B))
+    if mistake == "errors":
+        return A + B - 2 * hits
     return 1 - 2 * hits / (A + B)
 
 
@@ -126,6 +156,26 @@ def _alignment_case(name, lengths, T, S, seed):
     return Case(name, (scores.softmax(-1), alignment, token_mask(lengths, T)))
 
 
+def _full_case(name, B, T, S, seed):
+    """Every row is real and has a true link."""
+    generator = torch.Generator().manual_seed(seed)
+    alignment = torch.rand(B, T, S, generator=generator) < 0.3
+    place = torch.randint(S, (B, T, 1), generator=generator)
+    alignment = alignment.scatter(-1, place, True)
+    scores = normal(generator, B, T, S) + 0.8 * alignment
+    return Case(name, (scores.softmax(-1), alignment, token_mask([T] * B, T)))
+
+
+def _near_ties(name, B, T, S, seed):
+    """Weights that differ by a thousandth, and no two alike."""
+    generator = torch.Generator().manual_seed(seed)
+    alignment = torch.rand(B, T, S, generator=generator) < 0.4
+    alignment[:, 0, S - 1] = True
+    order = torch.rand(B, T, S, generator=generator).argsort(-1)
+    weights = (1 + 0.004 * order).log().softmax(-1)
+    return Case(name, (weights, alignment, token_mask([T] * B, T)))
+
+
 def _ties():
     weights = torch.tensor(
         [
@@ -134,7 +184,7 @@ def _ties():
         ]
     )
     alignment = torch.tensor(
-        [[[1, 0, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 0]]], dtype=torch.bool
+        [[[1, 0, 0], [0, 1, 0]], [[0, 1, 1], [1, 0, 0]]], dtype=torch.bool
     )
     real = torch.ones(2, 2, dtype=torch.bool)
     return Case("weights that tie", (weights, alignment, real))
@@ -194,6 +244,46 @@ _MISTAKES = [
         "Use argmax, not a threshold.",
     ),
     (
+        "all of ties",
+        "every token that ties is linked",
+        "Where two tokens tie, both are linked. The rule says the earlier.",
+        "argmax gives one place; `==` with the greatest weight gives all.",
+    ),
+    (
+        "rounded",
+        "rounded weights",
+        "It is as if the weights were rounded to two digits: what is not "
+        "quite a tie becomes one.",
+        "argmax of the weights as they are.",
+        "rounded cut",
+    ),
+    (
+        "least",
+        "the least weight",
+        "Each row is linked to the token with the least weight.",
+        "argmax, not argmin; the last place of a sort is the greatest.",
+    ),
+    (
+        "as many as true",
+        "as many links as there are true ones",
+        "A row with two true tokens gets two links. Each row has one link, "
+        "whatever the truth is.",
+        "The truth takes no part in making the links.",
+    ),
+    (
+        "first true",
+        "only the first true token counts as a hit",
+        "The link is compared with the first true token of its row. Any true "
+        "token of the row is a hit.",
+        "alignment.argmax gives one place; gather looks at the link's.",
+    ),
+    (
+        "first true of one",
+        "one true link a row",
+        "You count one true link a row. A row can have several.",
+        "alignment.sum() counts them all.",
+    ),
+    (
         "soft",
         "the mass that lies beside",
         "This is 1 less the alignment score of the chapter. The "
@@ -211,7 +301,7 @@ _MISTAKES = [
         "recall",
         "only the true links below",
         "You divided by the true links alone: that is 1 - recall.",
-        "The denominator is |A| + |S|, and the hits count twice.",
+        "The denominator is |A| + |R|, and the hits count twice.",
     ),
     (
         "agreement",
@@ -231,7 +321,27 @@ _MISTAKES = [
         "hits over the union",
         "You divided by the union of links (Jaccard's index). The "
         "rate divides by the sum.",
-        "|A| + |S|, with the hits in both.",
+        "|A| + |R|, with the hits in both.",
+    ),
+    (
+        "all wrong",
+        "1 where no row counts",
+        "In a batch in which no row counts, your rate is 1. It should be 0: "
+        "there was nothing to get wrong.",
+        "The line that handles such a batch.",
+    ),
+    (
+        "per cent",
+        "a rate in per cent",
+        "The rate lies between 0 and 1.",
+        "The return line.",
+    ),
+    (
+        "errors",
+        "a count, not a rate",
+        "This is the number of links that are in one set only. The rate "
+        "divides it by |A| + |R|.",
+        "The return line.",
     ),
     (
         "nothing over nothing",
@@ -239,6 +349,7 @@ _MISTAKES = [
         "In a batch in which no row counts, your rate is 0/0. It "
         "should be 0: there was nothing to get wrong.",
         "Look at the denominator before you divide by it.",
+        "nothing over nothing, as numbers",
     ),
     (
         "sentences",
@@ -275,9 +386,12 @@ EXERCISE = Exercise(
                 torch.ones(1, 3, dtype=torch.bool),
             ),
         ),
+        _full_case("every row counts", 2, 3, 5, seed=16),
+        _full_case("one sentence, every row counts", 1, 4, 3, seed=17),
         _alignment_case("two sentences", [4, 3], 4, 6, seed=11),
         _alignment_case("padded targets", [6, 2, 4], 6, 5, seed=12),
         _ties(),
+        _near_ties("weights that differ by a thousandth", 2, 3, 4, seed=18),
         _alignment_case("as many digits as tokens", [5, 3], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
         Case(
@@ -292,10 +406,44 @@ EXERCISE = Exercise(
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_error_rate_by_loops, _error_rate_by_gather],
     tolerance=1e-6,
-    fresh=anew(
-        _alignment_case,
-        T=(2, 6),
-        lengths=lambda random, drawn: lengths(random, drawn["T"], least=2),
-        S=(2, 6),
-    ),
+    parts=[
+        Part(
+            "links",
+            "links and true links, where every row counts",
+            2,
+            tries=("every row counts", "one sentence, every row counts"),
+            fresh=anew(_full_case, B=(1, 3), T=(2, 6), S=(2, 6)),
+        ),
+        Part(
+            "rows",
+            "rows that do not count: padding, rows of no token",
+            1,
+            tries=(
+                "the worked example",
+                "two sentences",
+                "padded targets",
+                "as many digits as tokens",
+            ),
+            fresh=anew(
+                _alignment_case,
+                T=(2, 6),
+                lengths=lambda random, drawn: lengths(
+                    random, drawn["T"], least=2
+                ),
+                S=(2, 6),
+            ),
+        ),
+        Part(
+            "edges",
+            "ties, one token, and a batch in which no row counts",
+            1,
+            tries=(
+                "weights that tie",
+                "weights that differ by a thousandth",
+                "one token",
+                "no row counts",
+            ),
+            fresh=anew(_near_ties, B=(1, 3), T=(2, 5), S=(2, 6)),
+        ),
+    ],
 )

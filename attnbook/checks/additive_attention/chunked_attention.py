@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
@@ -39,14 +51,38 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
     """The same with a mistake."""
     left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
     pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
-    if mistake == "last dropped":
+    if mistake in ("last dropped", "rest at 0"):
         pieces = pieces[: max(1, key.shape[1] // chunk)]
+    if mistake in ("batch in pieces", "batch in chunks"):
+        cut = right.chunk if mistake == "batch in chunks" else right.split
+        pieces = cut(chunk)
     if mistake == "kept":
         scores = [_scores(left, piece, v) for piece in pieces]
     elif mistake == "detached":
         scores = [_recomputed(left, piece, v).detach() for piece in pieces]
     elif mistake == "keys detached":
         scores = [_recomputed(left, piece.detach(), v) for piece in pieces]
+    elif mistake == "read late":  # when it is called again, on the way back
+        scores, last = [], pieces[-1]
+        for piece in pieces:
+            now = [piece]
+            scores.append(
+                checkpoint(
+                    lambda query, now=now: _scores(query, now[0], v),
+                    left,
+                    use_reentrant=False,
+                )
+            )
+            now[0] = last
+    elif mistake == "reentrant":
+        scores = [
+            checkpoint(_scores, left, piece, v, use_reentrant=True)
+            for piece in pieces
+        ]
+    elif mistake == "no tanh":
+        scores = [(left[:, :, None] + piece[:, None]) @ v for piece in pieces]
+    elif mistake == "v detached":
+        scores = [_recomputed(left, piece, v.detach()) for piece in pieces]
     elif mistake == "wrong piece":
         scores = [
             _recomputed(left, right[:, : piece.shape[1]], v)
@@ -67,7 +103,10 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
+    if mistake == "rest at 0" and scores.shape[-1] < key.shape[1]:
+        rest = key.shape[1] - scores.shape[-1]
+        scores = torch.nn.functional.pad(scores, (0, rest))
+    weights = late_weights(scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
 
@@ -111,28 +150,54 @@ def _chunked_by_hand(query, key, value, mask, W_q, W_k, v, chunk):
     return weights @ value, weights
 
 
-def _chunked_over_queries(query, key, value, mask, W_q, W_k, v, chunk):
+def _chunked_by_sentence(query, key, value, mask, W_q, W_k, v, chunk):
+    """One sentence at a time, and the scores written where they belong."""
+    S = key.shape[1]
+    rows = []
+    for b in range(len(query)):
+        left = query[b : b + 1] @ W_q.T  # (1, T, d_a)
+        scores = []
+        for start in range(0, S, chunk):
+            piece = key[b : b + 1, start : start + chunk] @ W_k.T
+            scores.append(_recomputed(left, piece, v))  # (1, T, chunk)
+        rows.append(torch.cat(scores, dim=-1))
+    weights = masked_softmax(torch.cat(rows), mask[:, None])
+    return torch.einsum("bts,bsv->btv", weights, value), weights
+
+
+def _pieces_of_queries(query, key, value, mask, W_q, W_k, v, chunk):
     right = key @ W_k.T
     scores = [
         _recomputed(piece, right, v)
         for piece in (query @ W_q.T).split(chunk, dim=1)
     ]
     weights = masked_softmax(torch.cat(scores, dim=1), mask[:, None])
-    return torch.einsum("bts,bsv->btv", weights, value), weights
-
-
-def _one_key_at_a_time(query, key, value, mask, W_q, W_k, v, chunk):
-    """The smallest pieces, whatever `chunk` says."""
-    left, right = query @ W_q.T, key @ W_k.T
-    scores = torch.cat(
-        [
-            _recomputed(left, right[:, s : s + 1], v)
-            for s in range(len(key[0]))
-        ],
-        dim=-1,
-    )
-    weights = masked_softmax(scores, mask[:, None])
     return weights @ value, weights
+
+
+def _other_pieces(query, key, value, mask, W_q, W_k, v, chunk, size):
+    """`size(chunk, S)` keys at a time, in place of `chunk`."""
+    left, right = query @ W_q.T, key @ W_k.T
+    scores = [
+        _recomputed(left, piece, v)
+        for piece in right.split(size(chunk, key.shape[1]), dim=1)
+    ]
+    weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
+    return weights @ value, weights
+
+
+class _Watched(int):
+    """A chunk with which the memory is measured, and nothing else."""
+
+
+def _run(answer, query, key, value, mask, W_q, W_k, v, chunk):
+    """Return what an answer returns, or how many keys it handles at once."""
+    if not isinstance(chunk, _Watched):
+        return answer(query, key, value, mask, W_q, W_k, v, chunk)
+    with largest_tensor(answer) as largest:
+        answer(query, key, value, mask, W_q, W_k, v, int(chunk))
+    one_key = len(query) * query.shape[1] * len(v)  # (B, T, 1, d_a)
+    return {"keys in the largest tensor": round(largest.amount / one_key, 2)}
 
 
 def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
@@ -149,6 +214,21 @@ def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
     )
 
 
+def _large_case():
+    return Case("scores of 200", (*large_scores(), 3))
+
+
+def _memory_case(chunk):
+    """Sizes in which a piece of the hidden layer is the largest tensor."""
+    case = _chunked_case("", [50], 32, 64, 5, 6, 2, 32, chunk, seed=40)
+    return Case(
+        f"the largest tensor, chunk = {chunk}",
+        (*case.arguments[:-1], _Watched(chunk)),
+        look="Cut the projected keys along S, `chunk` keys a piece, before "
+        "you add query and key.",
+    )
+
+
 _LARGE = _chunked_case("", [48, 30], 48, 48, 5, 6, 4, 64, 4, seed=39)
 
 
@@ -160,14 +240,6 @@ def _leaves(case):
         else x
         for x in case.arguments
     ]
-
-
-def _forms_no_whole_tensor(answer):
-    with largest_tensor(answer) as largest:
-        answer(*_leaves(_LARGE))
-    query, key, *_, v, _ = _LARGE.arguments
-    B, T, S, d_a = len(query), query.shape[1], key.shape[1], len(v)
-    return largest.amount < B * T * S * d_a / 4
 
 
 def _keeps_no_whole_tensor(answer):
@@ -200,7 +272,63 @@ _MISTAKES = [
         "Where chunk does not divide S, the keys that remain are left out.",
         "range(0, S, chunk), and a last piece that may be shorter. "
         "torch.split does it.",
+        "rest at 0",
     ),
+    (
+        "read late",
+        "a piece that is read late",
+        "The values are right. In the backward pass the function is called "
+        "again, and then its loop variable holds the last piece.",
+        "Hand the piece over as an argument: checkpoint(score, query, piece, "
+        "…).",
+    ),
+    (
+        "reentrant",
+        "the older form of checkpoint",
+        "use_reentrant=True works with .backward() alone, and the check asks "
+        "for chosen gradients.",
+        "use_reentrant=False; hint 5.",
+    ),
+    (
+        "batch in pieces",
+        "the batch is cut into pieces",
+        "split and chunk cut axis 0, the batch, unless told otherwise.",
+        "projected.split(chunk, dim=1): the keys are axis 1.",
+        "batch in chunks",
+    ),
+    (
+        "no tanh",
+        "no tanh at all",
+        "The hidden layer goes into the score as it is.",
+        "v·tanh(W_q q + W_k k).",
+    ),
+    (
+        "v detached",
+        "v without gradient",
+        "The values are right, but `v` is cut off from the graph.",
+        "A .detach() or a .data on v.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to read has only scores of -inf, and their "
+        "softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to read gets equal weights: all its scores "
+        "are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    *ROWS,
     (
         "wrong piece",
         "the first piece again and again",
@@ -257,19 +385,42 @@ _MISTAKES = [
     ),
 ]
 
+_SIZES = {
+    "T": (2, 4),
+    "d_q": (2, 4),
+    "d_k": (2, 4),
+    "d_v": (2, 4),
+    "d_a": (2, 5),
+    "chunk": (1, 8),
+}
+
+
+def _full_lengths(random, drawn):
+    return [drawn["S"]] * int(random.integers(2, 4))
+
+
+def _an_empty_one(random, drawn):
+    return [*lengths(random, drawn["S"], least=1), 0]
+
+
 EXERCISE = Exercise(
     "01-chunked-attention",
     "Additive attention in pieces",
     points=5,
     reference=_chunked_attention,
     cases=[
-        _chunked_case("two pieces", [4, 3], 3, 4, 2, 3, 2, 5, 2, seed=31),
-        _chunked_case("a short last piece", [7, 5], 3, 7, 3, 2, 4, 5, 3, 32),
-        _chunked_case("one piece", [3, 2], 2, 3, 2, 2, 3, 4, 3, seed=33),
+        _chunked_case("two pieces", [4, 4], 3, 4, 2, 3, 2, 5, 2, seed=31),
+        _chunked_case("a short last piece", [7, 7], 3, 7, 3, 2, 4, 5, 3, 32),
+        _chunked_case(
+            "padding in two pieces", [4, 7], 2, 7, 2, 2, 3, 4, 3, 33
+        ),
         _chunked_case("chunk above S", [4, 4], 3, 4, 3, 5, 2, 3, 9, seed=34),
-        _chunked_case("chunk = 1", [5, 2], 4, 5, 2, 3, 3, 3, 1, seed=35),
+        _chunked_case("chunk = 1", [5, 5], 4, 5, 2, 3, 3, 3, 1, seed=35),
         _chunked_case("nothing to read", [5, 0], 2, 5, 3, 2, 2, 4, 2, 36),
         _chunked_case("all sizes alike", [3, 3, 2], 3, 3, 3, 3, 3, 3, 2, 37),
+        _large_case(),
+        _memory_case(chunk=4),
+        _memory_case(chunk=16),
         _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
     ],
     mistakes=[
@@ -281,19 +432,43 @@ EXERCISE = Exercise(
             _whole,
             "Project the keys, split them along S, and score piece by piece.",
         ),
+        Mistake(
+            "`chunk` pieces in place of pieces of `chunk` keys",
+            "The values are right, but your pieces are as many as `chunk` "
+            "says, and shrink as it grows.",
+            partial(_other_pieces, size=lambda chunk, S: -(-S // chunk)),
+            "torch.chunk wants the number of pieces, torch.split their size.",
+        ),
+        Mistake(
+            "pieces of queries",
+            "The values are right, but it is the queries that you cut into "
+            "pieces. Each piece meets all the keys.",
+            _pieces_of_queries,
+            "Which axis do you split? Keys are axis 1 of the projected keys.",
+        ),
+        Mistake(
+            "one more key than `chunk`",
+            "The values are right, but each piece holds chunk + 1 keys.",
+            partial(_other_pieces, size=lambda chunk, S: chunk + 1),
+            "A slice start : start + chunk ends before its second number.",
+        ),
+        Mistake(
+            "pieces that do not follow `chunk`",
+            "The values are right, but your pieces are of one size, whatever "
+            "`chunk` says.",
+            partial(_other_pieces, size=lambda chunk, S: 1),
+            "Where does your code use `chunk`?",
+            also=tuple(
+                partial(_other_pieces, size=lambda chunk, S, n=n: n)
+                for n in (2, 3, 4, 5, 8, 10, 16, 20, 32)
+            ),
+        ),
     ],
     right_answers=[
         _chunked_by_hand,
-        _chunked_over_queries,
-        _one_key_at_a_time,
+        _chunked_by_sentence,
     ],
     properties=[
-        Property(
-            "No tensor has a quarter of the entries of (B, T, S, d_a), with "
-            "S = 48 and chunk = 4.",
-            _forms_no_whole_tensor,
-            "Split before you add query and key.",
-        ),
         Property(
             "What autograd keeps for the backward pass is less than a "
             "quarter of (B, T, S, d_a).",
@@ -301,19 +476,64 @@ EXERCISE = Exercise(
             "Which step can be computed again on the way back?",
         ),
     ],
+    run=_run,
     tolerance=1e-5,
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _chunked_case,
-        S=(1, 7),
-        lengths="S",
-        T=(2, 4),
-        d_q=(2, 4),
-        d_k=(2, 4),
-        d_v=(2, 4),
-        d_a=(2, 5),
-        chunk=(1, 8),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values, whatever the chunk",
+            1,
+            tries=(
+                "two pieces",
+                "a short last piece",
+                "chunk above S",
+                "chunk = 1",
+                "one key",
+            ),
+            fresh=anew(
+                _chunked_case, S=(1, 7), lengths=_full_lengths, **_SIZES
+            ),
+        ),
+        Part(
+            "padding",
+            "padding, and sentences with nothing to read",
+            1,
+            tries=(
+                "padding in two pieces",
+                "nothing to read",
+                "all sizes alike",
+                "scores of 200",
+            ),
+            fresh=anew(
+                _chunked_case, S=(2, 7), lengths=_an_empty_one, **_SIZES
+            ),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=("two pieces", "a short last piece", "nothing to read"),
+            gradients=True,
+            fresh=anew(_chunked_case, S=(1, 7), lengths="S", **_SIZES),
+        ),
+        Part(
+            "memory",
+            "values and gradients in the memory of one piece",
+            2,
+            tries=(
+                "two pieces",
+                "the largest tensor, chunk = 4",
+                "the largest tensor, chunk = 16",
+                "What autograd keeps for the backward pass is less than a "
+                "quarter of (B, T, S, d_a).",
+            ),
+            gradients=True,
+            fresh=anew(
+                _chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES
+            ),
+        ),
+    ],
 )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -71,21 +77,45 @@ def _draft(query, key, value, mask, weight, v, bugs):
         left = query.repeat(1, S, 1).view(B, T, S, -1)  # (B, T, S, d_q)
     else:
         left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
-    right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
+    if "keys tiled" in bugs:
+        right = key.repeat_interleave(T, 1).view(B, T, S, -1)
+    else:
+        right = key[:, None].expand(B, T, S, -1)  # (B, T, S, d_k)
     pair = [right, left] if "order" in bugs else [left, right]
     hidden = torch.cat(pair, dim=-1) @ weight.T  # (B, T, S, d_a)
     if "outer tanh" in bugs:
         scores = torch.tanh(hidden @ v)  # (B, T, S)
     elif "no tanh" in bugs:
         scores = hidden @ v  # (B, T, S)
+    elif "tanh twice" in bugs:
+        scores = torch.tanh(torch.tanh(hidden) @ v)
+    elif "tanh apart" in bugs:
+        d_q = query.shape[-1]
+        scores = torch.tanh(left @ weight[:, :d_q].T) @ v
+        scores = scores + torch.tanh(right @ weight[:, d_q:].T) @ v
+    elif "v forgotten" in bugs:
+        scores = torch.tanh(hidden).sum(-1)
     else:
         scores = torch.tanh(hidden) @ v  # (B, T, S)
     if "scaled" in bugs:
         scores = scores / key.shape[-1] ** 0.5
-    weights = masked_weights(
-        masked_softmax, scores, mask[:, None], bugs
-    )  # (B, T, S)
+    elif "scaled by d_a" in bugs:
+        scores = scores / len(v) ** 0.5
+    elif "detached" in bugs:
+        scores = scores.detach()
+    weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
     return weights @ (key if "keys" in bugs else value), weights
+
+
+def _draft_weights(scores, mask, bugs):
+    allowed = mask[:, None]  # (B, 1, S)
+    if "over the batch" in bugs:
+        return masked_softmax(scores, allowed, 0)
+    if "no axis" in bugs:
+        return masked_softmax(scores, mask)
+    if "wrong axis" in bugs:
+        return masked_softmax(scores, mask[..., None])
+    return late_weights(scores, allowed, bugs)
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
@@ -107,7 +137,10 @@ def _concat_by_loops(query, key, value, mask, weight, v):
             allowed = [s for s in range(S) if mask[b, s]]
             for s in allowed:
                 pair = torch.cat([query[b, t], key[b, s]])  # (d_q + d_k,)
-                row[s] = torch.exp(v @ torch.tanh(weight @ pair))
+                row[s] = v @ torch.tanh(weight @ pair)
+            top = max([row[s].item() for s in allowed], default=0.0)
+            for s in allowed:
+                row[s] = torch.exp(row[s] - top)
             total = sum(row[s] for s in allowed) if allowed else 1.0
             rows.append(torch.stack([power / total for power in row]))
     weights = torch.stack(rows).view(B, T, S)
@@ -133,7 +166,56 @@ def _concat_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     )
 
 
+def _large_case():
+    query, key, value, mask, W_q, W_k, v = large_scores()
+    weight = torch.cat([W_q, W_k], dim=1)
+    return Case("scores of 200", (query, key, value, mask, weight, v))
+
+
 _OTHER_MISTAKES = [
+    (
+        "keys tiled",
+        "keys laid out in the wrong order",
+        "Entry s of a row does not hold key s: each key is repeated as "
+        "often as there are queries, and then cut into rows.",
+        "Queries are repeated one by one, keys as a whole list: "
+        "key[:, None].expand(B, T, S, d_k).",
+    ),
+    (
+        "tanh twice",
+        "a tanh too many",
+        "The score goes through a tanh once more. Only the hidden layer does.",
+        "v·tanh(W [q; k]): one tanh, and v after it.",
+    ),
+    (
+        "tanh apart",
+        "a tanh each for query and key",
+        "Query and key go through the tanh apart, so they never meet: the "
+        "query adds the same to every score.",
+        "Lay them end to end, or add both parts, before the tanh.",
+    ),
+    (
+        "v forgotten",
+        "v is not used",
+        "The hidden layer is summed, each entry alike.",
+        "The product with v.",
+    ),
+    (
+        "detached",
+        "scores without gradient",
+        "The values are right, but the scores are cut off from the graph: "
+        "the attention cannot learn.",
+        "A .detach(), a .data, a torch.tensor or a torch.no_grad() on the "
+        "way to the scores.",
+    ),
+    *ROWS,
+    (
+        "over the batch",
+        "a softmax over the batch",
+        "The softmax runs over the sentences. Each query must spend 1 over "
+        "the keys.",
+        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
+    ),
     (
         "no tanh",
         "no tanh at all",
@@ -144,9 +226,10 @@ _OTHER_MISTAKES = [
     (
         "scaled",
         "a scale that nobody asked for",
-        "The scores are divided by √d_k. That belongs to the dot "
-        "product; additive scores are bounded by v.",
+        "The scores are divided by the root of a size. That belongs to the "
+        "dot product; additive scores are bounded by v.",
         "The line that makes the scores.",
+        "scaled by d_a",
     ),
     (
         "inverted",
@@ -190,6 +273,23 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_RAISING = [
+    (
+        "no axis",
+        "a mask without an axis for the queries",
+        "The mask is (B, S), the scores are (B, T, S): each sentence has one "
+        "mask for all its queries.",
+        "mask[:, None] is (B, 1, S).",
+    ),
+    (
+        "wrong axis",
+        "a mask along the queries",
+        "The mask is laid along the queries. It says which keys may be "
+        "attended to.",
+        "mask[:, None] is (B, 1, S).",
+    ),
+]
+
 EXERCISE = Exercise(
     "01-concat-attention",
     "Repair attention over query and key laid end to end",
@@ -212,6 +312,7 @@ EXERCISE = Exercise(
         _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
+        _large_case(),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=unrepaired(
@@ -220,7 +321,12 @@ EXERCISE = Exercise(
         never_together={"over queries", "late mask"},
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES),
+    + [
+        # Fully mended, with one other slip: worth as much as one bug left.
+        replace(mistake, bugs=1)
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ]
+    + planted(_draft, _RAISING),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,
     gradients=True,
@@ -236,4 +342,10 @@ EXERCISE = Exercise(
         d_v=(1, 4),
         d_a=(1, 5),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+    ],
 )

@@ -6,11 +6,21 @@ from functools import partial
 
 import torch
 
+from attnbook.checks.additive_attention.late_masks import (
+    ROWS,
+    large_scores,
+    late_weights,
+)
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.later_queries import change_nothing_before
-from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -44,6 +54,20 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         term = covered[..., None] * w_c  # (B, S, d_a)
         if mistake == "outside":
             scores = torch.tanh(hidden) @ v + covered * w_c.sum()
+        elif mistake == "outside, by v":
+            scores = torch.tanh(hidden) @ v + term @ v
+        elif mistake == "outside, alone":
+            scores = torch.tanh(hidden) @ v + covered
+        elif mistake == "no w_c":
+            scores = torch.tanh(hidden + covered[..., None]) @ v
+        elif mistake == "no tanh":
+            scores = (hidden + term) @ v
+        elif mistake == "outer tanh":
+            scores = torch.tanh((hidden + term) @ v)
+        elif mistake == "scaled":
+            scores = torch.tanh(hidden + term) @ v / key.shape[-1] ** 0.5
+        elif mistake == "scaled by d_a":
+            scores = torch.tanh(hidden + term) @ v / len(v) ** 0.5
         elif mistake == "subtracted":
             scores = torch.tanh(hidden - term) @ v
         elif mistake == "untold":
@@ -51,7 +75,7 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         else:
             scores = torch.tanh(hidden + term) @ v  # (B, S)
         dim = 0 if mistake == "over the batch" else -1
-        weights = masked_weights(masked_softmax, scores, mask, (mistake,), dim)
+        weights = late_weights(scores, mask, (mistake,), dim)
         rows.append(weights)
         if mistake == "last step":
             covered = weights
@@ -61,16 +85,33 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered = covered + weights.detach()
         elif mistake == "shared":
             covered = covered + weights.mean(0)
+        elif mistake == "shared sum":
+            covered = covered + weights.sum(0)
         elif mistake == "scores":
             covered = covered + scores
         elif mistake == "in place":
             covered += weights
-        elif mistake == "reaches 1":
-            covered = (covered + weights).clamp(max=0.5)
+        elif mistake in _LIDS:
+            covered = (covered + weights).clamp(max=_LIDS[mistake])
+        elif mistake == "evens out":
+            covered = covered + weights
+            covered = covered / covered.sum(-1, keepdim=True).clamp(min=1e-9)
         else:
             covered = covered + weights  # (B, S)
+    if mistake == "tally returned":
+        return torch.stack(rows, dim=1) @ value, covered
     weights = torch.stack(rows, dim=1)  # (B, T, S)
+    if mistake == "stacked in front":
+        weights = torch.stack(rows)  # (T, B, S)
+        return (weights.transpose(0, 1) @ value).transpose(0, 1), weights
+    if mistake == "weights in front":
+        return weights @ value, torch.stack(rows)
+    if mistake == "keys":
+        return weights @ key, weights
     return weights @ value, weights
+
+
+_LIDS = {"reaches 1": 0.5, "reaches 1 itself": 1.0}
 
 
 def _coverage_in_two_passes(
@@ -139,6 +180,13 @@ def _coverage_case(name, lengths, T, S, d_q, d_k, d_v, d_a, seed):
     )
 
 
+def _large_case():
+    query, key, value, mask, W_q, W_k, v = large_scores()
+    w_c = torch.tensor([0.01, -0.02, 0.005, 0.01])
+    arguments = (query, key, value, mask, W_q, W_k, w_c, v)
+    return Case("scores of 200", arguments)
+
+
 def _later_queries_change_nothing_before(answer):
     case = _coverage_case("", [6, 4], 5, 6, 3, 2, 2, 4, seed=29)
     return change_nothing_before(answer, case.arguments)
@@ -170,7 +218,93 @@ _MISTAKES = [
         "The tally is added to the score. It belongs inside the "
         "tanh, so that it can meet query and key.",
         "Which bracket does w_c · c stand in?",
+        "outside, by v",
+        "outside, alone",
     ),
+    (
+        "no w_c",
+        "a tally without w_c",
+        "The tally is added to every entry of the hidden layer alike, "
+        "without w_c.",
+        "covered[..., None] * w_c is (B, S, d_a).",
+    ),
+    (
+        "no tanh",
+        "no tanh at all",
+        "The hidden layer goes into the score as it is.",
+        "v·tanh(…): query, key and tally stand in the bracket.",
+    ),
+    (
+        "outer tanh",
+        "the tanh outside",
+        "The tanh is applied to the finished score. It belongs on the hidden "
+        "layer, before the product with v.",
+        "v·tanh(…): which bracket closes first?",
+    ),
+    (
+        "scaled",
+        "a scale that nobody asked for",
+        "The scores are divided by the root of a size. That belongs to the "
+        "dot product.",
+        "The line that makes the scores.",
+        "scaled by d_a",
+    ),
+    (
+        "evens out",
+        "a tally that is divided by its sum",
+        "The tally is divided so that it sums to 1. It should grow with "
+        "every step.",
+        "c is a sum over the steps before, and no more.",
+    ),
+    (
+        "tally returned",
+        "the tally in place of the weights",
+        "You return the tally. The weights of all steps are asked for, (B, T, "
+        "S).",
+        "torch.stack(rows, dim=1).",
+    ),
+    (
+        "weights in front",
+        "steps stacked in front of the batch",
+        "The steps are the first axis, and the sentences the second. It "
+        "should be the other way round.",
+        "torch.stack(rows, dim=1) is (B, T, S).",
+        "stacked in front",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the values are "
+        "what is fetched.",
+        "The last product.",
+    ),
+    (
+        "unmasked",
+        "the mask is not used",
+        "The padding has weight: the mask has no effect.",
+        "Does your code use `mask` at all? masked_fill returns a new tensor.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
+        "Which score has an exponential of 0?",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to read gets equal weights: all its scores "
+        "are -1e9. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "nan",
+        "an empty row of -inf",
+        "A sentence with nothing to read has only scores of -inf, and their "
+        "softmax is 0/0. Its weights should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    *ROWS,
     (
         "subtracted",
         "the tally is subtracted",
@@ -201,6 +335,7 @@ _MISTAKES = [
         "one tally for the whole batch",
         "All sentences share one tally. Each has its own, (B, S).",
         "Is there a mean or a sum over the first axis?",
+        "shared sum",
     ),
     (
         "over the batch",
@@ -230,6 +365,7 @@ _MISTAKES = [
         "The tally is held below a limit. A token may be read as "
         "often as the weights say.",
         "A clamp.",
+        "reaches 1 itself",
     ),
     (
         "late mask",
@@ -245,6 +381,23 @@ _MISTAKES = [
         "True = may attend.",
     ),
 ]
+
+_SIZES = {
+    "T": (1, 5),
+    "d_q": (1, 4),
+    "d_k": (1, 4),
+    "d_v": (1, 4),
+    "d_a": (1, 5),
+}
+
+
+def _full_lengths(random, drawn):
+    return [drawn["S"]] * int(random.integers(1, 4))
+
+
+def _an_empty_one(random, drawn):
+    return [*lengths(random, drawn["S"], least=1), 0]
+
 
 EXERCISE = Exercise(
     "01-coverage-attention",
@@ -265,9 +418,11 @@ EXERCISE = Exercise(
                 torch.ones(1),
             ),
         ),
-        _coverage_case("one step", [3, 2], 1, 3, 2, 4, 3, 5, seed=21),
+        _coverage_case("one step", [3, 3], 1, 3, 2, 4, 3, 5, seed=21),
+        _coverage_case("no padding", [4, 4], 3, 4, 3, 2, 2, 5, seed=27),
         _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
         _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
+        _large_case(),
         _coverage_case("one token", [1, 1], 3, 1, 2, 2, 2, 2, seed=24),
         _coverage_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, 25),
         _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
@@ -302,14 +457,49 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _coverage_case,
-        S=(1, 6),
-        lengths="S",
-        T=(1, 5),
-        d_q=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        d_a=(1, 5),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where no sentence is padded",
+            2,
+            tries=(
+                "the worked example",
+                "one step",
+                "no padding",
+                "one token",
+                "A later query cannot change earlier weights.",
+            ),
+            fresh=anew(
+                _coverage_case, S=(1, 6), lengths=_full_lengths, **_SIZES
+            ),
+        ),
+        Part(
+            "padding",
+            "padding, and sentences with nothing to read",
+            1,
+            tries=(
+                "a padded batch",
+                "nothing to read",
+                "all sizes alike",
+                "scores of 200",
+                "long",
+            ),
+            fresh=anew(
+                _coverage_case, S=(2, 6), lengths=_an_empty_one, **_SIZES
+            ),
+        ),
+        Part(
+            "gradients",
+            "the gradients, those through the tally too",
+            1,
+            tries=(
+                "no padding",
+                "a padded batch",
+                "nothing to read",
+                "long",
+            ),
+            gradients=True,
+            fresh=anew(_coverage_case, S=(2, 6), lengths="S", **_SIZES),
+        ),
+    ],
 )

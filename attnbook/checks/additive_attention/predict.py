@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal
 
@@ -89,7 +89,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "b",
             10.0,
-            "the keys are all there is",
+            "ten times as much of everything",
             "The projection of the keys costs ten times as much. The other "
             "terms do not change.",
             "Count all four terms, before and after.",
@@ -171,9 +171,137 @@ EXERCISE = Exercise(
             "values have not.",
             "Write out the three pairs of weight and value.",
         ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (10 + 20) * 10,
+            "added, not combined",
+            "You counted a hidden vector for each query and each key. There "
+            "is one for each pair of them.",
+            "The sum inside the tanh broadcasts (B, T, 1, d_a) against (B, "
+            "1, S, d_a).",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 10 * 20 * 20,
+            "another width",
+            "Each pair has 20 numbers in your count, as many as a key. "
+            "Inside the tanh it has d_a.",
+            "Which size has W_q q + W_k k?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 10 * 20 * 5,
+            "another width for a pair",
+            "Each pair has 5 numbers in your count, as many as a query. "
+            "Inside the tanh it has d_a.",
+            "Which size has W_q q + W_k k?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            1.0,
+            "nothing changes",
+            "Projecting the keys again costs again. Only what is asked for "
+            "a query anyway stays as it was.",
+            "Count four terms: keys, queries, scores, blend.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (40_000 + 1500) / 5500,
+            "the scores are left out",
+            "The scores are missing: v · the hidden layer, T·S·d_a.",
+            "Count four terms: keys, queries, scores, blend.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            43_500,
+            "a count, not a ratio",
+            "This is the number of multiply-adds. The question is how many "
+            "times as many.",
+            "Divide it by the number when keys are projected once.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (40_000 + 3500) / 7500 - 1,
+            "how much more",
+            "This is how much is added. The question is how many times as "
+            "many.",
+            "Do not take 1 off.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1 / 5,
+            "even weights",
+            "The five keys need not score alike: you choose them.",
+            "The largest score possible, and the smallest for the others.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(1) / (math.exp(1) + 4 * math.exp(-1)),
+            "v taken for 1",
+            "You let the score lie between -1 and 1. It is v·tanh: its size "
+            "is that of v's entries, added.",
+            "The largest score that v allows.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(2.5) / (math.exp(2.5) + 1),
+            "one other key",
+            "You counted one other key. There are four.",
+            "The sum in the softmax has five terms.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1.25,
+            "a score, not a weight",
+            "This is the largest score. The weight comes after the softmax "
+            "over five keys.",
+            "exp of it, over the sum of five exponentials.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            math.exp(1.25) / (math.exp(1.25) + 4 * math.exp(-1.25)),
+            "the largest weight",
+            "That is the answer to c. Here all keys meet the same query, "
+            "and its tanh drowns them.",
+            "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            9.0,
+            "a plain sum",
+            "You added the values. Each is multiplied by its weight first.",
+            "Weights times values, summed.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            9.0,
+            "a plain sum",
+            "You added the values. Each is multiplied by its weight first.",
+            "Weights times values, summed.",
+        ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
-    tolerance=5e-3,
+    tolerance=1e-2,  # two digits are enough, rounded or cut off
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "sizes",
+            "sizes and costs (a and b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "weights",
+            "how sharp the weights can be (c and d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "order",
+            "keys and values in reverse order (e and f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

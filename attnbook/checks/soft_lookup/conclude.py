@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from attnbook.checks.soft_lookup.temperature_search import (
@@ -9,7 +11,7 @@ from attnbook.checks.soft_lookup.temperature_search import (
     temperature_by_bisection,
     temperature_by_grids,
 )
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Mistake
 from attnbook.judging.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import entropy, softmax
 
@@ -57,6 +59,15 @@ def _half_weight_temperature(S):
     return middle
 
 
+def _as_numbers_of_keys(question, question_asked):
+    """Keys are counted where a share, or an entropy, is asked for."""
+    if question != question_asked:
+        return _CONCLUSIONS.exactly(question)
+    if question == "share":
+        return number_of_keys(softmax(_LENGTH_SCORES))
+    return temperature_by_bisection(_LENGTH_SCORES, 64)
+
+
 EXERCISE = Exercise(
     "00-conclude",
     "Measure what length does to a softmax",
@@ -66,7 +77,8 @@ EXERCISE = Exercise(
         Case(
             f"question {q!r}",
             (q,),
-            look=f"Hint {hint} lists the steps: write down each.",
+            look=f"Hint {hint} lists the steps: write down each."
+            + " Is your temperature_for_entropy right?" * (q == "sqrt"),
         )
         for q, hint in {
             "share": 1,
@@ -186,6 +198,65 @@ EXERCISE = Exercise(
             "the wrong way",
             "The temperature falls as the list grows: the power is negative.",
             "Print it for S = 11, 101, 1,001 and 10,001.",
+        ),
+        _CONCLUSIONS.wrong(
+            "double",
+            float(4 * np.log(2)),
+            "four doublings",
+            "Between 4,096 and 65,536 keys lie four doublings. The question "
+            "asks for one.",
+            "The entropy at 65,536 less the entropy at 32,768.",
+        ),
+        _CONCLUSIONS.wrong(
+            "half",
+            float(3 / np.log2(2000)),
+            "a logarithm to base 2",
+            "This is 3 / log2(2000). The exponential's inverse is the "
+            "natural logarithm.",
+            "np.log, not np.log2.",
+        ),
+        _CONCLUSIONS.wrong(
+            "half",
+            float(3 / np.log(2)),
+            "no other keys",
+            "Solved for a weight of 1/2 against one key that scores 0. "
+            "There are 2,000.",
+            "The exponential of the match must equal the sum of all others.",
+        ),
+        _CONCLUSIONS.wrong(
+            "power",
+            3.0,
+            "a factor for a power",
+            "3 is the factor in front. The question asks for the power of "
+            "the logarithm.",
+            "Solve exp(3 / τ) = S - 1 for τ: is ln(S - 1) above or below "
+            "the line?",
+        ),
+        _CONCLUSIONS.wrong(
+            "power",
+            -2.0,
+            "twice the power",
+            "Once too often divided by ln(S - 1).",
+            "Solve exp(3 / τ) = S - 1 for τ.",
+        ),
+        Mistake(
+            "share: a number of keys",
+            "The effective number of keys is not yet a share of them.",
+            partial(_as_numbers_of_keys, question_asked="share"),
+            "Divide exp(entropy) by S.",
+            shows=lambda case, number: (
+                case.arguments == ("share",) and number > 1.5
+            ),
+        ),
+        Mistake(
+            "sqrt: the end of a range",
+            "No temperature as high as this leaves 64 keys. A search gives it "
+            "for a target above the largest entropy, ln 4096.",
+            partial(_as_numbers_of_keys, question_asked="sqrt"),
+            "64 is a number of keys. As an entropy it is np.log(64).",
+            shows=lambda case, number: (
+                case.arguments == ("sqrt",) and number > 100
+            ),
         ),
     ],
     right_answers=[_conclude_by_measuring, _CONCLUSIONS.rounded],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Property
+from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.unrepaired import unrepaired
@@ -81,18 +83,33 @@ def _draft(query, key, value, width, bugs):
 
 def _mistaken(query, key, value, width, mistake):
     """The same with a mistake."""
-    squared = ((query[:, None] - key) ** 2).sum(-1)  # (T, S)
+    if mistake == "row by row":
+        squared = ((query - key) ** 2).sum(-1)
+    difference = query[:, None] - key  # (T, S, d_k)
+    squared = (difference**2).sum(-1)  # (T, S)
+    if mistake == "mean":
+        squared = (difference**2).mean(-1)
+    elif mistake == "longest axis":
+        squared = (difference**2).max(-1)
     u2 = squared / width**2
     if mistake == "square of the triangle":
         kernel = np.maximum(1 - np.sqrt(u2), 0) ** 2
     elif mistake == "width not squared":
         kernel = np.maximum(1 - squared / width, 0)
+    elif mistake == "no root":
+        kernel = np.maximum(1 - (squared / width) ** 2, 0)
+    elif mistake == "gaussian":
+        kernel = np.exp(-u2 / 2)
+    elif mistake == "no width":
+        kernel = np.maximum(1 - squared, 0)
     else:
         kernel = np.maximum(1 - u2, 0)
     if mistake == "softmax of the kernel":
         weights = softmax(kernel)
         return weights @ value, weights
     total = kernel.sum(-1, keepdims=True)  # (T, 1)
+    if mistake == "if":
+        total = 1 if total == 0 else total
     if mistake == "clipped late":
         kernel = 1 - u2
         total = kernel.sum(-1, keepdims=True)
@@ -103,8 +120,20 @@ def _mistaken(query, key, value, width, mistake):
         )
     elif mistake == "not normalised":
         weights = kernel
+    elif mistake == "floor":
+        weights = kernel / np.maximum(total, 1)
+    elif mistake == "one total":
+        weights = kernel / max(kernel.sum(), 1e-12)
+    elif mistake == "largest":
+        top = kernel.max(-1, keepdims=True)
+        weights = kernel / np.where(top == 0, 1, top)
+    elif mistake == "key":
+        weights = kernel / np.where(total == 0, 1, total)
+        return weights @ key, weights
+    elif mistake.startswith("epsilon"):
+        weights = kernel / (total + float(mistake.split()[1]))
     else:
-        weights = kernel / (total + 0.01)
+        weights = kernel / np.where(total == 0, 1, total)
     return weights @ value, weights
 
 
@@ -218,11 +247,92 @@ _OTHER_MISTAKES = [
         "Divide the kernel by its sum over the keys.",
     ),
     (
-        "epsilon",
+        "epsilon 0.01",
         "a constant in the denominator",
         "A constant is added to the total against a division by 0, "
         "and it takes weight away from every row.",
         "Treat the rows with a total of 0 alone, with np.where.",
+        "epsilon 1",
+        "epsilon 0.1",
+        "epsilon 0.001",
+        "epsilon 0.0001",
+        "epsilon 0.00001",
+        "epsilon 0.000001",
+    ),
+    (
+        "floor",
+        "a total that is held at 1",
+        "Where the kernel sums to less than 1, you divide by 1. Its "
+        "weights then sum to less than 1.",
+        "Replace a total of 0 alone: np.where(total == 0, 1, total).",
+    ),
+    (
+        "one total",
+        "one total for all queries",
+        "The weights of all queries together sum to 1. Each row should.",
+        "kernel.sum(-1, keepdims=True): a total for each query.",
+    ),
+    (
+        "largest",
+        "divided by the largest",
+        "The kernel is divided by the largest of its row, not by the sum.",
+        "The line that makes the weights.",
+    ),
+    (
+        "no root",
+        "the root is forgotten",
+        "The sum of squares is taken for the distance, and then squared "
+        "once more.",
+        "The distance is the root of the sum of squares.",
+    ),
+    (
+        "mean",
+        "a mean of squares",
+        "The squares are averaged over the axes. The distance is the root "
+        "of their sum.",
+        "For keys of one number sum and mean agree, for two they do not.",
+    ),
+    (
+        "longest axis",
+        "the distance along the longest axis",
+        "The distance is the largest difference of one axis. It should be "
+        "the straight line: the root of the sum of squares.",
+        "The line that makes the distance.",
+    ),
+    (
+        "gaussian",
+        "a Gaussian kernel",
+        "This is the kernel of the chapter. It never reaches 0.",
+        "The formula of the exercise: max(0, 1 - u²).",
+    ),
+    (
+        "no width",
+        "the width is not used",
+        "The distance is not divided by the width.",
+        "u is distance / width.",
+    ),
+    (
+        "key",
+        "keys averaged in place of values",
+        "The output blends the keys. They are matched with; the values are "
+        "what is averaged.",
+        "The last product.",
+    ),
+]
+
+_RAISING = [
+    (
+        "row by row",
+        "queries that do not meet all keys",
+        "query - key takes row from row. Each query is to meet each key: "
+        "T × S differences.",
+        "query[:, None] - key is (T, S, d_k).",
+    ),
+    (
+        "if",
+        "an if on many totals",
+        "There is a total for each query, and `if` wants one answer.",
+        "np.where(total == 0, 1, total) decides for each by itself.",
     ),
 ]
 
@@ -255,7 +365,12 @@ EXERCISE = Exercise(
         never_together={"unclipped", "empty"},
         told_first=_FIRST_TO_SHOW,
     )
-    + named(_mistaken, _OTHER_MISTAKES),
+    + [
+        # Fully mended, with one other slip: worth as much as one bug left.
+        replace(mistake, bugs=1)
+        for mistake in named(_mistaken, _OTHER_MISTAKES)
+    ]
+    + named(_mistaken, _RAISING),
     right_answers=[
         _regression_by_loops,
         _regression_by_einsum,
@@ -287,4 +402,10 @@ EXERCISE = Exercise(
         width=(1.2, 2.5),
         far=(0, 1),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+    ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 
@@ -14,7 +14,7 @@ _PREDICTIONS = Predictions(
         "b": 5 / 8,
         "c": 5 / 6,
         "d": 5 / 13,
-        "e": (1 / 5) / (1 + 1 / 2 + 1 / 5),
+        "e": 1 / (1 + 1 / 2 + 1 / 5),
         "f": 70 / 3,
     }
 )
@@ -29,10 +29,15 @@ def _predict_by_softmax(question):
         "b": softmax(scores + 3)[2],
         "c": masked_softmax(scores, mask)[2],
         "d": softmax(np.append(scores, np.log(5.0)))[2],
-        "e": softmax(-scores)[2],
+        "e": softmax(-scores)[0],
         "f": softmax(scores, 1e9) @ np.array([10.0, 20.0, 40.0]),
     }
     return answers[question]
+
+
+def _is_no_weight(case, number):
+    asks_for_a_weight = case.arguments != ("f",)
+    return asks_for_a_weight and (number < 0 or number > 1)
 
 
 EXERCISE = Exercise(
@@ -76,6 +81,29 @@ EXERCISE = Exercise(
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
+            "a",
+            (5 / 8) / 2,
+            "half the weight",
+            "You halved the weight. It is the scores that are divided by 1/2.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            25 / (1 + 2 + 25),
+            "one score of three",
+            "Only the third score is divided by the temperature. All three "
+            "are.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            float(np.log(5) / np.log(10)),
+            "no exponential",
+            "You divided the score by the sum of the scores. The weights "
+            "are made of their exponentials.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
             "b",
             (5 + 3) / (8 + 9),
             "the constant is added to the exponentials",
@@ -83,6 +111,22 @@ EXERCISE = Exercise(
             "before the exponential.",
             "exp(score + 3) = exp(3) exp(score): what does the division by "
             "the sum do to exp(3)?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            float(5 * np.e**3 / (3 + 5 * np.e**3)),
+            "one score of three",
+            "Only the third score rises. All three do.",
+            "exp(score + 3) = exp(3) exp(score): what does the division by "
+            "the sum do to exp(3)?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            float((np.log(5) + 3) / (np.log(10) + 9)),
+            "no exponential",
+            "You divided the score by the sum of the scores. The weights "
+            "are made of their exponentials.",
+            "Write down exp(ln 5 + 3), and so on for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -102,6 +146,22 @@ EXERCISE = Exercise(
             "Which score has an exponential of 0?",
         ),
         _PREDICTIONS.wrong(
+            "c",
+            7 / 8,
+            "all to one",
+            "The third book gets all of the masked book's weight. Both "
+            "books that are left get their part of it.",
+            "Write the sum of the exponentials that are left: 1 + 5.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            3 / 4,
+            "equal parts",
+            "The masked book's weight is shared in equal parts. Softmax "
+            "shares it in proportion to the exponentials.",
+            "Write the sum of the exponentials that are left: 1 + 5.",
+        ),
+        _PREDICTIONS.wrong(
             "d",
             5 / 16,
             "the copies share one weight",
@@ -118,22 +178,46 @@ EXERCISE = Exercise(
             "Write the sum out: 1 + 2 + 5 + 5.",
         ),
         _PREDICTIONS.wrong(
+            "d",
+            10 / 13,
+            "both copies",
+            "This is the weight of the two copies together. The question "
+            "asks for one of them.",
+            "Read question d once more.",
+        ),
+        _PREDICTIONS.wrong(
             "e",
-            1 / 8,
+            5 / 8,
             "turning the query reverses the weights",
-            "The weights are not handed out in reverse. The third book's "
-            "score is now -ln 5.",
+            "The weights are not handed out in reverse: the first book does "
+            "not get what the third had.",
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
         ),
         _PREDICTIONS.wrong(
             "e",
-            -5 / 8,
+            -1 / 8,
             "a negative weight",
             "A weight is never negative. The query's sign changes the "
             "scores, and the exponential of a negative score is positive.",
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / 8,
+            "the sign changes nothing",
+            "This is the first book's weight before. With -q each score "
+            "changes its sign.",
+            "The first score is still ln 1 = 0. What is the sum now?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            2 / 17,
+            "another book",
+            "This is the third book's weight. The question asks for the "
+            "first's.",
+            "Read question e once more.",
         ),
         _PREDICTIONS.wrong(
             "f",
@@ -153,9 +237,60 @@ EXERCISE = Exercise(
             "Divided by a huge temperature, all scores are nearly 0. Which "
             "weights do equal scores get?",
         ),
+        _PREDICTIONS.wrong(
+            "f",
+            1 / 3,
+            "a weight, not the output",
+            "This is a weight. The output is the sum of weights times values.",
+            "Multiply each value by its weight.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            31.25,
+            "the temperature changes nothing",
+            "This is the output at temperature 1. A high temperature makes "
+            "the weights alike.",
+            "Divided by a huge temperature, all scores are nearly 0. Which "
+            "weights do equal scores get?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            70.0,
+            "a sum without weights",
+            "You added the values up. Each is multiplied by its weight first.",
+            "Three equal weights sum to 1: what is each?",
+        ),
+        Mistake(
+            "a weight above 1 or below 0",
+            "A weight is a part of 1, never less than 0. As a percentage, "
+            "divide it by 100.",
+            lambda question: 100 * _PREDICTIONS.answers[question],
+            "Each exponential is divided by the sum of all.",
+            shows=_is_no_weight,
+        ),
     ],
     right_answers=[_predict_by_softmax, _PREDICTIONS.rounded],
-    tolerance=5e-3,
+    tolerance=6e-3,  # two digits are enough, rounded or cut off
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "temperature",
+            "the temperature (a and f)",
+            1,
+            tries=("question a", "question f"),
+        ),
+        Part(
+            "scores",
+            "scores that change (b and e)",
+            1,
+            tries=("question b", "question e"),
+        ),
+        Part(
+            "shelf",
+            "a key that goes and a key that comes (c and d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+    ],
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.watching import peak_memory
@@ -18,11 +24,27 @@ def _vjp(weights, upstream, temperature=1.0):
 
 def _mistaken(weights, upstream, temperature=1.0, *, mistake):
     """The same with a mistake."""
+    if mistake == "taken for scores":
+        weights = softmax(weights)
+    elif mistake == "exchanged":
+        weights, upstream = upstream, weights
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()
     elif mistake == "first axis":
         total = product.sum(0, keepdims=True)
+    elif mistake == "second axis":
+        total = product.sum(1, keepdims=True)
+    elif mistake == "axis lost":
+        total = product.sum(-1)
+    elif mistake == "dot":
+        total = np.dot(weights, upstream)
+    elif mistake == "matmul":
+        total = weights @ upstream
+    elif mistake == "matmul transposed":
+        total = weights @ upstream.T
+    elif mistake == "mean of the product":
+        total = product.mean(-1, keepdims=True)
     elif mistake == "plain mean":
         total = upstream.mean(-1, keepdims=True)
     elif mistake == "sum of upstream":
@@ -36,6 +58,10 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         gradient = product
     elif mistake == "diagonal alone":
         gradient = product * (1 - weights)
+    elif mistake == "added":
+        gradient = weights * (upstream + total)
+    elif mistake == "second without weights":
+        gradient = product - total
     elif mistake == "sign":
         gradient = -gradient
     if mistake == "temperature forgotten":
@@ -51,6 +77,15 @@ def _vjp_with_matrix(weights, upstream, temperature=1.0):
     identity = np.eye(weights.shape[-1])
     jacobian = weights[..., :, None] * (identity - weights[..., None, :])
     return np.einsum("...ij,...i->...j", jacobian, upstream) / temperature
+
+
+def _vjp_with_a_matrix_a_row(weights, upstream, temperature=1.0):
+    gradient = np.empty(weights.shape)
+    for place in np.ndindex(weights.shape[:-1]):
+        row = weights[place]
+        jacobian = np.diag(row) - np.outer(row, row)
+        gradient[place] = jacobian @ upstream[place] / temperature
+    return gradient
 
 
 def _vjp_by_loops(weights, upstream, temperature=1.0):
@@ -85,6 +120,18 @@ def _builds_no_matrix(answer):
     with peak_memory(answer) as peak:
         answer(weights, upstream, temperature=0.9)
     return peak.amount < 60 * weights.nbytes
+
+
+def _one_axis_or_two(random, drawn):
+    return tuple(random.integers(2, 7, random.integers(1, 3)).tolist())
+
+
+def _three_axes(random, drawn):
+    return tuple(random.integers(2, 7, 3).tolist())
+
+
+def _long_rows(random, drawn):
+    return tuple(random.integers((2, 500), (5, 1500)).tolist())
 
 
 _MISTAKES = [
@@ -154,6 +201,57 @@ _MISTAKES = [
         "a sum over the wrong axis",
         "The sum runs over the first axis. The keys are the last.",
         "sum(axis=-1, keepdims=True).",
+        "second axis",
+    ),
+    (
+        "axis lost",
+        "the last axis is lost",
+        "The sum has lost its axis: it fits no batch, or lies along the "
+        "keys where there are as many rows.",
+        "sum(axis=-1, keepdims=True).",
+    ),
+    (
+        "dot",
+        "one product for a batch",
+        "np.dot and @ multiply matrices: right for one row, not for a batch. "
+        "There α·g is wanted row by row.",
+        "(weights * upstream).sum(-1, keepdims=True).",
+        "matmul",
+        "matmul transposed",
+    ),
+    (
+        "mean of the product",
+        "a mean of the products",
+        "You subtract the mean of weights * upstream. α·g is their sum: the "
+        "weights sum to 1 already.",
+        "sum in place of mean.",
+    ),
+    (
+        "added",
+        "the sum is added",
+        "You add α·g where it is subtracted.",
+        "diag(α) - α αᵀ: the second term has a minus.",
+    ),
+    (
+        "second without weights",
+        "the second term without weights",
+        "You subtract α·g itself. The second term is α (α·g): each key's "
+        "weight times the sum.",
+        "Factor the weights out: α * (g - α·g).",
+    ),
+    (
+        "taken for scores",
+        "weights taken for scores",
+        "You put `weights` through a softmax once more. They are weights "
+        "already.",
+        "No softmax is called here.",
+    ),
+    (
+        "exchanged",
+        "weights and upstream exchanged",
+        "It is as if `weights` were the upstream and the upstream the "
+        "weights.",
+        "Which of the two stands in front of the bracket?",
     ),
     (
         "sign",
@@ -189,6 +287,7 @@ EXERCISE = Exercise(
             _vjp_with_matrix,
             "Multiply diag(α) - α αᵀ by g on paper: what is left is one "
             "product and one sum.",
+            also=(_vjp_with_a_matrix_a_row,),
         ),
     ],
     right_answers=[_vjp_by_loops, _vjp_by_einsum],
@@ -199,12 +298,42 @@ EXERCISE = Exercise(
         )
     ],
     tolerance=1e-6,
-    fresh=anew(
-        _vjp_case,
-        shape=lambda random, _: tuple(
-            random.integers(2, 7, random.integers(1, 4)).tolist()
+    parts=[
+        Part(
+            "rows",
+            "the gradient of one row and of several",
+            2,
+            tries=(
+                "the worked example",
+                "one row, temperature 2",
+                "three rows",
+                "as many rows as keys",
+            ),
+            fresh=anew(
+                _vjp_case, shape=_one_axis_or_two, temperature=(0.5, 2.0)
+            ),
         ),
-        temperature=(0.5, 2.0),
-        masked=[0.0, 0.4],
-    ),
+        Part(
+            "batches",
+            "batches, with masked keys",
+            1,
+            tries=("a batch with masked keys", "one key"),
+            fresh=anew(
+                _vjp_case,
+                shape=_three_axes,
+                temperature=(0.5, 2.0),
+                masked=[0.2, 0.4],
+            ),
+        ),
+        Part(
+            "memory",
+            "long rows in little memory",
+            1,
+            tries=(
+                "a long row",
+                "Memory stays a small multiple of the weights.",
+            ),
+            fresh=anew(_vjp_case, shape=_long_rows, temperature=(0.5, 2.0)),
+        ),
+    ],
 )

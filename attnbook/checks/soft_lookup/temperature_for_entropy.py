@@ -11,7 +11,13 @@ from attnbook.checks.soft_lookup.temperature_search import (
     temperature_by_bisection,
     temperature_by_grids,
 )
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
 from attnbook.judging.fresh_cases import anew
 from attnbook.mechanisms.soft_lookup import entropy, softmax
 
@@ -51,8 +57,8 @@ def _fixed_range(scores, target, low, high):
     return middle
 
 
-def _overflows(scores, target):
-    low, high = 1e-4 * np.ptp(scores), 1e4 * np.ptp(scores)
+def _overflows(scores, target, reach=1e4):
+    low, high = np.ptp(scores) / reach, np.ptp(scores) * reach
     for _ in range(100):
         middle = np.sqrt(low * high)
         with np.errstate(all="ignore"):
@@ -60,6 +66,29 @@ def _overflows(scores, target):
             weights = powers / powers.sum()
             spread = -(weights * np.log(weights)).sum()
         if spread < target:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def _stops_when_close(scores, target, close):
+    low, high = np.ptp(scores) / 1e6, np.ptp(scores) * 1e6
+    for _ in range(200):
+        middle = np.sqrt(low * high)
+        found = entropy(softmax(scores, middle))
+        if abs(found - target) < close:
+            break
+        low, high = (middle, high) if found < target else (low, middle)
+    return middle
+
+
+def _range_of_the_spread(scores, target, factor):
+    """A range that is too narrow for nearly equal scores or weights."""
+    low, high = np.ptp(scores) / factor, np.ptp(scores) * factor
+    for _ in range(100):
+        middle = np.sqrt(low * high)
+        if entropy(softmax(scores, middle)) < target:
             low = middle
         else:
             high = middle
@@ -102,8 +131,26 @@ def _follows_the_unit_of_the_scores(answer):
 
 def _is_right_in_a_small_unit(answer):
     scores = 1e-3 * np.random.default_rng(23).normal(size=30)
-    found = float(answer(scores, 2.0))
-    return found > 0 and abs(entropy(softmax(scores, found)) - 2.0) < 1e-4
+    return _has_six_digits(answer, scores, 2.0)
+
+
+def _is_right_far_below_the_spread(answer):
+    return _has_six_digits(answer, np.array([1e-3, 1e-3 - 4e-7, 0.0]), 0.5)
+
+
+def _has_six_digits(answer, scores, target):
+    """The tolerance of cases is no help with temperatures near 0."""
+    found, right = answer(scores, target), _right(scores, target)
+    return bool(np.isclose(float(found), right, rtol=1e-5, atol=0))
+
+
+def _right(scores, target):
+    return temperature_by_bisection(scores, target)
+
+
+def _is_nearly_right(case, found):
+    off = abs(float(found) / _right(*case.arguments) - 1)
+    return bool(0 < off < 0.02)
 
 
 def _is_an_end_of_a_range(case, found):
@@ -118,7 +165,14 @@ def _is_an_end_of_a_range(case, found):
 def _temperature_case(name, S, share, scale, seed):
     """A share of the most entropy there is, which is ln S."""
     scores = scale * np.random.default_rng(seed).normal(size=S)
-    return Case(name, (scores, share * np.log(S)))
+    return Case(name, (scores, float(share * np.log(S))))
+
+
+def _nearly_uniform():
+    """Far above the spread, where the entropy is close to ln 3."""
+    scores = np.array([0.0, 400.0, 1000.0])
+    target = float(entropy(softmax(scores, 2e6)))
+    return Case("scores up to 1,000, weights nearly alike", (scores, target))
 
 
 EXERCISE = Exercise(
@@ -129,7 +183,7 @@ EXERCISE = Exercise(
     cases=[
         Case(
             "the worked example",
-            (np.log([1.0, 3.0]), 2 * np.log(2) - 0.75 * np.log(3)),
+            (np.log([1.0, 3.0]), float(2 * np.log(2) - 0.75 * np.log(3))),
         ),
         Case("five keys", (np.array([0.5, -1.0, 2.0, 0.0, 1.2]), 1.1)),
         Case("two keys tie", (np.array([2.0, 2.0, 0.0, -1.0]), 0.9)),
@@ -137,8 +191,10 @@ EXERCISE = Exercise(
         Case("scores close together", (np.array([0.1, 0.1003, 0.1007]), 0.5)),
         Case("large scores", (np.array([-900.0, 100.0, 700.0, 730.0]), 1.2)),
         Case(
-            "64 keys", (np.random.default_rng(21).normal(size=64), np.log(8))
+            "64 keys",
+            (np.random.default_rng(21).normal(size=64), float(np.log(8))),
         ),
+        _nearly_uniform(),
     ],
     mistakes=[
         Mistake(
@@ -170,35 +226,53 @@ EXERCISE = Exercise(
             "Compare entropy with entropy.",
         ),
         Mistake(
-            "the search walks the wrong way",
-            "It is as if the search kept the wrong half each time: it ends "
-            "at one end of its range.",
+            "the search runs to one end",
+            "It is as if each comparison came out alike: the search ends "
+            "where its range does.",
             partial(_temperature, upward=False),
-            "Which way round is the comparison, and what does your entropy "
-            "return? Entropy too low means too cold: then low must move up.",
+            "Which way round is the comparison? Entropy too low means too "
+            "cold: low must move up. And is it NaN (hint 4)? Then every "
+            "comparison is False.",
             shows=_is_an_end_of_a_range,
         ),
         Mistake(
-            "entropy with its sign lost",
-            "It is as if your entropy were negative: always below the "
-            "target, so that the search runs to the top of its range.",
+            "an entropy that stays below the target",
+            "The search runs to the top of its range: no temperature brings "
+            "your entropy up to the target.",
             _plus_log,
-            "Entropy is minus the sum of α ln α.",
+            "Entropy is minus the sum of α ln α, in nats. Is the minus "
+            "there, is it np.log, and is `target` compared as it is?",
+            also=(
+                lambda scores, target: _temperature(scores, np.exp(target)),
+                partial(
+                    _temperature, measure=lambda w: entropy(w) / np.log(10)
+                ),
+            ),
         ),
         Mistake(
-            "too few steps",
-            "The search stops too early: the temperature is close, but not "
-            "to six digits.",
+            "the search stops too early",
+            "The temperature is close, but not to six digits.",
             partial(_temperature, steps=20),
-            "Halve until the range is small against the temperature, or 100 "
-            "times.",
+            "Halve 100 times, whatever the entropy: close to the target is "
+            "not yet six digits of a temperature.",
+            also=(
+                *(partial(_temperature, steps=n) for n in (10, 15, 25, 30)),
+                *(
+                    partial(_stops_when_close, close=10.0**-n)
+                    for n in range(2, 11)
+                ),
+            ),
+            shows=_is_nearly_right,
         ),
         Mistake(
             "exponentials that overflow",
-            "With large scores the exponentials overflow to inf, and the "
-            "comparison with NaN is always False.",
+            "With large scores, or a low temperature, the exponentials "
+            "overflow to inf, and a comparison with NaN is always False.",
             _overflows,
             "Subtract the largest score first, as the package's softmax does.",
+            also=tuple(
+                partial(_overflows, reach=reach) for reach in (1e5, 1e6, 1e7)
+            ),
         ),
         Mistake(
             "the entropy is returned",
@@ -210,12 +284,18 @@ EXERCISE = Exercise(
             "a range that does not reach the answer",
             "It is as if the answer lay outside the range that you search.",
             partial(_fixed_range, low=0.001, high=10),
-            "Scores have a unit. Let the range grow with the spread of the "
-            "scores: scores.max() - scores.min().",
-            also=tuple(
-                partial(_fixed_range, low=low, high=high)
-                for low in (1e-6, 1e-4, 0.001, 0.01, 0.1)
-                for high in (10, 100, 1000)
+            "From spread / 1e6 to spread * 1e6 is wide enough, with spread = "
+            "scores.max() - scores.min().",
+            also=(
+                *(
+                    partial(_fixed_range, low=low, high=high)
+                    for low in (1e-9, 1e-6, 1e-4, 0.001, 0.01, 0.1)
+                    for high in (10, 100, 1000, 1e4)
+                ),
+                *(
+                    partial(_range_of_the_spread, factor=factor)
+                    for factor in (10, 100, 1000)
+                ),
             ),
         ),
     ],
@@ -233,12 +313,51 @@ EXERCISE = Exercise(
             _is_right_in_a_small_unit,
             "Six digits have to be right, not six places after the point.",
         ),
+        Property(
+            "Six digits are right, also far below the spread, where the best "
+            "two scores nearly tie.",
+            _is_right_far_below_the_spread,
+            "From spread / 1e6 to spread * 1e6 is wide enough a range.",
+        ),
     ],
-    tolerance=1e-5,
-    fresh=anew(
-        _temperature_case,
-        S=(2, 40),
-        share=(0.3, 0.9),
-        scale=[0.01, 1.0, 100.0],
-    ),
+    tolerance=1e-6,
+    parts=[
+        Part(
+            "search",
+            "scores that differ by about 1",
+            2,
+            tries=(
+                "the worked example",
+                "five keys",
+                "two keys tie",
+                "close to uniform",
+                "64 keys",
+            ),
+            fresh=anew(
+                _temperature_case, S=(2, 40), share=(0.3, 0.9), scale=1.0
+            ),
+        ),
+        Part(
+            "unit",
+            "scores of any unit, and answers far from their spread",
+            1,
+            tries=(
+                "scores close together",
+                "large scores",
+                "scores up to 1,000, weights nearly alike",
+                "Scores that are 7 times as large need 7 times the "
+                "temperature; a constant added to them needs no change.",
+                "The softmax at your temperature has the entropy asked for, "
+                "also where scores differ by a thousandth.",
+                "Six digits are right, also far below the spread, where the "
+                "best two scores nearly tie.",
+            ),
+            fresh=anew(
+                _temperature_case,
+                S=(2, 40),
+                share=(0.3, 0.9),
+                scale=[0.001, 0.01, 100.0, 1000.0],
+            ),
+        ),
+    ],
 )

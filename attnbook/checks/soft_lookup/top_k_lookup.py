@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from attnbook.judging.exercise import Case, Exercise, Property
+from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
@@ -28,13 +30,21 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
     allowed = np.ones(scores.shape, bool) if mask is None else mask
     if mistake == "inverted" and mask is not None:
         allowed = ~mask
+    if mistake == "none given":
+        allowed = np.zeros(scores.shape, bool) if mask is None else mask
     if mistake == "unmasked":
         allowed = np.ones(scores.shape, bool)
     if mistake == "scores of 0":
         scores = scores * allowed
         allowed = np.ones(scores.shape, bool)
-    kept = _mistaken_choice(scores, allowed, k, mistake) & allowed
+    kept = _mistaken_choice(scores, allowed, k, mistake)
+    if mistake != "filled up":
+        kept = kept & allowed
     weights = _mistaken_weights(scores, allowed, kept, k, key, mistake)
+    if mistake == "the chosen alone":
+        return masked_softmax(scores, kept) @ value, weights
+    if mistake == "keys":
+        return weights @ key, weights
     return weights @ value, weights
 
 
@@ -57,6 +67,8 @@ def _mistaken_choice(scores, allowed, k, mistake):
         order = np.argsort(ranked, axis=-1)[:, ::-1]
     elif mistake == "any tie":
         order = np.argsort(-ranked, axis=-1)
+    elif mistake == "any tie in parts":
+        order = np.argpartition(-ranked, k - 1, axis=-1)
     if mistake == "all ties":
         floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
         return ranked >= floor
@@ -71,6 +83,17 @@ def _mistaken_weights(scores, allowed, kept, k, key, mistake):
         return softmax(np.where(kept, scores, 0.0))
     if mistake == "not renormalised":
         return masked_softmax(scores, allowed) * kept
+    if mistake == "shared anew":
+        weights = softmax(scores) * kept
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total == 0, 1, total)
+    if mistake == "by their sum":
+        weights = scores * kept
+        total = weights.sum(-1, keepdims=True)
+        return weights / np.where(total == 0, 1, total)
+    if mistake == "the chosen alone":
+        best = np.argsort(~kept, axis=-1, kind="stable")[:, :k]  # (T, k)
+        return np.take_along_axis(masked_softmax(scores, kept), best, axis=-1)
     if mistake == "over queries":
         return masked_softmax(scores, kept, axis=0)
     if mistake == "equal shares":
@@ -190,6 +213,49 @@ def _ties():
     return Case("keys that tie", (query, key, value, 2))
 
 
+def _ties_in_long_lists():
+    """Long enough that a sort which is not stable mixes up what ties."""
+    random = np.random.default_rng(21)
+    query = np.eye(4)[:, :3]  # the last query scores every key 0
+    key = random.integers(-1, 2, (40, 3)).astype(float)
+    value = random.normal(size=(40, 2))
+    return Case("40 keys, of which many tie", (query, key, value, 9))
+
+
+def _masked_key_scores_900():
+    random = np.random.default_rng(22)
+    query = random.uniform(0.5, 1, (3, 3))
+    key = random.normal(size=(5, 3))
+    key[1] = 400.0
+    mask = np.ones((3, 5), bool)
+    mask[:, 1] = False
+    value = random.normal(size=(5, 2))
+    return Case(
+        "a masked key scores 900", (query, key, value, 2), {"mask": mask}
+    )
+
+
+def _masked_case(name, T, S, d_k, d_v, k, blocked, seed):
+    """Each query may attend to one key at least."""
+    case = _top_k_case(name, T, S, d_k, d_v, k, seed, blocked)
+    rows = np.random.default_rng(seed).integers(S, size=T)
+    case.keywords["mask"][np.arange(T), rows] = True
+    return case
+
+
+def _tie_case(name, S, k, d_v, seed):
+    """Keys that tie at 0 exactly; the last query sees nothing."""
+    random = np.random.default_rng(seed)
+    query = np.zeros((3, 2))
+    query[1:, 0] = random.uniform(0.5, 2, 2)
+    key = random.normal(size=(S, 2))
+    key[random.uniform(size=S) < 0.6, 0] = 0.0
+    mask = np.ones((3, S), bool)
+    mask[2] = False
+    value = random.normal(size=(S, d_v))
+    return Case(name, (query, key, value, k), {"mask": mask})
+
+
 def _top_k_keeps_k(answer):
     """At most k keys weigh, and they sum to 1, on a size not seen before."""
     random = np.random.default_rng(19)
@@ -275,6 +341,7 @@ _MISTAKES = [
         "kind='stable'.",
         "the end of an order",
         "any tie",
+        "any tie in parts",
     ),
     (
         "all ties",
@@ -336,6 +403,49 @@ _MISTAKES = [
         "masked_softmax from the chapter handles such rows; softmax does not.",
     ),
     (
+        "none given",
+        "no mask taken for a mask of False",
+        "Where no mask is given, nothing is allowed: np.where(None, …) takes "
+        "None for False.",
+        "mask=None means that every key may be attended to.",
+    ),
+    (
+        "filled up",
+        "masked keys fill up the k",
+        "Where fewer than k keys are allowed, masked ones are chosen too. "
+        "All that are allowed are chosen, and no other.",
+        "chosen & mask: a masked key is never chosen.",
+    ),
+    (
+        "shared anew",
+        "a softmax over all, shared anew",
+        "The softmax runs over all keys, masked ones too; what is rejected "
+        "is cut off and the rest divided again. Beside a masked score of "
+        "900 the rest is 0/0.",
+        "Choose first, then let the softmax see only the chosen.",
+    ),
+    (
+        "by their sum",
+        "scores divided by their sum",
+        "The chosen share the weight in proportion to their scores. It "
+        "should be in proportion to the exponentials.",
+        "A softmax over the chosen.",
+    ),
+    (
+        "the chosen alone",
+        "weights of the chosen alone",
+        "Your weights are (T, k), those of the chosen. They should be (T, "
+        "S), each in its key's place and 0 elsewhere.",
+        "np.put_along_axis writes to places; hint 3.",
+    ),
+    (
+        "keys",
+        "keys summed in place of values",
+        "The output blends the keys. They are matched with; the values are "
+        "what is fetched.",
+        "The last product.",
+    ),
+    (
         "-1e9",
         "-1e9 in place of -inf",
         "A query that may attend to nothing shares its weight among "
@@ -344,6 +454,27 @@ _MISTAKES = [
         "Mask with -np.inf, and use masked_softmax.",
     ),
 ]
+
+
+def _chose_others_of_a_tie(case, found):
+    """Whether each row has the weights asked for, in other places."""
+    wanted, weights = _top_k(*case.arguments, **case.keywords)[1], found[1]
+    return (
+        "tie" in case.name
+        and not np.allclose(wanted, weights)
+        and np.allclose(np.sort(wanted), np.sort(weights))
+    )
+
+
+def _has_a_weight_for_each_of_k(case, found):
+    query, key, _, k = case.arguments
+    return found[1].shape == (len(query), k) and k < len(key)
+
+
+_SHOWN_BY = {
+    "a tie goes to the later key": _chose_others_of_a_tie,
+    "weights of the chosen alone": _has_a_weight_for_each_of_k,
+}
 
 EXERCISE = Exercise(
     "00-top-k-lookup",
@@ -362,15 +493,20 @@ EXERCISE = Exercise(
         ),
         _top_k_case("no mask", 3, 5, 2, 4, 2, seed=11),
         _ties(),
+        _ties_in_long_lists(),
         _top_k_case("some keys masked", 4, 7, 3, 2, 3, seed=12, blocked=0.4),
         _best_is_masked(seed=13),
+        _masked_key_scores_900(),
         _nothing_allowed(seed=14),
         _top_k_case("k = 1", 2, 6, 3, 1, 1, seed=15, blocked=0.2),
         _top_k_case("k = S", 3, 4, 2, 5, 4, seed=16),
         _top_k_case("one query, one key", 1, 1, 1, 1, 1, seed=17),
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
     ],
-    mistakes=named(_mistaken, _MISTAKES),
+    mistakes=[
+        replace(mistake, shows=_SHOWN_BY.get(mistake.name))
+        for mistake in named(_mistaken, _MISTAKES)
+    ],
     right_answers=[
         _top_k_by_loops,
         _top_k_by_rank,
@@ -390,13 +526,59 @@ EXERCISE = Exercise(
     tolerance=1e-6,
     outputs=("output", "weights"),
     axes={"output": "T d_v", "weights": "T S"},
-    fresh=anew(
-        _top_k_case,
-        T=(2, 5),
-        S=(2, 8),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        k=up_to("S"),
-        blocked=[None, 0.3, 0.6],
-    ),
+    parts=[
+        Part(
+            "choice",
+            "the choice and its weights, without a mask",
+            2,
+            tries=(
+                "the worked example",
+                "no mask",
+                "k = S",
+                "one query, one key",
+                "T = S = d_k = d_v",
+                "With 23 keys and k = 5, five keys weigh and sum to 1.",
+                "Keys that are worse than the k best change nothing.",
+            ),
+            fresh=anew(
+                _top_k_case,
+                T=(2, 5),
+                S=(2, 8),
+                d_k=(1, 4),
+                d_v=(1, 4),
+                k=up_to("S"),
+            ),
+        ),
+        Part(
+            "mask",
+            "keys that are masked",
+            1,
+            tries=(
+                "some keys masked",
+                "masked keys score best",
+                "a masked key scores 900",
+                "k = 1",
+            ),
+            fresh=anew(
+                _masked_case,
+                T=(2, 5),
+                S=(2, 8),
+                d_k=(1, 4),
+                d_v=(1, 4),
+                k=up_to("S"),
+                blocked=(0.3, 0.7),
+            ),
+        ),
+        Part(
+            "edges",
+            "scores that tie, queries that may attend to nothing",
+            1,
+            tries=(
+                "keys that tie",
+                "40 keys, of which many tie",
+                "one query may attend to nothing",
+            ),
+            fresh=anew(_tie_case, S=(5, 40), k=(2, 4), d_v=(2, 4)),
+        ),
+    ],
 )

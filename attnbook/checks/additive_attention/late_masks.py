@@ -1,0 +1,75 @@
+"""Masks that come too late, and the large scores that show it.
+
+Beside a masked score of 200 the weights of the others are 0 in single
+precision, so that they cannot be divided anew; and a masked score of -100
+beats one of -240.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+import torch
+from torch import Tensor
+
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.tensors import normal, token_mask
+from attnbook.mechanisms.masked_softmax import masked_softmax
+
+ROWS = [
+    (
+        "shared anew",
+        "a mask after the softmax, shared anew",
+        "Padding is cut off after the softmax and the rest divided anew. "
+        "Beside a masked score of 200 the rest is 0.",
+        "Scores of padding become -inf first: masked_softmax does it.",
+        "held anew",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Masked scores become -100, and that beats a score of -240.",
+        "Which score has an exponential of 0, whatever the others are?",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, also where the mask "
+        "comes after: ∞ · 0 is NaN.",
+        "masked_softmax from the chapter.",
+    ),
+]
+
+
+def large_scores() -> tuple[Tensor, ...]:
+    """Return query, key, value, mask, W_q, W_k and v; d_k is d_a.
+
+    The scores that count are small or the same number, so that rounding
+    does not move the weights.
+    """
+    generator = torch.Generator().manual_seed(200)
+    v = torch.tensor([60.0, -50.0, 70.0, 60.0])
+    query = normal(generator, 2, 2, 3, scale=0.005)
+    key = normal(generator, 2, 4, 4, scale=0.005)
+    key[0, 3] = 2 * v.sign()  # masked, and scores 230
+    key[1, :2] = -20 * v.sign()  # both score -240, whatever is added
+    value = normal(generator, 2, 4, 2)
+    W_q = normal(generator, 4, 3)
+    return query, key, value, token_mask([3, 2], 4), W_q, torch.eye(4), v
+
+
+def late_weights(
+    scores: Tensor, allowed: Tensor, mistakes: Container[str], dim: int = -1
+) -> Tensor:
+    """As masked_weights, with the mistakes of ROWS too."""
+    if "-100" in mistakes:
+        return scores.masked_fill(~allowed, -100.0).softmax(dim) * allowed
+    shared, held = "shared anew" in mistakes, "held anew" in mistakes
+    if not (shared or held or "overflow" in mistakes):
+        return masked_weights(masked_softmax, scores, allowed, mistakes, dim)
+    powers = scores.softmax(dim) if shared or held else scores.exp()
+    powers = powers * allowed
+    total = powers.sum(dim, keepdim=True)
+    if held:
+        return powers / total.clamp(min=1e-9)
+    return powers / torch.where(total == 0, 1, total)
