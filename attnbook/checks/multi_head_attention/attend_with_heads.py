@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Property
+from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -342,7 +344,13 @@ EXERCISE = Exercise(
         _draft,
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES),
+    + [
+        # Who makes one of these slips has mended the other four bugs.
+        replace(mistake, bugs=1)
+        if mistake.name != "everything cut by a view"
+        else mistake
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ],
     right_answers=[_heads_by_loops, _heads_by_einsum, _heads_as_a_sum],
     properties=[
         Property(
@@ -365,4 +373,10 @@ EXERCISE = Exercise(
         d_k=(2, 4),
         d_v=(2, 4),
     ),
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("all", "all five bugs mended", 1, mended=5),
+    ],
 )

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -144,14 +144,19 @@ def _distances_with_a_small_number(weights, query_mask):
     return total / query_mask.sum().clamp(min=1)
 
 
-def _maps_case(name, lengths, H, T, S, seed, tokens=None):
-    """Rows past a sentence's length are padding and hold anything."""
+def _maps_case(name, lengths, H, T, S, seed, tokens=None, padding=0.0):
+    """Rows past a sentence's length are padding and hold anything.
+
+    Here weights as in others, plus ``padding``.
+    """
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
     scores = normal(generator, B, H, T, S, scale=1.2)
     mask = token_mask(tokens or [S] * B, S)
     weights = masked_softmax(scores, mask[:, None, None])
-    return Case(name, (weights, token_mask(lengths, T)))
+    real = token_mask(lengths, T)
+    weights = weights + torch.where(real, 0.0, padding)[:, None, :, None]
+    return Case(name, (weights, real))
 
 
 def _distances_follow_the_heads(answer):
@@ -307,6 +312,10 @@ _MISTAKES = [
 ]
 
 
+def _whole_sentences(random, drawn):
+    return [drawn["T"]] * int(random.integers(2, 4))
+
+
 EXERCISE = Exercise(
     "04-head-distances",
     "Measure how far apart the heads look",
@@ -323,11 +332,15 @@ EXERCISE = Exercise(
             ),
         ),
         _maps_case("two heads", [3, 3], 2, 3, 5, seed=21),
+        _maps_case("three heads", [4, 4], 3, 4, 3, seed=27),
         _maps_case("padded targets", [5, 2, 3], 3, 5, 4, seed=22),
         _maps_case("padded tokens", [4, 3], 2, 4, 6, 23, [6, 4]),
         _maps_case("all sizes alike", [3, 2, 1], 3, 3, 3, seed=24),
         _maps_case("a sentence without rows", [0, 4], 2, 4, 3, seed=25),
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
+        _maps_case(
+            "NaN in the rows of padding", [3, 2], 2, 4, 3, 28, None, torch.nan
+        ),
     ],
     mistakes=[
         *named(_mistaken, _MISTAKES),
@@ -361,14 +374,61 @@ EXERCISE = Exercise(
     ],
     tolerance=1e-5,
     axes={"output": "H H"},
-    fresh=anew(
-        _maps_case,
-        T=(1, 5),
-        lengths="T",
-        S=(2, 6),
-        H=(2, 4),
-        tokens=lambda random, drawn: random.integers(
-            2, drawn["S"] + 1, len(drawn["lengths"])
-        ).tolist(),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the distances where every row counts and no weight is 0",
+            2,
+            tries=(
+                "two heads",
+                "three heads",
+                "Heads in another order give the same distances, in that "
+                "order.",
+                "Keys in reverse order give the same distances.",
+            ),
+            fresh=anew(
+                _maps_case,
+                T=(1, 5),
+                lengths=_whole_sentences,
+                S=(2, 6),
+                H=(2, 4),
+            ),
+        ),
+        Part(
+            "zeros",
+            "weights of exactly 0",
+            1,
+            tries=("the worked example", "padded tokens"),
+            fresh=anew(
+                _maps_case,
+                T=(1, 5),
+                lengths=_whole_sentences,
+                S=(2, 6),
+                H=(2, 4),
+                tokens=lambda random, drawn: random.integers(
+                    1, drawn["S"], len(drawn["lengths"])
+                ).tolist(),
+            ),
+        ),
+        Part(
+            "rows",
+            "rows that do not count",
+            1,
+            tries=(
+                "padded targets",
+                "all sizes alike",
+                "a sentence without rows",
+                "no row counts",
+                "NaN in the rows of padding",
+            ),
+            fresh=anew(
+                _maps_case,
+                T=(2, 5),
+                lengths="T",
+                S=(2, 6),
+                H=(2, 4),
+                padding=[0.0, torch.nan],
+            ),
+        ),
+    ],
 )

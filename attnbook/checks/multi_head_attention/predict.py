@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal
 
@@ -220,4 +220,24 @@ EXERCISE = Exercise(
     tolerance=3e-3,
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "work",
+            "parameters and products (a, b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "maps",
+            "how many weights there are, and of what rank (c, d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "softmax",
+            "what changes the weights (e, f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
@@ -208,11 +208,12 @@ def _run_prune(answer, layer, num_heads, gate, mean):
     return {name: pruned[name] for name in layer}
 
 
-def _prune_case(name, D, d_k, d_v, gate, seed):
+def _prune_case(name, D, d_k, d_v, gate, seed, means=1.0):
     generator = torch.Generator().manual_seed(seed)
     H = len(gate)
     layer = _layer(generator, D, H, d_k, d_v)
-    return Case(name, (layer, H, gate, normal(generator, H, d_v)))
+    mean = means * normal(generator, H, d_v)
+    return Case(name, (layer, H, gate, mean))
 
 
 def _heads_of(layer, num_heads, x, memory):
@@ -400,6 +401,18 @@ _MISTAKES = [
 ]
 
 
+def _zeros_and_ones(random, _):
+    return random.choice([0.0, 1.0], random.integers(2, 5)).tolist()
+
+
+def _any_gates(random, _):
+    count = random.integers(2, 5)
+    gates = random.uniform(-1, 2, count).round(2)
+    return (gates * random.choice([0.0, 1.0, 1.0], count)).tolist()
+
+
+_SIZES = {"D": (2, 6), "d_k": (1, 4), "d_v": (1, 4)}
+
 EXERCISE = Exercise(
     "04-prune-heads",
     "Cut heads out of the matrices",
@@ -424,7 +437,9 @@ EXERCISE = Exercise(
                 torch.tensor([[1.0], [2.0]]),
             ),
         ),
-        _prune_case("one of two", 4, 2, 2, [1.0, 0.0], seed=51),
+        _prune_case("one of two", 4, 2, 2, [1.0, 0.0], 51, means=0.0),
+        _prune_case("two of four", 5, 2, 3, [1.0, 0.0, 0.0, 1.0], 56, 0.0),
+        _prune_case("means of 0", 4, 3, 2, [0.5, 0.0, -0.4], 57, means=0.0),
         _prune_case("gates of all kinds", 6, 2, 3, [0.5, 0.0, -0.4, 1.5], 52),
         _prune_case("narrow values", 5, 4, 2, [0.0, 0.7, 0.3], seed=53),
         _prune_case("none pruned", 4, 3, 2, [1.0, 0.25], seed=54),
@@ -459,14 +474,42 @@ EXERCISE = Exercise(
     tolerance=1e-5,
     gradients=True,
     run=_run_prune,
-    fresh=anew(
-        _prune_case,
-        D=(2, 6),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        gate=lambda random, _: [
-            random.choice([0.0, 1.0, round(random.uniform(-1, 2), 2)]).item()
-            for _ in range(random.integers(2, 5))
-        ],
-    ),
+    parts=[
+        Part(
+            "cut",
+            "gates of 0 and 1, and means of 0",
+            2,
+            tries=("one of two", "two of four"),
+            fresh=anew(_prune_case, **_SIZES, gate=_zeros_and_ones, means=0.0),
+        ),
+        Part(
+            "gates",
+            "gates of all kinds, and means of 0",
+            1,
+            tries=("means of 0",),
+            fresh=anew(_prune_case, **_SIZES, gate=_any_gates, means=0.0),
+        ),
+        Part(
+            "means",
+            "means in the bias, and all heads or none pruned",
+            1,
+            tries=(
+                "the worked example",
+                "gates of all kinds",
+                "narrow values",
+                "none pruned",
+                "all pruned",
+                "The smaller layer attends as the gated one does.",
+            ),
+            fresh=anew(_prune_case, **_SIZES, gate=_any_gates),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=("gates of all kinds", "narrow values", "all pruned"),
+            gradients=True,
+            fresh=anew(_prune_case, **_SIZES, gate=_any_gates),
+        ),
+    ],
 )

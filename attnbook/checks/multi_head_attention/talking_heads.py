@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Part, Property
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -115,14 +115,14 @@ def _talking_by_matmul(query, key, value, mask, mix_scores, mix_weights):
     return weights @ value, weights
 
 
-def _talk_case(name, lengths, heads, T, S, d_k, d_v, seed):
+def _talk_case(name, lengths, heads, T, S, d_k, d_v, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     B, (H_k, H, H_v) = len(lengths), heads
     return Case(
         name,
         (
-            normal(generator, B, H_k, T, d_k),
-            normal(generator, B, H_k, S, d_k),
+            normal(generator, B, H_k, T, d_k, scale=scale),
+            normal(generator, B, H_k, S, d_k, scale=scale),
             normal(generator, B, H_v, S, d_v),
             token_mask(lengths, S),
             normal(generator, H, H_k, scale=0.8),
@@ -313,6 +313,19 @@ _MISTAKES = [
     ),
 ]
 
+
+def _no_empty_lengths(random, drawn):
+    return lengths(random, drawn["S"], least=1)
+
+
+def _an_empty_one(random, drawn):
+    return [*lengths(random, drawn["S"], least=1), 0]
+
+
+def _three_counts(random, _):
+    return random.integers(2, 5, 3).tolist()
+
+
 EXERCISE = Exercise(
     "04-talking-heads",
     "Let the heads talk",
@@ -334,8 +347,9 @@ EXERCISE = Exercise(
         _talk_case("more heads", [5, 2, 4], (2, 3, 2), 3, 5, 2, 4, seed=42),
         _talk_case("three counts", [4, 4], (4, 3, 2), 2, 4, 3, 5, seed=43),
         _talk_case("nothing to attend to", [4, 0], (2, 3, 4), 3, 4, 2, 3, 44),
-        _talk_case("all sizes alike", [3, 3, 2], (3, 3, 3), 3, 3, 3, 3, 45),
+        _talk_case("all sizes alike", [3, 0, 2], (3, 3, 3), 3, 3, 3, 3, 45),
         _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
+        _talk_case("large scores", [3, 6], (2, 3, 2), 3, 6, 4, 3, 47, 12.0),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
@@ -354,13 +368,66 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H_v T d_v", "weights": "B H_v T S"},
-    fresh=anew(
-        _talk_case,
-        S=(1, 5),
-        lengths="S",
-        heads=lambda random, _: random.integers(2, 5, 3).tolist(),
-        T=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 5),
-    ),
+    parts=[
+        Part(
+            "values",
+            "output and weights where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "two heads",
+                "more heads",
+                "three counts",
+                "one key",
+                "With identity matrices the heads are those of "
+                "F.scaled_dot_product_attention.",
+            ),
+            fresh=anew(
+                _talk_case,
+                S=(1, 5),
+                lengths=_no_empty_lengths,
+                heads=_three_counts,
+                T=(1, 4),
+                d_k=(1, 4),
+                d_v=(1, 5),
+            ),
+        ),
+        Part(
+            "bounds",
+            "sentences with nothing to attend to, and scores of 200",
+            1,
+            tries=("nothing to attend to", "all sizes alike", "large scores"),
+            fresh=anew(
+                _talk_case,
+                S=(2, 5),
+                lengths=_an_empty_one,
+                heads=_three_counts,
+                T=(2, 4),
+                d_k=(2, 4),
+                d_v=(2, 5),
+                scale=(8.0, 12.0),
+            ),
+        ),
+        Part(
+            "gradients",
+            "the gradients, those of both matrices too",
+            1,
+            tries=(
+                "two heads",
+                "more heads",
+                "three counts",
+                "nothing to attend to",
+            ),
+            gradients=True,
+            fresh=anew(
+                _talk_case,
+                S=(1, 5),
+                lengths="S",
+                heads=_three_counts,
+                T=(1, 4),
+                d_k=(1, 4),
+                d_v=(1, 5),
+            ),
+        ),
+    ],
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Case, Exercise, Mistake
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.unrepaired import unrepaired
@@ -145,11 +146,12 @@ def _positions_by_loops(embedded, offset=0, base=10_000.0):
 def _positions_as_phases(embedded, offset=0, base=10_000.0):
     """A cosine is a sine a quarter turn ahead."""
     _, T, D = embedded.shape
-    feature = torch.arange(D)
+    feature = torch.arange(D).double()
     rate = torch.exp(-math.log(base) * (feature - feature % 2) / D)
     phase = (feature % 2) * math.pi / 2
-    position = torch.arange(offset, offset + T).to(embedded.dtype)
-    return embedded + torch.sin(torch.outer(position, rate) + phase)
+    position = torch.arange(offset, offset + T).double()
+    table = torch.sin(torch.outer(position, rate) + phase)
+    return embedded + table.to(embedded.dtype)
 
 
 def _positions_case(name, B, T, D, offset, base, seed):
@@ -273,6 +275,27 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+
+def _near_and_far(seed):
+    sizes = {"B": (1, 4), "T": (2, 6)}
+    base = [10_000.0, 100.0]
+    yield from anew(
+        _positions_case,
+        **sizes,
+        D=[2, 4, 6, 8],
+        offset=(0, 9),
+        base=base,
+    )(seed)
+    yield from anew(
+        _positions_case,
+        times=1,
+        **sizes,
+        D=2,
+        offset=(100_000, 9_999_999),
+        base=base,
+    )(seed)
+
+
 EXERCISE = Exercise(
     "05-add-positions",
     "Repair the positions of a batch",
@@ -288,13 +311,19 @@ EXERCISE = Exercise(
         Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
+        # With one pair, whose rate is 1, no angle is rounded.
+        Case("far into a text", (normal_from(6, 2, 3, 2), 1_234_567)),
     ],
     mistakes=unrepaired(
         _BUGS,
         _draft,
         begins="Begin with",
     )
-    + planted(_draft, _OTHER_MISTAKES)
+    + [
+        # Who makes one of these slips has mended the other four bugs.
+        replace(mistake, bugs=1)
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ]
     + [
         Mistake(
             "positions that run on through the batch",
@@ -302,18 +331,18 @@ EXERCISE = Exercise(
             "sentence starts at `offset`.",
             _positions_run_on,
             "The table is (T, D), the same for each sentence.",
+            bugs=1,
         ),
     ],
     right_answers=[_positions_by_loops, _positions_as_phases],
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B T D"},
-    fresh=anew(
-        _positions_case,
-        B=(1, 4),
-        T=(2, 6),
-        D=[2, 4, 6, 8],
-        offset=(0, 9),
-        base=[10_000.0, 100.0],
-    ),
+    fresh=_near_and_far,
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("all", "all five bugs mended", 1, mended=5),
+    ],
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Case, Exercise
-from attnbook.judging.fresh_cases import anew, lengths, up_to
+from attnbook.judging.exercise import Case, Exercise, Part
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 
 
@@ -131,18 +131,23 @@ def _distance_by_picking_rows(weights, query_mask):
     return found[query_mask].mean(0)
 
 
-def _distance_case(name, lengths, H, T, S, seed):
-    """Rows past a sentence's length are padding and hold anything."""
+def _distance_case(name, lengths, H, T, S, seed, is_causal=True, padding=0.0):
+    """Rows past a sentence's length are padding and hold anything.
+
+    Here weights as in others, plus ``padding``.
+    """
     scores = normal_from(seed, len(lengths), H, T, S)
     mask = torch.arange(T)[None] < torch.tensor(lengths)[:, None]
-    causal = torch.ones(T, S, dtype=torch.bool).tril(S - T)
-    weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
-    return Case(name, (weights, mask))
+    if is_causal:
+        ahead = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
+        scores = scores.masked_fill(ahead, -torch.inf)
+    rest = torch.where(mask, 0.0, padding)[:, None, :, None]
+    return Case(name, (scores.softmax(-1) + rest, mask))
 
 
 def _looks_both_ways():
     weights = normal_from(8, 2, 3, 4, 4).softmax(-1)
-    real = torch.tensor([[True, True, True, False], [True] * 4])
+    real = torch.ones(2, 4, dtype=torch.bool)
     return Case("heads that look ahead, too", (weights, real))
 
 
@@ -333,6 +338,11 @@ _MISTAKES = [
     ),
 ]
 
+
+def _whole_sentences(random, drawn):
+    return [drawn["T"]] * int(random.integers(2, 4))
+
+
 EXERCISE = Exercise(
     "05-attention-distance",
     "Measure how far a head looks",
@@ -355,7 +365,7 @@ EXERCISE = Exercise(
         ),
         _distance_case("whole sentences", [5, 5], 2, 5, 5, seed=1),
         _distance_case("padded queries", [4, 2, 3], 3, 4, 4, seed=2),
-        _distance_case("a continuation", [3, 2], 2, 3, 7, seed=3),
+        _distance_case("a continuation", [3, 3], 2, 3, 7, seed=3),
         _looks_both_ways(),
         _padding_of_nan(),
     ],
@@ -363,11 +373,49 @@ EXERCISE = Exercise(
     right_answers=[_distance_by_loops, _distance_by_picking_rows],
     tolerance=1e-5,
     axes={"output": "H"},
-    fresh=anew(
-        _distance_case,
-        S=(3, 7),
-        T=up_to("S", least=2),
-        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
-        H=(2, 4),
-    ),
+    parts=[
+        Part(
+            "values",
+            "as many queries as keys, and all rows real",
+            2,
+            tries=("whole sentences", "heads that look ahead, too"),
+            fresh=anew(
+                _distance_case,
+                T=(3, 7),
+                S=lambda _, drawn: drawn["T"],
+                lengths=_whole_sentences,
+                H=(2, 4),
+                is_causal=[True, False],
+            ),
+        ),
+        Part(
+            "continuation",
+            "fewer queries than keys",
+            1,
+            tries=("the worked example", "a continuation"),
+            fresh=anew(
+                _distance_case,
+                S=(4, 7),
+                T=lambda random, drawn: int(random.integers(2, drawn["S"])),
+                lengths=_whole_sentences,
+                H=(2, 4),
+            ),
+        ),
+        Part(
+            "padding",
+            "rows of padding, NaN in them too",
+            1,
+            tries=("padded queries", "NaN in the rows of padding"),
+            fresh=anew(
+                _distance_case,
+                T=(3, 7),
+                S=lambda _, drawn: drawn["T"],
+                lengths=lambda random, drawn: lengths(
+                    random, drawn["T"], least=1
+                ),
+                H=(2, 4),
+                padding=[0.0, torch.nan],
+            ),
+        ),
+    ],
 )

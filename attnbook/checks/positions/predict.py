@@ -7,7 +7,7 @@ import math
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -248,4 +248,24 @@ EXERCISE = Exercise(
     tolerance=6e-4,
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "angles",
+            "sinusoids and rotary positions (a, b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "biases",
+            "ALiBi and attention without positions (c, d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "learnt",
+            "what is learnt (e, f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

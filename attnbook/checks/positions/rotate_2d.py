@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew
 
 
@@ -420,6 +420,14 @@ _MISTAKES = [
     ),
 ]
 
+_SIZES = {
+    "B": (1, 3),
+    "H": (1, 3),
+    "L": (1, 8),
+    "d": [4, 8, 12, 16],
+    "base": [100.0, 1000.0],
+}
+
 EXERCISE = Exercise(
     "05-rotate-2d",
     "Rotate by row and column",
@@ -496,12 +504,44 @@ EXERCISE = Exercise(
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B H L d"},
-    fresh=anew(
-        _patches_case,
-        B=(1, 3),
-        H=(1, 3),
-        L=(1, 8),
-        d=[4, 8, 12, 16],
-        base=[100.0, 1000.0],
-    ),
+    parts=[
+        Part(
+            "grid",
+            "the patches of a grid in order",
+            2,
+            tries=(
+                "the worked example",
+                "a grid of 2 x 3",
+                "a wider head",
+            ),
+            fresh=anew(
+                _grid_case,
+                B=(1, 3),
+                H=(1, 3),
+                height=(1, 4),
+                width=(1, 4),
+                d=[4, 8, 12, 16],
+            ),
+        ),
+        Part(
+            "places",
+            "patches in any order, and another base",
+            1,
+            tries=(
+                "another base",
+                "patches in any order",
+                "The score of two patches does not change when both move by "
+                "the same number of rows and of columns.",
+            ),
+            fresh=anew(_patches_case, **_SIZES),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=("a grid of 2 x 3", "a wider head", "patches in any order"),
+            gradients=True,
+            fresh=anew(_patches_case, **_SIZES),
+        ),
+    ],
 )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import Case, Exercise, Mistake
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.named_mistakes import named
+from attnbook.judging.parts import WrongAnswer
+
+_KINDS = ("interpolate", "base", "parts")
+_OFF = 1e-4  # the part of a rate by which it may be off
 
 
 def _stretched_rates(
@@ -199,14 +204,40 @@ def _stretched_by_lerp(
     return torch.lerp(rate / s, rate, keep)
 
 
-def _rates_of_each_kind(seed):
+def _rates_of(kinds, least, most, seed):
+    """Two cases a kind, for texts so many times as long as trained."""
     random = np.random.default_rng(seed)
-    for kind in ("interpolate", "base", "parts"):
+    for kind in 2 * kinds:
         d = int(2 * random.integers(2, 17))
         trained = int(random.integers(50, 1000))
-        wanted = int(trained * random.uniform(0.5, 8))
+        wanted = int(trained * random.uniform(least, most))
         base = float(random.choice([1e4, 5e5]))
         yield Case("drawn anew", (d, trained, wanted, kind, base))
+
+
+def _slow_rates(kind):
+    """The property that a rate far below 1 is right, too."""
+
+    def holds(answer):
+        inputs = 64, 512, 4096, kind, 500_000.0
+        right = _stretched_rates(*inputs)  # (32,)
+        got = torch.as_tensor(answer(*inputs)).to(right)
+        off = (got / right - 1).abs()
+        if off.shape == right.shape and off.max() > _OFF:
+            i = int(off.argmax())
+            raise WrongAnswer(
+                f"With {inputs} as inputs, rate {i} should be "
+                f"{right[i]:.4g}, yours is {got[i]:.4g}: it is off by more "
+                "than a ten-thousandth of itself.\n"
+                "Nothing is to be rounded: the slowest rates are the "
+                "smallest numbers."
+            )
+        return off.shape == right.shape
+
+    return Property(
+        f"Each rate of {kind!r} is right to a ten-thousandth of itself.",
+        holds,
+    )
 
 
 _MISTAKES = [
@@ -530,5 +561,54 @@ EXERCISE = Exercise(
     right_answers=[_stretched_by_loops, _stretched_by_lerp],
     tolerance=1e-6,
     axes={"output": "d/2"},
-    fresh=_rates_of_each_kind,
+    properties=[_slow_rates(kind) for kind in _KINDS],
+    parts=[
+        Part(
+            "interpolate",
+            "all rates divided by the same number",
+            1,
+            tries=(
+                "the worked example",
+                "two and a half times as long",
+                "Each rate of 'interpolate' is right to a ten-thousandth of "
+                "itself.",
+            ),
+            fresh=partial(_rates_of, _KINDS[:1], 1.2, 8),
+        ),
+        Part(
+            "base",
+            "rates of a larger base",
+            1,
+            tries=(
+                "the worked example, by base",
+                "a larger base",
+                "a larger base, eight times",
+                "Each rate of 'base' is right to a ten-thousandth of itself.",
+            ),
+            fresh=partial(_rates_of, _KINDS[1:2], 1.2, 8),
+        ),
+        Part(
+            "parts",
+            "rates by parts",
+            2,
+            tries=(
+                "the worked example, by parts",
+                "by parts",
+                "by parts, other ends",
+                "Each rate of 'parts' is right to a ten-thousandth of itself.",
+            ),
+            fresh=partial(_rates_of, _KINDS[2:], 1.2, 8),
+        ),
+        Part(
+            "shorter",
+            "texts no longer than those of training",
+            1,
+            tries=(
+                "shorter than trained",
+                "shorter, by base",
+                "shorter, by parts",
+            ),
+            fresh=partial(_rates_of, _KINDS, 0.3, 1.0),
+        ),
+    ],
 )
