@@ -104,6 +104,17 @@ def _weights_with(scores, mask, num_heads, bugs):
     else:
         allowed = mask.repeat_interleave(num_heads, 0)
     allowed = allowed[:, None]  # (B·H, 1, S)
+    if "divided again" in bugs:
+        weights = scores.softmax(-1) * allowed
+        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+    if "by exp" in bugs:
+        powers = scores.exp() * allowed
+        total = powers.sum(-1, keepdim=True)
+        return powers / torch.where(total == 0, 1, total)
+    if "-100" in bugs:
+        return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed.any(
+            -1, keepdim=True
+        )
     if "over heads" in bugs:
         apart = scores.unflatten(0, (-1, num_heads))  # (B, H, T, S)
         return masked_softmax(apart, mask[:, None, None], 1).flatten(0, 1)
@@ -115,6 +126,8 @@ def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
     B, T, D = query.shape
     d_k = len(W_q) // num_heads
+    if "not transposed" in bugs:
+        W_q, W_k, W_v = W_q.T, W_k.T, W_v.T
     left = query @ W_q.T
     if "viewed" in bugs:
         left = left.reshape(B * num_heads, T, d_k)
@@ -136,6 +149,10 @@ def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
     elif "no output projection" not in bugs:
         output = output @ W_o.T  # (B, T, D)
     weights = weights.view(B, num_heads, T, -1)
+    if "detached" in bugs:
+        return output.detach(), weights.detach()
+    if "folded" in bugs:
+        return output, weights.flatten(0, 1)
     return output, weights.mean(1) if "mean" in bugs else weights
 
 
@@ -182,13 +199,13 @@ def _heads_as_a_sum(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads):
     return output, torch.stack(maps, 1)
 
 
-def _heads_case(name, lengths, T, S, D, H, d_k, d_v, seed):
+def _heads_case(name, lengths, T, S, D, H, d_k, d_v, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     near = D**-0.5
     return Case(
         name,
         (
-            *attention_inputs(generator, lengths, T, S, D, D, D),
+            *attention_inputs(generator, lengths, T, S, D, D, D, None, scale),
             normal(generator, H * d_k, D, scale=near),
             normal(generator, H * d_k, D, scale=near),
             normal(generator, H * d_v, D, scale=near),
@@ -245,6 +262,26 @@ _OTHER_MISTAKES = [
         "The mask cuts weights off after the softmax, so rows sum to "
         "less than 1.",
         "Use masked_softmax.",
+    ),
+    (
+        "divided again",
+        "zeros after the softmax, divided again",
+        "The padding is struck out after the softmax, and rows divided by "
+        "what is left. If padding has by far the largest score, nothing is.",
+        "Use masked_softmax: -inf before the softmax.",
+    ),
+    (
+        "by exp",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "Use masked_softmax, which takes the largest score off first.",
+    ),
+    (
+        "-100",
+        "a finite score for what is masked",
+        "Padding gets a score of -100, say. Where all tokens score less, "
+        "it takes the weight.",
+        "Use masked_softmax: -inf is below any score.",
     ),
     (
         "inverted",
@@ -308,6 +345,25 @@ _OTHER_MISTAKES = [
         "`merged @ W_o.T`.",
     ),
     (
+        "not transposed",
+        "projections that are not transposed",
+        "Queries, keys and values are multiplied by the matrices as they "
+        "are stored, (H·d, D).",
+        "`x @ W.T`.",
+    ),
+    (
+        "detached",
+        "cut off from the graph",
+        "The values are right, but no gradient flows back.",
+        "A .detach(), a .data or a torch.no_grad().",
+    ),
+    (
+        "folded",
+        "weights that are still folded",
+        "The weights come back as (B·H, T, S).",
+        "weights.view(B, H, T, S).",
+    ),
+    (
         "mean",
         "the weights averaged over the heads",
         "You return one map for all heads, as nn.MultiheadAttention "
@@ -338,6 +394,7 @@ EXERCISE = Exercise(
         _heads_case("nothing to attend to", [4, 0], 3, 4, 6, 2, 3, 2, seed=13),
         _heads_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=14),
         _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
+        _heads_case("large scores", [1, 5], 4, 5, 6, 2, 3, 2, 16, scale=12.0),
     ],
     mistakes=unrepaired(
         _BUGS,

@@ -68,6 +68,12 @@ def _mistaken_each(p, q, mistake, least):
     return each / math.log(2) if mistake == "bits" else each
 
 
+def _distances_of_all(weights):
+    """The distance of each pair of heads in all rows, (B, H, H, T)."""
+    p, q = weights[:, :, None], weights[:, None]  # (B, H, 1, T, S), ...
+    return _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
+
+
 def _mistaken(weights, query_mask, mistake, least=0.0):
     """The same with a mistake."""
     H, S = weights.shape[1], weights.shape[-1]
@@ -76,6 +82,9 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
     rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
     if mistake != "nothing over nothing" and not rows.shape[1]:
         return torch.zeros(H, H)
+    if mistake == "times the mask":
+        each = _distances_of_all(weights) * query_mask[:, None, None]
+        return each.sum((0, 3)) / query_mask.sum().clamp(min=1)
     if mistake == "of the averages":
         rows = rows.mean(1, keepdim=True)
     p, q = rows[:, None], rows[None]  # (H, 1, rows, S), (1, H, rows, S)
@@ -90,6 +99,17 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
         each = each / S
     if mistake == "sum":
         return each.sum(-1)
+    if mistake == "above the diagonal":
+        return each.mean(-1).triu()
+    if mistake == "one number":
+        return each.mean()
+    if mistake == "each sentence":
+        return torch.stack(
+            [
+                _head_distances(weights[b : b + 1], query_mask[b : b + 1])
+                for b in range(len(weights))
+            ]
+        )
     if mistake == "all rows below":
         return each.sum(-1) / query_mask.numel()
     if mistake == "sentences":
@@ -205,6 +225,32 @@ _MISTAKES = [
         "The terms of one row are averaged. They belong summed over "
         "the keys, as in the formula.",
         "sum over S, mean over the rows.",
+    ),
+    (
+        "times the mask",
+        "rows that do not count, times 0",
+        "Rows that do not count are multiplied by 0. They may hold NaN, and "
+        "0 times NaN is NaN.",
+        "Pick the rows that count, or set the others with torch.where.",
+    ),
+    (
+        "above the diagonal",
+        "only one half of the table",
+        "Each pair is filled in once. The table is symmetric: [j, i] is "
+        "[i, j].",
+        "The loop over pairs, or a .triu().",
+    ),
+    (
+        "one number",
+        "one distance for all pairs",
+        "All pairs are averaged together. Each pair has a distance.",
+        "The mean over the rows alone: (H, H) remains.",
+    ),
+    (
+        "each sentence",
+        "a table for each sentence",
+        "You return (B, H, H). One mean runs over the whole batch.",
+        "Sum over B and T, then divide once.",
     ),
     (
         "nan",

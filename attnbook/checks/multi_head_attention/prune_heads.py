@@ -53,11 +53,29 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
     pruned["output_bias"] = _mistaken_bias(
         layer, num_heads, gates, keep, mean, mistake
     )
+    if mistake == "sorted":
+        return _sorted(pruned, gates[keep])
     if mistake == "new parameters":
         return {name: torch.nn.Parameter(x) for name, x in pruned.items()}
     if mistake == "detached":
         return {name: x.detach() for name, x in pruned.items()}
     return pruned
+
+
+def _sorted(pruned, gates):
+    """The heads that stay, with the strongest first."""
+    order = gates.argsort(descending=True)
+    result = dict(pruned)
+    for name in _PROJECTIONS:
+        for kind in ("weight", "bias"):
+            x = pruned[f"{name}_{kind}"]
+            if len(x):
+                x = x.unflatten(0, (len(gates), -1))[order].flatten(0, 1)
+            result[f"{name}_{kind}"] = x
+    columns = pruned["output_weight"]
+    if len(gates):
+        columns = columns.unflatten(1, (len(gates), -1))[:, order].flatten(1)
+    return {**result, "output_weight": columns}
 
 
 def _mistaken_choice(gates, mistake):
@@ -66,6 +84,9 @@ def _mistaken_choice(gates, mistake):
         "negative dropped": gates > 0,
         "below a half": gates >= 0.5,
         "up to a half": gates > 0.5,
+        "not small": gates.abs() > 0.01,
+        "rounded": gates.round() != 0,
+        "whole": gates.int() != 0,
         "inverted": gates == 0,
         "zeroed": torch.ones_like(gates, dtype=torch.bool),
     }.get(mistake, gates != 0)
@@ -291,6 +312,13 @@ _MISTAKES = [
         "query_bias, key_bias and value_bias lose the same rows.",
     ),
     (
+        "sorted",
+        "heads in the order of their gates",
+        "The heads that stay are sorted by their gates. They stay in their "
+        "order.",
+        "Choose by gate != 0; no sort, no topk.",
+    ),
+    (
         "gate forgotten",
         "gates of a half taken for 1",
         "Heads that stay are kept at full strength. Each has its gate.",
@@ -335,6 +363,9 @@ _MISTAKES = [
         "Heads with a small gate are cut. Only a gate of exactly 0 prunes.",
         "gate != 0, without a threshold.",
         "up to a half",
+        "not small",
+        "rounded",
+        "whole",
     ),
     (
         "mean forgotten",
@@ -441,7 +472,7 @@ EXERCISE = Exercise(
         _prune_case("two of four", 5, 2, 3, [1.0, 0.0, 0.0, 1.0], 56, 0.0),
         _prune_case("means of 0", 4, 3, 2, [0.5, 0.0, -0.4], 57, means=0.0),
         _prune_case("gates of all kinds", 6, 2, 3, [0.5, 0.0, -0.4, 1.5], 52),
-        _prune_case("narrow values", 5, 4, 2, [0.0, 0.7, 0.3], seed=53),
+        _prune_case("narrow values", 5, 4, 2, [0.0, 0.7, 0.004], seed=53),
         _prune_case("none pruned", 4, 3, 2, [1.0, 0.25], seed=54),
         _prune_case("all pruned", 3, 2, 2, [0.0, 0.0, 0.0], seed=55),
     ],

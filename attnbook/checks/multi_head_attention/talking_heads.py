@@ -30,6 +30,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     """The same with a mistake."""
     d_k = key.shape[-1]
     before, after = mix_scores, mix_weights
+    if mistake == "matrices without gradient":
+        before, after = before.detach(), after.detach()
     if mistake == "swapped":
         before, after = after, before
     if mistake in ("transposed", "scores transposed"):
@@ -57,6 +59,16 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = scores.softmax(-1)
     elif mistake == "weights first":
         weights = scores
+    elif mistake == "divided again":
+        weights = scores.softmax(-1) * allowed
+        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+    elif mistake == "by exp":
+        powers = scores.exp() * allowed
+        total = powers.sum(-1, keepdim=True)
+        weights = powers / torch.where(total == 0, 1, total)
+    elif mistake == "-100":
+        weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
+        weights = weights * allowed.any(-1, keepdim=True)
     else:
         dim = 1 if mistake == "over heads" else -1
         weights = masked_weights(
@@ -74,6 +86,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = weights / torch.where(total == 0, 1, total)
     elif mistake == "softmax twice":
         weights = masked_softmax(weights, allowed)
+    elif mistake == "none below 0":
+        weights = weights.clamp(min=0)
     return weights @ value, weights
 
 
@@ -239,6 +253,38 @@ _MISTAKES = [
         "Nothing stands between the second mixing and the values.",
     ),
     (
+        "none below 0",
+        "weights cut off at 0",
+        "Mixed weights below 0 are set to 0. A weight may be negative here.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "divided again",
+        "zeros after the softmax, divided again",
+        "The padding is struck out after the softmax, and rows divided by "
+        "what is left. If padding has by far the largest score, nothing is.",
+        "Use masked_softmax: -inf before the softmax.",
+    ),
+    (
+        "by exp",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "Use masked_softmax, which takes the largest score off first.",
+    ),
+    (
+        "-100",
+        "a finite score for what is masked",
+        "Padding gets a score of -100, say. Where all tokens score less, "
+        "it takes the weight.",
+        "Use masked_softmax: -inf is below any score.",
+    ),
+    (
+        "matrices without gradient",
+        "matrices without gradient",
+        "The values are right, but the two mixing matrices cannot learn.",
+        "A .detach(), a .tolist() or a torch.tensor(...) on the matrices.",
+    ),
+    (
         "softmax twice",
         "a second softmax",
         "There is a softmax after the second mixing too.",
@@ -349,7 +395,7 @@ EXERCISE = Exercise(
         _talk_case("nothing to attend to", [4, 0], (2, 3, 4), 3, 4, 2, 3, 44),
         _talk_case("all sizes alike", [3, 0, 2], (3, 3, 3), 3, 3, 3, 3, 45),
         _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
-        _talk_case("large scores", [3, 6], (2, 3, 2), 3, 6, 4, 3, 47, 12.0),
+        _talk_case("large scores", [1, 6], (2, 3, 2), 3, 6, 4, 3, 47, 12.0),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[

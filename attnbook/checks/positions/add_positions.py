@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -119,6 +120,8 @@ def _sum_with(embedded, table, bugs):
         return table
     if "multiplied" in bugs:
         return embedded * table
+    if "detached" in bugs:
+        return embedded.detach() + table
     if "in place" in bugs:
         embedded += table
         return embedded
@@ -152,6 +155,26 @@ def _positions_as_phases(embedded, offset=0, base=10_000.0):
     position = torch.arange(offset, offset + T).double()
     table = torch.sin(torch.outer(position, rate) + phase)
     return embedded + table.to(embedded.dtype)
+
+
+def _table_that_ends(embedded, offset=0, base=10_000.0, rows=5000, by="cut"):
+    """The positions of a table that was made once."""
+    T, D = embedded.shape[1:]
+    place = torch.arange(offset, offset + T)
+    if by == "modulo":
+        place = place % rows
+    elif by == "clamp":
+        place = place.clamp(max=rows - 1)
+    zeros = torch.zeros(1, rows, D, dtype=embedded.dtype)
+    table = _add_positions(zeros, 0, base)[0]  # (rows, D)
+    if by == "cut":
+        return embedded + table[offset : offset + T]
+    return embedded + table[place]
+
+
+def _table_along_the_batch(embedded, offset=0, base=10_000.0):
+    zeros = torch.zeros(1, *embedded.shape[1:], dtype=embedded.dtype)
+    return embedded + _add_positions(zeros, offset, base)[0][:, None]
 
 
 def _positions_case(name, B, T, D, offset, base, seed):
@@ -268,6 +291,12 @@ _OTHER_MISTAKES = [
         "The return line.",
     ),
     (
+        "detached",
+        "cut off from the graph",
+        "The values are right, but no gradient reaches the embeddings.",
+        "A .detach(), a .data or a torch.no_grad().",
+    ),
+    (
         "in place",
         "the input is changed in place",
         "`embedded += table` writes into the caller's tensor.",
@@ -331,6 +360,34 @@ EXERCISE = Exercise(
             "sentence starts at `offset`.",
             _positions_run_on,
             "The table is (T, D), the same for each sentence.",
+            bugs=1,
+        ),
+        Mistake(
+            "a table that ends",
+            "The positions come from a table with a last row. Here a text "
+            "goes on beyond it: there is no last position.",
+            _table_that_ends,
+            "Compute the angles of the T positions that are asked for.",
+            tuple(
+                partial(_table_that_ends, rows=rows, by=by)
+                for by in ("modulo", "clamp")
+                for rows in (512, 1000, 1024, 5000, 10_000)
+            ),
+            bugs=1,
+        ),
+        Mistake(
+            "a table without that row",
+            "The positions are looked up in a table with a last row. Here a "
+            "text goes on beyond it: there is no last position.",
+            partial(_table_that_ends, by="pick"),
+            "Compute the angles of the T positions that are asked for.",
+            bugs=1,
+        ),
+        Mistake(
+            "the table laid along the batch",
+            "`table[:, None]` is (T, 1, D): beside (B, T, D) its T meets B.",
+            _table_along_the_batch,
+            "embedded + table, as they are.",
             bugs=1,
         ),
     ],

@@ -26,6 +26,8 @@ def _mistaken_distances(weights, mistake):
     query = torch.arange(T) + S - T  # (T,)
     if mistake == "no offset":
         query = torch.arange(T)
+    if mistake == "last":
+        query = torch.full((T,), S - 1)
     if mistake in ("late", "early"):
         query = query + (1 if mistake == "late" else -1)
     key = torch.arange(S)  # (S,)
@@ -55,6 +57,11 @@ def _mistaken_distances(weights, mistake):
 def _mistaken(weights, query_mask, mistake):
     """The same with a mistake."""
     found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    if mistake == "each sentence":
+        found = found.masked_fill(~query_mask[:, None], 0.0)
+        return found.sum(-1) / query_mask.sum(-1, keepdim=True)
+    if mistake == "each row":
+        return found.masked_fill(~query_mask[:, None], 0.0)
     if mistake == "mask on heads":
         found = found.masked_fill(~query_mask, 0.0)
         return found.sum((0, 2)) / query_mask.sum()
@@ -235,7 +242,7 @@ _MISTAKES = [
         "relative",
         "divided by the length",
         "The distance is divided by S. It is asked in tokens.",
-        "The last line.",
+        "The last line, or a mean over the keys where a sum belongs.",
     ),
     (
         "back only",
@@ -255,6 +262,24 @@ _MISTAKES = [
         "queries one place too far",
         "Your last query stands at S. Positions are 0 to S - 1.",
         "The first query stands at S - T.",
+    ),
+    (
+        "last",
+        "all queries in the last place",
+        "Each query is taken to stand at S - 1. Only the last one does.",
+        "T positions, from S - T to S - 1.",
+    ),
+    (
+        "each sentence",
+        "a row for each sentence",
+        "You return (B, H). One mean runs over all real rows of the batch.",
+        "Sum over B and T, then divide once.",
+    ),
+    (
+        "each row",
+        "no mean over the rows",
+        "You return (B, H, T), a distance for each row.",
+        "Sum over B and T, and divide by the number of real rows.",
     ),
     (
         "early",

@@ -78,7 +78,12 @@ def _mistaken_rate(x, base, mistake):
             # Any slip raises a RuntimeError here: this one is known by the
             # worked example, where its shapes broadcast.
             raise ValueError("more rates than pairs")
-    rate = base ** (-torch.arange(0, last, 2, dtype=x.dtype) / width)
+    exponent = torch.arange(0, last, 2, dtype=x.dtype) / width
+    if mistake == "floor":
+        exponent = exponent.ceil()
+    elif mistake == "no width":
+        exponent = exponent * width / 2
+    rate = base**-exponent
     if mistake == "rising":
         return 1 / rate
     if mistake == "two twice":
@@ -108,6 +113,8 @@ def _mistaken(x, row, column, base=100.0, *, mistake):
     """The same with a mistake."""
     if mistake == "unturned":
         return x.clone()
+    if mistake == "detached":
+        x = x.detach()
     rate = _mistaken_rate(x, base, mistake)  # (d/2,)
     row, column = _mistaken_places(x, row, column, mistake)
     first, second = x.chunk(2, -1)
@@ -259,8 +266,8 @@ _MISTAKES = [
     (
         "whole width",
         "rates of the whole head",
-        "The rates fall too slowly: the exponent is divided by d. "
-        "Each half is a rotary embedding of its own, d/2 wide.",
+        "The rates fall too slowly: the exponent is i/(d/2), or divided by "
+        "d. Each half is a rotary embedding of its own, d/2 wide.",
         "The exponent is -2i/(d/2).",
     ),
     (
@@ -346,7 +353,27 @@ _MISTAKES = [
         "two twice",
         "the factor 2 taken twice",
         "The exponent is twice what it should be.",
-        "torch.arange(0, width, 2) already holds 2i.",
+        "torch.arange(0, width, 2) already holds 2i, and a half is d/2 wide.",
+    ),
+    (
+        "no width",
+        "an exponent without the width",
+        "The exponent is not divided by d/2: after a few pairs the rates "
+        "are as good as 0.",
+        "The exponent is -2i/(d/2).",
+    ),
+    (
+        "floor",
+        "a division that rounds down",
+        "`//` makes the exponents whole numbers: all pairs but the first "
+        "get the rate 1/base.",
+        "A single slash.",
+    ),
+    (
+        "detached",
+        "cut off from the graph",
+        "The values are right, but no gradient reaches x.",
+        "A .detach(), a .data, a torch.no_grad() or a trip through NumPy.",
     ),
     (
         "no rate",
