@@ -112,8 +112,8 @@ EXERCISE = Exercise(
         Case("two and a half times as long", (16, 64, 160, "interpolate")),
         Case(
             "a larger base",
-            (16, 64, 128, "base"),
-            look="The first rate must stay 1, the last must be halved.",
+            (16, 64, 160, "base"),
+            look="The first rate must stay 1, the last be divided by 2.5.",
         ),
         Case("a larger base, eight times", (64, 512, 4096, "base", 500_000.0)),
         Case(
@@ -121,7 +121,7 @@ EXERCISE = Exercise(
             (32, 512, 1024, "parts"),
             look="Print turns, keep and the rates beside each other.",
         ),
-        Case("by parts, other ends", (16, 256, 1024, "parts", 1e4, 2.0, 16.0)),
+        Case("by parts, other ends", (16, 256, 900, "parts", 1e4, 2.0, 16.0)),
         Case("shorter than trained", (8, 64, 16, "interpolate")),
         Case("shorter, by base", (8, 64, 32, "base")),
         Case("shorter, by parts", (8, 64, 32, "parts")),
