@@ -293,7 +293,7 @@ SENTENCES = {
         ),
         (
             "Returns the rates, a tensor $(d/2,)$.",
-            "a list of numbers",
+            "a list or an array",
             "the worked example",
         ),
         (

@@ -164,6 +164,9 @@ def _mistaken_columns(W_o, num_heads, gates, keep, mean, mistake):
         heads = heads * gates[keep][:, None]
     if mistake == "output gate twice":
         heads = heads * gates[keep][:, None]
+    if mistake == "columns clamped":
+        heads = W_o.view(D, num_heads, -1)[:, keep]
+        heads = heads * gates[keep].clamp(0, 1)[:, None]
     if mistake == "scaled up":
         heads = heads * (num_heads / max(1, int(keep.sum())))
     return heads.reshape(D, -1)  # (D, K·d_v)
@@ -306,6 +309,7 @@ _MISTAKES = [
         "gates between 0 and 1 only",
         "Gates below 0 count as 0, and those above 1 as 1.",
         "Multiply by gate[h] as it is.",
+        "columns clamped",
     ),
     (
         "ones",

@@ -70,8 +70,16 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
         position = position + offset
     if "stops at T" in bugs:
         position = torch.arange(offset, T).to(embedded.dtype)
+    if "as many as features" in bugs:
+        position = torch.arange(offset, offset + D).to(embedded.dtype)
+    if "shares of T" in bugs:
+        position = position / T
     rate = _rate_with(D, base, bugs).to(embedded.dtype)  # (D/2,)
     angle = position[:, None] * rate  # (T, D/2)
+    if "added rate" in bugs:
+        angle = position[:, None] + rate
+    if "degrees" in bugs:
+        angle = angle.deg2rad()
     if "own rates" in bugs or "own doubled rates" in bugs:
         even = torch.arange(D) % 2 == 0
         return embedded + torch.where(even, angle.sin(), angle.cos())
@@ -80,6 +88,8 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
     waves = angle.sin(), angle.cos()  # each (T, D/2)
     if "swapped" in bugs:
         waves = waves[::-1]
+    if "two sines" in bugs or "two cosines" in bugs:
+        waves = 2 * (waves[0] if "two sines" in bugs else waves[1],)
     if "halves" in bugs:
         table = torch.cat(waves, -1)  # (T, D)
     else:
@@ -107,6 +117,10 @@ def _rate_with(D, base, bugs):
         exponent = torch.arange(0, D, 2) / max(D - 2, 1)
     if "floor" in bugs:
         exponent = -(-torch.arange(0, D, 2) // D)
+    if "equal steps" in bugs:
+        return torch.linspace(1, 1 / base, D // 2)
+    if "brackets" in bugs:
+        return torch.exp(-torch.arange(0, D, 2) * math.log(base)) / D
     rate = base ** (exponent if "rising" in bugs else -exponent)
     return rate * 2 * math.pi if "full turns" in bugs else rate
 
@@ -114,6 +128,12 @@ def _rate_with(D, base, bugs):
 def _sum_with(embedded, table, bugs):
     if "scaled" in bugs:
         embedded = embedded * embedded.shape[-1] ** 0.5
+    if "scaled table" in bugs:
+        table = table * embedded.shape[-1] ** 0.5
+    if "joined" in bugs:
+        return torch.cat((embedded, table.expand_as(embedded)), -1)
+    if "first sentence" in bugs:
+        return torch.cat((embedded[:1] + table, embedded[1:]))
     if "table" in bugs:
         return table.expand_as(embedded)
     if "bare table" in bugs:
@@ -264,6 +284,74 @@ _OTHER_MISTAKES = [
         "The angle is position times rate, in radians.",
     ),
     (
+        "degrees",
+        "degrees for radians",
+        "The angles are turned from degrees to radians. They are radians "
+        "already.",
+        "The angle is position times rate.",
+    ),
+    (
+        "as many as features",
+        "as many positions as features",
+        "The positions run over D, the last axis. They count the tokens.",
+        "embedded is (B, T, D): T is embedded.shape[1].",
+    ),
+    (
+        "shares of T",
+        "positions divided by the length",
+        "Positions are whole numbers. Divided by T they hang on the length "
+        "of the text.",
+        "Position t + offset.",
+    ),
+    (
+        "added rate",
+        "position plus rate",
+        "The rate is added to the position. They are multiplied.",
+        "The angle is position times rate.",
+    ),
+    (
+        "two sines",
+        "a sine twice",
+        "Both features of a pair hold a sine.",
+        "PE(t, 2i) is the sine, PE(t, 2i + 1) the cosine.",
+    ),
+    (
+        "two cosines",
+        "a cosine twice",
+        "Both features of a pair hold a cosine.",
+        "PE(t, 2i) is the sine, PE(t, 2i + 1) the cosine.",
+    ),
+    (
+        "equal steps",
+        "rates in equal steps",
+        "The rates fall from 1 in equal steps. They are a power series.",
+        "base to the power of -2i/D.",
+    ),
+    (
+        "brackets",
+        "a division outside the exponent",
+        "The exponential is divided by D. The exponent is to be divided.",
+        "torch.exp(-arange(0, D, 2) / D * log(base)).",
+    ),
+    (
+        "scaled table",
+        "a table that is scaled",
+        "The table is multiplied by √D.",
+        "The return line: embedded + table.",
+    ),
+    (
+        "joined",
+        "joined, not added",
+        "The table stands beside the embeddings: (B, T, 2D).",
+        "The return line: embedded + table.",
+    ),
+    (
+        "first sentence",
+        "the first sentence alone",
+        "Only the first sentence of the batch gets positions.",
+        "The table is (T, D), the same for each sentence.",
+    ),
+    (
         "table",
         "the table alone",
         "The positions come back without the embeddings.",
@@ -321,7 +409,7 @@ def _near_and_far(seed):
         **sizes,
         D=2,
         offset=(100_000, 9_999_999),
-        base=base,
+        base=1.0,
     )(seed)
 
 
@@ -340,8 +428,9 @@ EXERCISE = Exercise(
         Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
-        # With one pair, whose rate is 1, no angle is rounded.
-        Case("far into a text", (normal_from(6, 2, 3, 2), 1_234_567)),
+        # With one pair, whose rate is 1, no angle is rounded; nor, with
+        # the base 1, are those of who gets the exponent wrong.
+        Case("far into a text", (normal_from(6, 2, 3, 2), 1_234_567, 1.0)),
     ],
     mistakes=unrepaired(
         _BUGS,

@@ -42,6 +42,17 @@ def _mistaken_distances(weights, mistake):
         distance = distance.abs()
     if mistake == "one more":
         distance = distance + 1
+    if mistake == "where":
+        distance = key.expand(T, S).to(weights.dtype)
+    if mistake == "softmax again":
+        weights = weights.softmax(-1)
+    if mistake in ("first T keys", "last T keys"):
+        places = torch.arange(T)
+        distance = (places[:, None] - places).to(weights.dtype).abs()
+        first = mistake == "first T keys"
+        weights = weights[..., :T] if first else weights[..., S - T :]
+    if mistake == "farthest":
+        return (distance * (weights > 0)).amax(-1)
     if mistake == "argmax":
         best = weights.argmax(-1)  # (B, H, T)
         return distance[torch.arange(T), best]
@@ -62,6 +73,18 @@ def _mistaken(weights, query_mask, mistake):
         return found.sum(-1) / query_mask.sum(-1, keepdim=True)
     if mistake == "each row":
         return found.masked_fill(~query_mask[:, None], 0.0)
+    if mistake == "list":
+        return found.transpose(1, 2)[query_mask].mean(0).tolist()
+    if mistake == "array":
+        return found.transpose(1, 2)[query_mask].mean(0).numpy()
+    if mistake == "mean over heads":
+        return found.transpose(1, 2)[query_mask].mean(1)
+    if mistake == "root of squares":
+        return _mistaken(weights, query_mask, "squared").sqrt()
+    if mistake == "mask on keys" and weights.shape[-1] == query_mask.shape[1]:
+        kept = weights * query_mask[:, None, None]
+        found = _mistaken_distances(kept, mistake)
+        return found.sum((0, 2)) / query_mask.sum()
     if mistake == "mask on heads":
         found = found.masked_fill(~query_mask, 0.0)
         return found.sum((0, 2)) / query_mask.sum()
@@ -262,6 +285,61 @@ _MISTAKES = [
         "queries one place too far",
         "Your last query stands at S. Positions are 0 to S - 1.",
         "The first query stands at S - T.",
+    ),
+    (
+        "where",
+        "where it looks, not how far",
+        "You average the keys' positions. Asked is how far they are from "
+        "the query.",
+        "|p - j|, weighed by the weights.",
+    ),
+    (
+        "softmax again",
+        "a second softmax",
+        "`weights` went through a softmax already.",
+        "Weigh by `weights` as they are.",
+    ),
+    (
+        "first T keys",
+        "as many keys as queries",
+        "You take T of the S keys. All S are attended to.",
+        "The distances are (T, S).",
+        "last T keys",
+    ),
+    (
+        "farthest",
+        "the farthest key",
+        "You take the distance of the farthest key with a weight. A head "
+        "looks at all, and at some hardly.",
+        "Weigh each distance by its weight.",
+    ),
+    (
+        "root of squares",
+        "the root of the mean square",
+        "Distances are squared, averaged, and the root taken. The question "
+        "is their mean.",
+        "The absolute value, and no square.",
+    ),
+    (
+        "mean over heads",
+        "a mean over the heads",
+        "You average over the heads and keep the rows. It is the rows that "
+        "are averaged.",
+        "(H,) comes back: sum over B and T.",
+    ),
+    (
+        "mask on keys",
+        "the mask meets the keys",
+        "query_mask is laid on the last axis, the keys. It says which "
+        "*queries* are real.",
+        "query_mask[:, None] for (B, H, T).",
+    ),
+    (
+        "list",
+        "a list or an array",
+        "The numbers are right. A tensor is asked for.",
+        "No .tolist() and no .numpy().",
+        "array",
     ),
     (
         "last",

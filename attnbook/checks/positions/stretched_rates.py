@@ -121,6 +121,9 @@ EXERCISE = Exercise(
             (32, 512, 1024, "parts"),
             look="Print turns, keep and the rates beside each other.",
         ),
+        Case("a little longer", (6, 80, 100, "interpolate")),
+        Case("a little longer, by base", (6, 80, 100, "base")),
+        Case("a little longer, by parts", (6, 80, 100, "parts")),
         Case("by parts, other ends", (16, 256, 900, "parts", 1e4, 2.0, 16.0)),
         Case("shorter than trained", (8, 64, 16, "interpolate")),
         Case("shorter, by base", (8, 64, 32, "base")),
@@ -139,6 +142,7 @@ EXERCISE = Exercise(
             tries=(
                 "the worked example",
                 "two and a half times as long",
+                "a little longer",
                 "Each rate of 'interpolate' is right to a ten-thousandth of "
                 "itself.",
             ),
@@ -152,6 +156,7 @@ EXERCISE = Exercise(
                 "the worked example, by base",
                 "a larger base",
                 "a larger base, eight times",
+                "a little longer, by base",
                 "Each rate of 'base' is right to a ten-thousandth of itself.",
             ),
             fresh=partial(_rates_of, _KINDS[1:2], 1.2, 8),
@@ -164,6 +169,7 @@ EXERCISE = Exercise(
                 "the worked example, by parts",
                 "by parts",
                 "by parts, other ends",
+                "a little longer, by parts",
                 "Each rate of 'parts' is right to a ten-thousandth of itself.",
             ),
             fresh=partial(_rates_of, _KINDS[2:], 1.2, 8),

@@ -83,15 +83,30 @@ def _mistaken_stretch(trained, wanted, mistake):
         "whole, up": math.ceil(wanted / trained),
         "difference": wanted - trained,
         "upside down": trained / wanted,
+        "upside down, free": trained / wanted,
         "wanted": wanted,
     }.get(mistake, wanted / trained)
-    return stretch if mistake == "shrinks" else max(stretch, 1.0)
+    if mistake == "no stretch":
+        return 1.0
+    if mistake == "min for max":
+        return min(stretch, 1.0)
+    if mistake == "from twice":
+        return stretch if stretch >= 2 else 1.0
+    free = ("shrinks", "upside down, free")
+    return stretch if mistake in free else max(stretch, 1.0)
 
 
 def _mistaken_base(d, base, stretch, exponent, mistake):
     """The rates of another base, (d/2,)."""
     if mistake == "whole exponent":
         return (base * stretch ** (d // (d - 2))) ** -exponent
+    if mistake == "itself":
+        return torch.tensor(base * stretch ** (d / (d - 2)))
+    if mistake == "half of d - 2":
+        return (base * stretch ** ((d - 2) / 2)) ** -exponent
+    if mistake == "pairs":
+        pairs = d / 2
+        return (base * stretch ** (pairs / max(pairs - 2, 1))) ** -exponent
     if mistake == "d - 1":
         return (base * stretch ** (d / (d - 1))) ** -exponent
     if mistake == "power of both":
@@ -140,6 +155,11 @@ def _mistaken_share(rate, slow, trained, wanted, low, high, mistake):
         keep = (turns - low) / high
     if mistake == "brackets":
         keep = turns - low / high - low
+    if mistake == "brackets below":
+        keep = (turns - low) / high - low
+    if mistake == "curved":
+        keep = keep.clamp(0, 1)
+        keep = keep**2 * (3 - 2 * keep)
     if mistake == "by index":
         keep = 1 - torch.linspace(0, 1, len(rate), dtype=torch.double)
     if mistake == "no floor":
@@ -168,6 +188,15 @@ def _rounded_rates(*arguments, digits=6, **keywords):
     return stretched_rates(*arguments, **keywords).round(decimals=digits)
 
 
+def _rates_as_array(*arguments, **keywords):
+    return stretched_rates(*arguments, **keywords).numpy()
+
+
+def _angles(d, trained, wanted, *rest, by="wanted", **keywords):
+    rates = stretched_rates(d, trained, wanted, *rest, **keywords)
+    return rates * (wanted if by == "wanted" else trained)
+
+
 def _rates_as_numbers(*arguments, **keywords):
     return stretched_rates(*arguments, **keywords).tolist()
 
@@ -192,6 +221,25 @@ _ROWS = [
         "You divide trained by wanted. For a longer text the stretch "
         "is more than 1.",
         "s = wanted / trained.",
+        "upside down, free",
+    ),
+    (
+        "no stretch",
+        "nothing is stretched",
+        "The rates come back as they are, whatever `wanted` says.",
+        "Where does `wanted` stand in your code?",
+    ),
+    (
+        "min for max",
+        "at most 1 in place of at least 1",
+        "s is never above 1, so that longer texts change nothing.",
+        "max(1, wanted / trained).",
+    ),
+    (
+        "from twice",
+        "stretched from twice the length on",
+        "Texts a little longer than those of training change nothing.",
+        "max(1, wanted / trained), for any wanted above trained.",
     ),
     (
         "wanted",
@@ -358,6 +406,26 @@ _ROWS = [
         "A single slash.",
     ),
     (
+        "itself",
+        "the base, not the rates",
+        "You return the larger base. The rates are computed from it.",
+        "b' to the power of -2i/d.",
+    ),
+    (
+        "half of d - 2",
+        "an exponent that grows with d",
+        "s has the exponent (d - 2)/2. The slowest pair is then stretched "
+        "by far more than s.",
+        "The exponent of s is d/(d - 2).",
+    ),
+    (
+        "pairs",
+        "the number of pairs in the exponent",
+        "s has the exponent n/(n - 2) with n = d/2. d is the number of "
+        "features.",
+        "The exponent of s is d/(d - 2).",
+    ),
+    (
         "d - 1",
         "an exponent with d - 1",
         "s has the exponent d/(d - 1). The slowest pair has the "
@@ -421,7 +489,15 @@ _ROWS = [
     (
         "brackets",
         "brackets left out",
-        "Without brackets, only `low` is divided by `high`.",
+        "Without brackets, a part of (turns - low) / (high - low) is "
+        "computed in another order.",
+        "(turns - low) / (high - low).",
+        "brackets below",
+    ),
+    (
+        "curved",
+        "a curved ramp",
+        "Your ramp is a curve. Here it is a straight line.",
         "(turns - low) / (high - low).",
     ),
     (
@@ -493,10 +569,19 @@ MISTAKES = [
         (partial(_rounded_rates, digits=8),),
     ),
     Mistake(
-        "a list of numbers",
-        "You return a list. A tensor is asked for.",
+        "a list or an array",
+        "You return a list or an array. A tensor is asked for.",
         _rates_as_numbers,
         "torch.tensor(rates), or a tensor from the beginning.",
+        (_rates_as_array,),
+    ),
+    Mistake(
+        "angles for rates",
+        "You return the angles at the end of a text. The question is "
+        "the radians for one token.",
+        _angles,
+        "Return the rates themselves.",
+        (partial(_angles, by="trained"),),
     ),
     Mistake(
         "wavelengths for rates",
