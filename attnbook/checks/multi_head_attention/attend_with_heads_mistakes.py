@@ -137,13 +137,18 @@ def _weights_with(scores, mask, num_heads, bugs):
     allowed = allowed[:, None]  # (B·H, 1, S)
     if "mask added" in bugs:
         return (scores + allowed).softmax(-1)
-    if "divided again" in bugs:
-        weights = scores.softmax(-1) * allowed
-        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+    if "NaN to 0" in bugs:
+        bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
+        return (scores + bias).softmax(-1).nan_to_num(0.0)
+    if "divided again" in bugs or "divided again or by 1" in bugs:
+        total = (scores.softmax(-1) * allowed).sum(-1, keepdim=True)
+        if "divided again" in bugs:
+            total = total.clamp(min=1e-9)
+        return scores.softmax(-1) * allowed / total.where(total != 0, 1)
     if "by exp" in bugs:
         powers = scores.exp() * allowed
         total = powers.sum(-1, keepdim=True)
-        return powers / torch.where(total == 0, 1, total)
+        return powers / total.where(total != 0, 1)
     if "-100" in bugs:
         return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed.any(
             -1, keepdim=True
@@ -324,6 +329,7 @@ _OTHER_MISTAKES = [
         "The padding is struck out after the softmax, and rows divided by "
         "what is left. If padding has by far the largest score, nothing is.",
         "Use masked_softmax: -inf before the softmax.",
+        "divided again or by 1",
     ),
     (
         "by exp",
@@ -350,6 +356,13 @@ _OTHER_MISTAKES = [
         "The padding has weight: the mask has no effect.",
         "Does your code use `mask` at all? masked_fill returns a new "
         "tensor, which must be used.",
+    ),
+    (
+        "NaN to 0",
+        "NaN set to 0, and not in the gradient",
+        "An empty row's softmax is NaN. You set it to 0, which is right, but "
+        "the gradient that flows back is still NaN.",
+        "masked_softmax, or masked_fill(~mask, -inf): it lets none through.",
     ),
     (
         "-1e9",

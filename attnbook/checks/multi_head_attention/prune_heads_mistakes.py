@@ -164,9 +164,10 @@ def _mistaken_columns(W_o, num_heads, gates, keep, mean, mistake):
         heads = heads * gates[keep][:, None]
     if mistake == "output gate twice":
         heads = heads * gates[keep][:, None]
-    if mistake == "columns clamped":
-        heads = W_o.view(D, num_heads, -1)[:, keep]
-        heads = heads * gates[keep].clamp(0, 1)[:, None]
+    if mistake in ("columns clamped", "columns absolute"):
+        clamped = mistake == "columns clamped"
+        strong = gates.clamp(0, 1) if clamped else gates.abs()
+        heads = W_o.view(D, num_heads, -1)[:, keep] * strong[keep][:, None]
     if mistake == "scaled up":
         heads = heads * (num_heads / max(1, int(keep.sum())))
     return heads.reshape(D, -1)  # (D, K·d_v)
@@ -303,6 +304,7 @@ _MISTAKES = [
         "a gate without its sign",
         "A negative gate is taken for a positive one.",
         "Multiply by gate[h] as it is.",
+        "columns absolute",
     ),
     (
         "clamped",

@@ -89,13 +89,19 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
             weights = weights.nan_to_num(0.0)
     elif mistake == "weights first":
         weights = scores
-    elif mistake == "divided again":
+    elif mistake == "NaN to 0":
+        bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
+        weights = (scores + bias).softmax(-1).nan_to_num(0.0)
+    elif mistake in ("divided again", "divided again or by 1"):
         weights = scores.softmax(-1) * allowed
-        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+        total = weights.sum(-1, keepdim=True)
+        if mistake == "divided again":
+            total = total.clamp(min=1e-9)
+        weights = weights / total.where(total != 0, 1)
     elif mistake == "by exp":
         powers = scores.exp() * allowed
         total = powers.sum(-1, keepdim=True)
-        weights = powers / torch.where(total == 0, 1, total)
+        weights = powers / total.where(total != 0, 1)
     elif mistake == "-100":
         weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
         weights = weights * allowed.any(-1, keepdim=True)
@@ -120,6 +126,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = masked_softmax(weights, allowed)
     elif mistake == "none below 0":
         weights = weights.clamp(min=0)
+    elif mistake == "relu":
+        weights = weights.relu()
     elif mistake == "returned rows to 1":
         return weights @ value, weights / weights.sum(-1, keepdim=True)
     elif mistake == "returned without gradient":
@@ -308,6 +316,7 @@ _MISTAKES = [
         "weights cut off at 0",
         "Mixed weights below 0 are set to 0. A weight may be negative here.",
         "Nothing stands between the second mixing and the values.",
+        "relu",
     ),
     (
         "divided again",
@@ -315,6 +324,7 @@ _MISTAKES = [
         "The padding is struck out after the softmax, and rows divided by "
         "what is left. If padding has by far the largest score, nothing is.",
         "Use masked_softmax: -inf before the softmax.",
+        "divided again or by 1",
     ),
     (
         "by exp",
@@ -430,6 +440,13 @@ _MISTAKES = [
         "the mask is not used",
         "The padding has weight.",
         "masked_softmax(scores, mask[:, None, None]).",
+    ),
+    (
+        "NaN to 0",
+        "NaN set to 0, and not in the gradient",
+        "An empty row's softmax is NaN. You set it to 0, which is right, but "
+        "the gradient that flows back is still NaN.",
+        "masked_softmax, or masked_fill(~mask, -inf): it lets none through.",
     ),
     (
         "-1e9",

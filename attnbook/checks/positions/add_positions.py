@@ -408,7 +408,7 @@ def _near_and_far(seed):
         times=1,
         **sizes,
         D=2,
-        offset=(100_000, 9_999_999),
+        offset=(100_000, 2_000_000),
         base=1.0,
     )(seed)
 
