@@ -107,7 +107,7 @@ EXERCISE = Exercise(
         _heads_case("three heads", [4, 4, 2], 2, 4, 6, 3, 2, 2, seed=12),
         _heads_case("nothing to attend to", [4, 0], 3, 4, 6, 2, 3, 2, seed=13),
         _heads_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=14),
-        _heads_case("one head", [5, 4], 2, 5, 4, 1, 4, 3, seed=15),
+        _heads_case("one head, one sentence", [4], 1, 5, 4, 1, 4, 3, seed=15),
         _heads_case("large scores", [1, 5], 4, 5, 6, 2, 3, 2, 16, scale=12.0),
     ],
     mistakes=MISTAKES,

@@ -152,6 +152,7 @@ EXERCISE = Exercise(
             ),
             fresh=anew(
                 _maps_case,
+                times=2,
                 T=(1, 5),
                 lengths=_whole_sentences,
                 S=(2, 6),
@@ -165,6 +166,7 @@ EXERCISE = Exercise(
             tries=("the worked example", "padded tokens"),
             fresh=anew(
                 _maps_case,
+                times=2,
                 T=(1, 5),
                 lengths=_whole_sentences,
                 S=(2, 6),
@@ -187,6 +189,7 @@ EXERCISE = Exercise(
             ),
             fresh=anew(
                 _maps_case,
+                times=2,
                 T=(2, 5),
                 lengths="T",
                 S=(2, 6),

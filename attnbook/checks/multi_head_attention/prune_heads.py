@@ -174,14 +174,18 @@ EXERCISE = Exercise(
             "gates of 0 and 1, and means of 0",
             2,
             tries=("one of two", "two of four"),
-            fresh=anew(_prune_case, **_SIZES, gate=_zeros_and_ones, means=0.0),
+            fresh=anew(
+                _prune_case, times=2, **_SIZES, gate=_zeros_and_ones, means=0.0
+            ),
         ),
         Part(
             "gates",
             "gates of all kinds, and means of 0",
             1,
             tries=("means of 0",),
-            fresh=anew(_prune_case, **_SIZES, gate=_any_gates, means=0.0),
+            fresh=anew(
+                _prune_case, times=2, **_SIZES, gate=_any_gates, means=0.0
+            ),
         ),
         Part(
             "means",
@@ -195,7 +199,7 @@ EXERCISE = Exercise(
                 "all pruned",
                 "The smaller layer attends as the gated one does.",
             ),
-            fresh=anew(_prune_case, **_SIZES, gate=_any_gates),
+            fresh=anew(_prune_case, times=2, **_SIZES, gate=_any_gates),
         ),
         Part(
             "gradients",
@@ -203,7 +207,7 @@ EXERCISE = Exercise(
             1,
             tries=("gates of all kinds", "narrow values", "all pruned"),
             gradients=True,
-            fresh=anew(_prune_case, **_SIZES, gate=_any_gates),
+            fresh=anew(_prune_case, times=2, **_SIZES, gate=_any_gates),
         ),
     ],
 )

@@ -425,7 +425,7 @@ EXERCISE = Exercise(
             look="Give it torch.zeros(2, 3, 4): the table alone comes back.",
         ),
         Case("from the beginning", (normal_from(2, 3, 5, 6),)),
-        Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
+        Case("one token", (normal_from(3, 1, 1, 4), 3)),
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
         # With one pair, whose rate is 1, no angle is rounded; nor, with

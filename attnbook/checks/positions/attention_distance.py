@@ -484,6 +484,7 @@ EXERCISE = Exercise(
             tries=("whole sentences", "heads that look ahead, too"),
             fresh=anew(
                 _distance_case,
+                times=2,
                 T=(3, 7),
                 S=lambda _, drawn: drawn["T"],
                 lengths=_whole_sentences,
@@ -498,6 +499,7 @@ EXERCISE = Exercise(
             tries=("the worked example", "a continuation"),
             fresh=anew(
                 _distance_case,
+                times=2,
                 S=(4, 7),
                 T=lambda random, drawn: int(random.integers(2, drawn["S"])),
                 lengths=_whole_sentences,
@@ -511,6 +513,7 @@ EXERCISE = Exercise(
             tries=("padded queries", "NaN in the rows of padding"),
             fresh=anew(
                 _distance_case,
+                times=2,
                 T=(3, 7),
                 S=lambda _, drawn: drawn["T"],
                 lengths=lambda random, drawn: lengths(

@@ -149,6 +149,7 @@ EXERCISE = Exercise(
             ),
             fresh=anew(
                 _grid_case,
+                times=2,
                 B=(1, 3),
                 H=(1, 3),
                 height=(1, 4),
@@ -166,7 +167,7 @@ EXERCISE = Exercise(
                 "The score of two patches does not change when both move by "
                 "the same number of rows and of columns.",
             ),
-            fresh=anew(_patches_case, **_SIZES),
+            fresh=anew(_patches_case, times=2, **_SIZES),
         ),
         Part(
             "gradients",
@@ -174,7 +175,7 @@ EXERCISE = Exercise(
             1,
             tries=("a grid of 2 x 3", "a wider head", "patches in any order"),
             gradients=True,
-            fresh=anew(_patches_case, **_SIZES),
+            fresh=anew(_patches_case, times=2, **_SIZES),
         ),
     ],
 )
