@@ -75,6 +75,8 @@ def attend_with_heads(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads):
 _SCALES = {
     "full scale": lambda D, d_k, d_v, S, H: D**0.5,
     "by d": lambda D, d_k, d_v, S, H: d_k,
+    "multiplied": lambda D, d_k, d_v, S, H: d_k**-0.5,
+    "scaled after": lambda D, d_k, d_v, S, H: 1.0,
     "unscaled": lambda D, d_k, d_v, S, H: 1.0,
     "width of values": lambda D, d_k, d_v, S, H: d_v**0.5,
     "number of keys": lambda D, d_k, d_v, S, H: S**0.5,
@@ -101,7 +103,7 @@ def _folded_with(x, num_heads, bugs):
     if "interleaved" in bugs:
         x = x.view(B, L, -1, num_heads).permute(0, 3, 1, 2)
         return x.reshape(B * num_heads, L, -1)
-    if "heads outermost" in bugs or "heads outermost, mask too" in bugs:
+    if "heads outermost" in bugs:
         return _heads_outermost(x, num_heads)
     return _folded(x, num_heads)
 
@@ -111,8 +113,7 @@ def _unfolded_with(output, B, num_heads, bugs):
     T = output.shape[1]
     if "merged" in bugs or "all viewed" in bugs:
         return output.reshape(B, T, -1)
-    heads_first = ("sentences last", "heads outermost, mask too")
-    if any(bug in bugs for bug in heads_first):
+    if "sentences last" in bugs:
         output = output.view(num_heads, B, T, -1)
         return output.permute(1, 2, 0, 3).reshape(B, T, -1)
     output = output.view(B, num_heads, T, -1)
@@ -126,7 +127,7 @@ def _unfolded_with(output, B, num_heads, bugs):
 
 def _weights_with(scores, mask, num_heads, bugs):
     """Weights (B·H, T, S)."""
-    if "repeated" in bugs or "heads outermost, mask too" in bugs:
+    if "repeated" in bugs:
         allowed = mask.repeat(num_heads, 1)
     elif "not repeated" in bugs:
         allowed = mask
@@ -183,12 +184,19 @@ def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
     sizes = D, d_k, content.shape[-1], key.shape[1], num_heads
     scores = scores / _scale_with(*sizes, bugs)
     weights = _weights_with(scores, mask, num_heads, bugs)
+    if "scaled after" in bugs:
+        weights = weights / d_k**0.5
     output = _unfolded_with(weights @ content, B, num_heads, bugs)
     if "transposed" in bugs:
         output = output @ W_o
     elif "no output projection" not in bugs:
         output = output @ W_o.T  # (B, T, D)
-    weights = weights.view(B, num_heads, T, -1)
+    if "weights unfolded" in bugs:
+        weights = weights.view(num_heads, B, T, -1).transpose(0, 1)
+    elif "weights by query" in bugs:
+        weights = weights.view(B, num_heads, T, -1).transpose(1, 2)
+    else:
+        weights = weights.view(B, num_heads, T, -1)
     if "detached" in bugs:
         return output.detach(), weights.detach()
     if "folded" in bugs:
@@ -228,6 +236,32 @@ _OTHER_MISTAKES = [
         "The scores are divided by d_k. It is its square root that "
         "keeps their spread.",
         "The line that makes the scores: √d_k.",
+    ),
+    (
+        "multiplied",
+        "multiplied by √d_k",
+        "The scores are multiplied by √d_k. They are to be divided.",
+        "The line that makes the scores: / d_k ** 0.5, or * d_k ** -0.5.",
+    ),
+    (
+        "scaled after",
+        "the scale after the softmax",
+        "The weights are divided by √d_k, so rows do not sum to 1. It is the "
+        "scores that are divided.",
+        "The line that makes the scores: √d_k.",
+    ),
+    (
+        "weights unfolded",
+        "weights unfolded in the wrong order",
+        "The output is right. Of the weights, those of one sentence come "
+        "back as those of another.",
+        "weights.view(B, H, T, S), where the folded rows run b · H + h.",
+    ),
+    (
+        "weights by query",
+        "weights with queries before heads",
+        "The weights come back as (B, T, H, S).",
+        "(B, H, T, S): no axes change places after the unfolding.",
     ),
     (
         "width of values",
@@ -281,7 +315,6 @@ _OTHER_MISTAKES = [
         "Folded rows run: all sentences of head 1, then of head 2. They "
         "belong the other way round: row b · H + h.",
         "Fold (B, H, L, d), not (H, B, L, d).",
-        "heads outermost, mask too",
     ),
     (
         "heads below",

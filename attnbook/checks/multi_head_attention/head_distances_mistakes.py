@@ -107,6 +107,8 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
         rows = weights[query_mask]
     if mistake == "padding":
         query_mask = torch.ones_like(query_mask)
+    if mistake == "mask upside down":
+        query_mask = ~query_mask
     rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
     if mistake != "nothing over nothing" and not rows.shape[1]:
         return torch.zeros(H, H)
@@ -129,6 +131,10 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
         each = each / H
     if mistake == "sum":
         return each.sum(-1)
+    if mistake == "by T":
+        return each.sum(-1) / query_mask.shape[1]
+    if mistake == "by B":
+        return each.sum(-1) / len(query_mask)
     if mistake == "above the diagonal":
         return each.mean(-1).triu()
     if mistake == "one number":
@@ -175,6 +181,26 @@ _MISTAKES = [
         "The rows are added up. Asked is their mean, so that a "
         "longer text gives no larger distance.",
         "Divide by the number of rows that count.",
+    ),
+    (
+        "mask upside down",
+        "the mask upside down",
+        "You keep the rows that do not count.",
+        "query_mask is True for the rows that count.",
+    ),
+    (
+        "by T",
+        "divided by the length of one sentence",
+        "The sum over the batch is divided by T. A larger batch would give "
+        "larger distances.",
+        "How many True are there in query_mask?",
+    ),
+    (
+        "by B",
+        "divided by the number of sentences",
+        "The sum over all rows is divided by B. A longer text would give "
+        "larger distances.",
+        "How many True are there in query_mask?",
     ),
     (
         "over keys",

@@ -61,6 +61,13 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
         pruned["value_bias"] = pruned["value_bias"] * on
     if mistake == "all gated":
         _gate_rows(pruned, gates[keep])
+    if mistake == "output bias cut":
+        rows = keep.repeat_interleave(
+            -(-len(pruned["output_bias"]) // len(keep))
+        )
+        pruned["output_bias"] = pruned["output_bias"][
+            rows[: len(pruned["output_bias"])]
+        ]
     if mistake == "output transposed":
         pruned["output_weight"] = pruned["output_weight"].T
     if mistake == "no output bias":
@@ -162,6 +169,9 @@ def _mistaken_columns(W_o, num_heads, gates, keep, mean, mistake):
     )
     if mistake not in unscaled:
         heads = heads * gates[keep][:, None]
+    if mistake == "first gates":
+        heads = W_o.view(D, num_heads, -1)[:, keep]
+        heads = heads * gates[: int(keep.sum()), None]
     if mistake == "output gate twice":
         heads = heads * gates[keep][:, None]
     if mistake in ("columns clamped", "columns absolute"):
@@ -193,6 +203,9 @@ def _mistaken_bias(layer, num_heads, gates, keep, mean, mistake):
         rest = gates - 1
     elif mistake == "mean of gated heads alone":
         rest = torch.where(keep, 1 - gates, 0.0)
+    elif mistake == "means across heads":
+        rest = torch.ones_like(gates)
+        mean = ((1 - gates)[:, None] * mean).T.reshape(num_heads, d_v)
     elif mistake == "value bias in the mean":
         mean = mean + layer["value_bias"].view(num_heads, d_v)
     elif mistake == "mean with the pruned columns":
@@ -395,6 +408,26 @@ _MISTAKES = [
         "value_bias is added to the means. They are means of what the head "
         "says, its bias included.",
         "(1 - gate[h]) · mean[h], and no more.",
+    ),
+    (
+        "means across heads",
+        "means in the wrong order",
+        "The means are laid out number by number, across the heads. The "
+        "columns of output_weight run head by head.",
+        "mean is (H, d_v): flatten it as it is, without `.T`.",
+    ),
+    (
+        "first gates",
+        "the first K gates",
+        "The heads that stay get the first K gates of the list, not their "
+        "own.",
+        "gate[h] with the number that the head had.",
+    ),
+    (
+        "output bias cut",
+        "the output's bias cut",
+        "output_bias has D numbers, none of which belongs to a head.",
+        "(D,) comes back.",
     ),
     (
         "sum of the means",

@@ -66,6 +66,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         scores = scores / d_k
     elif mistake == "wide":
         scores = scores / (d_k * query.shape[1]) ** 0.5
+    elif mistake == "multiplied":
+        scores = scores * d_k**0.5
     elif mistake == "width of values":
         scores = scores / value.shape[-1] ** 0.5
     elif mistake != "unscaled":
@@ -387,6 +389,12 @@ _MISTAKES = [
         "The scores are divided by d_k. It is its square root that "
         "keeps their spread.",
         "The line that makes the scores.",
+    ),
+    (
+        "multiplied",
+        "multiplied by √d_k",
+        "The scores are multiplied by √d_k. They are to be divided.",
+        "The line that makes the scores: / d_k ** 0.5, or * d_k ** -0.5.",
     ),
     (
         "width of values",

@@ -90,7 +90,9 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
         waves = waves[::-1]
     if "two sines" in bugs or "two cosines" in bugs:
         waves = 2 * (waves[0] if "two sines" in bugs else waves[1],)
-    if "halves" in bugs:
+    if "halves" in bugs or "halves exchanged" in bugs:
+        if "halves exchanged" in bugs:
+            waves = waves[::-1]
         table = torch.cat(waves, -1)  # (T, D)
     else:
         table = torch.stack(waves, -1).flatten(-2)  # (T, D)
@@ -308,6 +310,13 @@ _OTHER_MISTAKES = [
         "position plus rate",
         "The rate is added to the position. They are multiplied.",
         "The angle is position times rate.",
+    ),
+    (
+        "halves exchanged",
+        "cosines first, then sines",
+        "All cosines stand in the first half and all sines in the second. "
+        "Sine and cosine of one rate should stand side by side.",
+        "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
     ),
     (
         "two sines",

@@ -8,10 +8,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from attnbook.checks.positions.stretched_rates_mistakes import (
-    MISTAKES,
-    stretched_rates,
-)
+from attnbook.checks.positions.mistaken_rates import stretched_rates
+from attnbook.checks.positions.stretched_rates_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.parts import WrongAnswer
 
