@@ -75,6 +75,7 @@ def attend_with_heads(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads):
 _SCALES = {
     "full scale": lambda D, d_k, d_v, S, H: D**0.5,
     "by d": lambda D, d_k, d_v, S, H: d_k,
+    "both scales": lambda D, d_k, d_v, S, H: (D * d_k) ** 0.5,
     "multiplied": lambda D, d_k, d_v, S, H: d_k**-0.5,
     "scaled after": lambda D, d_k, d_v, S, H: 1.0,
     "unscaled": lambda D, d_k, d_v, S, H: 1.0,
@@ -121,6 +122,10 @@ def _unfolded_with(output, B, num_heads, bugs):
         return output.flatten(1, 2)  # (B, H·T, d_v)
     if "heads averaged" in bugs:
         return output.mean(1).repeat(1, 1, num_heads)
+    if "heads added" in bugs:
+        return output.sum(1).repeat(1, 1, num_heads)
+    if "numbers first" in bugs:
+        return output.permute(0, 2, 3, 1).flatten(2)
     order = (0, 2, 3, 1) if "interleaved" in bugs else (0, 2, 1, 3)
     return output.permute(*order).reshape(B, T, -1)
 
@@ -136,6 +141,12 @@ def _weights_with(scores, mask, num_heads, bugs):
     else:
         allowed = mask.repeat_interleave(num_heads, 0)
     allowed = allowed[:, None]  # (B·H, 1, S)
+    if "sigmoid" in bugs:
+        return scores.sigmoid() * allowed
+    if "-1e9 added" in bugs:
+        return (scores + torch.where(allowed, 0.0, -1e9)).softmax(-1)
+    if "-1e4 added" in bugs:
+        return (scores + torch.where(allowed, 0.0, -1e4)).softmax(-1)
     if "mask added" in bugs:
         return (scores + allowed).softmax(-1)
     if "NaN to 0" in bugs:
@@ -171,6 +182,8 @@ def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
         W_k = W_q
     if "key for value" in bugs:
         key, value = value, key
+    if "mask on the values" in bugs:
+        value, mask = value * mask[..., None], torch.ones_like(mask)
     left = query @ W_q.T
     if "viewed" in bugs:
         left = left.reshape(B * num_heads, T, d_k)
@@ -330,6 +343,38 @@ _OTHER_MISTAKES = [
         "(B, H, T, d_v): swap H and T, then flatten the last two.",
     ),
     (
+        "heads added",
+        "heads added up",
+        "The outputs of the heads are added. They lie side by side.",
+        "(B, H, T, d_v): swap H and T, then flatten the last two.",
+    ),
+    (
+        "numbers first",
+        "heads merged number by number",
+        "The merged output has the first numbers of all heads, then the "
+        "second ones. Each head lies in one piece.",
+        "(B, H, T, d_v): swap H and T only, then flatten the last two.",
+    ),
+    (
+        "both scales",
+        "scaled twice",
+        "The scores are divided by √D and by √d_k.",
+        "The line that makes the scores: √d_k alone.",
+    ),
+    (
+        "sigmoid",
+        "no softmax",
+        "Each weight is a sigmoid of its score. Rows are to sum to 1.",
+        "masked_softmax over the keys.",
+    ),
+    (
+        "mask on the values",
+        "the mask on the values",
+        "The values of padding are set to 0, but it takes its share of the "
+        "weight.",
+        "masked_softmax(scores, allowed).",
+    ),
+    (
         "not repeated",
         "a mask that does not fit the folded scores",
         "The folded scores are (B·H, T, S), and the mask is not (B·H, 1, S): "
@@ -400,9 +445,11 @@ _OTHER_MISTAKES = [
     (
         "-1e9",
         "-1e9 in place of -inf",
-        "A sentence with nothing to attend to gets equal weights: "
-        "all its scores are -1e9. Its weights should be 0.",
+        "A sentence with nothing to attend to gets weights: all its scores "
+        "are equally low, and it is differences that count. It should get 0.",
         "masked_softmax handles such rows.",
+        "-1e9 added",
+        "-1e4 added",
     ),
     (
         "nan",

@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from attnbook.judging.exercise import Mistake
 from attnbook.judging.named_mistakes import named
 
+# What is added against a logarithm of 0.
+_SMALL = ("1e-12", "1e-10", "1e-9", "1e-8", "1e-6")
+
 
 def _entropy(weights):
     """The entropy of each row, in nats; 0 log 0 is 0."""
@@ -41,10 +44,13 @@ def _mistaken_each(p, q, mistake, least):
     if mistake == "backwards":
         each = _divergence(middle, p.clamp(min=least))
         return (each + _divergence(middle, q.clamp(min=least))) / 2
-    if mistake == "kl":
-        return _divergence(p, q)
-    if mistake == "both kl":
-        return (_divergence(p, q) + _divergence(q, p)) / 2
+    kind, _, small = mistake.partition(" + ")
+    if kind in ("kl", "both kl", "both kl, whole"):
+        p, q = p + float(small or 0), q + float(small or 0)
+        each = _divergence(p, q)
+        if kind != "kl":
+            each = each + _divergence(q, p)
+        return each / 2 if kind == "both kl" else each
     if mistake == "one side":
         return _divergence(p, middle)
     if mistake == "no half":
@@ -131,6 +137,10 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
         each = each / H
     if mistake == "sum":
         return each.sum(-1)
+    if mistake == "root of the mean":
+        return each.mean(-1).clamp(min=0).sqrt()
+    if mistake == "padding in the sum":
+        return _distances_of_all(weights).sum((0, 3)) / query_mask.sum()
     if mistake == "by T":
         return each.sum(-1) / query_mask.shape[1]
     if mistake == "by B":
@@ -161,6 +171,13 @@ _MISTAKES = [
         "padding is counted",
         "Rows of padding are counted as if they were real.",
         "query_mask is True for the rows that count.",
+    ),
+    (
+        "padding in the sum",
+        "padding in the sum",
+        "You divide by the number of rows that count, but the sum holds the "
+        "others, too.",
+        "Pick the rows that count before the sum.",
     ),
     (
         "all rows below",
@@ -248,13 +265,17 @@ _MISTAKES = [
         "This is KL(p ‖ q): not symmetric, and infinite where one "
         "head has a weight of 0 and the other has not.",
         "Compare both with the middle, m = (p + q)/2.",
+        *(f"kl + {small}" for small in _SMALL),
     ),
     (
         "both kl",
         "both divergences, without the middle",
-        "You averaged KL(p ‖ q) and KL(q ‖ p). That is symmetric, but "
+        "You took KL(p ‖ q) and KL(q ‖ p). That is symmetric, but "
         "still infinite where one of them is 0.",
         "Compare both with the middle, m = (p + q)/2.",
+        "both kl, whole",
+        *(f"both kl + {small}" for small in _SMALL),
+        *(f"both kl, whole + {small}" for small in _SMALL),
     ),
     (
         "one side",
@@ -387,6 +408,7 @@ _MISTAKES = [
         "This is the root of the divergence, as SciPy's "
         "`jensenshannon` returns it.",
         "The divergence itself: no root.",
+        "root of the mean",
     ),
     (
         "upside down",
@@ -451,7 +473,7 @@ MISTAKES = [
         "belongs to m.",
         also=[
             partial(_mistaken, mistake="backwards", least=least)
-            for least in (1e-12, 1e-10, 1e-09, 1e-08, 1e-06)
+            for least in map(float, _SMALL)
         ],
     ),
 ]

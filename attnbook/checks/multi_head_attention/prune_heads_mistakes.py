@@ -38,6 +38,8 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
         gates = gates.clamp(max=1)
     if mistake == "absolute":
         gates = gates.abs()
+    if mistake == "all of them 1":
+        gates = (gates != 0).to(gates)
     if mistake == "clamped":
         gates = gates.clamp(0, 1)
     pruned = _mistaken_rows(layer, num_heads, gates, keep, mean, mistake)
@@ -68,6 +70,8 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
         pruned["output_bias"] = pruned["output_bias"][
             rows[: len(pruned["output_bias"])]
         ]
+    if mistake == "bias detached":
+        pruned["output_bias"] = pruned["output_bias"].detach()
     if mistake == "output transposed":
         pruned["output_weight"] = pruned["output_weight"].T
     if mistake == "no output bias":
@@ -121,6 +125,7 @@ def _mistaken_choice(gates, mistake):
         "inverted": gates == 0,
         "ones": gates == 1,
         "zeroed": torch.ones_like(gates, dtype=torch.bool),
+        "nothing cut": torch.ones_like(gates, dtype=torch.bool),
     }.get(mistake, gates != 0)
 
 
@@ -230,9 +235,9 @@ _MISTAKES = [
     (
         "zeroed",
         "zeros in place of a cut",
-        "The pruned heads are set to zero and still there: nothing "
-        "gets smaller.",
+        "The pruned heads are silent and still there: nothing gets smaller.",
         "Take the rows of the heads that stay: K · d of them.",
+        "nothing cut",
     ),
     (
         "inverted",
@@ -277,6 +282,7 @@ _MISTAKES = [
         "gates of a half taken for 1",
         "Heads that stay are kept at full strength. Each has its gate.",
         "Multiply the columns of head h in output_weight by gate[h].",
+        "all of them 1",
     ),
     (
         "gate in the values",
@@ -408,6 +414,12 @@ _MISTAKES = [
         "value_bias is added to the means. They are means of what the head "
         "says, its bias included.",
         "(1 - gate[h]) · mean[h], and no more.",
+    ),
+    (
+        "bias detached",
+        "a bias without gradient",
+        "The values are right, but no gradient flows through output_bias.",
+        "A .item(), a .tolist() or a torch.tensor(...) on the way to it.",
     ),
     (
         "means across heads",

@@ -91,6 +91,9 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
             weights = weights.nan_to_num(0.0)
     elif mistake == "weights first":
         weights = scores
+    elif mistake in ("-1e9 added", "-1e4 added"):
+        low = -1e9 if mistake == "-1e9 added" else -1e4
+        weights = (scores + torch.where(allowed, 0.0, low)).softmax(-1)
     elif mistake == "NaN to 0":
         bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         weights = (scores + bias).softmax(-1).nan_to_num(0.0)
@@ -130,6 +133,10 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = weights.clamp(min=0)
     elif mistake == "relu":
         weights = weights.relu()
+    elif mistake == "absolute":
+        weights = weights.abs()
+    elif mistake == "output without gradient":
+        return weights.detach() @ value, weights
     elif mistake == "returned rows to 1":
         return weights @ value, weights / weights.sum(-1, keepdim=True)
     elif mistake == "returned without gradient":
@@ -321,6 +328,20 @@ _MISTAKES = [
         "relu",
     ),
     (
+        "absolute",
+        "weights without their sign",
+        "Mixed weights below 0 lose their sign. A weight may be negative "
+        "here.",
+        "Nothing stands between the second mixing and the values.",
+    ),
+    (
+        "output without gradient",
+        "an output that does not reach the weights",
+        "The values are right, but no gradient flows from the output back "
+        "through the weights.",
+        "No .detach() on them.",
+    ),
+    (
         "divided again",
         "zeros after the softmax, divided again",
         "The padding is struck out after the softmax, and rows divided by "
@@ -459,9 +480,11 @@ _MISTAKES = [
     (
         "-1e9",
         "-1e9 in place of -inf",
-        "A sentence with nothing to attend to gets equal weights: "
-        "all its scores are -1e9. Its weights should be 0.",
+        "A sentence with nothing to attend to gets weights: all its scores "
+        "are equally low, and it is differences that count. It should get 0.",
         "masked_softmax handles such rows.",
+        "-1e9 added",
+        "-1e4 added",
     ),
     (
         "nan",

@@ -83,7 +83,7 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
     if "own rates" in bugs or "own doubled rates" in bugs:
         even = torch.arange(D) % 2 == 0
         return embedded + torch.where(even, angle.sin(), angle.cos())
-    if "offset" in bugs:
+    if "offset" in bugs or "offset twice" in bugs:
         angle = angle + offset
     waves = angle.sin(), angle.cos()  # each (T, D/2)
     if "swapped" in bugs:
@@ -117,8 +117,12 @@ def _rate_with(D, base, bugs):
         exponent = 2 * exponent
     if "D - 2" in bugs:
         exponent = torch.arange(0, D, 2) / max(D - 2, 1)
+    if "D - 1" in bugs:
+        exponent = torch.arange(0, D, 2) / (D - 1)
     if "floor" in bugs:
         exponent = -(-torch.arange(0, D, 2) // D)
+    if "floor, then the sign" in bugs:
+        exponent = torch.arange(0, D, 2) // D
     if "equal steps" in bugs:
         return torch.linspace(1, 1 / base, D // 2)
     if "brackets" in bugs:
@@ -211,6 +215,18 @@ _OTHER_MISTAKES = [
         "Does your code use `offset` at all?",
     ),
     (
+        "offset twice",
+        "the offset in the angle, too",
+        "The offset is added to the positions and once more to the angle.",
+        "Add it to the positions, before they meet the rates.",
+    ),
+    (
+        "D - 1",
+        "an exponent with D - 1",
+        "The exponent is 2i/(D - 1).",
+        "-2i/D.",
+    ),
+    (
         "own rates",
         "a rate for each feature",
         "Sine and cosine of a pair turn at different rates: the odd "
@@ -267,9 +283,10 @@ _OTHER_MISTAKES = [
     (
         "floor",
         "a division that rounds down",
-        "`//` makes the exponents whole numbers: all pairs but the "
-        "first get the rate 1/base.",
+        "`//` makes the exponents whole numbers: all pairs, or all but the "
+        "first, get the same rate.",
         "A single slash.",
+        "floor, then the sign",
     ),
     (
         "own doubled rates",

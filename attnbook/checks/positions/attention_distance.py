@@ -85,6 +85,8 @@ def _mistaken(weights, query_mask, mistake):
         kept = weights * query_mask[:, None, None]
         found = _mistaken_distances(kept, mistake)
         return found.sum((0, 2)) / query_mask.sum()
+    if mistake == "last query":
+        return found[..., -1].mean(0)
     if mistake == "mask on heads":
         found = found.masked_fill(~query_mask, 0.0)
         return found.sum((0, 2)) / query_mask.sum()
@@ -128,6 +130,8 @@ def _mistaken_mean(found, counted, S, mistake):
     if mistake in ("one number", "a scalar"):
         mean = found.sum() / counted.sum()
         return mean if mistake == "a scalar" else mean.expand(H)
+    if mistake == "by the longest":
+        return found.sum((0, 2)) / counted.sum((0, 2)) / (S - 1)
     if mistake == "relative":
         return found.sum((0, 2)) / counted.sum((0, 2)) / S
     return found.sum((0, 2)) / counted.sum((0, 2))
@@ -264,8 +268,9 @@ _MISTAKES = [
     (
         "relative",
         "divided by the length",
-        "The distance is divided by S. It is asked in tokens.",
+        "The distance is divided by S, or S - 1. It is asked in tokens.",
         "The last line, or a mean over the keys where a sum belongs.",
+        "by the longest",
     ),
     (
         "back only",
@@ -326,6 +331,12 @@ _MISTAKES = [
         "You average over the heads and keep the rows. It is the rows that "
         "are averaged.",
         "(H,) comes back: sum over B and T.",
+    ),
+    (
+        "last query",
+        "the last query alone",
+        "Only the last row of each sentence is measured.",
+        "The mean runs over all real rows of the batch.",
     ),
     (
         "mask on keys",

@@ -146,6 +146,8 @@ def _mistaken_share(rate, slow, trained, wanted, low, high, mistake):
         turns = trained * rate * 2 * math.pi
     if mistake == "degrees":
         turns = trained * rate / 360
+    if mistake == "half turns":
+        turns = trained * rate / math.pi
     if mistake == "times pi":
         turns = trained * rate / 2 * math.pi
     if mistake == "stretched turns":
@@ -153,8 +155,8 @@ def _mistaken_share(rate, slow, trained, wanted, low, high, mistake):
     if mistake == "whole turns":
         turns = turns.floor()
     keep = (turns - low) / (high - low)
-    if mistake == "no low":
-        keep = turns / (high - low)
+    if mistake in ("no low", "by high alone"):
+        keep = turns / (high - low if mistake == "no low" else high)
     if mistake == "over high":
         keep = (turns - low) / high
     if mistake == "brackets":
@@ -168,6 +170,8 @@ def _mistaken_share(rate, slow, trained, wanted, low, high, mistake):
         keep = 1 - torch.linspace(0, 1, len(rate), dtype=torch.double)
     if mistake == "no floor":
         keep = keep.clamp(max=1)
+    elif mistake == "no ceiling":
+        keep = keep.clamp(min=0)
     elif mistake != "no clamp":
         keep = keep.clamp(0, 1)
     if mistake in ("a step", "a late step"):

@@ -175,6 +175,8 @@ def _rotate_2d_whole(x, row, column, base=100.0, place="sum"):
     if place == "run on fast":
         rate = rate**2
     low, high = rate.chunk(2)
+    if place == "dealt out":
+        low, high = rate[0::2], rate[1::2]
     angle = torch.cat((row[:, None] * low, column[:, None] * high), -1)
     return _turn_pairs(x, angle)
 
@@ -496,6 +498,13 @@ MISTAKES = [
         partial(_rotate_2d_whole, place="run on"),
         "The same d/4 rates for row and column.",
         (partial(_rotate_2d_whole, place="run on fast"),),
+    ),
+    Mistake(
+        "rates dealt out by turns",
+        "The rates of the whole head are dealt out by turns, so columns turn "
+        "more slowly than rows. Each half begins with the rate 1.",
+        partial(_rotate_2d_whole, place="dealt out"),
+        "The same d/4 rates for row and column.",
     ),
     Mistake(
         "angles in another order than pairs",

@@ -326,6 +326,7 @@ _ROWS = [
         "`low` is not taken from the turns, so a pair with `low` "
         "turns keeps a part of its rate.",
         "(turns - low) / (high - low).",
+        "by high alone",
     ),
     (
         "over high",
@@ -359,6 +360,18 @@ _ROWS = [
         "a curved ramp",
         "Your ramp is a curve. Here it is a straight line.",
         "(turns - low) / (high - low).",
+    ),
+    (
+        "half turns",
+        "half turns counted",
+        "The angle is divided by π. A full turn is 2π.",
+        "turns = trained · rate / 2π.",
+    ),
+    (
+        "no ceiling",
+        "shares above 1",
+        "Above `high` the ramp goes on, to shares above 1.",
+        "clamp(0, 1).",
     ),
     (
         "no floor",
