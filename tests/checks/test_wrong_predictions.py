@@ -10,6 +10,7 @@ from attnbook.checks import (
     additive_attention,
     luong_attention,
     multi_head_attention,
+    positions,
     scaled_dot_product,
     soft_lookup,
     transformer,
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (luong_attention, "02-predict"),
         (scaled_dot_product, "03-predict"),
         (multi_head_attention, "04-predict"),
+        (positions, "05-predict"),
         (transformer, "06-predict"),
     ],
 )
@@ -68,6 +70,7 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (luong_attention, "02-predict", "02-luong-attention"),
         (scaled_dot_product, "03-predict", "03-scaled-dot-product"),
         (multi_head_attention, "04-predict", "04-multi-head-attention"),
+        (positions, "05-predict", "05-positions"),
         (transformer, "06-predict", "06-transformer"),
     ],
 )

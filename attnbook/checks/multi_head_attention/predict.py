@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 from attnbook.judging.tensors import normal
 
@@ -173,7 +173,7 @@ EXERCISE = Exercise(
             "e",
             8.0,
             "the root is left out",
-            "This is D/d. The scores are divided by a square root.",
+            "8 is D/d, and also √D. Asked is the quotient of two roots.",
             "√D over √d.",
         ),
         _PREDICTIONS.wrong(
@@ -215,9 +215,175 @@ EXERCISE = Exercise(
             "the same number.",
             "q·(k + b) = q·k + q·b: which part depends on the key?",
         ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 64 * 64 + 64,
+            "one bias for all four",
+            "Each of the four projections has a bias of its own.",
+            "nn.Linear(64, 64) has 64 · 64 + 64 parameters.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 64 * 64 + 3 * 64,
+            "no bias in the output projection",
+            "The fourth layer has a bias too.",
+            "Four linear layers with biases: count them.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            3 * 64 * 64,
+            "three matrices, without biases",
+            "The output projection is missing, and so are the biases.",
+            "What mixes the heads? And does nn.Linear have a bias?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            3 * 64 * 64 + 4 * 64,
+            "three matrices and four biases",
+            "The merged heads go through a matrix of their own, too.",
+            "What mixes the heads, after they are laid side by side?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * (4 * 64 * 64 + 4 * 64),
+            "counted for each sentence",
+            "Parameters are the same for all sentences of a batch.",
+            "Does B stand anywhere in the shape of a matrix?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            64 * 64 + 64,
+            "one layer of the four",
+            "This is one projection. There are four.",
+            "Queries, keys, values, and the merged output.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            2 * 10 * 20 * 64 * 2,
+            "the batch and the blend too",
+            "This counts both sentences, and scores and blend. Asked are the "
+            "scores of one sentence.",
+            "Read question b again: three words limit it.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            10 * 20,
+            "scores of one head",
+            "This is how many scores one head has. Each takes 8 "
+            "multiply-adds, and there are 8 heads.",
+            "H heads, T · S scores each, d products a score.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            10 * 64 * 64,
+            "the projection of the queries",
+            "This is what the projection of the queries takes. Count the "
+            "scores alone.",
+            "H heads, T · S scores each, d products a score.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (10 + 20) * 64,
+            "as many as numbers in queries and keys",
+            "You added T and S. Each query meets each key.",
+            "H heads, T · S scores each, d products a score.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            10 * 20,
+            "one map of one sentence",
+            "Each head of each sentence has a map of its own.",
+            "(B, H, T, S): four sizes.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            2 * 8 * 20 * 20,
+            "as many queries as keys",
+            "The queries are 10, the keys 20.",
+            "(B, H, T, S): four sizes.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            2 * 8 * 10 * 20 * 8,
+            "the products counted",
+            "These are the multiply-adds. A score is one number, and so is "
+            "its weight.",
+            "(B, H, T, S): four sizes.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            20,
+            "as many as there are keys",
+            "A matrix of 10 × 20 has a rank of 10 at most, and this one less.",
+            "A product of a 10 × 4 and a 4 × 20 matrix.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1,
+            "one row's worth",
+            "Rank 1 would mean that all queries score alike but for a "
+            "factor. A head has 4 numbers for that.",
+            "A product of a 10 × d and a d × 20 matrix.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            64 / 8**0.5,
+            "the width over the root",
+            "This divides D by √d. Both go under the root.",
+            "√D over √d.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / 8,
+            "the quotient, upside down and without a root",
+            "This is d/D. Scores divided by √D are too small.",
+            "√D over √d: the factor is above 1.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            4.0,
+            "the heads of question d",
+            "H is 8 again, so d is 8.",
+            "√D over √d, with d = 8.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            40.0,
+            "the change of a score",
+            "This is what 5 adds to a score where a head's query sums to 8. "
+            "The question is the weight.",
+            "Are all scores of a row changed by the same number?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            320.0,
+            "all 64 entries added up",
+            "A weight is never above 1, so it cannot change by 320.",
+            "What does the bias add to each score of a row?",
+        ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=3e-3,
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "work",
+            "parameters and products (a, b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "maps",
+            "how many weights there are, and of what rank (c, d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "softmax",
+            "what changes the weights (e, f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

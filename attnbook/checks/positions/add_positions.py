@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Case, Exercise, Mistake
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.unrepaired import unrepaired
@@ -68,17 +70,29 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
         position = position + offset
     if "stops at T" in bugs:
         position = torch.arange(offset, T).to(embedded.dtype)
+    if "as many as features" in bugs:
+        position = torch.arange(offset, offset + D).to(embedded.dtype)
+    if "shares of T" in bugs:
+        position = position / T
     rate = _rate_with(D, base, bugs).to(embedded.dtype)  # (D/2,)
     angle = position[:, None] * rate  # (T, D/2)
+    if "added rate" in bugs:
+        angle = position[:, None] + rate
+    if "degrees" in bugs:
+        angle = angle.deg2rad()
     if "own rates" in bugs or "own doubled rates" in bugs:
         even = torch.arange(D) % 2 == 0
         return embedded + torch.where(even, angle.sin(), angle.cos())
-    if "offset" in bugs:
+    if "offset" in bugs or "offset twice" in bugs:
         angle = angle + offset
     waves = angle.sin(), angle.cos()  # each (T, D/2)
     if "swapped" in bugs:
         waves = waves[::-1]
-    if "halves" in bugs:
+    if "two sines" in bugs or "two cosines" in bugs:
+        waves = 2 * (waves[0] if "two sines" in bugs else waves[1],)
+    if "halves" in bugs or "halves exchanged" in bugs:
+        if "halves exchanged" in bugs:
+            waves = waves[::-1]
         table = torch.cat(waves, -1)  # (T, D)
     else:
         table = torch.stack(waves, -1).flatten(-2)  # (T, D)
@@ -103,8 +117,16 @@ def _rate_with(D, base, bugs):
         exponent = 2 * exponent
     if "D - 2" in bugs:
         exponent = torch.arange(0, D, 2) / max(D - 2, 1)
+    if "D - 1" in bugs:
+        exponent = torch.arange(0, D, 2) / (D - 1)
     if "floor" in bugs:
         exponent = -(-torch.arange(0, D, 2) // D)
+    if "floor, then the sign" in bugs:
+        exponent = torch.arange(0, D, 2) // D
+    if "equal steps" in bugs:
+        return torch.linspace(1, 1 / base, D // 2)
+    if "brackets" in bugs:
+        return torch.exp(-torch.arange(0, D, 2) * math.log(base)) / D
     rate = base ** (exponent if "rising" in bugs else -exponent)
     return rate * 2 * math.pi if "full turns" in bugs else rate
 
@@ -112,12 +134,20 @@ def _rate_with(D, base, bugs):
 def _sum_with(embedded, table, bugs):
     if "scaled" in bugs:
         embedded = embedded * embedded.shape[-1] ** 0.5
+    if "scaled table" in bugs:
+        table = table * embedded.shape[-1] ** 0.5
+    if "joined" in bugs:
+        return torch.cat((embedded, table.expand_as(embedded)), -1)
+    if "first sentence" in bugs:
+        return torch.cat((embedded[:1] + table, embedded[1:]))
     if "table" in bugs:
         return table.expand_as(embedded)
     if "bare table" in bugs:
         return table
     if "multiplied" in bugs:
         return embedded * table
+    if "detached" in bugs:
+        return embedded.detach() + table
     if "in place" in bugs:
         embedded += table
         return embedded
@@ -145,11 +175,32 @@ def _positions_by_loops(embedded, offset=0, base=10_000.0):
 def _positions_as_phases(embedded, offset=0, base=10_000.0):
     """A cosine is a sine a quarter turn ahead."""
     _, T, D = embedded.shape
-    feature = torch.arange(D)
+    feature = torch.arange(D).double()
     rate = torch.exp(-math.log(base) * (feature - feature % 2) / D)
     phase = (feature % 2) * math.pi / 2
-    position = torch.arange(offset, offset + T).to(embedded.dtype)
-    return embedded + torch.sin(torch.outer(position, rate) + phase)
+    position = torch.arange(offset, offset + T).double()
+    table = torch.sin(torch.outer(position, rate) + phase)
+    return embedded + table.to(embedded.dtype)
+
+
+def _table_that_ends(embedded, offset=0, base=10_000.0, rows=5000, by="cut"):
+    """The positions of a table that was made once."""
+    T, D = embedded.shape[1:]
+    place = torch.arange(offset, offset + T)
+    if by == "modulo":
+        place = place % rows
+    elif by == "clamp":
+        place = place.clamp(max=rows - 1)
+    zeros = torch.zeros(1, rows, D, dtype=embedded.dtype)
+    table = _add_positions(zeros, 0, base)[0]  # (rows, D)
+    if by == "cut":
+        return embedded + table[offset : offset + T]
+    return embedded + table[place]
+
+
+def _table_along_the_batch(embedded, offset=0, base=10_000.0):
+    zeros = torch.zeros(1, *embedded.shape[1:], dtype=embedded.dtype)
+    return embedded + _add_positions(zeros, offset, base)[0][:, None]
 
 
 def _positions_case(name, B, T, D, offset, base, seed):
@@ -162,6 +213,18 @@ _OTHER_MISTAKES = [
         "the offset is not used",
         "A continuation starts at position 0 again: the offset has no effect.",
         "Does your code use `offset` at all?",
+    ),
+    (
+        "offset twice",
+        "the offset in the angle, too",
+        "The offset is added to the positions and once more to the angle.",
+        "Add it to the positions, before they meet the rates.",
+    ),
+    (
+        "D - 1",
+        "an exponent with D - 1",
+        "The exponent is 2i/(D - 1).",
+        "-2i/D.",
     ),
     (
         "own rates",
@@ -220,9 +283,10 @@ _OTHER_MISTAKES = [
     (
         "floor",
         "a division that rounds down",
-        "`//` makes the exponents whole numbers: all pairs but the "
-        "first get the rate 1/base.",
+        "`//` makes the exponents whole numbers: all pairs, or all but the "
+        "first, get the same rate.",
         "A single slash.",
+        "floor, then the sign",
     ),
     (
         "own doubled rates",
@@ -237,6 +301,81 @@ _OTHER_MISTAKES = [
         "The angle is multiplied by 2π. The first pair then makes "
         "whole turns, and tells no positions apart.",
         "The angle is position times rate, in radians.",
+    ),
+    (
+        "degrees",
+        "degrees for radians",
+        "The angles are turned from degrees to radians. They are radians "
+        "already.",
+        "The angle is position times rate.",
+    ),
+    (
+        "as many as features",
+        "as many positions as features",
+        "The positions run over D, the last axis. They count the tokens.",
+        "embedded is (B, T, D): T is embedded.shape[1].",
+    ),
+    (
+        "shares of T",
+        "positions divided by the length",
+        "Positions are whole numbers. Divided by T they hang on the length "
+        "of the text.",
+        "Position t + offset.",
+    ),
+    (
+        "added rate",
+        "position plus rate",
+        "The rate is added to the position. They are multiplied.",
+        "The angle is position times rate.",
+    ),
+    (
+        "halves exchanged",
+        "cosines first, then sines",
+        "All cosines stand in the first half and all sines in the second. "
+        "Sine and cosine of one rate should stand side by side.",
+        "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
+    ),
+    (
+        "two sines",
+        "a sine twice",
+        "Both features of a pair hold a sine.",
+        "PE(t, 2i) is the sine, PE(t, 2i + 1) the cosine.",
+    ),
+    (
+        "two cosines",
+        "a cosine twice",
+        "Both features of a pair hold a cosine.",
+        "PE(t, 2i) is the sine, PE(t, 2i + 1) the cosine.",
+    ),
+    (
+        "equal steps",
+        "rates in equal steps",
+        "The rates fall from 1 in equal steps. They are a power series.",
+        "base to the power of -2i/D.",
+    ),
+    (
+        "brackets",
+        "a division outside the exponent",
+        "The exponential is divided by D. The exponent is to be divided.",
+        "torch.exp(-arange(0, D, 2) / D * log(base)).",
+    ),
+    (
+        "scaled table",
+        "a table that is scaled",
+        "The table is multiplied by √D.",
+        "The return line: embedded + table.",
+    ),
+    (
+        "joined",
+        "joined, not added",
+        "The table stands beside the embeddings: (B, T, 2D).",
+        "The return line: embedded + table.",
+    ),
+    (
+        "first sentence",
+        "the first sentence alone",
+        "Only the first sentence of the batch gets positions.",
+        "The table is (T, D), the same for each sentence.",
     ),
     (
         "table",
@@ -266,12 +405,39 @@ _OTHER_MISTAKES = [
         "The return line.",
     ),
     (
+        "detached",
+        "cut off from the graph",
+        "The values are right, but no gradient reaches the embeddings.",
+        "A .detach(), a .data or a torch.no_grad().",
+    ),
+    (
         "in place",
         "the input is changed in place",
         "`embedded += table` writes into the caller's tensor.",
         "embedded + table makes a new one.",
     ),
 ]
+
+
+def _near_and_far(seed):
+    sizes = {"B": (1, 4), "T": (2, 6)}
+    base = [10_000.0, 100.0]
+    yield from anew(
+        _positions_case,
+        **sizes,
+        D=[2, 4, 6, 8],
+        offset=(0, 9),
+        base=base,
+    )(seed)
+    yield from anew(
+        _positions_case,
+        times=1,
+        **sizes,
+        D=2,
+        offset=(100_000, 2_000_000),
+        base=1.0,
+    )(seed)
+
 
 EXERCISE = Exercise(
     "05-add-positions",
@@ -285,16 +451,23 @@ EXERCISE = Exercise(
             look="Give it torch.zeros(2, 3, 4): the table alone comes back.",
         ),
         Case("from the beginning", (normal_from(2, 3, 5, 6),)),
-        Case("one sentence", (normal_from(3, 1, 4, 2), 0)),
+        Case("one token", (normal_from(3, 1, 1, 4), 3)),
         Case("as many sentences as tokens", (normal_from(4, 4, 4, 4), 7)),
         Case("another base", (normal_from(5, 2, 6, 8), 1, 100.0)),
+        # With one pair, whose rate is 1, no angle is rounded; nor, with
+        # the base 1, are those of who gets the exponent wrong.
+        Case("far into a text", (normal_from(6, 2, 3, 2), 1_234_567, 1.0)),
     ],
     mistakes=unrepaired(
         _BUGS,
         _draft,
         begins="Begin with",
     )
-    + planted(_draft, _OTHER_MISTAKES)
+    + [
+        # Who makes one of these slips has mended the other four bugs.
+        replace(mistake, bugs=1)
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ]
     + [
         Mistake(
             "positions that run on through the batch",
@@ -302,18 +475,46 @@ EXERCISE = Exercise(
             "sentence starts at `offset`.",
             _positions_run_on,
             "The table is (T, D), the same for each sentence.",
+            bugs=1,
+        ),
+        Mistake(
+            "a table that ends",
+            "The positions come from a table with a last row. Here a text "
+            "goes on beyond it: there is no last position.",
+            _table_that_ends,
+            "Compute the angles of the T positions that are asked for.",
+            tuple(
+                partial(_table_that_ends, rows=rows, by=by)
+                for by in ("modulo", "clamp")
+                for rows in (512, 1000, 1024, 5000, 10_000)
+            ),
+            bugs=1,
+        ),
+        Mistake(
+            "a table without that row",
+            "The positions are looked up in a table with a last row. Here a "
+            "text goes on beyond it: there is no last position.",
+            partial(_table_that_ends, by="pick"),
+            "Compute the angles of the T positions that are asked for.",
+            bugs=1,
+        ),
+        Mistake(
+            "the table laid along the batch",
+            "`table[:, None]` is (T, 1, D): beside (B, T, D) its T meets B.",
+            _table_along_the_batch,
+            "embedded + table, as they are.",
+            bugs=1,
         ),
     ],
     right_answers=[_positions_by_loops, _positions_as_phases],
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B T D"},
-    fresh=anew(
-        _positions_case,
-        B=(1, 4),
-        T=(2, 6),
-        D=[2, 4, 6, 8],
-        offset=(0, 9),
-        base=[10_000.0, 100.0],
-    ),
+    fresh=_near_and_far,
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("all", "all five bugs mended", 1, mended=5),
+    ],
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Case, Exercise
-from attnbook.judging.fresh_cases import anew, lengths, up_to
+from attnbook.judging.exercise import Case, Exercise, Part
+from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
 
 
@@ -26,6 +26,8 @@ def _mistaken_distances(weights, mistake):
     query = torch.arange(T) + S - T  # (T,)
     if mistake == "no offset":
         query = torch.arange(T)
+    if mistake == "last":
+        query = torch.full((T,), S - 1)
     if mistake in ("late", "early"):
         query = query + (1 if mistake == "late" else -1)
     key = torch.arange(S)  # (S,)
@@ -40,6 +42,17 @@ def _mistaken_distances(weights, mistake):
         distance = distance.abs()
     if mistake == "one more":
         distance = distance + 1
+    if mistake == "where":
+        distance = key.expand(T, S).to(weights.dtype)
+    if mistake == "softmax again":
+        weights = weights.softmax(-1)
+    if mistake in ("first T keys", "last T keys"):
+        places = torch.arange(T)
+        distance = (places[:, None] - places).to(weights.dtype).abs()
+        first = mistake == "first T keys"
+        weights = weights[..., :T] if first else weights[..., S - T :]
+    if mistake == "farthest":
+        return (distance * (weights > 0)).amax(-1)
     if mistake == "argmax":
         best = weights.argmax(-1)  # (B, H, T)
         return distance[torch.arange(T), best]
@@ -55,6 +68,25 @@ def _mistaken_distances(weights, mistake):
 def _mistaken(weights, query_mask, mistake):
     """The same with a mistake."""
     found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    if mistake == "each sentence":
+        found = found.masked_fill(~query_mask[:, None], 0.0)
+        return found.sum(-1) / query_mask.sum(-1, keepdim=True)
+    if mistake == "each row":
+        return found.masked_fill(~query_mask[:, None], 0.0)
+    if mistake == "list":
+        return found.transpose(1, 2)[query_mask].mean(0).tolist()
+    if mistake == "array":
+        return found.transpose(1, 2)[query_mask].mean(0).numpy()
+    if mistake == "mean over heads":
+        return found.transpose(1, 2)[query_mask].mean(1)
+    if mistake == "root of squares":
+        return _mistaken(weights, query_mask, "squared").sqrt()
+    if mistake == "mask on keys" and weights.shape[-1] == query_mask.shape[1]:
+        kept = weights * query_mask[:, None, None]
+        found = _mistaken_distances(kept, mistake)
+        return found.sum((0, 2)) / query_mask.sum()
+    if mistake == "last query":
+        return found[..., -1].mean(0)
     if mistake == "mask on heads":
         found = found.masked_fill(~query_mask, 0.0)
         return found.sum((0, 2)) / query_mask.sum()
@@ -98,6 +130,8 @@ def _mistaken_mean(found, counted, S, mistake):
     if mistake in ("one number", "a scalar"):
         mean = found.sum() / counted.sum()
         return mean if mistake == "a scalar" else mean.expand(H)
+    if mistake == "by the longest":
+        return found.sum((0, 2)) / counted.sum((0, 2)) / (S - 1)
     if mistake == "relative":
         return found.sum((0, 2)) / counted.sum((0, 2)) / S
     return found.sum((0, 2)) / counted.sum((0, 2))
@@ -131,18 +165,23 @@ def _distance_by_picking_rows(weights, query_mask):
     return found[query_mask].mean(0)
 
 
-def _distance_case(name, lengths, H, T, S, seed):
-    """Rows past a sentence's length are padding and hold anything."""
+def _distance_case(name, lengths, H, T, S, seed, is_causal=True, padding=0.0):
+    """Rows past a sentence's length are padding and hold anything.
+
+    Here weights as in others, plus ``padding``.
+    """
     scores = normal_from(seed, len(lengths), H, T, S)
     mask = torch.arange(T)[None] < torch.tensor(lengths)[:, None]
-    causal = torch.ones(T, S, dtype=torch.bool).tril(S - T)
-    weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
-    return Case(name, (weights, mask))
+    if is_causal:
+        ahead = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
+        scores = scores.masked_fill(ahead, -torch.inf)
+    rest = torch.where(mask, 0.0, padding)[:, None, :, None]
+    return Case(name, (scores.softmax(-1) + rest, mask))
 
 
 def _looks_both_ways():
     weights = normal_from(8, 2, 3, 4, 4).softmax(-1)
-    real = torch.tensor([[True, True, True, False], [True] * 4])
+    real = torch.ones(2, 4, dtype=torch.bool)
     return Case("heads that look ahead, too", (weights, real))
 
 
@@ -229,8 +268,9 @@ _MISTAKES = [
     (
         "relative",
         "divided by the length",
-        "The distance is divided by S. It is asked in tokens.",
-        "The last line.",
+        "The distance is divided by S, or S - 1. It is asked in tokens.",
+        "The last line, or a mean over the keys where a sum belongs.",
+        "by the longest",
     ),
     (
         "back only",
@@ -250,6 +290,85 @@ _MISTAKES = [
         "queries one place too far",
         "Your last query stands at S. Positions are 0 to S - 1.",
         "The first query stands at S - T.",
+    ),
+    (
+        "where",
+        "where it looks, not how far",
+        "You average the keys' positions. Asked is how far they are from "
+        "the query.",
+        "|p - j|, weighed by the weights.",
+    ),
+    (
+        "softmax again",
+        "a second softmax",
+        "`weights` went through a softmax already.",
+        "Weigh by `weights` as they are.",
+    ),
+    (
+        "first T keys",
+        "as many keys as queries",
+        "You take T of the S keys. All S are attended to.",
+        "The distances are (T, S).",
+        "last T keys",
+    ),
+    (
+        "farthest",
+        "the farthest key",
+        "You take the distance of the farthest key with a weight. A head "
+        "looks at all, and at some hardly.",
+        "Weigh each distance by its weight.",
+    ),
+    (
+        "root of squares",
+        "the root of the mean square",
+        "Distances are squared, averaged, and the root taken. The question "
+        "is their mean.",
+        "The absolute value, and no square.",
+    ),
+    (
+        "mean over heads",
+        "a mean over the heads",
+        "You average over the heads and keep the rows. It is the rows that "
+        "are averaged.",
+        "(H,) comes back: sum over B and T.",
+    ),
+    (
+        "last query",
+        "the last query alone",
+        "Only the last row of each sentence is measured.",
+        "The mean runs over all real rows of the batch.",
+    ),
+    (
+        "mask on keys",
+        "the mask meets the keys",
+        "query_mask is laid on the last axis, the keys. It says which "
+        "*queries* are real.",
+        "query_mask[:, None] for (B, H, T).",
+    ),
+    (
+        "list",
+        "a list or an array",
+        "The numbers are right. A tensor is asked for.",
+        "No .tolist() and no .numpy().",
+        "array",
+    ),
+    (
+        "last",
+        "all queries in the last place",
+        "Each query is taken to stand at S - 1. Only the last one does.",
+        "T positions, from S - T to S - 1.",
+    ),
+    (
+        "each sentence",
+        "a row for each sentence",
+        "You return (B, H). One mean runs over all real rows of the batch.",
+        "Sum over B and T, then divide once.",
+    ),
+    (
+        "each row",
+        "no mean over the rows",
+        "You return (B, H, T), a distance for each row.",
+        "Sum over B and T, and divide by the number of real rows.",
     ),
     (
         "early",
@@ -333,6 +452,11 @@ _MISTAKES = [
     ),
 ]
 
+
+def _whole_sentences(random, drawn):
+    return [drawn["T"]] * int(random.integers(2, 4))
+
+
 EXERCISE = Exercise(
     "05-attention-distance",
     "Measure how far a head looks",
@@ -355,7 +479,7 @@ EXERCISE = Exercise(
         ),
         _distance_case("whole sentences", [5, 5], 2, 5, 5, seed=1),
         _distance_case("padded queries", [4, 2, 3], 3, 4, 4, seed=2),
-        _distance_case("a continuation", [3, 2], 2, 3, 7, seed=3),
+        _distance_case("a continuation", [3, 3], 2, 3, 7, seed=3),
         _looks_both_ways(),
         _padding_of_nan(),
     ],
@@ -363,11 +487,52 @@ EXERCISE = Exercise(
     right_answers=[_distance_by_loops, _distance_by_picking_rows],
     tolerance=1e-5,
     axes={"output": "H"},
-    fresh=anew(
-        _distance_case,
-        S=(3, 7),
-        T=up_to("S", least=2),
-        lengths=lambda random, drawn: lengths(random, drawn["T"], least=1),
-        H=(2, 4),
-    ),
+    parts=[
+        Part(
+            "values",
+            "as many queries as keys, and all rows real",
+            2,
+            tries=("whole sentences", "heads that look ahead, too"),
+            fresh=anew(
+                _distance_case,
+                times=2,
+                T=(3, 7),
+                S=lambda _, drawn: drawn["T"],
+                lengths=_whole_sentences,
+                H=(2, 4),
+                is_causal=[True, False],
+            ),
+        ),
+        Part(
+            "continuation",
+            "fewer queries than keys",
+            1,
+            tries=("the worked example", "a continuation"),
+            fresh=anew(
+                _distance_case,
+                times=2,
+                S=(4, 7),
+                T=lambda random, drawn: int(random.integers(2, drawn["S"])),
+                lengths=_whole_sentences,
+                H=(2, 4),
+            ),
+        ),
+        Part(
+            "padding",
+            "rows of padding, NaN in them too",
+            1,
+            tries=("padded queries", "NaN in the rows of padding"),
+            fresh=anew(
+                _distance_case,
+                times=2,
+                T=(3, 7),
+                S=lambda _, drawn: drawn["T"],
+                lengths=lambda random, drawn: lengths(
+                    random, drawn["T"], least=1
+                ),
+                H=(2, 4),
+                padding=[0.0, torch.nan],
+            ),
+        ),
+    ],
 )

@@ -7,7 +7,7 @@ import math
 import torch
 
 from attnbook.checks.positions.seeded import normal_from
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -243,9 +243,210 @@ EXERCISE = Exercise(
             "to.",
             "The shape of the table.",
         ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * math.pi,
+            "the first pair",
+            "The first pair has the rate 1. The third is asked for.",
+            "Write down the exponent 2i/D of each pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * math.pi * 10_000,
+            "the base for the rate",
+            "The exponent is 1 here. With D = 8 no pair comes to that.",
+            "With D = 8 the exponents are 0, 1/4, 1/2 and 3/4.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            1000.0,
+            "the fourth pair, and no full turn",
+            "This is one over the rate of the fourth pair: after so many "
+            "tokens its angle is 1 radian.",
+            "The third pair has i = 2; a full turn is 2π.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            36_000.0,
+            "degrees for radians",
+            "You counted a full turn as 360. The rates are radians a token.",
+            "How many radians are a full turn?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            0.8 * math.cos(1000),
+            "turned by the move",
+            "Both vectors have moved by 1000, so both have turned by as much "
+            "more.",
+            "What is left of two angles in the score?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            2.4,
+            "the score times the distance",
+            "The distance is in the score already, and has not changed.",
+            "What does the rotated score depend on?",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -6.0,
+            "the distance alone",
+            "This is how far apart the two stand. It is multiplied by the "
+            "slope of the head.",
+            "The slope of head h of 8 is 2 to the power of -h.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -10 / 8,
+            "the position of the query",
+            "The slope multiplies the distance between query and key, not "
+            "the query's position.",
+            "The query stands at 10, the key at 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -7 / 8,
+            "both ends counted",
+            "From 4 to 10 it is 6 steps, not 7.",
+            "10 - 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -5 / 8,
+            "neither end counted",
+            "From 4 to 10 it is 6 steps, not 5.",
+            "10 - 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -6 * 3 / 8,
+            "slopes in equal steps",
+            "This is the slope 3/8. The slopes of ALiBi halve from head to "
+            "head.",
+            "2 to the power of -8h/H.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -18.0,
+            "the head for the slope",
+            "You multiplied by the number of the head.",
+            "The slope of head h of 8 is 2 to the power of -h.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            -48.0,
+            "a slope above 1",
+            "You multiplied by 8 where the slope is 1/8.",
+            "2 to the power of *minus* 8h/H.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1 / 8,
+            "the slope alone, with the wrong sign",
+            "This is the slope. It is multiplied by the distance and "
+            "subtracted.",
+            "How far apart are the query and the key?",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1.3 / 6,
+            "shared among the tokens",
+            "The output is a mean by weight already, and its weights have "
+            "moved along with the tokens.",
+            "Which sum does the token compute before, which after?",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            5.0,
+            "the place, not the number",
+            "This is where the token stands now. Asked is its output.",
+            "Which sum does the token compute before, which after?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            11.0,
+            "a bias of its own for what is far",
+            "You gave the distances beyond 4, and those beyond -4, one more "
+            "number each. They take that of 4 and of -4.",
+            "Which numbers remain after clamp(-4, 4)?",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            10.0,
+            "distance 0 twice",
+            "5 on each side counts distance 0 twice.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            7.0,
+            "one too few on each side",
+            "4 and -4 have biases of their own: the distances *beyond* share "
+            "them.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            6.0,
+            "one side, and one for what is far",
+            "You counted 0 to 4 and one more. What is beyond 4 takes the "
+            "bias of 4, and keys stand on both sides.",
+            "Count -4, -3, … , 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            2 * 512 * 64,
+            "sine and cosine of each",
+            "A learnt vector has 64 numbers, and none of them comes as a "
+            "pair.",
+            "The shape of the table.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            512 * 32,
+            "one number a pair",
+            "Pairs are a matter of sinusoids. A learnt vector has 64 numbers "
+            "of its own.",
+            "The shape of the table.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            512 * 512,
+            "a number for each pair of positions",
+            "The table has one vector for each position, not a number for "
+            "each two.",
+            "The shape of the table.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            512 + 64,
+            "added, not multiplied",
+            "Each of the 512 positions has 64 numbers.",
+            "The shape of the table.",
+        ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=6e-4,
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
+    parts=[
+        Part(
+            "angles",
+            "sinusoids and rotary positions (a, b)",
+            1,
+            tries=("question a", "question b"),
+        ),
+        Part(
+            "biases",
+            "ALiBi and attention without positions (c, d)",
+            1,
+            tries=("question c", "question d"),
+        ),
+        Part(
+            "learnt",
+            "what is learnt (e, f)",
+            1,
+            tries=("question e", "question f"),
+        ),
+    ],
 )

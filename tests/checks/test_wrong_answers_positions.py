@@ -1,0 +1,368 @@
+"""Wrong answers to the exercises of chapter 05, as learners write them."""
+
+import math
+
+import pytest
+import torch
+from unforeseen import assert_told_by_its_numbers
+
+from attnbook.checks.positions import EXERCISES
+from attnbook.judging.exercise import Exercise
+
+# -- 05.2 --------------------------------------------------------------------
+
+
+def table_of(rows, D, base=10_000.0, first=0):
+    place = torch.arange(first, first + rows)
+    angle = place[:, None] * base ** (-torch.arange(0, D, 2) / D)
+    return torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
+
+
+def table_cut(rows):
+    def answer(embedded, offset=0, base=10_000.0):
+        T, D = embedded.shape[1:]
+        return embedded + table_of(rows, D, base)[offset : offset + T]
+
+    return answer
+
+
+def looked_up(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    table = torch.nn.Embedding.from_pretrained(table_of(5000, D, base))
+    return embedded + table(torch.arange(offset, offset + T))
+
+
+def offset_modulo_1000(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    return embedded + table_of(T, D, base, offset % 1000)
+
+
+def as_many_as_features(embedded, offset=0, base=10_000.0):
+    D = embedded.shape[-1]
+    return embedded + table_of(D, D, base, offset)
+
+
+def a_new_axis_in_the_middle(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    return embedded + table_of(T, D, base, offset)[:, None]
+
+
+def twice_the_sine(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    table = table_of(T, D, base, offset)
+    return embedded + table[:, 0::2].repeat_interleave(2, -1)
+
+
+def only_halves_left(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    table = table_of(T, D, base, offset)
+    return embedded + torch.cat((table[:, 0::2], table[:, 1::2]), -1)
+
+
+def offset_as_factor(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    place = torch.arange(T) * (offset + 1)
+    angle = place[:, None] * base ** (-torch.arange(0, D, 2) / D)
+    waves = torch.stack((angle.sin(), angle.cos()), -1)
+    return embedded + waves.flatten(-2)
+
+
+# -- 05.3 --------------------------------------------------------------------
+
+
+def rows_of(weights, query_mask, far):
+    return (weights * far).sum(-1).transpose(1, 2)[query_mask]
+
+
+def distances(T, S):
+    return (torch.arange(S - T, S)[:, None] - torch.arange(S)).abs()
+
+
+def as_a_list(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    return rows_of(weights, query_mask, far).mean(0).tolist()
+
+
+def as_an_array(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    return rows_of(weights, query_mask, far).mean(0).numpy()
+
+
+def how_far_from_the_end(weights, query_mask):
+    S = weights.shape[-1]
+    far = S - 1 - torch.arange(S)
+    return rows_of(weights, query_mask, far).mean(0)
+
+
+def times_the_mask(weights, query_mask):
+    found = (weights * distances(*weights.shape[-2:])).sum(-1)
+    return (found * query_mask[:, None]).sum((0, 2)) / query_mask.sum()
+
+
+def the_median(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    return rows_of(weights, query_mask, far).median(0).values
+
+
+# -- 05.4 --------------------------------------------------------------------
+
+
+def turned(half, place, base, width=None, from_i=0):
+    d = half.shape[-1]
+    exponent = torch.arange(0, d, 2) + 2 * from_i
+    angle = place[:, None] * base ** (-exponent / (width or d))
+    cos, sin = angle.cos(), angle.sin()
+    x, y = half[..., 0::2], half[..., 1::2]
+    pairs = torch.stack((x * cos - y * sin, x * sin + y * cos), -1)
+    return pairs.flatten(-2)
+
+
+def by_both_in_turn(x, row, column, base=100.0):
+    return turned(turned(x, row, base), column, base)
+
+
+def rows_even_columns_odd(x, row, column, base=100.0):
+    out = torch.empty_like(x)
+    out[..., 0::2] = turned(x[..., 0::2], row, base)
+    out[..., 1::2] = turned(x[..., 1::2], column, base)
+    return out
+
+
+def width_of_pairs(x, row, column, base=100.0):
+    halves = zip(x.chunk(2, -1), (row, column), strict=True)
+    quarter = x.shape[-1] // 4
+    return torch.cat([turned(h, p, base, quarter) for h, p in halves], -1)
+
+
+def pairs_from_1(x, row, column, base=100.0):
+    halves = zip(x.chunk(2, -1), (row, column), strict=True)
+    return torch.cat([turned(h, p, base, None, 1) for h, p in halves], -1)
+
+
+def half_a_place_on(x, row, column, base=100.0):
+    halves = zip(x.chunk(2, -1), (row, column), strict=True)
+    return torch.cat([turned(h, p + 0.5, base) for h, p in halves], -1)
+
+
+# -- 05.5 --------------------------------------------------------------------
+
+
+def stretched(
+    d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0, s=None
+):
+    s = s or max(1, wanted / trained)
+    exponent = torch.arange(0, d, 2).double() / d
+    rate = base**-exponent
+    if kind == "interpolate":
+        return rate / s
+    if kind == "base":
+        return (base * s ** (d / (d - 2))) ** -exponent
+    keep = (trained * rate / (2 * math.pi) - low) / (high - low)
+    keep = keep.clamp(0, 1)
+    return keep * rate + (1 - keep) * rate / s
+
+
+def rounded_to_a_millionth(*arguments, **keywords):
+    return stretched(*arguments, **keywords).mul(1e6).round().div(1e6)
+
+
+def parts_fall_through_to_base(d, trained, wanted, kind, *rest, **keywords):
+    kind = "interpolate" if kind == "interpolate" else "base"
+    return stretched(d, trained, wanted, kind, *rest, **keywords)
+
+
+def from_twice_the_length_on(d, trained, wanted, *rest, **keywords):
+    s = wanted / trained if wanted >= 2 * trained else 1
+    return stretched(d, trained, wanted, *rest, **keywords, s=s)
+
+
+def at_most_1(d, trained, wanted, *rest, **keywords):
+    s = min(1, wanted / trained)
+    return stretched(d, trained, wanted, *rest, **keywords, s=s)
+
+
+def by_the_logarithm(d, trained, wanted, *rest, **keywords):
+    s = 1 + max(0, math.log2(wanted / trained))
+    return stretched(d, trained, wanted, *rest, **keywords, s=s)
+
+
+NAMED = {
+    "05-add-positions": {
+        **dict.fromkeys(
+            map(table_cut, (16, 64, 128, 512, 5000, 100_000)),
+            "a table that ends",
+        ),
+        looked_up: "a table without that row",
+        offset_modulo_1000: "a table that ends",
+        as_many_as_features: "as many positions as features",
+        a_new_axis_in_the_middle: "the table laid along the batch",
+        twice_the_sine: "a sine twice",
+        only_halves_left: "sines first, then cosines",
+    },
+    "05-attention-distance": {
+        as_a_list: "a list or an array",
+        as_an_array: "a list or an array",
+        how_far_from_the_end: "all queries in the last place",
+        times_the_mask: "0 times NaN",
+    },
+    "05-rotate-2d": {
+        by_both_in_turn: "row plus column",
+        rows_even_columns_odd: "row and column by turns",
+        width_of_pairs: "the factor 2 taken twice",
+        pairs_from_1: "pairs counted from 1",
+    },
+    "05-stretched-rates": {
+        rounded_to_a_millionth: "rounded",
+        parts_fall_through_to_base: "by base what should be by parts",
+        from_twice_the_length_on: "stretched from twice the length on",
+        at_most_1: "at most 1 in place of at least 1",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("grade_id", "answer", "name"),
+    [
+        pytest.param(grade_id, answer, name, id=f"{grade_id}: {name}")
+        for grade_id, answers in NAMED.items()
+        for answer, name in answers.items()
+    ],
+)
+def test_a_wrong_answer_is_rejected_and_named(grade_id, answer, name):
+    exercise = EXERCISES[grade_id]
+    diagnosis = exercise.diagnose(answer)
+    assert diagnosis.mistake == name, diagnosis.message
+    assert "looks like a known mistake" in diagnosis.message
+
+
+UNFORESEEN = {
+    "05-add-positions": offset_as_factor,
+    "05-attention-distance": the_median,
+    "05-rotate-2d": half_a_place_on,
+    "05-stretched-rates": by_the_logarithm,
+}
+
+
+@pytest.mark.parametrize("grade_id", UNFORESEEN)
+def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
+    diagnosis = EXERCISES[grade_id].diagnose(UNFORESEEN[grade_id])
+    assert_told_by_its_numbers(diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("left", "earned"),
+    [(only_halves_left, 3), (table_cut(5000), 3), (offset_as_factor, 0)],
+)
+def test_a_repair_pays_for_each_bug_that_is_mended(left, earned):
+    exercise = EXERCISES["05-add-positions"]
+    parts = [
+        part.points
+        for part in exercise.parts
+        if exercise.diagnose(left, part.name) is None
+    ]
+    assert sum(parts) == earned
+
+
+# -- right answers in unusual words ------------------------------------------
+
+
+def by_complex_numbers(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    rate = torch.tensor([base ** (-2 * i / D) for i in range(D // 2)])
+    angle = torch.outer(torch.arange(offset, offset + T).float(), rate)
+    waves = torch.view_as_real(torch.polar(torch.ones_like(angle), angle))
+    return embedded + waves.flip(-1).flatten(-2)
+
+
+def into_a_table_of_zeros(embedded, offset=0, base=10_000.0):
+    _, T, D = embedded.shape
+    table = torch.zeros(T, D)
+    rate = torch.exp(torch.arange(0, D, 2) * (-math.log(base) / D))
+    angle = (torch.arange(T) + offset).unsqueeze(1) * rate
+    table[:, 0::2], table[:, 1::2] = torch.sin(angle), torch.cos(angle)
+    return embedded + table.unsqueeze(0)
+
+
+def with_where(weights, query_mask):
+    T, S = weights.shape[-2:]
+    far = [[abs(S - T + t - j) for j in range(S)] for t in range(T)]
+    found = weights * torch.tensor(far)
+    found = torch.where(query_mask[:, None, :, None], found, 0)
+    return found.sum((0, 2, 3)).div(query_mask.count_nonzero())
+
+
+def sentence_by_sentence(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    rows = [
+        (one * far).sum(-1)[:, real]
+        for one, real in zip(weights, query_mask, strict=True)
+    ]
+    return torch.cat(rows, 1).double().mean(1)
+
+
+def feature_by_feature(x, row, column, base=100.0):
+    d = x.shape[-1]
+    features = []
+    for i in range(d // 2):
+        place = row if i < d // 4 else column
+        angle = place * base ** (-4 * (i % (d // 4)) / d)
+        u, v = x[..., 2 * i], x[..., 2 * i + 1]
+        features.append(u * angle.cos() - v * angle.sin())
+        features.append(u * angle.sin() + v * angle.cos())
+    return torch.stack(features, -1)
+
+
+def with_partners(x, row, column, base=100.0):
+    half = x.shape[-1] // 2
+    rate = torch.exp(torch.arange(0, half, 2) * (-math.log(base) / half))
+    places = torch.stack((row, column), 1).float()  # (L, 2)
+    angle = (places[:, :, None] * rate).flatten(1).repeat_interleave(2, -1)
+    partner = torch.empty_like(x)
+    partner[..., 0::2], partner[..., 1::2] = -x[..., 1::2], x[..., 0::2]
+    return x * angle.cos() + partner * angle.sin()
+
+
+def in_single_precision(
+    d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0
+):
+    s = wanted / trained if wanted > trained else 1.0
+    exponent = -torch.arange(d // 2) * 2 / d
+    if kind == "base":
+        return torch.tensor(base * s ** (d / (d - 2))).pow(exponent)
+    rate = torch.tensor(float(base)).pow(exponent)
+    if kind == "interpolate":
+        return rate * (1 / s)
+    turns = trained * rate / (2 * torch.pi)
+    keep = (turns.clip(low, high) - low) / (high - low)
+    return rate / s + keep * (rate - rate / s)
+
+
+RIGHT = {
+    "05-add-positions": (by_complex_numbers, into_a_table_of_zeros),
+    "05-attention-distance": (with_where, sentence_by_sentence),
+    "05-rotate-2d": (feature_by_feature, with_partners),
+    "05-stretched-rates": (stretched, in_single_precision),
+}
+
+
+@pytest.mark.parametrize("seed", [None, 5, 2**100])
+@pytest.mark.parametrize("grade_id", RIGHT)
+def test_right_answers_in_unusual_words_earn_every_part(
+    grade_id, seed, monkeypatch
+):
+    monkeypatch.setattr(Exercise, "secret_seed", seed)
+    exercise = EXERCISES[grade_id]
+    for answer in RIGHT[grade_id]:
+        for part in exercise.parts:
+            diagnosis = exercise.diagnose(answer, part.name)
+            assert diagnosis is None, diagnosis.message
+
+
+@pytest.mark.parametrize("number", [628.31, 628.32, 628.3, 2 * math.pi * 100])
+def test_a_prediction_may_be_cut_off(number):
+    exercise = EXERCISES["05-predict"]
+
+    def predict(question):
+        return number if question == "a" else exercise.reference(question)
+
+    assert exercise.diagnose(predict) is None
