@@ -250,9 +250,23 @@ MISTAKES = [
         "a cache without gradient",
         "The values are right, but the source is cut off from the "
         "graph: the encoder could not learn.",
-        "A .detach() or a torch.no_grad() in `read`.",
+        "A .detach() or a torch.no_grad() in `read` or `select`.",
         "keys detached",
         "values detached",
         "projections detached",
+        "rows detached",
+    ),
+    (
+        "query of the keys",
+        "a query projected by W_k",
+        "`x` is projected as the keys are. Queries have a matrix of their "
+        "own.",
+        "`x @ W_q.T`.",
+    ),
+    (
+        "exchanged",
+        "output and weights exchanged",
+        "`step` returns the weights first.",
+        "(output, weights), in this order.",
     ),
 ]

@@ -101,7 +101,8 @@ class _MistakenCache(_CrossAttentionCache):
         if mistake == "recomputed":
             self.key = self.split(self.project(self.memory, "W_k"))
             self.value = self.split(self.project(self.memory, "W_v"))
-        query = self.split(self.project(x, "W_q")[:, None])  # (B, H, 1, d_k)
+        W_q = "W_k" if mistake == "query of the keys" else "W_q"
+        query = self.split(self.project(x, W_q)[:, None])  # (B, H, 1, d_k)
         scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
         d_k = self.key.shape[-1]
         if mistake == "wide":
@@ -126,7 +127,10 @@ class _MistakenCache(_CrossAttentionCache):
             self.value = torch.cat([self.value, self.split(new[1])], 2)
             real = torch.ones(len(x), 1, dtype=torch.bool)
             self.mask = torch.cat([self.mask, real], 1)
-        return self.project(merged, "W_o"), weights
+        output = self.project(merged, "W_o")
+        if mistake == "exchanged":
+            return weights, output
+        return output, weights
 
     def weights(self, scores):
         """Softmax over the keys that may be read, (B, H, S)."""
@@ -183,6 +187,8 @@ class _MistakenCache(_CrossAttentionCache):
             owner.value = self.value[rows]
         if mistake != "mask forgotten":
             owner.mask = self.mask[rows]
+        if mistake == "rows detached":
+            self.key, self.value = self.key.detach(), self.value.detach()
 
 
 def _cache_with(mistake):
@@ -428,7 +434,7 @@ EXERCISE = Exercise(
             "a second source after some steps",
             [3, 2],
             (3, 4, 2, 3, 2),
-            [None, [2, 0, 1], "read", None],
+            [None, [2, 0], "read", None],
             47,
         ),
         _cache_case(
