@@ -78,7 +78,7 @@ MISTAKES = [
         "rows of the source as it was read",
         "`select` chooses among the rows that `read` got. After an earlier "
         "`select` other sources stand there.",
-        "Row `rows[i]` as it was at the last step.",
+        "Row `rows[i]` of what is kept now.",
     ),
     (
         "inverse",

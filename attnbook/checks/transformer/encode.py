@@ -82,7 +82,10 @@ def _layer_norm_with(x, gain_and_shift, eps, bugs):
     dim = 1 if "axis" in bugs else -1
     if "everything" in bugs:
         dim = (1, 2)
-    mean = x.mean(dim, keepdim=True)
+    of_tokens = "mean of tokens" in bugs, "variance of tokens" in bugs
+    mean = x.mean(1 if of_tokens[0] else dim, keepdim=True)
+    if of_tokens[1]:
+        dim = 1
     variance = x.var(dim, keepdim=True, unbiased="unbiased" in bugs)
     if "outside" in bugs:
         deviation = variance.sqrt() + eps
@@ -128,6 +131,10 @@ def _draft(x, mask, layers, final, eps, bugs):
         if "side by side" in bugs:
             fed = _feed_forward(norm(x, second), layer)
             x = x + _attend(norm(x, first), mask, layer) + fed
+            continue
+        if "norm of what attention returns" in bugs:
+            x = x + norm(_attend(x, mask, layer), first)
+            x = x + _feed_forward(norm(x, second), layer)
             continue
         h = norm(x, first)
         if "normalised once" in bugs:
@@ -308,6 +315,24 @@ _OTHER_MISTAKES = [
         "no residual at all",
         "Each sublayer's output takes the place of the stream.",
         "x + f(norm(x)): where is the first x?",
+    ),
+    (
+        ("norm of what attention returns",),
+        "a norm on what attention returns",
+        "Attention's output is normalised. What it *reads* should be.",
+        "x + f(norm(x)), not x + norm(f(x)).",
+    ),
+    (
+        ("mean of tokens",),
+        "the mean over the tokens",
+        "The mean runs over the tokens, the variance over the features.",
+        "x is (B, T, D): dim=-1 in both.",
+    ),
+    (
+        ("variance of tokens",),
+        "the variance over the tokens",
+        "The mean runs over the features, the variance over the tokens.",
+        "x is (B, T, D): dim=-1 in both.",
     ),
     (
         ("norms of both outputs",),

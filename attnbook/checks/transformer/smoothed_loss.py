@@ -207,7 +207,7 @@ def _uniform_is_torchs(answer):
         ignore_index=padding,
         label_smoothing=0.2,
     )
-    return torch.allclose(torch.as_tensor(loss), wanted, atol=1e-5)
+    return abs(float(loss) - float(wanted)) < 1e-4
 
 
 def _floor_is_reached(answer):
