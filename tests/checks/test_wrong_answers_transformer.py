@@ -98,7 +98,7 @@ def test_loss_and_floor_of_nothing_may_be_plain_zeros():
     assert exercise.diagnose(right) is None
 
 
-# -- a cache of cross-attention -----------------------------------------------------
+# -- a cache of cross-attention -----------------------------------------------
 
 
 Cache = EXERCISES["06-cross-attention-cache"].reference
