@@ -184,6 +184,19 @@ MISTAKES = [
         "The best score comes first.",
     ),
     (
+        "the living last",
+        "the unfinished answers last",
+        "Answers with EOS stand before those that were cut off. The score "
+        "alone decides.",
+        "Sort all of them together.",
+    ),
+    (
+        "sorted by tokens",
+        "sorted by their tokens",
+        "The answers stand in the order of their token ids.",
+        "Of a pair, sort looks at the first entry: put the score there.",
+    ),
+    (
         "worst first",
         "the worst first",
         "The answers stand in ascending order.",

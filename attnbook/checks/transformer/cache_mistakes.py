@@ -211,6 +211,13 @@ MISTAKES = [
         "the mask is inverted",
         "The padding is attended to and the tokens are not.",
         "True = may attend.",
+        "inverted, -1e9",
+    ),
+    (
+        "over rows",
+        "a softmax over the rows of the batch",
+        "The weights sum to 1 over the batch. The keys are the last axis.",
+        "dim=-1.",
     ),
     (
         "late mask",

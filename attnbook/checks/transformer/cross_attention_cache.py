@@ -142,6 +142,10 @@ class _MistakenCache(_CrossAttentionCache):
             weights = scores.exp() * allowed
             total = weights.sum(-1, keepdim=True)
             return weights / torch.where(total == 0, 1, total)
+        if mistake == "over rows":
+            return masked_softmax(scores, allowed, 0)
+        if mistake == "inverted, -1e9":
+            return scores.masked_fill(allowed, -1e9).softmax(-1)
         if mistake == "-100":
             weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
             return weights * allowed.any(-1, keepdim=True)

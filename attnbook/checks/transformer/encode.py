@@ -77,11 +77,17 @@ def _layer_norm_with(x, gain_and_shift, eps, bugs):
     gain, shift = gain_and_shift
     if "gain and shift exchanged" in bugs:
         gain, shift = shift, gain
+    if "no gain" in bugs:
+        gain = 1
+    if "no shift" in bugs:
+        shift = 0
     if "eps of torch" in bugs:
         eps = 1e-5
     dim = 1 if "axis" in bugs else -1
     if "everything" in bugs:
         dim = (1, 2)
+    elif "batch" in bugs:
+        dim = (0, 1)
     of_tokens = "mean of tokens" in bugs, "variance of tokens" in bugs
     mean = x.mean(1 if of_tokens[0] else dim, keepdim=True)
     if of_tokens[1]:
@@ -108,6 +114,8 @@ def _draft(x, mask, layers, final, eps, bugs):
     norm = partial(_layer_norm_with, eps=eps, bugs=bugs)
     if "unmasked" in bugs:
         mask = torch.ones_like(mask)
+    elif "inverted" in bugs:
+        mask = ~mask
     for layer in layers:
         first, second = layer["norms"]
         if "shared" in bugs:
@@ -167,6 +175,8 @@ def _draft(x, mask, layers, final, eps, bugs):
         final = layers[-1]["norms"][1]
     if "nothing to do" in bugs and not layers:
         return x
+    if "final twice" in bugs:
+        x = norm(x, final)
     if "plain final" in bugs:
         return norm(x, (1, 0))
     return x if "final" in bugs else norm(x, final)
@@ -351,6 +361,43 @@ _OTHER_MISTAKES = [
         "a stack of no layers left as it is",
         "Without layers you return the stream. One norm is left to do.",
         "What comes after the last layer, be there any or none?",
+    ),
+    (
+        ("inverted",),
+        "the mask is inverted",
+        "Attention sees the padding, and not the tokens.",
+        "attend(h, mask, layer), with the mask as it came.",
+    ),
+    (
+        ("final twice",),
+        "the last norm twice",
+        "The stream is normalised twice at the end.",
+        "What comes after the last layer?",
+    ),
+    (
+        ("no gain", "no shift"),
+        "no gain and no shift",
+        "The norm ends with the division.",
+        "g · (…) + b.",
+    ),
+    (
+        ("no gain",),
+        "no gain",
+        "The gain does not multiply.",
+        "g · (…) + b.",
+    ),
+    (
+        ("no shift",),
+        "no shift",
+        "The shift is not added.",
+        "g · (…) + b.",
+    ),
+    (
+        ("batch",),
+        "a normalisation over batch and tokens",
+        "Mean and variance run over all tokens of the batch, as batch "
+        "normalisation does it. Each token is normalised by itself.",
+        "x is (B, T, D): dim=-1.",
     ),
     (
         ("unmasked",),

@@ -252,4 +252,38 @@ MISTAKES = [
         "The floor has two terms, ε and 1 - ε. It has one for each token.",
         "Put p = q into the loss: -Σ q log q, over all k.",
     ),
+    (
+        "prior alone",
+        "the label forgotten",
+        "The loss is taken against the prior alone: no row asks for its "
+        "target.",
+        "q(k) = (1 - ε)[k = y] + ε u(k).",
+        "prior alone in the loss",
+    ),
+    (
+        "roles exchanged",
+        "q and p exchanged",
+        "You took -Σ p log q. The logarithm is that of the prediction.",
+        "-Σ q log p.",
+    ),
+    (
+        "floor of the mean",
+        "the entropy of the mean label",
+        "The labels were averaged before the entropy. The floor is the mean "
+        "of the rows' own entropies.",
+        "entr(q) first, the mean over rows last.",
+    ),
+    (
+        "all rows below the floor",
+        "the floor divided by all rows",
+        "The floor's sum holds the real rows alone, and you divided it by "
+        "B · T.",
+        "Divide both by the number of rows that count.",
+    ),
+    (
+        "perplexity",
+        "a perplexity",
+        "You returned the exponentials of loss and floor.",
+        "No exp at the end.",
+    ),
 ]

@@ -164,6 +164,10 @@ def _mistaken_answers(ended, alpha, eos, mistake):
         scored = [scored[i] for i in order]
     elif mistake == "worst first":
         scored.sort(key=lambda pair: pair[1])
+    elif mistake == "the living last":
+        scored.sort(key=lambda pair: (pair[0][-1] != eos, -pair[1]))
+    elif mistake == "sorted by tokens":
+        scored.sort()
     elif mistake != "in order of ending":
         scored.sort(key=lambda pair: -pair[1])
     if mistake == "probabilities returned":

@@ -40,6 +40,10 @@ def _mistaken(logits, target, prior, smoothing, padding, mistake):
         losses = losses - floors
     elif mistake == "exchanged":
         losses, floors = floors, losses
+    if mistake == "floor of the mean":
+        real = (target != padding)[..., None]
+        q = (q * real).sum((0, 1)) / real.sum().clamp(min=1)
+        floors = torch.special.entr(q).sum().expand_as(floors)
     left_out = 0 if mistake == "padding is 0" else padding
     return _mistaken_means(losses, floors, target != left_out, mistake)
 
@@ -61,6 +65,8 @@ def _mistaken_labels(target, prior, smoothing, padding, logits, mistake):
         return keep * one + smoothing * others
     if mistake == "overwritten":
         return torch.where(one == 1, keep, smoothing * prior)
+    if mistake == "prior alone":
+        return prior.expand_as(one)
     if mistake == "not less":
         return one + smoothing * prior
     return keep * one + (1 - keep) * prior
@@ -68,6 +74,10 @@ def _mistaken_labels(target, prior, smoothing, padding, logits, mistake):
 
 def _mistaken_losses(logits, target, prior, smoothing, q, mistake):
     """The loss of each position, (B, T)."""
+    if mistake == "prior alone in the loss":
+        q = prior.expand_as(q)
+    elif mistake == "roles exchanged":
+        q, logits = logits.softmax(-1), (q + 1e-9).log()
     if mistake and mistake.startswith("classes"):
         return F.cross_entropy(logits, q).expand(target.shape)
     if mistake == "over time":
@@ -142,6 +152,10 @@ def _mistaken_means(losses, floors, real, mistake):
         floor = (floors * tokens).sum() / tokens.sum().clamp(min=1)
     elif mistake == "padding in the floor":
         floor = floors.mean() if real.any() else 0 * floor
+    elif mistake == "all rows below the floor":
+        floor = (floors * real).mean()
+    elif mistake == "perplexity":
+        loss, floor = loss.exp(), floor.exp()
     return loss, floor
 
 
