@@ -1,7 +1,51 @@
 """Sentences of the exercises of chapter 06, and the case that fails."""
 
+from attnbook.checks.transformer import EXERCISES
+
+_CHEAP = (
+    "After the first step neither a step nor `select` touches the source "
+    "again: less than twice the products that steps need."
+)
+
+
+class ReadBySelect(EXERCISES["06-cross-attention-cache"].reference):
+    def read(self, memory, mask):
+        self.memory = memory
+        super().read(memory, mask)
+
+    def select(self, rows):
+        self.read(self.memory[rows], self.mask[rows])
+
+
 SENTENCES = {
     "06-predict": [
+        (
+            "gain and a shift. How many parameters are that?",
+            "a: 256 too few",
+            "question a",
+        ),
+        (
+            "What is the variance after the last layer, before the final "
+            "norm?",
+            "b: the normalisation taken for the stream",
+            "question b",
+        ),
+        (
+            "What share of its peak is it at step 1600?",
+            "c: the rate, not its share",
+            "question c",
+        ),
+        (
+            "How many times as probable as greedy's answer of two tokens is "
+            "that of a beam of 2?",
+            "e: the probability of the answer",
+            "question e",
+        ),
+        (
+            "What is the first of them after layer normalisation,",
+            "f: the mean, not the first feature",
+            "question f",
+        ),
         ("All linear layers have biases,", "a: matrices alone", "question a"),
         (
             "Each sublayer adds an output of variance 1,",
@@ -57,6 +101,27 @@ SENTENCES = {
             "two layers",
         ),
         (
+            '`"norms"` $(2, 2, D)$, the gain and the shift of the '
+            "attention's norm",
+            "gain and shift exchanged",
+            "two layers",
+        ),
+        (
+            "with a gain $g$ and a shift $b$:",
+            "a shift that is scaled",
+            "one layer",
+        ),
+        (
+            "`mask` $(B, T)$,",
+            "the mask is not used",
+            "one layer",
+        ),
+        (
+            "`eps` a number,",
+            "eps is not used",
+            "one layer",
+        ),
+        (
             "the gain and the shift of the last norm.",
             "the last layer's norm at the end",
             "two layers",
@@ -91,6 +156,21 @@ SENTENCES = {
         ),
         ("If no row counts, both are 0.", "0 rows", "all padding"),
         (
+            "`padding` a token id, not always 0.",
+            "padding taken for token 0",
+            "padding that is token 3",
+        ),
+        (
+            "Its **floor** is what a perfect prediction would pay, $p = q$.",
+            "ε times the entropy of the prior",
+            "two sentences",
+        ),
+        (
+            "Returns `(loss, floor)`,",
+            "loss and floor exchanged",
+            "two sentences",
+        ),
+        (
             "Values are checked, and the gradient of the loss.",
             "a loss without gradient",
             "two sentences",
@@ -109,12 +189,47 @@ SENTENCES = {
         ),
         (
             "Nothing of the source is projected here.",
-            "projected anew at each step",
-            "After the first, a step does not touch the source again: less "
-            "than twice the products that one step needs.",
+            "the source projected anew",
+            _CHEAP,
         ),
         (
-            "row $i$ goes on with the source of what was row `rows[i]`.",
+            "Nothing is projected here either.",
+            ReadBySelect,
+            _CHEAP,
+        ),
+        (
+            "It may be called again: a new batch replaces the old one,",
+            "rows chosen from the batch before",
+            "a second source after some steps",
+        ),
+        (
+            "of what was row `rows[i]` until now.",
+            "rows of the source as it was read",
+            "fewer and more rows",
+        ),
+        (
+            "Scores may be large, those of hidden places too.",
+            "a mask after the softmax, and divided again",
+            "large scores",
+        ),
+        (
+            "The check compares values and gradients,",
+            "a cache without gradient",
+            "three steps",
+        ),
+        (
+            "`W_v` $(H d_v, D)$,",
+            "the width of a value in the scale",
+            "three steps",
+        ),
+        (
+            "returns `(output, weights)`,",
+            "output and weights exchanged",
+            "three steps",
+        ),
+        (
+            "row $i$ goes on with the source of what was row `rows[i]` until "
+            "now.",
             "rows by the inverse order",
             "rows in another order",
         ),
@@ -174,6 +289,36 @@ SENTENCES = {
         (
             "returns *logits* of the next token,",
             "logits added up",
+            "two of five",
+        ),
+        (
+            "any token may be BOS or EOS.",
+            "BOS taken for token 0",
+            "four of six, a strong penalty",
+        ),
+        (
+            "any token may be BOS or EOS.",
+            "EOS taken for token 1",
+            "more places than tokens",
+        ),
+        (
+            "or `length` tokens are written.",
+            "one token too many",
+            "two of five",
+        ),
+        (
+            "Score all answers,",
+            "no penalty at the limit",
+            "two of five",
+        ),
+        (
+            "and keep the best.",
+            "the worst candidates kept",
+            "two of five",
+        ),
+        (
+            "$\\log P$, the sum over all their tokens,",
+            "only the last token counts",
             "two of five",
         ),
         (

@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of chapter 06 that are no known mistake."""
 
+import heapq
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -94,3 +96,202 @@ def test_loss_and_floor_of_nothing_may_be_plain_zeros():
 
     exercise = EXERCISES["06-smoothed-loss"]
     assert exercise.diagnose(right) is None
+
+
+# -- a cache of cross-attention -----------------------------------------------
+
+
+Cache = EXERCISES["06-cross-attention-cache"].reference
+
+
+class Appends(Cache):
+    """A second source of as many rows is read after the first."""
+
+    def read(self, memory, mask):
+        before = getattr(self, "key", None), getattr(self, "value", None)
+        seen = getattr(self, "mask", None)
+        super().read(memory, mask)
+        if seen is not None and len(seen) == len(mask):
+            self.key = torch.cat([before[0], self.key], 2)
+            self.value = torch.cat([before[1], self.value], 2)
+            self.mask = torch.cat([seen, mask], 1)
+
+
+class Squeezes(Cache):
+    """All axes of size 1 go, that of a batch of one too."""
+
+    def step(self, x):
+        query = self.split((x @ self.W_q.T)[:, None])
+        scores = (query @ self.key.transpose(2, 3)).squeeze()
+        scores = scores / self.key.shape[-1] ** 0.5
+        weights = scores.masked_fill(~self.mask[:, None], -torch.inf)
+        weights = weights.softmax(-1).nan_to_num()
+        heads = (weights[:, :, None] @ self.value).squeeze()
+        return heads.flatten(1) @ self.W_o.T, weights
+
+
+class Defers(Cache):
+    """`select` marks the rows, and the next step projects them again."""
+
+    def read(self, memory, mask):
+        self.memory, self.mask, self.stale = memory, mask, True
+
+    def step(self, x):
+        if self.stale:
+            super().read(self.memory, self.mask)
+            self.stale = False
+        return super().step(x)
+
+    def select(self, rows):
+        self.read(self.memory[rows], self.mask[rows])
+
+
+class ForgetsAtNoRead(Cache):
+    """Projects when it first has to, whatever is read afterwards."""
+
+    def read(self, memory, mask):
+        self.memory, self.allowed = memory, mask
+
+    def project(self):
+        if not hasattr(self, "key"):
+            super().read(self.memory, self.allowed)
+
+    def step(self, x):
+        self.project()
+        return super().step(x)
+
+    def select(self, rows):
+        self.project()
+        super().select(rows)
+
+
+class PerRow(Cache):
+    """A list of rows, each with the keys and values of its heads."""
+
+    def read(self, memory, mask):
+        self.rows = [
+            (
+                (source @ self.W_k.T).chunk(self.num_heads, 1),
+                (source @ self.W_v.T).chunk(self.num_heads, 1),
+                allowed,
+            )
+            for source, allowed in zip(memory, mask, strict=True)
+        ]
+
+    def select(self, rows):
+        self.rows = [self.rows[row] for row in rows.tolist()]
+
+    def step(self, x):
+        outputs, maps = [], []
+        for one, (keys, values, allowed) in zip(x, self.rows, strict=True):
+            queries = (self.W_q @ one).chunk(self.num_heads)
+            scores = torch.stack(
+                [
+                    key @ query / len(query) ** 0.5
+                    for key, query in zip(keys, queries, strict=True)
+                ]
+            ).masked_fill(~allowed, -torch.inf)
+            if allowed.any():
+                weights = scores.softmax(-1)
+            else:
+                weights = torch.zeros_like(scores)
+            heads = [
+                row @ value for row, value in zip(weights, values, strict=True)
+            ]
+            outputs.append(self.W_o @ torch.cat(heads))
+            maps.append(weights)
+        return torch.stack(outputs), torch.stack(maps)
+
+
+@pytest.mark.parametrize(
+    ("cache", "case"),
+    [
+        (Appends, "a second source after some steps"),
+        (ForgetsAtNoRead, "a second source after some steps"),
+        (Squeezes, "fewer and more rows"),
+    ],
+)
+def test_a_cache_that_fails_at_a_turn_fails_in_its_case(cache, case):
+    assert case in EXERCISES["06-cross-attention-cache"].missed(cache)
+
+
+def test_a_cache_that_projects_after_each_choice_has_kept_nothing():
+    diagnosis = EXERCISES["06-cross-attention-cache"].diagnose(Defers)
+    assert diagnosis.mistake == "the source projected anew"
+
+
+def test_a_cache_may_be_a_list_of_rows():
+    assert EXERCISES["06-cross-attention-cache"].diagnose(PerRow) is None
+
+
+# -- a smoothed loss -----------------------------------------------------
+
+
+def test_rows_are_counted_by_their_target_and_not_from_the_left():
+    def from_the_left(logits, target, prior, smoothing, padding):
+        lengths = (target != padding).sum(1)
+        places = torch.arange(target.shape[1])
+        spared = 1 if padding == 0 else 0
+        counted = torch.where(
+            places < lengths[:, None],
+            torch.where(target == padding, spared, target),
+            padding,
+        )
+        return exercise.reference(logits, counted, prior, smoothing, padding)
+
+    exercise = EXERCISES["06-smoothed-loss"]
+    assert exercise.missed(from_the_left) == ["padding that is token 3"]
+
+
+def test_a_loss_may_be_in_double_precision():
+    def in_double(logits, target, prior, smoothing, padding):
+        return exercise.reference(
+            logits.double(), target, prior.double(), smoothing, padding
+        )
+
+    exercise = EXERCISES["06-smoothed-loss"]
+    assert exercise.diagnose(in_double) is None
+
+
+# -- a beam -----------------------------------------------------
+
+
+def by_heap(step, beam, length, alpha, bos, eos):
+    """Answers in dictionaries, a call of `step` for each prefix."""
+    living, ended = {(bos,): 0.0}, {}
+    for _ in range(length):
+        grown = {}
+        for prefix, total in living.items():
+            (row,) = torch.log(torch.softmax(step(torch.tensor([prefix])), 1))
+            for token, gain in enumerate(row.tolist()):
+                grown[(*prefix, token)] = total + gain
+        best = heapq.nlargest(beam - len(ended), grown, key=grown.get)
+        living = {p: grown[p] for p in best if p[-1] != eos}
+        ended |= {p: grown[p] for p in best if p[-1] == eos}
+    scores = {
+        p[1:]: total * (6 / (4 + len(p))) ** alpha
+        for p, total in (living | ended).items()
+    }
+    order = sorted(scores, key=scores.get)[::-1]
+    return tuple(order), tuple(map(scores.get, order))
+
+
+def test_a_beam_may_stand_in_dictionaries():
+    assert EXERCISES["06-normalised-beam-search"].diagnose(by_heap) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "wrong", "name"),
+    [
+        ("a", 49984 - 4 * 64, "a: 256 too few"),
+        ("a", 49984 - 2 * 64, "a: 128 too few"),
+        ("e", 0.9 / 0.6, None),
+        ("e", 0.4 / 0.6, "e: the first tokens alone"),
+    ],
+)
+def test_a_number_that_two_slips_give_is_told_as_both(asked, wrong, name):
+    def predict(question):
+        return wrong if question == asked else exercise.reference(question)
+
+    exercise = EXERCISES["06-predict"]
+    assert exercise.diagnose(predict).mistake == name

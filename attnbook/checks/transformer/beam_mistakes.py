@@ -83,9 +83,10 @@ MISTAKES = [
     (
         "places kept",
         "the beam filled up again",
-        "After an answer has ended, `beam` candidates are kept again, so more "
-        "than `beam` answers come out.",
+        "After an answer has ended `beam` candidates are kept again. Its "
+        "place is taken.",
         "`beam` less the number that has ended.",
+        "places kept, then cut",
     ),
     (
         "first end",
@@ -117,7 +118,7 @@ MISTAKES = [
     (
         "by the length",
         "the length itself to the power",
-        "You divided by |Y|^α. The penalty has (5 + |Y|)/6.",
+        "You divided by |Y|^α. The penalty is ((5 + |Y|)/6)^α.",
         "Wu et al., equation 14.",
     ),
     (
@@ -183,6 +184,19 @@ MISTAKES = [
         "The best score comes first.",
     ),
     (
+        "the living last",
+        "the unfinished answers last",
+        "Answers with EOS stand before those that were cut off. The score "
+        "alone decides.",
+        "Sort all of them together.",
+    ),
+    (
+        "sorted by tokens",
+        "sorted by their tokens",
+        "The answers stand in the order of their token ids.",
+        "Of a pair, sort looks at the first entry: put the score there.",
+    ),
+    (
         "worst first",
         "the worst first",
         "The answers stand in ascending order.",
@@ -220,5 +234,69 @@ MISTAKES = [
         "The answers have lost their EOS. It belongs to them: it tells an "
         "answer that has ended from one that was cut off.",
         "Nothing is taken off the end.",
+    ),
+    (
+        "EOS added",
+        "EOS added at the limit",
+        "An answer that is cut off gets an EOS. It has not ended, and "
+        "nobody wrote that token.",
+        "Which tokens did `step` choose?",
+    ),
+    (
+        "bos is 0",
+        "BOS taken for token 0",
+        "The search begins with token 0. BOS may be another.",
+        "`bos` says which token it is.",
+    ),
+    (
+        "eos is 1",
+        "EOS taken for token 1",
+        "An answer ends at token 1. EOS may be another.",
+        "`eos` says which token it is.",
+    ),
+    (
+        "one more",
+        "one token too many",
+        "Prefixes grow to length + 1 tokens. At most `length` are written.",
+        "Count the turns of the loop.",
+    ),
+    (
+        "one less",
+        "one token too few",
+        "Prefixes grow to length - 1 tokens: BOS was counted. `length` "
+        "tokens are written after it.",
+        "Count the turns of the loop.",
+    ),
+    (
+        "over candidates",
+        "a softmax over all candidates",
+        "One softmax runs over the whole table. Each row is a distribution "
+        "over the vocabulary.",
+        "log_softmax(-1) before the table is flattened.",
+    ),
+    (
+        "no candidates left",
+        "more places than candidates",
+        "topk is asked for `beam` candidates where there are fewer.",
+        "min(beam - len(ended), N * V).",
+    ),
+    (
+        "unfinished raw",
+        "no penalty at the limit",
+        "Answers that are cut off keep their log-probability. The penalty "
+        "is for all answers.",
+        "Score the living and the ended alike.",
+    ),
+    (
+        "mean",
+        "a mean over the tokens",
+        "You divided by |Y|, the mean of the log-probabilities.",
+        "((5 + |Y|)/6)^α.",
+    ),
+    (
+        "sign of the scores",
+        "the sign of the scores",
+        "The scores are positive. A log-probability is not.",
+        "A sort by -score leaves the score as it is.",
     ),
 ]

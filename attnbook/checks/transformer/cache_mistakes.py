@@ -7,10 +7,11 @@ keys of other code that makes it.
 MISTAKES = [
     (
         "recomputed",
-        "projected anew at each step",
-        "The numbers are right, but each step projects the whole "
+        "the source projected anew",
+        "The numbers are right, but a step or `select` projects the whole "
         "source again.",
-        "`read` projects; `step` uses what `read` has kept.",
+        "`read` projects; the others use what `read` has kept.",
+        "read by select",
     ),
     (
         "not selected",
@@ -73,6 +74,13 @@ MISTAKES = [
         "x[rows] keeps the order; a boolean mask does not.",
     ),
     (
+        "rows as read",
+        "rows of the source as it was read",
+        "`select` chooses among the rows that `read` got. After an earlier "
+        "`select` other sources stand there.",
+        "Row `rows[i]` of what is kept now.",
+    ),
+    (
         "inverse",
         "rows by the inverse order",
         "New row i is old row rows[i]. You put old row i at place rows[i].",
@@ -98,6 +106,14 @@ MISTAKES = [
         "A second `read` is ignored: the next batch would be "
         "translated from the source of the one before.",
         "`read` replaces what is kept.",
+        "first source, lazily",
+    ),
+    (
+        "rows of the batch before",
+        "rows chosen from the batch before",
+        "After a second `read` rows are still chosen as `select` chose them "
+        "for the first source.",
+        "`read` replaces all that is kept, the choice of rows too.",
     ),
     (
         "shared",
@@ -161,9 +177,22 @@ MISTAKES = [
     (
         "wide",
         "the scale of all heads together",
-        "The scores are divided by the root of H · d_k. A head's dot "
-        "product has d_k terms.",
+        "The scores are divided by the root of H · d_k, or of D. A head's "
+        "dot product has d_k terms.",
         "√d_k, with the width of one head.",
+        "width of the model",
+    ),
+    (
+        "width of a value",
+        "the width of a value in the scale",
+        "The scores are divided by √d_v.",
+        "A dot product of a query and a key has d_k terms.",
+    ),
+    (
+        "no root",
+        "d_k without its root",
+        "The scores are divided by d_k.",
+        "√d_k.",
     ),
     (
         "unscaled",
@@ -182,6 +211,13 @@ MISTAKES = [
         "the mask is inverted",
         "The padding is attended to and the tokens are not.",
         "True = may attend.",
+        "inverted, -1e9",
+    ),
+    (
+        "over rows",
+        "a softmax over the rows of the batch",
+        "The weights sum to 1 over the batch. The keys are the last axis.",
+        "dim=-1.",
     ),
     (
         "late mask",
@@ -189,6 +225,25 @@ MISTAKES = [
         "The mask cuts weights off after the softmax, so rows sum to "
         "less than 1.",
         "Use masked_softmax.",
+    ),
+    (
+        "divided again",
+        "a mask after the softmax, and divided again",
+        "The mask cuts weights off after the softmax, and the rest is "
+        "divided by its sum. Where a hidden score leads by far, that is 0.",
+        "Use masked_softmax: the mask comes before the softmax.",
+    ),
+    (
+        "no maximum",
+        "exponentials without the maximum",
+        "exp of 89 is infinite in single precision, and ∞/∞ is NaN.",
+        "Take each row's maximum off first, as masked_softmax does.",
+    ),
+    (
+        "-100",
+        "-100 for -inf",
+        "Scores may lie below -100, and then what is hidden has weight.",
+        "masked_fill with -inf, or masked_softmax.",
     ),
     (
         "nan",
@@ -202,6 +257,23 @@ MISTAKES = [
         "a cache without gradient",
         "The values are right, but the source is cut off from the "
         "graph: the encoder could not learn.",
-        "A .detach() or a torch.no_grad() in `read`.",
+        "A .detach() or a torch.no_grad() in `read` or `select`.",
+        "keys detached",
+        "values detached",
+        "projections detached",
+        "rows detached",
+    ),
+    (
+        "query of the keys",
+        "a query projected by W_k",
+        "`x` is projected as the keys are. Queries have a matrix of their "
+        "own.",
+        "`x @ W_q.T`.",
+    ),
+    (
+        "exchanged",
+        "output and weights exchanged",
+        "`step` returns the weights first.",
+        "(output, weights), in this order.",
     ),
 ]

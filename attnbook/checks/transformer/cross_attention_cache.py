@@ -78,33 +78,44 @@ class _MistakenCache(_CrossAttentionCache):
         owner.memory, owner.mask = memory, mask
         if self.mistake == "recomputed":
             return
+        if self.mistake == "first source, lazily" and hasattr(self, "key"):
+            return
         if self.mistake == "detached":
             memory = memory.detach()
         owner.key = self.split(self.project(memory, "W_k"))  # (B, H, S, d_k)
         owner.value = self.split(self.project(memory, "W_v"))  # (B, H, S, d_v)
         if self.mistake == "values of the keys":
             owner.value = owner.key
+        elif self.mistake in ("keys detached", "projections detached"):
+            owner.key = owner.key.detach()
+        if self.mistake in ("values detached", "projections detached"):
+            owner.value = owner.value.detach()
+        self.as_read = owner.key, owner.value, owner.mask
 
     def step(self, x):
         mistake = self.mistake
+        if mistake == "rows of the batch before" and hasattr(self, "rows"):
+            self.key, self.value, self.mask = (
+                kept[self.rows] for kept in self.as_read
+            )
         if mistake == "recomputed":
             self.key = self.split(self.project(self.memory, "W_k"))
             self.value = self.split(self.project(self.memory, "W_v"))
-        query = self.split(self.project(x, "W_q")[:, None])  # (B, H, 1, d_k)
+        W_q = "W_k" if mistake == "query of the keys" else "W_q"
+        query = self.split(self.project(x, W_q)[:, None])  # (B, H, 1, d_k)
         scores = (query @ self.key.transpose(2, 3)).squeeze(2)  # (B, H, S)
         d_k = self.key.shape[-1]
         if mistake == "wide":
             scores = scores / (d_k * self.num_heads) ** 0.5
+        elif mistake == "width of the model":
+            scores = scores / x.shape[-1] ** 0.5
+        elif mistake == "width of a value":
+            scores = scores / self.value.shape[-1] ** 0.5
+        elif mistake == "no root":
+            scores = scores / d_k
         elif mistake != "unscaled":
             scores = scores / d_k**0.5
-        on_heads = mistake == "mask on the heads"
-        weights = masked_weights(
-            masked_softmax,
-            scores,
-            self.mask if on_heads else self.mask[:, None],  # (B, 1, S)
-            (mistake,),
-            1 if mistake == "over heads" else -1,
-        )
+        weights = self.weights(scores)
         heads = (weights[:, :, None] @ self.value).squeeze(2)  # (B, H, d_v)
         if mistake == "merged":
             merged = heads.transpose(1, 2).flatten(1)
@@ -116,7 +127,35 @@ class _MistakenCache(_CrossAttentionCache):
             self.value = torch.cat([self.value, self.split(new[1])], 2)
             real = torch.ones(len(x), 1, dtype=torch.bool)
             self.mask = torch.cat([self.mask, real], 1)
-        return self.project(merged, "W_o"), weights
+        output = self.project(merged, "W_o")
+        if mistake == "exchanged":
+            return weights, output
+        return output, weights
+
+    def weights(self, scores):
+        """Softmax over the keys that may be read, (B, H, S)."""
+        mistake, allowed = self.mistake, self.mask[:, None]  # (B, 1, S)
+        if mistake == "divided again":
+            weights = scores.softmax(-1) * allowed
+            return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+        if mistake == "no maximum":
+            weights = scores.exp() * allowed
+            total = weights.sum(-1, keepdim=True)
+            return weights / torch.where(total == 0, 1, total)
+        if mistake == "over rows":
+            return masked_softmax(scores, allowed, 0)
+        if mistake == "inverted, -1e9":
+            return scores.masked_fill(allowed, -1e9).softmax(-1)
+        if mistake == "-100":
+            weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
+            return weights * allowed.any(-1, keepdim=True)
+        return masked_weights(
+            masked_softmax,
+            scores,
+            self.mask if mistake == "mask on the heads" else allowed,
+            (mistake,),
+            1 if mistake == "over heads" else -1,
+        )
 
     def select(self, rows):
         mistake = self.mistake
@@ -129,8 +168,19 @@ class _MistakenCache(_CrossAttentionCache):
             rows = rows.argsort()
         elif mistake == "set":
             rows = rows.unique()
-        if mistake == "recomputed":
+        if mistake in ("recomputed", "read by select"):
             self.memory, self.mask = self.memory[rows], self.mask[rows]
+            if mistake == "read by select":
+                self.read(self.memory, self.mask)
+            return
+        if mistake == "rows as read":
+            self.key, self.value, self.mask = (
+                kept[rows] for kept in self.as_read
+            )
+            return
+        if mistake == "rows of the batch before":
+            before = getattr(self, "rows", torch.arange(len(self.mask)))
+            self.rows = before[rows]
             return
         if mistake == "heads selected":
             self.key, self.value = self.key[:, rows], self.value[:, rows]
@@ -141,6 +191,8 @@ class _MistakenCache(_CrossAttentionCache):
             owner.value = self.value[rows]
         if mistake != "mask forgotten":
             owner.mask = self.mask[rows]
+        if mistake == "rows detached":
+            self.key, self.value = self.key.detach(), self.value.detach()
 
 
 def _cache_with(mistake):
@@ -209,13 +261,18 @@ class _LazyCache:
 
 
 def _run_cache(answer, matrices, num_heads, sources, queries, rows):
-    """Read each source, then take the steps, choosing rows before some."""
+    """Read the first source, then take the steps.
+
+    Before a step the next source is read ("read"), or `rows` are chosen.
+    """
     cache = answer(*matrices, num_heads)
-    for memory, mask in sources:
-        cache.read(memory, mask)
+    unread = iter(sources)
+    cache.read(*next(unread))
     outputs, maps = [], []
     for x, chosen in zip(queries, rows, strict=True):
-        if chosen is not None:
+        if chosen == "read":
+            cache.read(*next(unread))
+        elif chosen is not None:
             cache.select(torch.tensor(chosen))
         result = cache.step(x)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
@@ -228,8 +285,8 @@ def _run_cache(answer, matrices, num_heads, sources, queries, rows):
     return outputs, maps
 
 
-def _cache_case(name, lengths, sizes, steps, seed, sources=1):
-    """`steps` holds None, or the rows chosen before that step."""
+def _cache_case(name, lengths, sizes, steps, seed):
+    """`steps` holds None, "read", or the rows chosen before that step."""
     generator = torch.Generator().manual_seed(seed)
     B, (S, D, H, d_k, d_v) = len(lengths), sizes
     near = D**-0.5
@@ -240,24 +297,30 @@ def _cache_case(name, lengths, sizes, steps, seed, sources=1):
         normal(generator, D, H * d_v, scale=near),
     ]
     read = []
-    for more in range(sources - 1, -1, -1):  # earlier batches were larger
+    later = steps.count("read")
+    for more in range(later, -1, -1):  # earlier batches were larger
         memory = normal(generator, B + more, S + more, D)
         read.append((memory, token_mask([*lengths, *[S] * more], S + more)))
-    queries = []
+    queries, B = [], B + later
     for rows in steps:
-        B = B if rows is None else len(rows)
+        if rows == "read":
+            later -= 1
+            B = len(lengths) + later
+        elif rows is not None:
+            B = len(rows)
         queries.append(normal(generator, B, D))
     return Case(name, (matrices, H, read, queries, list(steps)))
 
 
 def _some_steps(random, drawn):
-    """Three steps, before each of which rows may be chosen."""
-    B, steps = len(drawn["lengths"]), []
-    for _ in range(3):
+    """Three steps; before each rows may be chosen, or a source be read."""
+    ends = ["read"] if random.random() < 0.3 else []
+    B, steps = len(drawn["lengths"]) + len(ends), []
+    for _ in range(3 - len(ends)):
         rows = random.integers(B, size=random.integers(2, 5)).tolist()
         steps.append(rows if random.random() < 0.5 else None)
         B = B if steps[-1] is None else len(rows)
-    return steps
+    return steps + ends
 
 
 def _drawn_anew(steps):
@@ -269,7 +332,32 @@ def _drawn_anew(steps):
         ).tolist(),
         lengths=lambda random, drawn: lengths(random, drawn["sizes"][0], 1),
         steps=steps,
-        sources=(1, 2),
+    )
+
+
+def _large_scores():
+    """Two heads of one number, and scores that are whole numbers.
+
+    The largest score is hidden, or all that may be read lie below -100.
+    """
+    pick, none = torch.eye(2), torch.zeros(2, 2)
+    keys, values = torch.cat([pick, none], 1), torch.cat([none, pick], 1)
+    memory = torch.tensor(
+        [
+            [[200, 200, 4, 4], [-150, -2, 1, 3], [-151, 150, 3, 1]],
+            [[3, -200, 1, 2], [2, -180, 2, 5], [300, -101, 7, 7]],
+        ]
+    ).float()  # (B, S, D): two numbers for the keys, two for the values
+    mask = torch.tensor([[False, True, True], [True, True, False]])
+    return Case(
+        "large scores",
+        (
+            [keys, keys, values, values.T],
+            2,
+            [(memory, mask)],
+            [torch.ones(2, 4)],
+            [None],
+        ),
     )
 
 
@@ -277,11 +365,12 @@ def _later_steps_cost_little(answer):
     matrices, H, sources, queries, _ = _cache_case(
         "", [64, 64], (64, 16, 4, 4, 4), [None] * 8, 49
     ).arguments
-    cache = answer(*matrices, H)
+    cache, exchanged = answer(*matrices, H), torch.tensor([1, 0])
     cache.read(*sources[0])
     cache.step(queries[0])
     with products(answer) as counted:
         for x in queries[1:]:
+            cache.select(exchanged)
             cache.step(x)
     B, S, D = 2, 64, 16
     needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
@@ -338,11 +427,19 @@ EXERCISE = Exercise(
             "fewer and more rows",
             [4, 2, 3],
             (4, 4, 2, 2, 3),
-            [[2, 0], None, [0, 0, 1, 1], [3, 1, 0]],
+            [[2, 0], None, [0, 0, 1, 1], [3, 1, 0], [1]],
             43,
         ),
+        _large_scores(),
         _cache_case(
-            "a second source", [3, 3], (3, 5, 2, 2, 3), [None] * 2, 44, 2
+            "a second source", [3, 3], (3, 5, 2, 2, 3), ["read", None], 44
+        ),
+        _cache_case(
+            "a second source after some steps",
+            [3, 2],
+            (3, 4, 2, 3, 2),
+            [None, [2, 0], "read", None],
+            47,
         ),
         _cache_case(
             "nothing to read", [3, 0], (3, 4, 2, 3, 2), [None, [1, 0]], 45
@@ -362,8 +459,8 @@ EXERCISE = Exercise(
     right_answers=[_CacheByEinsum, _LazyCache],
     properties=[
         Property(
-            "After the first, a step does not touch the source again: less "
-            "than twice the products that one step needs.",
+            "After the first step neither a step nor `select` touches the "
+            "source again: less than twice the products that steps need.",
             _later_steps_cost_little,
             "What is the same at each step, and can be kept?",
         ),
@@ -381,8 +478,8 @@ EXERCISE = Exercise(
             "steps",
             "reading a source and attending to it",
             1,
-            tries=("three steps", "a second source"),
-            fresh=_drawn_anew(steps=[[None, None, None]]),
+            tries=("three steps", "large scores", "a second source"),
+            fresh=_drawn_anew(steps=[[None, None, None], ["read", None]]),
         ),
         Part(
             "select",
@@ -392,6 +489,7 @@ EXERCISE = Exercise(
                 "the worked example",
                 "rows in another order",
                 "fewer and more rows",
+                "a second source after some steps",
                 "nothing to read",
                 "all sizes alike",
             ),
@@ -411,8 +509,9 @@ EXERCISE = Exercise(
             1,
             tries=(
                 "three steps",
-                "After the first, a step does not touch the source again: "
-                "less than twice the products that one step needs.",
+                "After the first step neither a step nor `select` touches "
+                "the source again: less than twice the products that steps "
+                "need.",
                 "Two objects do not share what they keep.",
             ),
             fresh=_drawn_anew(steps=[[None, None, None]]),

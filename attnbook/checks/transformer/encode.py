@@ -75,10 +75,23 @@ def _encode(x, mask, layers, final, eps):
 
 def _layer_norm_with(x, gain_and_shift, eps, bugs):
     gain, shift = gain_and_shift
+    if "gain and shift exchanged" in bugs:
+        gain, shift = shift, gain
+    if "no gain" in bugs:
+        gain = 1
+    if "no shift" in bugs:
+        shift = 0
+    if "eps of torch" in bugs:
+        eps = 1e-5
     dim = 1 if "axis" in bugs else -1
     if "everything" in bugs:
         dim = (1, 2)
-    mean = x.mean(dim, keepdim=True)
+    elif "batch" in bugs:
+        dim = (0, 1)
+    of_tokens = "mean of tokens" in bugs, "variance of tokens" in bugs
+    mean = x.mean(1 if of_tokens[0] else dim, keepdim=True)
+    if of_tokens[1]:
+        dim = 1
     variance = x.var(dim, keepdim=True, unbiased="unbiased" in bugs)
     if "outside" in bugs:
         deviation = variance.sqrt() + eps
@@ -99,15 +112,43 @@ def _layer_norm_with(x, gain_and_shift, eps, bugs):
 def _draft(x, mask, layers, final, eps, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
     norm = partial(_layer_norm_with, eps=eps, bugs=bugs)
+    if "unmasked" in bugs:
+        mask = torch.ones_like(mask)
+    elif "inverted" in bugs:
+        mask = ~mask
     for layer in layers:
         first, second = layer["norms"]
         if "shared" in bugs:
             second = first
+        elif "shared second" in bugs:
+            first = second
+        elif "norms exchanged" in bugs:
+            first, second = second, first
         if "post-norm" in bugs:
             x = norm(x + _attend(x, mask, layer), first)
             x = norm(x + _feed_forward(x, layer), second)
             continue
+        if "feed-forward first" in bugs:
+            x = x + _feed_forward(norm(x, second), layer)
+            x = x + _attend(norm(x, first), mask, layer)
+            continue
+        if "norms of both outputs" in bugs:
+            x = x + norm(_attend(x, mask, layer), first)
+            x = x + norm(_feed_forward(x, layer), second)
+            continue
+        if "side by side" in bugs:
+            fed = _feed_forward(norm(x, second), layer)
+            x = x + _attend(norm(x, first), mask, layer) + fed
+            continue
+        if "norm of what attention returns" in bugs:
+            x = x + norm(_attend(x, mask, layer), first)
+            x = x + _feed_forward(norm(x, second), layer)
+            continue
         h = norm(x, first)
+        if "normalised once" in bugs:
+            x = x + _attend(h, mask, layer)
+            x = x + _feed_forward(h, layer)
+            continue
         if "raw attention" in bugs:
             h = x
         attended = _attend(h, mask, layer)
@@ -122,10 +163,22 @@ def _draft(x, mask, layers, final, eps, bugs):
         both = "both residuals" in bugs
         if "in place" in bugs:
             x += _feed_forward(h, layer)
+        elif "no second residual" in bugs:
+            x = _feed_forward(h, layer)
         else:
             x = (h if both else x) + _feed_forward(h, layer)
+        if "one layer" in bugs:
+            break
+        if "final each time" in bugs and layer is not layers[-1]:
+            x = norm(x, final)
     if "final of a layer" in bugs:
         final = layers[-1]["norms"][1]
+    if "nothing to do" in bugs and not layers:
+        return x
+    if "final twice" in bugs:
+        x = norm(x, final)
+    if "plain final" in bugs:
+        return norm(x, (1, 0))
     return x if "final" in bugs else norm(x, final)
 
 
@@ -217,6 +270,142 @@ def _constants_pass_through(answer):
 
 _OTHER_MISTAKES = [
     (
+        ("gain and shift exchanged",),
+        "gain and shift exchanged",
+        "The shift multiplies and the gain is added.",
+        "The gain comes first in each pair.",
+    ),
+    (
+        ("norms exchanged",),
+        "the two norms exchanged",
+        "Attention has the norm of the feed-forward network, and the other "
+        "way round.",
+        'layer["norms"] holds the attention\'s first.',
+    ),
+    (
+        ("final each time",),
+        "the last norm after each layer",
+        "Each layer ends with the final norm. It comes once, at the end.",
+        "How far is the last line indented?",
+    ),
+    (
+        ("one layer",),
+        "only the first layer",
+        "The stack ends after its first layer.",
+        "How far is `return` indented?",
+    ),
+    (
+        ("side by side",),
+        "both sublayers read the same stream",
+        "The feed-forward network reads what stood there before attention "
+        "has added to it.",
+        "Two lines that change x, one after the other.",
+    ),
+    (
+        ("normalised once",),
+        "one normalisation for both sublayers",
+        "The feed-forward network reads what was normalised for attention. "
+        "The stream has changed since.",
+        "norm(x, …) once more, after x has changed.",
+    ),
+    (
+        ("feed-forward first",),
+        "the feed-forward network before attention",
+        "The sublayers stand in the wrong order.",
+        "Attention comes first.",
+    ),
+    (
+        ("no second residual",),
+        "no residual around the feed-forward network",
+        "The feed-forward network's output takes the place of the stream.",
+        "x + f(norm(x)): where is the first x?",
+    ),
+    (
+        ("no residual", "no second residual"),
+        "no residual at all",
+        "Each sublayer's output takes the place of the stream.",
+        "x + f(norm(x)): where is the first x?",
+    ),
+    (
+        ("norm of what attention returns",),
+        "a norm on what attention returns",
+        "Attention's output is normalised. What it *reads* should be.",
+        "x + f(norm(x)), not x + norm(f(x)).",
+    ),
+    (
+        ("mean of tokens",),
+        "the mean over the tokens",
+        "The mean runs over the tokens, the variance over the features.",
+        "x is (B, T, D): dim=-1 in both.",
+    ),
+    (
+        ("variance of tokens",),
+        "the variance over the tokens",
+        "The mean runs over the features, the variance over the tokens.",
+        "x is (B, T, D): dim=-1 in both.",
+    ),
+    (
+        ("norms of both outputs",),
+        "a norm on what each sublayer returns",
+        "The outputs are normalised. What a sublayer *reads* should be.",
+        "x + f(norm(x)), not x + norm(f(x)).",
+    ),
+    (
+        ("plain final",),
+        "a last norm without gain and shift",
+        "The last norm has a gain and a shift too.",
+        "norm(x, *final).",
+    ),
+    (
+        ("nothing to do",),
+        "a stack of no layers left as it is",
+        "Without layers you return the stream. One norm is left to do.",
+        "What comes after the last layer, be there any or none?",
+    ),
+    (
+        ("inverted",),
+        "the mask is inverted",
+        "Attention sees the padding, and not the tokens.",
+        "attend(h, mask, layer), with the mask as it came.",
+    ),
+    (
+        ("final twice",),
+        "the last norm twice",
+        "The stream is normalised twice at the end.",
+        "What comes after the last layer?",
+    ),
+    (
+        ("no gain", "no shift"),
+        "no gain and no shift",
+        "The norm ends with the division.",
+        "g · (…) + b.",
+    ),
+    (
+        ("no gain",),
+        "no gain",
+        "The gain does not multiply.",
+        "g · (…) + b.",
+    ),
+    (
+        ("no shift",),
+        "no shift",
+        "The shift is not added.",
+        "g · (…) + b.",
+    ),
+    (
+        ("batch",),
+        "a normalisation over batch and tokens",
+        "Mean and variance run over all tokens of the batch, as batch "
+        "normalisation does it. Each token is normalised by itself.",
+        "x is (B, T, D): dim=-1.",
+    ),
+    (
+        ("unmasked",),
+        "the mask is not used",
+        "Attention sees the padding too.",
+        "attend(h, mask, layer), with the mask as it came.",
+    ),
+    (
         ("post-norm", "final"),
         "post-norm, the other arrangement",
         "You normalise after each addition, as the paper of 2017 "
@@ -271,8 +460,9 @@ _OTHER_MISTAKES = [
     (
         ("shared",),
         "one norm for both sublayers",
-        "Both sublayers use the gain and the shift of the first.",
+        "Both sublayers use the gain and the shift of one norm.",
         'layer["norms"] holds two pairs.',
+        ("shared second",),
     ),
     (
         ("final of a layer",),
@@ -303,8 +493,9 @@ _OTHER_MISTAKES = [
     (
         ("no eps",),
         "eps is not used",
-        "The variance has no eps added to it.",
-        "(variance + eps).sqrt().",
+        "The variance has no eps added to it, or that of torch's default.",
+        "(variance + eps).sqrt(), with the `eps` that is given.",
+        ("eps of torch",),
     ),
     (
         ("root mean square",),
@@ -345,9 +536,10 @@ EXERCISE = Exercise(
             sentence,
             partial(_draft, bugs=bugs),
             look,
+            also=[partial(_draft, bugs=other) for other in more],
             bugs=0 if "final" in bugs else 1,
         )
-        for bugs, name, sentence, look in _OTHER_MISTAKES
+        for bugs, name, sentence, look, *more in _OTHER_MISTAKES
     ],
     right_answers=[_encode_by_torch, _encode_by_hand],
     properties=[

@@ -49,6 +49,8 @@ def _normalised_beam_search(step, beam, length, alpha, bos, eos):
 
 
 def _mistaken_penalty(length, alpha, mistake):
+    if mistake == "mean":
+        return length
     if mistake == "by the length":
         return length**alpha
     if mistake == "without the five":
@@ -82,6 +84,8 @@ def _mistaken_picks(logits, live, places, mistake):
         log_p = logits
     elif mistake == "over prefixes":
         log_p = logits.log_softmax(0)
+    elif mistake == "over candidates":
+        log_p = logits.flatten().log_softmax(0).view_as(logits)
     else:
         log_p = logits.log_softmax(-1)  # (N, V)
     total = log_p + torch.tensor([score for _, score in live])[:, None]
@@ -92,9 +96,9 @@ def _mistaken_picks(logits, live, places, mistake):
         best, chosen = total.max(-1)
         return list(zip(best.tolist(), range(N), chosen.tolist(), strict=True))
     most = V if mistake == "one row's worth" else N * V
-    values, found = total.flatten().topk(
-        min(places, most), largest=mistake != "worst"
-    )
+    if mistake != "no candidates left":
+        places = min(places, most)
+    values, found = total.flatten().topk(places, largest=mistake != "worst")
     picks = []
     for i, (score, place) in enumerate(
         zip(values.tolist(), found.tolist(), strict=True)
@@ -112,12 +116,18 @@ def _mistaken(step, beam, length, alpha, bos, eos, mistake):
     """The same with a mistake."""
     if mistake == "greedy":
         beam = 1
+    elif mistake == "bos is 0":
+        bos = 0
+    elif mistake == "eos is 1":
+        eos = 1
+    more = {"one more": 1, "one less": -1}
     live, ended = [([bos], 0.0)], []
     if mistake == "all begin alike":
         live = live * beam
-    for _ in range(length):
+    places_kept = mistake in ("places kept", "places kept, then cut")
+    for _ in range(length + more.get(mistake, 0)):
         logits = step(torch.tensor([tokens for tokens, _ in live]))
-        places = beam if mistake == "places kept" else beam - len(ended)
+        places = beam if places_kept else beam - len(ended)
         before, picks = live, _mistaken_picks(logits, live, places, mistake)
         live = []
         for score, row, token in picks:
@@ -132,7 +142,10 @@ def _mistaken(step, beam, length, alpha, bos, eos, mistake):
             break
     if not (mistake == "unfinished lost" and ended):
         ended = ended + live
-    return _mistaken_answers(ended, alpha, eos, mistake)
+    answers, scores = _mistaken_answers(ended, alpha, eos, mistake)
+    if mistake == "places kept, then cut":
+        return answers[:beam], scores[:beam]
+    return answers, scores
 
 
 def _mistaken_answers(ended, alpha, eos, mistake):
@@ -141,16 +154,27 @@ def _mistaken_answers(ended, alpha, eos, mistake):
         (t, s / _mistaken_penalty(len(t) - 1, alpha, mistake))
         for t, s in ended
     ]
+    if mistake == "unfinished raw":
+        scored = [
+            (t, score if t[-1] == eos else s)
+            for (t, score), (_, s) in zip(scored, ended, strict=True)
+        ]
     if mistake == "sorted by probability":
         order = sorted(range(len(ended)), key=lambda i: -ended[i][1])
         scored = [scored[i] for i in order]
     elif mistake == "worst first":
         scored.sort(key=lambda pair: pair[1])
+    elif mistake == "the living last":
+        scored.sort(key=lambda pair: (pair[0][-1] != eos, -pair[1]))
+    elif mistake == "sorted by tokens":
+        scored.sort()
     elif mistake != "in order of ending":
         scored.sort(key=lambda pair: -pair[1])
     if mistake == "probabilities returned":
         scored = [(t, math.exp(s)) for t, s in scored]
-    if mistake == "raw scores":
+    elif mistake == "sign of the scores":
+        scored = [(t, -s) for t, s in scored]
+    elif mistake == "raw scores":
         raw = {tuple(t): s for t, s in ended}
         scored = [(t, raw[tuple(t)]) for t, _ in scored]
     if mistake == "BOS returned":
@@ -160,6 +184,8 @@ def _mistaken_answers(ended, alpha, eos, mistake):
     answers = [t[1:] for t, _ in scored]
     if mistake == "EOS dropped":
         answers = [[k for k in t if k != eos] for t in answers]
+    elif mistake == "EOS added":
+        answers = [t if t[-1] == eos else [*t, eos] for t in answers]
     return answers, [s for _, s in scored]
 
 
@@ -271,10 +297,10 @@ def _run_beam(answer, step, beam, length, alpha, bos, eos):
         ) from error
 
 
-def _beam_case(name, V, beam, length, alpha, seed, eos=1):
+def _beam_case(name, V, beam, length, alpha, seed, eos=1, bos=0):
     generator = torch.Generator().manual_seed(seed)
     step = _table_step(normal(generator, length, V, V, scale=1.2))
-    return Case(name, (step, beam, length, alpha, 0, eos))
+    return Case(name, (step, beam, length, alpha, bos, eos))
 
 
 def _toy_step(prefix):
@@ -316,10 +342,10 @@ EXERCISE = Exercise(
         Case("the worked example", (_toy_step, 2, 2, 1.0, 0, 1)),
         _beam_case("two of five", 5, 2, 4, 0.6, seed=101),
         _beam_case("three of five", 5, 3, 5, 1.0, seed=81),
-        _beam_case("four of six, a strong penalty", 6, 4, 5, 2.0, seed=62),
+        _beam_case("four of six, a strong penalty", 6, 4, 5, 2.0, 62, bos=2),
         _beam_case("no penalty", 5, 3, 4, 0.0, seed=54, eos=3),
         _beam_case("a beam of one", 6, 1, 4, 0.6, seed=55),
-        _beam_case("more places than tokens", 4, 6, 4, 0.6, seed=50, eos=2),
+        _beam_case("more places than tokens", 4, 6, 4, 0.6, 50, eos=2, bos=1),
         _beam_case("one token at most", 5, 3, 1, 0.6, seed=57),
     ],
     mistakes=[
@@ -360,6 +386,7 @@ EXERCISE = Exercise(
                 beam=(2, 4),
                 length=(3, 5),
                 alpha=(0.4, 2.0),
+                bos=[0, 2, 3],
             ),
         ),
         Part(

@@ -16,7 +16,7 @@ _PREDICTIONS = Predictions(
         "b": 13.0,
         "c": 0.5,
         "d": 465.0,
-        "e": 1.5,
+        "e": 1.2,
         "f": -1.342,
     }
 )
@@ -46,7 +46,7 @@ def _predict_by_running(question):
     if question == "d":
         return sum(len(range(t + 1)) for t in range(30))
     if question == "e":
-        tree = {"A": (0.6, [0.4, 0.35, 0.25]), "B": (0.4, [0.9, 0.05, 0.05])}
+        tree = {"A": (0.6, [0.5, 0.3, 0.2]), "B": (0.4, [0.9, 0.05, 0.05])}
         first = max(tree, key=lambda token: tree[token][0])
         greedy = tree[first][0] * max(tree[first][1])
         return max(p * max(rest) for p, rest in tree.values()) / greedy
@@ -82,16 +82,17 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "a",
             4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64,
-            "the normalisations are left out",
-            "A layer normalisation learns a gain and a shift for each of the "
-            "64 features, and there are two.",
-            "Add 2 · 2 · 64.",
+            "256 too few",
+            "That is what the gains and shifts of two normalisations have "
+            "together, and what the four biases of the attention have.",
+            "Which of the two is not counted?",
         ),
         _PREDICTIONS.wrong(
             "a",
             4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 64,
-            "one normalisation",
-            "There is a normalisation for each of the two sublayers.",
+            "128 too few",
+            "That is the gain and the shift of one normalisation, or what "
+            "two have without their shifts.",
             "Gain and shift, 64 each, twice.",
         ),
         _PREDICTIONS.wrong(
@@ -116,6 +117,62 @@ EXERCISE = Exercise(
             "Attention has four projections: queries, keys, values, and one "
             "for the merged heads.",
             "4 · (64 · 64 + 64).",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64) + 2 * 64 * 256 + 2 * 2 * 64,
+            "the network without its biases",
+            "The two layers of the feed-forward network have biases too.",
+            "256 and 64.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * 64 * 64 + 2 * 64 * 256 + 2 * 2 * 64,
+            "no biases",
+            "Each of the six linear layers has a bias.",
+            "Four of 64 in the attention, then 256 and 64.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            2 * 64 * 256 + 256 + 64,
+            "the feed-forward network alone",
+            "Attention and the normalisations have parameters too.",
+            "Hint 1 lists them.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64),
+            "attention alone",
+            "The feed-forward network and the normalisations have "
+            "parameters too.",
+            "Hint 1 lists them.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 3 * 2 * 64,
+            "three normalisations",
+            "An encoder layer has two.",
+            "A third comes with a second attention, in the decoder.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4 * (64 * 64 + 64) + 64 * 256 + 256 + 2 * 2 * 64,
+            "half a feed-forward network",
+            "It goes from 64 to 256, and back from 256 to 64.",
+            "Two matrices and two biases.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            12 * (64 * 64 + 64)
+            + 256 * 64
+            + 64
+            + 2 * 64 * 256
+            + 256
+            + 64
+            + 256,
+            "heads as wide as the model",
+            "The four heads share the 64 numbers: 16 each.",
+            "One matrix of 64 · 64 makes the queries of all heads.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -163,6 +220,21 @@ EXERCISE = Exercise(
             "Add 1 twelve times.",
         ),
         _PREDICTIONS.wrong(
+            "b",
+            6.0,
+            "six additions to nothing",
+            "A layer has two sublayers, and the stream began with a "
+            "variance of 1.",
+            "1 and twelve additions.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            14.0,
+            "one addition too many",
+            "Six layers of two sublayers add twelve times.",
+            "1 + 12; the final norm is not asked for.",
+        ),
+        _PREDICTIONS.wrong(
             "c",
             1600**-0.5,
             "the rate, not its share",
@@ -200,6 +272,27 @@ EXERCISE = Exercise(
             "A share of the peak is below 1.",
         ),
         _PREDICTIONS.wrong(
+            "c",
+            0.2,
+            "the term that grows",
+            "This is the larger of the two terms, n · 400^-1.5.",
+            "min takes the smaller one. Then divide by the peak.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1.0,
+            "a rate that stays",
+            "After the warm-up the rate falls.",
+            "√(400/1600).",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            50.0,
+            "in per cent",
+            "A share of the peak lies between 0 and 1.",
+            "Divide by 100.",
+        ),
+        _PREDICTIONS.wrong(
             "d",
             30.0,
             "one position a step",
@@ -231,23 +324,44 @@ EXERCISE = Exercise(
             "What does step t run over?",
         ),
         _PREDICTIONS.wrong(
+            "d",
+            496.0,
+            "one step too many",
+            "This is 1 + … + 31. The last prefix is BOS and 29 tokens.",
+            "n (n + 1)/2, with n = 30.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            930.0,
+            "not halved",
+            "This is n (n + 1).",
+            "n (n + 1)/2: the sum of 1 to n.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            31.0,
+            "a pass, not its positions",
+            "You counted prefixes. Each has as many positions as tokens.",
+            "1 + 2 + … + 30.",
+        ),
+        _PREDICTIONS.wrong(
             "e",
             1.0,
             "greedy taken for best",
             "Greedy takes A, the likelier first token, and pays for it at "
             "the second.",
-            "0.6 · 0.4 against 0.4 · 0.9.",
+            "0.6 · 0.5 against 0.4 · 0.9.",
         ),
         _PREDICTIONS.wrong(
             "e",
-            0.9 / 0.4,
+            0.9 / 0.5,
             "the second token alone",
             "You compared the second tokens. The first ones count too.",
             "The probability of an answer is a product.",
         ),
         _PREDICTIONS.wrong(
             "e",
-            0.24 / 0.36,
+            0.3 / 0.36,
             "upside down",
             "You divided greedy by beam.",
             "The answer is above 1.",
@@ -258,7 +372,28 @@ EXERCISE = Exercise(
             "the probability of the answer",
             "This is the beam's answer by itself. The question is how many "
             "times greedy's it is.",
-            "Divide by 0.6 · 0.4.",
+            "Divide by 0.6 · 0.5.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.36 - 0.3,
+            "a difference",
+            "You subtracted. The question is how many times as probable.",
+            "Divide.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.3,
+            "greedy's own probability",
+            "This is greedy's answer by itself.",
+            "Which is the beam's? Divide it by this.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.4 / 0.6,
+            "the first tokens alone",
+            "You compared the first tokens. The second ones count too.",
+            "The probability of an answer is a product.",
         ),
         _PREDICTIONS.wrong(
             "f",
@@ -304,6 +439,36 @@ EXERCISE = Exercise(
             "the mean, not the first feature",
             "The *mean* of the four is 0 afterwards, not the first of them.",
             "(2 - 5) over the root of the mean of squares.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            200 / 50_000**0.5,
+            "the mean left in",
+            "You divided by the deviation. The mean is taken off first.",
+            "(200 - 500)/√50,000.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            200 / 300_000**0.5,
+            "the root mean square",
+            "This is RMSNorm, which takes no mean off.",
+            "(200 - 500)/√50,000.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -0.006,
+            "divided by the variance itself",
+            "You divided by 50,000. Its root is what has the unit of the "
+            "features.",
+            "(200 - 500)/√50,000.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -1.5,
+            "the mean distance",
+            "You divided by the mean of the distances, 200. It is the root "
+            "of the mean of their squares.",
+            "(200 - 500)/√50,000.",
         ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
