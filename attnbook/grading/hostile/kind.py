@@ -97,16 +97,24 @@ class Draft:
     def cell(self, name: str) -> dict:
         """Return the cell of a grade_id, or of an id.
 
+        The name of an exercise stands for its first graded cell.
+
         Raises
         ------
         KeyError
             When there is none.
         """
+        first = None
         for cell in self.cells:
-            mark = cell["metadata"].get("nbgrader", {}).get("grade_id")
+            marks = cell["metadata"].get("nbgrader", {})
+            mark = marks.get("grade_id", "")
             if name in (mark, cell.get("id")):
                 return cell
-        raise KeyError(name)
+            if marks.get("grade") and mark.startswith(f"{name}-"):
+                first = first or cell
+        if first is None:
+            raise KeyError(name)
+        return first
 
     def write(self, name: str, source: str) -> None:
         """Replace the source of a cell."""
@@ -158,7 +166,7 @@ class Kind:
     change
         Any other change of the notebook.
     deserves
-        Points by graded cell; those that are not named deserve 0.
+        Points by exercise; those that are not named deserve 0.
     reports
         Words that a note or a message must contain.
     conceals
@@ -202,7 +210,7 @@ class Kind:
 
     @property
     def earned(self) -> Mapping[str, float]:
-        """Points by graded cell; those that are not named deserve 0."""
+        """Points by exercise; those that are not named deserve 0."""
         return (
             EARNED[self.exercise] if self.deserves is None else (self.deserves)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from attnbook.grading.hostile.kind import Kind
 from attnbook.grading.hostile.traps import Traps
 from attnbook.grading.isolation.limits import Limits
 from attnbook.grading.notebook.read import UnusableError
-from attnbook.grading.report import Report
+from attnbook.grading.report import Report, by_exercise
 
 if TYPE_CHECKING:
     from attnbook.grading.isolation.apart import Examiner
@@ -44,12 +45,10 @@ class Outcome:
             found.append(f"it took {self.seconds:.0f} s")
         if self.report.reason:
             return [*found, f"it was not graded: {self.report.reason}"]
-        for result in self.report.results:
-            deserved = self.kind.earned.get(result.grade_id, 0)
-            if result.points != deserved:
+        for title, points, deserved in self._by_exercise():
+            if points != deserved:
                 found.append(
-                    f"{result.grade_id} got {result.points:g} points and "
-                    f"deserves {deserved:g}"
+                    f"{title} got {points:g} points and deserves {deserved:g}"
                 )
         text = text_of(self.report)
         found += [
@@ -63,6 +62,22 @@ class Outcome:
             if words in text
         ]
         return found
+
+    def _by_exercise(self) -> Iterator[tuple[str, float, float]]:
+        """The points of each exercise, and those that it deserves.
+
+        Whatever earns a part of an exercise that deserves nothing is found.
+        """
+        for exercise in by_exercise(self.report.results):
+            ids = [result.grade_id for result in exercise.results]
+            deserved = sum(
+                points
+                for name, points in self.kind.earned.items()
+                if any(
+                    one == name or one.startswith(f"{name}-") for one in ids
+                )
+            )
+            yield exercise.title, exercise.points, deserved
 
 
 def text_of(report: Report) -> str:
