@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -206,9 +207,14 @@ class Runner:
         return names
 
 
-def quiet() -> warnings.catch_warnings:
-    """Show no warnings: those of our own code are not the learner's."""
-    return warnings.catch_warnings(action="ignore")
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Show no warnings: those of our own code are not the learner's.
+
+    Nor are those of NumPy, which a notebook may have turned into errors.
+    """
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+        yield
 
 
 def _tensor_names(name: str, value: Any) -> list[str]:

@@ -230,3 +230,11 @@ def test_an_exercise_without_cases_is_refused():
 def test_mistakes_need_names_of_their_own():
     with pytest.raises(ValueError, match="names of their own"):
         exercise(mistakes=[MISTAKES[0], MISTAKES[0]])
+
+
+def test_errors_that_a_notebook_asked_numpy_for_are_not_those_of_the_checks():
+    exercise = Exercise(
+        "t", "T", 1, np.exp, [Case("far out", (np.array([-1e4]),))]
+    )
+    with np.errstate(all="raise"):
+        assert exercise.diagnose(np.zeros_like) is None
