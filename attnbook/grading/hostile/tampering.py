@@ -47,8 +47,8 @@ def _raise_points(draft: Draft) -> None:
 
 
 def _swap_names(draft: Draft) -> None:
-    draft.marks("03-sink-attention")["grade_id"] = _GRADED
-    draft.marks(_GRADED)["grade_id"] = "03-sink-attention"
+    right, wrong = draft.marks("03-sink-attention"), draft.marks(_GRADED)
+    right["grade_id"], wrong["grade_id"] = wrong["grade_id"], right["grade_id"]
 
 
 def _spoil_metadata(draft: Draft) -> None:
