@@ -8,5 +8,6 @@
 ``archives``      a zip: what lies in it, and reading a file out of it
 ``file_names``    what a name says of who handed it in; names fit to show
 ``commit_times``  when a file of a repository was committed
+``timestamps``    when nbgrader says that an assignment was handed in
 ================  ========================================================
 """
