@@ -10,5 +10,6 @@
 ``file_names``     what a name says of who handed it in; names fit to show
 ``attempt_names``  the same of Blackboard and Brightspace
 ``commit_times``   when a file of a repository was committed
+``timestamps``     when nbgrader says that an assignment was handed in
 =================  ========================================================
 """

@@ -120,10 +120,16 @@ class Groups:
         The folder or file that they are of.
     exercises
         The names of all exercises, which file names may contain.
+    exercise
+        The one that is graded.
     """
 
     def __init__(
-        self, entries: list[Entry], root: Path, exercises: Iterable[str]
+        self,
+        entries: list[Entry],
+        root: Path,
+        exercises: Iterable[str],
+        exercise: str,
     ) -> None:
         self.root = root
         self.notes: list[str] = []
@@ -147,6 +153,8 @@ class Groups:
             "blackboard": from_blackboard(tops),
             "brightspace": from_brightspace,
         }.get(self.layout)
+        if self.layout in ("files", "repositories"):
+            self._leave_out_others(tops, exercise)
         for top, below in tops.items():
             self._put(top, below, take)
         if self.layout in ("folders", "files"):
@@ -315,7 +323,7 @@ class Groups:
                 return
             name = top if _is_folder(below) else stem(top)
             if self.layout in ("files", "notebook", "repositories"):
-                name = self._without_exercise(name)
+                name, _ = self._without_exercise(name)
             # Whoever is called alike, two of these are two students.
             sender = Sender(name, key=top, is_sure=_is_folder(below))
             if take:
@@ -367,20 +375,52 @@ class Groups:
     def _exercise_in(self, name: str) -> str:
         return next((known for known in self._exercises if known in name), "")
 
-    def _without_exercise(self, name: str) -> str:
-        """Take the name of an exercise off, in front or at the end.
+    def _without_exercise(self, name: str) -> tuple[str, str]:
+        """Take an exercise's name off, in front or at the end; return both.
 
         Once: it may be in a student's name too.
         """
         for known in self._exercises:
             rest = name.removeprefix(known)
-            if rest != name and rest[:1] in _BETWEEN:
-                return rest.lstrip(_BETWEEN) or name
+            if rest != name and rest[0:1] in _BETWEEN:
+                rest = rest.lstrip(_BETWEEN)
+                return (rest, known) if rest else (name, "")
         for known in self._exercises:
             rest = name.removesuffix(known)
             if rest != name and rest[-1:] in _BETWEEN:
-                return rest.rstrip(_BETWEEN) or name
-        return name
+                return rest.rstrip(_BETWEEN), known
+        return name, ""
+
+    def _leave_out_others(
+        self, tops: dict[str, list[Entry]], exercise: str
+    ) -> None:
+        """Leave out what is named for another exercise than the one graded.
+
+        But for who has nothing else: that name may be a slip.
+        """
+        named = {
+            top: self._without_exercise(
+                top if _is_folder(below) else stem(top)
+            )
+            for top, below in tops.items()
+            if _is_work(top, below)
+        }
+        students = {
+            name for name, known in named.values() if known in ("", exercise)
+        }
+        left = []
+        for top, (name, known) in named.items():
+            if known in ("", exercise):
+                continue
+            if name in students:
+                left.append(top)
+                del tops[top]
+            students.add(name)
+        if left:
+            self.notes.append(
+                "Left out, as they are named for another exercise, and those "
+                f"students handed in something else too: {listed(left)}."
+            )
 
     def _set_apart(self) -> None:
         """Give each student a name that is no other's.

@@ -182,7 +182,7 @@ def find(
             f"{getattr(error, 'strerror', None) or error}. Is the path right?"
         ) from None
     root, entries = _entries(root)
-    groups = Groups(entries, root, releases)
+    groups = Groups(entries, root, releases, exercise)
     notes = list(groups.notes)
     doubts: dict[str, list[str]] = {}
     submissions = []

@@ -43,6 +43,30 @@ def test_the_name_of_the_exercise_is_taken_out_of_the_students(
     assert found.submissions[5].received == layouts.TIME
 
 
+@pytest.mark.parametrize("layout", ["files", "repositories"])
+def test_several_exercises_of_each_student_lie_side_by_side(
+    layout, tmp_path, toy, other, found_in
+):
+    layouts.make(
+        layout,
+        tmp_path,
+        {
+            "00-toy-ann": toy("ann"),
+            "01-other-ann": toy("somebody as ann"),
+            "00-toy-bob": toy("bob"),
+            "01-other-carol": other,
+        },
+        "00-toy",
+    )
+    found = found_in(tmp_path)
+    assert students(found) == ["ann", "bob", "carol"]
+    assert read(found.submissions[0]) == toy("ann")
+    assert "is 01-other" in refusal(found.submissions[2])
+    (note,) = found.notes
+    assert "named for another exercise" in note
+    assert ": 01-other-ann" in note
+
+
 @pytest.mark.parametrize(
     "path",
     [
