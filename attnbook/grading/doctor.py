@@ -107,6 +107,13 @@ def machine() -> Iterator[Finding]:
         sys.version_info >= (3, 11),
         f"{platform.python_version()}, {sys.executable}",
     )
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        yield Finding(
+            "Rights",
+            True,
+            "those of root, whose threads Linux does not count; grade as "
+            "another user where you can",
+        )
     yield _package("torch")
     for name in _OF_GRADES:
         yield _package(name)

@@ -67,6 +67,13 @@ def test_outside_of_the_course_it_says_where_it_belongs(
     assert "checkout of the course" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("user", "is_told"), [(0, True), (1000, False)])
+def test_who_grades_as_root_is_told(user, is_told, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    rights = [f for f in doctor.machine() if f.name == "Rights"]
+    assert [finding.ok for finding in rights] == [True] * is_told
+
+
 def test_none_of_those_that_do_lasting_harm_is_tried():
     for kinds in hostile.FAMILIES.values():
         for exercise in ("02-luong-attention", "03-scaled-dot-product"):
