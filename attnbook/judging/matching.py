@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from attnbook.judging.outcomes import Outcome, Outputs
@@ -149,7 +150,8 @@ def bugs_left(
 
     None where the answer does not in every trial what a draft with some of
     the bugs does; of several the one with the most bugs. What raises shows
-    no bugs: any other code may raise the same.
+    no bugs: any other code may raise the same. Its ``answer`` is the code
+    that does the same, this or other code of the mistake.
     """
     theirs = _Answer(answer, outcomes, trials, runner)
     drafts = sorted(
@@ -158,14 +160,15 @@ def bugs_left(
     )
     with quiet():
         for mistake in drafts:
-            if all(
-                not _raises(theirs.outcome(place))
-                and outputs.same(
-                    runner.known(mistake.answer, trial), theirs.outcome(place)
-                )
-                for place, trial in enumerate(trials)
-            ):
-                return mistake
+            for made in (mistake.answer, *mistake.also):
+                if all(
+                    not _raises(theirs.outcome(place))
+                    and outputs.same(
+                        runner.known(made, trial), theirs.outcome(place)
+                    )
+                    for place, trial in enumerate(trials)
+                ):
+                    return replace(mistake, answer=made)
     return None
 
 

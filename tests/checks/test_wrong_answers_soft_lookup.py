@@ -393,6 +393,17 @@ def test_what_learners_write_is_named(grade_id, answer, name):
     assert diagnosis.mistake == name, diagnosis.message
 
 
+def test_other_code_of_one_slip_is_paid_as_one_bug_left():
+    exercise = EXERCISES[REGRESSION]
+    answer = regression(parabola, lambda k, total: k / (total + 1e-3))
+    earned = [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is None
+    ]
+    assert earned == ["two", "three", "four"]
+
+
 def regression_that_mends_nan(query, key, value, width):
     with np.errstate(all="ignore"):
         distance = np.linalg.norm(query[:, None] - key, axis=-1)

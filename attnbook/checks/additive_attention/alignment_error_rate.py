@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from attnbook.checks.additive_attention import error_rate_mistakes
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew, lengths
 from attnbook.judging.named_mistakes import named
@@ -190,184 +191,6 @@ def _ties():
     return Case("weights that tie", (weights, alignment, real))
 
 
-_MISTAKES = [
-    (
-        "padding",
-        "padding is counted",
-        "Rows of padding are counted as digits.",
-        "target_mask is True for the rows that are real.",
-    ),
-    (
-        "rows without truth",
-        "rows without a truth are counted",
-        "Rows that come from no token, such as that of EOS, are "
-        "counted: whatever they look at is called an error.",
-        "A row counts only where alignment has a True in it.",
-    ),
-    (
-        "all rows",
-        "every row is counted",
-        "Padding and rows without a truth are counted as digits.",
-        "Two conditions: target_mask, and a True in the row.",
-    ),
-    (
-        "truth of all rows",
-        "true links of rows that do not count",
-        "The true links are counted in all rows, also in padding.",
-        "Both sums in the denominator run over the rows that count.",
-    ),
-    (
-        "over queries",
-        "the best digit for each token",
-        "The argmax runs over the digits. Each digit has one link, "
-        "to its best token.",
-        "weights are (B, T, S): tokens are the last axis.",
-    ),
-    (
-        "last of ties",
-        "a tie goes to the later token",
-        "Where two tokens tie, the later is linked. The rule says "
-        "the earlier.",
-        "argmax gives the first; `>=` and a sort may give the last.",
-    ),
-    (
-        "half",
-        "a threshold of one half",
-        "A link is made where a weight is above 1/2. Each row has "
-        "one link, however low its best weight.",
-        "Use argmax, not a threshold.",
-    ),
-    (
-        "uniform",
-        "every weight above the average",
-        "All tokens with more than 1/S are linked. Each row has one link.",
-        "Use argmax, not a threshold.",
-    ),
-    (
-        "all of ties",
-        "every token that ties is linked",
-        "Where two tokens tie, both are linked. The rule says the earlier.",
-        "argmax gives one place; `==` with the greatest weight gives all.",
-    ),
-    (
-        "rounded",
-        "rounded weights",
-        "It is as if the weights were rounded to two digits: what is not "
-        "quite a tie becomes one.",
-        "argmax of the weights as they are.",
-        "rounded cut",
-    ),
-    (
-        "least",
-        "the least weight",
-        "Each row is linked to the token with the least weight.",
-        "argmax, not argmin; the last place of a sort is the greatest.",
-    ),
-    (
-        "as many as true",
-        "as many links as there are true ones",
-        "A row with two true tokens gets two links. Each row has one link, "
-        "whatever the truth is.",
-        "The truth takes no part in making the links.",
-    ),
-    (
-        "first true",
-        "only the first true token counts as a hit",
-        "The link is compared with the first true token of its row. Any true "
-        "token of the row is a hit.",
-        "alignment.argmax gives one place; gather looks at the link's.",
-    ),
-    (
-        "first true of one",
-        "one true link a row",
-        "You count one true link a row. A row can have several.",
-        "alignment.sum() counts them all.",
-    ),
-    (
-        "soft",
-        "the mass that lies beside",
-        "This is 1 less the alignment score of the chapter. The "
-        "error rate judges one hard link a row.",
-        "Make the links first: the weights are not needed after.",
-    ),
-    (
-        "any",
-        "rows that miss",
-        "This is the share of rows whose link is wrong. True links "
-        "that nothing points to are errors too.",
-        "The denominator holds the links and the true links.",
-    ),
-    (
-        "recall",
-        "only the true links below",
-        "You divided by the true links alone: that is 1 - recall.",
-        "The denominator is |A| + |R|, and the hits count twice.",
-    ),
-    (
-        "agreement",
-        "an agreement, not an error",
-        "This is the share that agrees. The error rate is 1 less that.",
-        "The return line.",
-    ),
-    (
-        "once",
-        "hits counted once",
-        "The hits are counted once, but stand in both numbers of the "
-        "denominator.",
-        "The factor 2 in the formula.",
-    ),
-    (
-        "union",
-        "hits over the union",
-        "You divided by the union of links (Jaccard's index). The "
-        "rate divides by the sum.",
-        "|A| + |R|, with the hits in both.",
-    ),
-    (
-        "all wrong",
-        "1 where no row counts",
-        "In a batch in which no row counts, your rate is 1. It should be 0: "
-        "there was nothing to get wrong.",
-        "The line that handles such a batch.",
-    ),
-    (
-        "per cent",
-        "a rate in per cent",
-        "The rate lies between 0 and 1.",
-        "The return line.",
-    ),
-    (
-        "errors",
-        "a count, not a rate",
-        "This is the number of links that are in one set only. The rate "
-        "divides it by |A| + |R|.",
-        "The return line.",
-    ),
-    (
-        "nothing over nothing",
-        "0/0 where no row counts",
-        "In a batch in which no row counts, your rate is 0/0. It "
-        "should be 0: there was nothing to get wrong.",
-        "Look at the denominator before you divide by it.",
-        "nothing over nothing, as numbers",
-    ),
-    (
-        "sentences",
-        "a mean of the sentences' rates",
-        "You took each sentence's rate and averaged. Links are "
-        "counted over the whole batch, so that short sentences do "
-        "not weigh more.",
-        "Sum first, divide once.",
-    ),
-    (
-        "rows",
-        "a mean of the rows' rates",
-        "You took each row's rate and averaged. Links are counted "
-        "over the whole batch.",
-        "Sum first, divide once.",
-    ),
-]
-
 EXERCISE = Exercise(
     "01-alignment-error-rate",
     "Measure the alignment error rate",
@@ -403,7 +226,7 @@ EXERCISE = Exercise(
             ),
         ),
     ],
-    mistakes=named(_mistaken, _MISTAKES),
+    mistakes=named(_mistaken, error_rate_mistakes.ROWS),
     right_answers=[_error_rate_by_loops, _error_rate_by_gather],
     tolerance=1e-6,
     parts=[

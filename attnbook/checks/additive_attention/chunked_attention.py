@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from attnbook.checks.additive_attention import chunked_mistakes
 from attnbook.checks.additive_attention.late_masks import (
-    ROWS,
     large_scores,
     late_weights,
 )
@@ -251,140 +251,6 @@ def _keeps_no_whole_tensor(answer):
     return kept.amount < hidden / 4
 
 
-_MISTAKES = [
-    (
-        "softmax a piece",
-        "a softmax for each piece",
-        "Each piece has a softmax of its own, so a row's weights sum "
-        "to the number of pieces.",
-        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
-    ),
-    (
-        "mean of pieces",
-        "a mean over the pieces",
-        "Each piece has a softmax of its own and counts alike, "
-        "however well its keys score.",
-        "Collect the scores of all pieces, (B, T, S), then take one softmax.",
-    ),
-    (
-        "last dropped",
-        "the last piece is dropped",
-        "Where chunk does not divide S, the keys that remain are left out.",
-        "range(0, S, chunk), and a last piece that may be shorter. "
-        "torch.split does it.",
-        "rest at 0",
-    ),
-    (
-        "read late",
-        "a piece that is read late",
-        "The values are right. In the backward pass the function is called "
-        "again, and then its loop variable holds the last piece.",
-        "Hand the piece over as an argument: checkpoint(score, query, piece, "
-        "…).",
-    ),
-    (
-        "reentrant",
-        "the older form of checkpoint",
-        "use_reentrant=True works with .backward() alone, and the check asks "
-        "for chosen gradients.",
-        "use_reentrant=False; hint 5.",
-    ),
-    (
-        "batch in pieces",
-        "the batch is cut into pieces",
-        "split and chunk cut axis 0, the batch, unless told otherwise.",
-        "projected.split(chunk, dim=1): the keys are axis 1.",
-        "batch in chunks",
-    ),
-    (
-        "no tanh",
-        "no tanh at all",
-        "The hidden layer goes into the score as it is.",
-        "v·tanh(W_q q + W_k k).",
-    ),
-    (
-        "v detached",
-        "v without gradient",
-        "The values are right, but `v` is cut off from the graph.",
-        "A .detach() or a .data on v.",
-    ),
-    (
-        "nan",
-        "an empty row of -inf",
-        "A sentence with nothing to read has only scores of -inf, and their "
-        "softmax is 0/0. Its weights should be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    (
-        "-1e9",
-        "-1e9 in place of -inf",
-        "A sentence with nothing to read gets equal weights: all its scores "
-        "are -1e9. Its weights should be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    (
-        "zero score",
-        "a score of 0 for padding",
-        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
-        "Which score has an exponential of 0?",
-    ),
-    *ROWS,
-    (
-        "wrong piece",
-        "the first piece again and again",
-        "Every piece gets the scores of the first.",
-        "Which keys does the loop slice?",
-    ),
-    (
-        "detached",
-        "scores without gradient",
-        "The values are right, but the scores are cut off from the "
-        "graph: the attention cannot learn.",
-        "A .detach(), a .data or a torch.no_grad() on the way to the "
-        "scores. To save memory, recompute.",
-    ),
-    (
-        "keys detached",
-        "keys without gradient",
-        "The values are right, but the keys are cut off from the graph.",
-        "A .detach() or a .data on the projected keys.",
-    ),
-    (
-        "unmasked",
-        "the mask is not used",
-        "The padding has weight.",
-        "masked_softmax(scores, mask[:, None]).",
-    ),
-    (
-        "late mask",
-        "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so rows sum to "
-        "less than 1.",
-        "Use masked_softmax.",
-    ),
-    (
-        "inverted",
-        "the mask is inverted",
-        "The padding is attended to and the tokens are not.",
-        "True = may attend.",
-    ),
-    (
-        "over queries",
-        "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. Each "
-        "query must spend 1 over the keys.",
-        "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
-    ),
-    (
-        "kept",
-        "everything is kept for the backward pass",
-        "No large tensor is formed at once, but autograd keeps the "
-        "tanh of every piece: together (B, T, S, d_a) again.",
-        "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
-        "use_reentrant=False).",
-    ),
-]
-
 _SIZES = {
     "T": (2, 4),
     "d_q": (2, 4),
@@ -424,7 +290,7 @@ EXERCISE = Exercise(
         _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *named(_mistaken, chunked_mistakes.ROWS),
         Mistake(
             "the whole tensor",
             "The values are right, but a tensor of shape (B, T, S, d_a) is "

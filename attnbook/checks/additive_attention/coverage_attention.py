@@ -6,8 +6,8 @@ from functools import partial
 
 import torch
 
+from attnbook.checks.additive_attention import coverage_mistakes
 from attnbook.checks.additive_attention.late_masks import (
-    ROWS,
     large_scores,
     late_weights,
 )
@@ -192,196 +192,6 @@ def _later_queries_change_nothing_before(answer):
     return change_nothing_before(answer, case.arguments)
 
 
-_MISTAKES = [
-    (
-        "untold",
-        "the tally is not used",
-        "This is additive attention without coverage.",
-        "The term w_c · c must stand in the sum inside the tanh.",
-    ),
-    (
-        "last step",
-        "only the last step is remembered",
-        "The tally holds the weights of the step before, not the sum "
-        "of all steps before.",
-        "Add to the tally; do not replace it.",
-    ),
-    (
-        "mean",
-        "a mean in place of a sum",
-        "The tally is the mean of the weights so far, so it never fills up.",
-        "c is a sum over the steps before.",
-    ),
-    (
-        "outside",
-        "the tally outside the tanh",
-        "The tally is added to the score. It belongs inside the "
-        "tanh, so that it can meet query and key.",
-        "Which bracket does w_c · c stand in?",
-        "outside, by v",
-        "outside, alone",
-    ),
-    (
-        "no w_c",
-        "a tally without w_c",
-        "The tally is added to every entry of the hidden layer alike, "
-        "without w_c.",
-        "covered[..., None] * w_c is (B, S, d_a).",
-    ),
-    (
-        "no tanh",
-        "no tanh at all",
-        "The hidden layer goes into the score as it is.",
-        "v·tanh(…): query, key and tally stand in the bracket.",
-    ),
-    (
-        "outer tanh",
-        "the tanh outside",
-        "The tanh is applied to the finished score. It belongs on the hidden "
-        "layer, before the product with v.",
-        "v·tanh(…): which bracket closes first?",
-    ),
-    (
-        "scaled",
-        "a scale that nobody asked for",
-        "The scores are divided by the root of a size. That belongs to the "
-        "dot product.",
-        "The line that makes the scores.",
-        "scaled by d_a",
-    ),
-    (
-        "evens out",
-        "a tally that is divided by its sum",
-        "The tally is divided so that it sums to 1. It should grow with "
-        "every step.",
-        "c is a sum over the steps before, and no more.",
-    ),
-    (
-        "tally returned",
-        "the tally in place of the weights",
-        "You return the tally. The weights of all steps are asked for, (B, T, "
-        "S).",
-        "torch.stack(rows, dim=1).",
-    ),
-    (
-        "weights in front",
-        "steps stacked in front of the batch",
-        "The steps are the first axis, and the sentences the second. It "
-        "should be the other way round.",
-        "torch.stack(rows, dim=1) is (B, T, S).",
-        "stacked in front",
-    ),
-    (
-        "keys",
-        "keys summed in place of values",
-        "The output blends the keys. They are matched with; the values are "
-        "what is fetched.",
-        "The last product.",
-    ),
-    (
-        "unmasked",
-        "the mask is not used",
-        "The padding has weight: the mask has no effect.",
-        "Does your code use `mask` at all? masked_fill returns a new tensor.",
-    ),
-    (
-        "zero score",
-        "a score of 0 for padding",
-        "A score of 0 is not a mask: exp(0) = 1, so padding still weighs.",
-        "Which score has an exponential of 0?",
-    ),
-    (
-        "-1e9",
-        "-1e9 in place of -inf",
-        "A sentence with nothing to read gets equal weights: all its scores "
-        "are -1e9. Its weights should be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    (
-        "nan",
-        "an empty row of -inf",
-        "A sentence with nothing to read has only scores of -inf, and their "
-        "softmax is 0/0. Its weights should be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    *ROWS,
-    (
-        "subtracted",
-        "the tally is subtracted",
-        "The tally is taken away. The formula adds it, and w_c "
-        "learns the sign.",
-        "The sign before w_c.",
-    ),
-    (
-        "starts full",
-        "a tally that starts at 1",
-        "Before the first step nothing has been read: the tally starts at 0.",
-        "The line before the loop.",
-    ),
-    (
-        "starts uniform",
-        "a tally that starts evenly",
-        "Before the first step nothing has been read: the tally starts at 0.",
-        "The line before the loop.",
-    ),
-    (
-        "scores",
-        "scores are tallied",
-        "The tally adds up the scores. It should add up the weights.",
-        "What is appended after the softmax?",
-    ),
-    (
-        "shared",
-        "one tally for the whole batch",
-        "All sentences share one tally. Each has its own, (B, S).",
-        "Is there a mean or a sum over the first axis?",
-        "shared sum",
-    ),
-    (
-        "over the batch",
-        "a softmax over the batch",
-        "The softmax runs over the sentences, so its rows do not sum "
-        "to 1. Each query must spend 1 over the keys.",
-        "In one step the scores are (B, S): the keys are the last "
-        "axis, dim=-1.",
-    ),
-    (
-        "in place",
-        "a tally that is changed in place",
-        "`covered += w` changes a tensor that backward still needs.",
-        "Write `covered = covered + w`, which makes a new one.",
-    ),
-    (
-        "detached",
-        "a tally without gradient",
-        "The values are right, but the tally is cut off from the "
-        "graph: an early step cannot learn what it costs a later "
-        "one.",
-        "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
-    ),
-    (
-        "reaches 1",
-        "a tally with a lid",
-        "The tally is held below a limit. A token may be read as "
-        "often as the weights say.",
-        "A clamp.",
-        "reaches 1 itself",
-    ),
-    (
-        "late mask",
-        "a mask after the softmax",
-        "The mask cuts weights off after the softmax: rows sum to "
-        "less than 1, and the tally is too small.",
-        "Use masked_softmax.",
-    ),
-    (
-        "inverted",
-        "the mask is inverted",
-        "The padding is attended to and the tokens are not.",
-        "True = may attend.",
-    ),
-]
-
 _SIZES = {
     "T": (1, 5),
     "d_q": (1, 4),
@@ -428,7 +238,7 @@ EXERCISE = Exercise(
         _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *named(_mistaken, coverage_mistakes.ROWS),
         Mistake(
             "the tally of another attention",
             "You add up the weights of attention *without* coverage, all "

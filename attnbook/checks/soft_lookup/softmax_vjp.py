@@ -113,13 +113,13 @@ def _vjp_case(name, shape, temperature, seed, masked=0.0):
 
 
 def _builds_no_matrix(answer):
-    """Peak memory on rows of 600 keys: the Jacobian would take 600 times."""
+    """Peak memory on rows of 1,200 keys, of which a Jacobian has 1,200."""
     random = np.random.default_rng(37)
-    weights = softmax(random.normal(size=(4, 600)))
-    upstream = random.normal(size=(4, 600))
+    weights = softmax(random.normal(size=(2, 1200)))
+    upstream = random.normal(size=(2, 1200))
     with peak_memory(answer) as peak:
         answer(weights, upstream, temperature=0.9)
-    return peak.amount < 60 * weights.nbytes
+    return peak.amount < 20 * weights.nbytes
 
 
 def _one_axis_or_two(random, drawn):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from attnbook.checks.soft_lookup import top_k_mistakes
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
@@ -276,186 +277,6 @@ def _worse_keys_cannot_matter(answer):
     return np.allclose(output, same)
 
 
-_MISTAKES = [
-    (
-        "not renormalised",
-        "weights that are cut, not shared anew",
-        "The softmax runs over all keys, and the weights of the "
-        "others are cut off after: the rows sum to less than 1.",
-        "Choose first, then let the softmax see only the chosen.",
-    ),
-    (
-        "zeros",
-        "a score of 0 for the rejected",
-        "The rejected keys get a score of 0, and exp(0) = 1: they "
-        "still weigh.",
-        "Which score has an exponential of 0? Or use masked_softmax.",
-    ),
-    (
-        "masked late",
-        "masked keys take a place",
-        "The k best are chosen before the mask is used, so a masked "
-        "key can take a place among them.",
-        "Masked keys must be out before you sort.",
-    ),
-    (
-        "unmasked",
-        "the mask is not used",
-        "Masked keys have weight: the mask has no effect.",
-        "True = may attend. Where does your code read the mask?",
-    ),
-    (
-        "scores of 0",
-        "masked scores of 0",
-        "It is as if the scores were multiplied by the mask: a "
-        "masked key has a score of 0, beats all negative ones, and "
-        "weighs.",
-        "np.where(mask, scores, -np.inf) keeps it out.",
-    ),
-    (
-        "inverted",
-        "the mask is inverted",
-        "The masked keys are used and the allowed ones are not.",
-        "True = may attend. A mask needs no ~ before np.where keeps "
-        "its scores.",
-    ),
-    (
-        "worst",
-        "the k worst",
-        "These are the k keys with the lowest scores.",
-        "np.argsort sorts upwards: the best stand last.",
-    ),
-    (
-        "by size",
-        "the largest in size",
-        "The keys are ranked by the size of the score, so a key that "
-        "points away from the query is chosen.",
-        "A score of -3 is worse than a score of 0: no np.abs.",
-    ),
-    (
-        "last tie",
-        "a tie goes to the later key",
-        "Among equal scores you took a later key. The rule says the earlier.",
-        "argsort(scores)[:, -k:] takes ties from the end, and without "
-        "kind='stable' in no fixed order. Sort -scores, with "
-        "kind='stable'.",
-        "the end of an order",
-        "any tie",
-        "any tie in parts",
-    ),
-    (
-        "all ties",
-        "ties let in more than k",
-        "All keys that tie with the k-th are kept, so more than k weigh.",
-        "A threshold cannot tell ties apart: choose places, not a threshold.",
-    ),
-    (
-        "one more",
-        "k + 1 keys",
-        "One key too many is kept.",
-        "Count: order[:, :k] are the places 0 to k - 1.",
-    ),
-    (
-        "one less",
-        "k - 1 keys",
-        "One key too few is kept.",
-        "Count: order[:, :k] are the places 0 to k - 1.",
-    ),
-    (
-        "shared",
-        "the first query chooses for all",
-        "All queries use the keys that the first one chose.",
-        "Each row of scores has its own order: sort along axis -1, "
-        "and index with np.take_along_axis or np.put_along_axis.",
-    ),
-    (
-        "over queries",
-        "a softmax over the queries",
-        "The columns sum to 1. Each query must spend 1 over the keys.",
-        "The axis of the softmax: weights are (T, S), keys last.",
-    ),
-    (
-        "equal shares",
-        "the chosen share alike",
-        "The k best all get the same weight. They are to be weighed "
-        "by a softmax of their scores.",
-        "Your weights look only at who is chosen, not at the score.",
-    ),
-    (
-        "scaled",
-        "a scale that nobody asked for",
-        "The scores are divided by √d_k. Here the score is the plain "
-        "dot product.",
-        "query @ key.T, and nothing more.",
-    ),
-    (
-        "uniform",
-        "nothing allowed taken for everything",
-        "A query that may attend to nothing spreads its weight over "
-        "all keys. Its weights should be 0.",
-        "The row where the mask is False throughout.",
-    ),
-    (
-        "nan",
-        "a softmax of nothing",
-        "A query that may attend to nothing has only scores of -inf, "
-        "and their softmax is 0/0. Its weights should be 0.",
-        "masked_softmax from the chapter handles such rows; softmax does not.",
-    ),
-    (
-        "none given",
-        "no mask taken for a mask of False",
-        "Where no mask is given, nothing is allowed: np.where(None, …) takes "
-        "None for False.",
-        "mask=None means that every key may be attended to.",
-    ),
-    (
-        "filled up",
-        "masked keys fill up the k",
-        "Where fewer than k keys are allowed, masked ones are chosen too. "
-        "All that are allowed are chosen, and no other.",
-        "chosen & mask: a masked key is never chosen.",
-    ),
-    (
-        "shared anew",
-        "a softmax over all, shared anew",
-        "The softmax runs over all keys, masked ones too; what is rejected "
-        "is cut off and the rest divided again. Beside a masked score of "
-        "900 the rest is 0/0.",
-        "Choose first, then let the softmax see only the chosen.",
-    ),
-    (
-        "by their sum",
-        "scores divided by their sum",
-        "The chosen share the weight in proportion to their scores. It "
-        "should be in proportion to the exponentials.",
-        "A softmax over the chosen.",
-    ),
-    (
-        "the chosen alone",
-        "weights of the chosen alone",
-        "Your weights are (T, k), those of the chosen. They should be (T, "
-        "S), each in its key's place and 0 elsewhere.",
-        "np.put_along_axis writes to places; hint 3.",
-    ),
-    (
-        "keys",
-        "keys summed in place of values",
-        "The output blends the keys. They are matched with; the values are "
-        "what is fetched.",
-        "The last product.",
-    ),
-    (
-        "-1e9",
-        "-1e9 in place of -inf",
-        "A query that may attend to nothing shares its weight among "
-        "the first k keys: all scores are -1e9. Its weights should "
-        "be 0.",
-        "Mask with -np.inf, and use masked_softmax.",
-    ),
-]
-
-
 def _chose_others_of_a_tie(case, found):
     """Whether each row has the weights asked for, in other places."""
     wanted, weights = _top_k(*case.arguments, **case.keywords)[1], found[1]
@@ -505,7 +326,7 @@ EXERCISE = Exercise(
     ],
     mistakes=[
         replace(mistake, shows=_SHOWN_BY.get(mistake.name))
-        for mistake in named(_mistaken, _MISTAKES)
+        for mistake in named(_mistaken, top_k_mistakes.ROWS)
     ],
     right_answers=[
         _top_k_by_loops,
