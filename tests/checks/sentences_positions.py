@@ -298,7 +298,7 @@ SENTENCES = {
         ),
         (
             "Each counts to a hundred-thousandth of itself, the slowest too, "
-            "which may be below a millionth.",
+            "which may be below a millionth:",
             "rounded",
             "slow rates of a larger base, in millionths",
         ),
