@@ -297,10 +297,10 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Each counts to a ten-thousandth of itself, the slowest too, "
-            "which may be below a millionth.",
+            "Each counts to a hundred-thousandth of itself, the slowest too, "
+            "which may be below a millionth:",
             "rounded",
-            "Each rate of 'base' is right to a ten-thousandth of itself.",
+            "slow rates of a larger base, in millionths",
         ),
     ],
 }
