@@ -21,7 +21,7 @@ SENTENCES = {
     "06-predict": [
         (
             "gain and a shift. How many parameters are that?",
-            "a: 256 too few",
+            "a: 48 too few",
             "question a",
         ),
         (

@@ -12,7 +12,7 @@ from attnbook.judging.predictions import Predictions, questions
 
 _PREDICTIONS = Predictions(
     {
-        "a": 4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+        "a": 4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 2 * 2 * 12,
         "b": 13.0,
         "c": 0.5,
         "d": 465.0,
@@ -33,7 +33,7 @@ def _predict_exactly(question):
 def _predict_by_running(question):
     """Right, by running what is asked instead of thinking."""
     if question == "a":
-        layer = torch.nn.TransformerEncoderLayer(64, 4, 256)
+        layer = torch.nn.TransformerEncoderLayer(12, 3, 40)
         return sum(parameter.numel() for parameter in layer.parameters())
     if question == "b":
         variance = 1.0
@@ -73,31 +73,31 @@ EXERCISE = Exercise(
     mistakes=[
         _PREDICTIONS.wrong(
             "a",
-            4 * 64 * 64 + 2 * 64 * 256,
+            4 * 12 * 12 + 2 * 12 * 40,
             "matrices alone",
             "These are the six matrices. Each linear layer has a bias, and "
             "each normalisation a gain and a shift.",
-            "Four biases of 64, one of 256, one of 64, and 2 · 2 · 64.",
+            "Four biases of 12, one of 40, one of 12, and 2 · 2 · 12.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64,
-            "256 too few",
+            4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12,
+            "48 too few",
             "That is what the gains and shifts of two normalisations have "
             "together, and what the four biases of the attention have.",
             "Which of the two is not counted?",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 64,
-            "128 too few",
+            4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 2 * 12,
+            "24 too few",
             "That is the gain and the shift of one normalisation, or what "
             "two have without their shifts.",
-            "Gain and shift, 64 each, twice.",
+            "Gain and shift, 12 each, twice.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            8 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 3 * 2 * 64,
+            8 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 3 * 2 * 12,
             "a decoder layer",
             "This layer has a second attention, over the source. The encoder "
             "layer has one.",
@@ -105,43 +105,43 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "a",
-            2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+            2 * 12 * 40 + 40 + 12 + 2 * 2 * 12,
             "attention is left out",
             "This is the feed-forward network with the normalisations.",
-            "Attention has four linear layers from 64 to 64.",
+            "Attention has four linear layers from 12 to 12.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            3 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 2 * 2 * 64,
+            3 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 2 * 2 * 12,
             "the output projection is left out",
             "Attention has four projections: queries, keys, values, and one "
             "for the merged heads.",
-            "4 · (64 · 64 + 64).",
+            "4 · (12 · 12 + 12).",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64) + 2 * 64 * 256 + 2 * 2 * 64,
+            4 * (12 * 12 + 12) + 2 * 12 * 40 + 2 * 2 * 12,
             "the network without its biases",
             "The two layers of the feed-forward network have biases too.",
-            "256 and 64.",
+            "40 and 12.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * 64 * 64 + 2 * 64 * 256 + 2 * 2 * 64,
+            4 * 12 * 12 + 2 * 12 * 40 + 2 * 2 * 12,
             "no biases",
             "Each of the six linear layers has a bias.",
-            "Four of 64 in the attention, then 256 and 64.",
+            "Four of 12 in the attention, then 40 and 12.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            2 * 64 * 256 + 256 + 64,
+            2 * 12 * 40 + 40 + 12,
             "the feed-forward network alone",
             "Attention and the normalisations have parameters too.",
             "Hint 1 lists them.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64),
+            4 * (12 * 12 + 12),
             "attention alone",
             "The feed-forward network and the normalisations have "
             "parameters too.",
@@ -149,30 +149,30 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 3 * 2 * 64,
+            4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 3 * 2 * 12,
             "three normalisations",
             "An encoder layer has two.",
             "A third comes with a second attention, in the decoder.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            4 * (64 * 64 + 64) + 64 * 256 + 256 + 2 * 2 * 64,
+            4 * (12 * 12 + 12) + 12 * 40 + 40 + 2 * 2 * 12,
             "half a feed-forward network",
-            "It goes from 64 to 256, and back from 256 to 64.",
+            "It goes from 12 to 40, and back from 40 to 12.",
             "Two matrices and two biases.",
         ),
         _PREDICTIONS.wrong(
             "a",
-            12 * (64 * 64 + 64)
-            + 256 * 64
-            + 64
-            + 2 * 64 * 256
-            + 256
-            + 64
-            + 256,
+            9 * (12 * 12 + 12)
+            + 36 * 12
+            + 12
+            + 2 * 12 * 40
+            + 40
+            + 12
+            + 2 * 2 * 12,
             "heads as wide as the model",
-            "The four heads share the 64 numbers: 16 each.",
-            "One matrix of 64 · 64 makes the queries of all heads.",
+            "The three heads share the 12 numbers: 4 each.",
+            "One matrix of 12 · 12 makes the queries of all heads.",
         ),
         _PREDICTIONS.wrong(
             "b",
