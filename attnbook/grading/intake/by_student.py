@@ -370,7 +370,11 @@ class Groups:
             return 2 - is_named * (1 + is_plain)
         if self.layout in ("files", "notebook"):
             return 1 - (sender.key == f"{label}.ipynb")
-        return 2 - sender.is_sure - (sender.key == label)
+        # A system puts the exercise's name and a hyphen before a student's.
+        before = sender.key.removesuffix(label)
+        plain = ("", *(f"{name}-" for name in self._exercises))
+        place = 0 if not before else 1 if before in plain else 2
+        return place + 3 * (not sender.is_sure)
 
     def _exercise_in(self, name: str) -> str:
         return next((known for known in self._exercises if known in name), "")
