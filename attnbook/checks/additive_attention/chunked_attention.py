@@ -83,6 +83,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
         scores = [(left[:, :, None] + piece[:, None]) @ v for piece in pieces]
     elif mistake == "v detached":
         scores = [_recomputed(left, piece, v.detach()) for piece in pieces]
+    elif mistake == "queries detached":
+        scores = [_recomputed(left.detach(), piece, v) for piece in pieces]
     elif mistake == "wrong piece":
         scores = [
             _recomputed(left, right[:, : piece.shape[1]], v)
@@ -220,7 +222,7 @@ def _large_case():
 
 def _memory_case(chunk):
     """Sizes in which a piece of the hidden layer is the largest tensor."""
-    case = _chunked_case("", [50], 32, 64, 5, 6, 2, 32, chunk, seed=40)
+    case = _chunked_case("", [50], 24, 64, 5, 6, 2, 32, chunk, seed=40)
     return Case(
         f"the largest tensor, chunk = {chunk}",
         (*case.arguments[:-1], _Watched(chunk)),
@@ -319,6 +321,18 @@ EXERCISE = Exercise(
             "A slice start : start + chunk ends before its second number.",
         ),
         Mistake(
+            "pieces of another size",
+            "The values are right, but your pieces grow with `chunk` and are "
+            "not of `chunk` keys.",
+            partial(_other_pieces, size=lambda chunk, S: 2 * chunk),
+            "How many keys does one call of checkpoint get?",
+            also=(
+                partial(_other_pieces, size=lambda n, S: max(1, n // 2)),
+                partial(_other_pieces, size=lambda n, S: max(1, n - 1)),
+                partial(_other_pieces, size=lambda n, S: n * n),
+            ),
+        ),
+        Mistake(
             "pieces that do not follow `chunk`",
             "The values are right, but your pieces are of one size, whatever "
             "`chunk` says.",
@@ -326,7 +340,7 @@ EXERCISE = Exercise(
             "Where does your code use `chunk`?",
             also=tuple(
                 partial(_other_pieces, size=lambda chunk, S, n=n: n)
-                for n in (2, 3, 4, 5, 8, 10, 16, 20, 32)
+                for n in (*range(2, 21), 24, 32, 40, 48)
             ),
         ),
     ],

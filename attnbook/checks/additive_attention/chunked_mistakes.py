@@ -101,6 +101,12 @@ ROWS = [
         "A .detach() or a .data on the projected keys.",
     ),
     (
+        "queries detached",
+        "queries without gradient",
+        "The values are right, but the queries are cut off from the graph.",
+        "A .detach() or a .data on the projected queries.",
+    ),
+    (
         "unmasked",
         "the mask is not used",
         "The padding has weight.",

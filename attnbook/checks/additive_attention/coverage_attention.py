@@ -56,6 +56,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             scores = torch.tanh(hidden) @ v + covered * w_c.sum()
         elif mistake == "outside, by v":
             scores = torch.tanh(hidden) @ v + term @ v
+        elif mistake == "outside, bent":
+            scores = (torch.tanh(hidden) + torch.tanh(term)) @ v
         elif mistake == "outside, alone":
             scores = torch.tanh(hidden) @ v + covered
         elif mistake == "no w_c":

@@ -25,11 +25,12 @@ ROWS = [
     (
         "outside",
         "the tally outside the tanh",
-        "The tally is added to the score. It belongs inside the "
-        "tanh, so that it can meet query and key.",
+        "The tally is added after the tanh. It belongs inside, so that it "
+        "can meet query and key.",
         "Which bracket does w_c · c stand in?",
         "outside, by v",
         "outside, alone",
+        "outside, bent",
     ),
     (
         "no w_c",

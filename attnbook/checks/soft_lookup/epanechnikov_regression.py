@@ -100,6 +100,12 @@ def _mistaken(query, key, value, width, mistake):
         kernel = np.maximum(1 - (squared / width) ** 2, 0)
     elif mistake == "gaussian":
         kernel = np.exp(-u2 / 2)
+    elif mistake == "squared":
+        kernel = np.maximum(1 - u2, 0) ** 2
+    elif mistake == "all alike":
+        kernel = np.where(u2 < 1, 1.0, 0.0)
+    elif mistake == "turned up":
+        kernel = np.abs(1 - u2)
     elif mistake == "no width":
         kernel = np.maximum(1 - squared, 0)
     else:
@@ -304,6 +310,25 @@ _OTHER_MISTAKES = [
         "a Gaussian kernel",
         "This is the kernel of the chapter. It never reaches 0.",
         "The formula of the exercise: max(0, 1 - u²).",
+    ),
+    (
+        "squared",
+        "the kernel is squared",
+        "The kernel is (1 - u²)². Epanechnikov's is 1 - u².",
+        "The line that makes the kernel.",
+    ),
+    (
+        "all alike",
+        "all keys in reach weigh alike",
+        "The kernel is 1 in reach and 0 beyond. It should fall to the edge.",
+        "The formula of the exercise: max(0, 1 - u²).",
+    ),
+    (
+        "turned up",
+        "a kernel that rises again",
+        "Beyond the width the kernel is u² - 1: its sign is lost where it "
+        "should be cut off at 0.",
+        "np.maximum(0, …), not np.abs.",
     ),
     (
         "no width",
