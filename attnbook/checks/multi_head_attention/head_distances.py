@@ -141,7 +141,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the distances where every row counts and no weight is 0",
+            "distances where every row counts and no weight is 0",
             2,
             tries=(
                 "two heads",

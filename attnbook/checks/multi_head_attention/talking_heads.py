@@ -136,7 +136,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "output and weights where some key may be attended to",
+            "the values where some key may be attended to",
             2,
             tries=(
                 "the worked example",
