@@ -160,7 +160,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "sentences with nothing to attend to, and scores of 200",
+            "empty sentences, and scores of 200",
             1,
             tries=("nothing to attend to", "all sizes alike", "large scores"),
             fresh=anew(
