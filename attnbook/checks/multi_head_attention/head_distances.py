@@ -141,7 +141,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "distances where all rows count and no weight is 0",
+            "distances where every row counts and no weight is 0",
             2,
             tries=(
                 "two heads",
@@ -169,10 +169,10 @@ EXERCISE = Exercise(
                 times=2,
                 T=(1, 5),
                 lengths=_whole_sentences,
-                S=(2, 6),
+                S=(3, 6),
                 H=(2, 4),
                 tokens=lambda random, drawn: random.integers(
-                    1, drawn["S"], len(drawn["lengths"])
+                    2, drawn["S"], len(drawn["lengths"])
                 ).tolist(),
             ),
         ),

@@ -136,7 +136,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "output and weights where some key may be attended to",
+            "the values where some key may be attended to",
             2,
             tries=(
                 "the worked example",
@@ -160,7 +160,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "nothing to attend to, and scores of 200",
+            "empty sentences, and scores of 200",
             1,
             tries=("nothing to attend to", "all sizes alike", "large scores"),
             fresh=anew(
