@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
@@ -322,6 +329,16 @@ _MISTAKES = [
     ),
 ]
 
+_drawn = partial(
+    anew,
+    _cosine_case,
+    S=(2, 6),
+    T=(1, 5),
+    d=(2, 5),
+    d_v=(1, 4),
+    log_scale=(-0.7, 1.5),
+)
+
 EXERCISE = Exercise(
     "02-cosine-attention",
     "Scores that ignore length",
@@ -378,14 +395,42 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _cosine_case,
-        S=(2, 6),
-        lengths="S",
-        T=(1, 5),
-        d=(2, 5),
-        d_v=(1, 4),
-        log_scale=(-0.7, 1.5),
-        eps=[None, 0.01, 0.5],
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "a padded batch",
+                "no padding",
+                "all sizes alike",
+                "Queries three times as long and keys half as long change no "
+                "weight.",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "a large ε, vectors of zeros and empty sentences",
+            1,
+            tries=("a large eps", "vectors of zeros", "nothing to attend to"),
+            fresh=_drawn(lengths=one_empty("S"), eps=[0.01, 0.5], zeros=True),
+        ),
+        Part(
+            "gradients",
+            "the gradients, that of `log_scale` too",
+            1,
+            tries=(
+                "a padded batch",
+                "a large eps",
+                "vectors of zeros",
+                "nothing to attend to",
+            ),
+            gradients=True,
+            fresh=_drawn(
+                lengths="S", eps=[None, 0.01, 0.5], zeros=[False, True]
+            ),
+        ),
+    ],
 )

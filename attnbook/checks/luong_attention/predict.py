@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -185,5 +185,25 @@ EXERCISE = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=2e-3,
     reveal=False,
+    parts=[
+        Part(
+            "sizes",
+            "how many numbers a score learns, a to c",
+            1,
+            tries=("question a", "question b", "question c"),
+        ),
+        Part(
+            "costs",
+            "tensors and multiply-adds, d and e",
+            1,
+            tries=("question d", "question e"),
+        ),
+        Part(
+            "weights",
+            "a weight and an output, f and g",
+            1,
+            tries=("question f", "question g"),
+        ),
+    ],
     # Nothing is drawn anew: each question has one right number.
 )

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import named
@@ -319,6 +326,16 @@ _MISTAKES = [
     ),
 ]
 
+_drawn = partial(
+    anew,
+    _temporal_case,
+    S=(1, 6),
+    T=(1, 8),
+    d_q=(1, 4),
+    d_k=(1, 4),
+    d_v=(1, 4),
+)
+
 EXERCISE = Exercise(
     "02-temporal-attention",
     "Attention that discounts what it has read",
@@ -369,13 +386,39 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _temporal_case,
-        S=(1, 6),
-        lengths="S",
-        T=(1, 8),
-        d_q=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "one step",
+                "a padded batch",
+                "all sizes alike",
+                "A later query cannot change earlier weights.",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "bounds",
+            "empty sentences, single tokens and scores of 200",
+            1,
+            tries=("nothing to read", "one token", "long", "large scores"),
+            fresh=_drawn(lengths=one_empty("S"), scale=(1.0, 5.0)),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=(
+                "a padded batch",
+                "nothing to read",
+                "long",
+                "large scores",
+            ),
+            gradients=True,
+            fresh=_drawn(lengths="S"),
+        ),
+    ],
 )

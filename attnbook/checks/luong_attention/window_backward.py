@@ -7,8 +7,8 @@ from functools import partial
 
 import torch
 
-from attnbook.judging.exercise import Case, Exercise, Mistake
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -162,6 +162,15 @@ def _window_case(name, lengths, T, S, D, seed):
         ),
     )
 
+
+_ORDINARY = (
+    "the worked example",
+    "two sentences",
+    "a padded batch",
+    "a narrow window",
+)
+
+_drawn = partial(anew, _window_case, S=(1, 8), T=(1, 5), D=(1, 3))
 
 EXERCISE = Exercise(
     "02-window-backward",
@@ -368,5 +377,29 @@ EXERCISE = Exercise(
     tolerance=1e-5,
     outputs=("for_scores", "for_raw"),
     axes={"for_scores": "B T S", "for_raw": "B T"},
-    fresh=anew(_window_case, S=(1, 8), lengths="S", T=(1, 5), D=(1, 3)),
+    parts=[
+        Part(
+            "scores",
+            "the gradient of the scores",
+            2,
+            tries=_ORDINARY,
+            outputs=("for_scores",),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "raw",
+            "the gradient of `raw`",
+            2,
+            tries=_ORDINARY,
+            outputs=("for_raw",),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "both gradients for empty sentences and single keys",
+            1,
+            tries=("nothing to attend to", "all sizes alike", "one key"),
+            fresh=_drawn(lengths=one_empty("S")),
+        ),
+    ],
 )

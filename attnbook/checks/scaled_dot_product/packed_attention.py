@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.named_mistakes import planted
@@ -342,7 +343,11 @@ EXERCISE = Exercise(
         never_together={"padding", "-1e9"},
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES),
+    # Each of these is another slip in place of one of the bugs.
+    + [
+        replace(mistake, bugs=1)
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ],
     right_answers=[
         _packed_by_loops,
         _packed_by_positions,
@@ -352,6 +357,12 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended", 1, mended=5),
+    ],
     fresh=anew(
         _packed_case,
         documents=_some_documents,

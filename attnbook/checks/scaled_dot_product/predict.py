@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -190,5 +190,25 @@ EXERCISE = Exercise(
     right_answers=[_predict_by_formula, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
+    parts=[
+        Part(
+            "spread",
+            "the spread of scores, a to c",
+            1,
+            tries=("question a", "question b", "question c"),
+        ),
+        Part(
+            "weights",
+            "weights without a scale and with the bug, d and e",
+            1,
+            tries=("question d", "question e"),
+        ),
+        Part(
+            "limits",
+            "an entropy and a token with itself, f and g",
+            1,
+            tries=("question f", "question g"),
+        ),
+    ],
     # Nothing is drawn anew: each question has one right number.
 )

@@ -8,7 +8,7 @@ import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -254,14 +254,6 @@ _MISTAKES = [
 ]
 
 
-def _no_empty_lengths(random, drawn):
-    return lengths(random, drawn["S"], least=1)
-
-
-def _an_empty_one(random, drawn):
-    return [*lengths(random, drawn["S"], least=1), 0]
-
-
 EXERCISE = Exercise(
     "03-sink-attention",
     "Attention with a sink",
@@ -313,7 +305,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _sink_case,
                 S=(1, 6),
-                lengths=_no_empty_lengths,
+                lengths=none_empty("S"),
                 H=(1, 4),
                 T=(1, 4),
                 d_k=(2, 5),
@@ -334,7 +326,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _sink_case,
                 S=(2, 6),
-                lengths=_an_empty_one,
+                lengths=one_empty("S"),
                 H=(1, 4),
                 T=(2, 4),
                 d_k=(2, 5),

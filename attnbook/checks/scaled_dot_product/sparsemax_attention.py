@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Part, Property
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -353,6 +354,22 @@ _MISTAKES = [
     ),
 ]
 
+
+def _all_full(random, drawn):
+    return [drawn["S"]] * int(random.integers(2, 4))
+
+
+_drawn = partial(
+    anew,
+    _sparsemax_case,
+    S=(1, 8),
+    H=(1, 3),
+    T=(1, 4),
+    d_k=(1, 4),
+    d_v=(1, 4),
+    scale=[0.3, 1.0, 1.3],
+)
+
 EXERCISE = Exercise(
     "03-sparsemax-attention",
     "Weights that are exactly 0",
@@ -368,6 +385,7 @@ EXERCISE = Exercise(
                 torch.ones(1, 3, dtype=torch.bool),
             ),
         ),
+        _sparsemax_case("no padding", [4, 4], 2, 3, 4, 3, 2, seed=40),
         _sparsemax_case("two heads", [5, 4], 2, 3, 5, 3, 2, seed=41),
         _sparsemax_case("more padding", [6, 2, 4], 2, 4, 6, 4, 3, seed=42),
         _sparsemax_case("scores near 0", [4, 3], 3, 2, 4, 2, 3, 43, scale=0.3),
@@ -377,6 +395,7 @@ EXERCISE = Exercise(
         _sparsemax_case("one key", [1, 1], 2, 3, 1, 2, 3, seed=45),
         _sparsemax_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=46),
         _sparsemax_case("many keys", [12, 9], 2, 5, 12, 4, 2, 48, scale=1.3),
+        _sparsemax_case("large scores", [5, 3], 2, 3, 5, 4, 2, 49, scale=12.0),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
@@ -395,14 +414,52 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
-    fresh=anew(
-        _sparsemax_case,
-        S=(1, 8),
-        lengths="S",
-        H=(1, 3),
-        T=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        scale=[0.3, 1.0, 1.3],
-    ),
+    parts=[
+        Part(
+            "full",
+            "the values where nothing is padding",
+            2,
+            tries=(
+                "the worked example",
+                "no padding",
+                "one key",
+                "Adding the same number to all scores of a row changes no "
+                "weight.",
+            ),
+            fresh=_drawn(lengths=_all_full),
+        ),
+        Part(
+            "padding",
+            "the values where some keys are padding",
+            1,
+            tries=(
+                "two heads",
+                "more padding",
+                "scores near 0",
+                "all sizes alike",
+                "many keys",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "empty sentences and scores of 200",
+            1,
+            tries=("nothing to attend to", "large scores"),
+            fresh=_drawn(lengths=one_empty("S")),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=(
+                "two heads",
+                "more padding",
+                "nothing to attend to",
+                "many keys",
+            ),
+            gradients=True,
+            fresh=_drawn(lengths="S"),
+        ),
+    ],
 )
