@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 # What is blocked gets another score than masked_softmax gives it.
-_WRONG_SCORES = {"zero score": 0.0, "-1e9": -1e9, "nan": -torch.inf}
+_WRONG_SCORES = {
+    "zero score": 0.0,
+    "-100": -100.0,
+    "-1e9": -1e9,
+    "nan": -torch.inf,
+}
 
 
 def masked_weights(
@@ -31,16 +36,28 @@ def masked_weights(
         Boolean, broadcastable to the scores; True may be attended to.
     mistakes
         Of what is planted in an answer, the first of these counts:
-        "late mask" (the mask comes after the softmax), "unmasked", a wrong
-        score for what is blocked ("zero score", "-1e9", or "nan", which is
-        -inf even where that leaves a row nothing), "inverted" (True is taken
-        for blocked), and "over queries" (the softmax runs over the queries).
+        "late mask" (the mask comes after the softmax), "divided again" (and
+        then rows are divided by their sums) or "exp divided" (the same with
+        bare exponentials), "unmasked", a wrong score for what is blocked
+        ("zero score", "-100", "-1e9", or "nan", which is -inf even where that
+        leaves a row nothing), "-100 and 0" (the same, and weights of 0 in rows
+        that are left nothing), "inverted" (True is taken for blocked), and
+        "over queries" (the softmax runs over the queries).
         Anything else makes no difference here.
     dim
         The axis of the keys.
     """
     if "late mask" in mistakes:
         return scores.softmax(dim) * allowed
+    if "divided again" in mistakes or "exp divided" in mistakes:
+        bare = "exp divided" in mistakes
+        powers = scores.exp() if bare else scores.softmax(dim)
+        powers = powers * allowed
+        total = powers.sum(dim, keepdim=True)
+        return powers / torch.where(total == 0, 1, total)
+    if "-100 and 0" in mistakes:
+        weights = scores.masked_fill(~allowed, -100.0).softmax(dim)
+        return weights * allowed.any(dim, keepdim=True)
     if "unmasked" in mistakes:
         return scores.softmax(dim)
     for mistake, score in _WRONG_SCORES.items():

@@ -75,6 +75,12 @@ def _draft(query, key, value, mask, W, D, bugs):
     gaussian = torch.exp(-squares / (2 * sigma**2))  # (2D + 1,)
     if "half" in bugs:
         gaussian = torch.exp(-squares / sigma**2)
+    elif "share" in bugs:
+        gaussian = gaussian / gaussian.sum()
+    elif "density" in bugs:
+        gaussian = gaussian / (sigma * math.sqrt(2 * math.pi))
+    elif "distance" in bugs:
+        gaussian = torch.exp(-squares.sqrt() / (2 * sigma**2))
     elif "variance" in bugs:
         gaussian = torch.exp(-squares / (2 * sigma))
     if "inside" in bugs:
@@ -84,7 +90,8 @@ def _draft(query, key, value, mask, W, D, bugs):
     weights = masked_weights(masked_softmax, scores, allowed, bugs)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
         weights = weights * gaussian
-    return (weights[..., None] * fetched).sum(2), weights
+    output = (weights[..., None] * fetched).sum(2)
+    return output, weights.flip(-1) if "from the back" in bugs else weights
 
 
 def _windows(query, projected, value, mask, D, bugs):
@@ -167,12 +174,14 @@ def _banded_by_unfold(query, key, value, mask, W, D):
     return torch.einsum("btn,btvn->btv", weights, value), weights
 
 
-def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
+def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     return Case(
         name,
         (
-            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
+            *attention_inputs(
+                generator, lengths, T, S, d_q, d_k, d_v, scale=scale
+            ),
             normal(generator, d_q, d_k, scale=0.6),
             D,
         ),
@@ -180,6 +189,43 @@ def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
 
 
 _OTHER_MISTAKES = [
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
+        "share",
+        "a Gaussian that is divided",
+        "The Gaussian is divided by its sum or by σ√(2π). Here it is 1 at "
+        "distance 0.",
+        "exp(-x²/(2σ²)), and no factor before it.",
+        "density",
+    ),
+    (
+        "distance",
+        "a distance that is not squared",
+        "The exponent holds |s - t|. It is (s - t)².",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "from the back",
+        "the window from the back",
+        "The output is right and the weights are in reverse order: their "
+        "first column belongs to key t - D.",
+        "t - D, …, t + D.",
+    ),
     (
         "other way",
         "a window that is off by one, to the right",
@@ -277,6 +323,7 @@ EXERCISE = Exercise(
         _band_case("nothing to attend to", [5, 0], 4, 5, 2, 3, 4, 2, seed=4),
         _band_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 1, seed=5),
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
+        _band_case("scores of 200", [5, 3], 5, 5, 3, 3, 2, 1, 3, scale=12.0),
     ],
     mistakes=unrepaired(
         _BUGS,

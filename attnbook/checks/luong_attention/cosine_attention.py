@@ -86,6 +86,10 @@ def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
     if mistake == "one eps":  # for the product of the lengths
         lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
         scores = scale * (query @ key.mT) / (lengths + eps)
+    elif mistake == "product":
+        squares = [x.square().sum(-1) for x in (query, key)]
+        product = squares[0][:, :, None] * squares[1][:, None]  # (B, T, S)
+        scores = scale * (query @ key.mT) / (product + eps).sqrt()
     weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
@@ -192,6 +196,12 @@ _MISTAKES = [
         "length, under the root.",
         "√(|x|² + ε): which bracket closes last?",
         "one eps",
+    ),
+    (
+        "product",
+        "one ε for both lengths",
+        "ε is added to the product of the squares. Each length has its own.",
+        "√(|q|² + ε) · √(|k|² + ε).",
     ),
     (
         "floor",
@@ -302,6 +312,22 @@ _MISTAKES = [
         "Use masked_softmax.",
     ),
     (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
         "unmasked",
         "the mask is not used",
         "The padding has weight: the mask has no effect.",
@@ -370,6 +396,7 @@ EXERCISE = Exercise(
             eps=1e-2,
             zeros=True,
         ),
+        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=3),
         _cosine_case("nothing to attend to", [4, 0], 3, 4, 3, 2, 0.5, seed=35),
         _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
     ],
@@ -412,9 +439,14 @@ EXERCISE = Exercise(
         ),
         Part(
             "edges",
-            "a large ε, vectors of zeros and empty sentences",
+            "a large ε or scale, vectors of zeros and empty sentences",
             1,
-            tries=("a large eps", "vectors of zeros", "nothing to attend to"),
+            tries=(
+                "a large eps",
+                "vectors of zeros",
+                "a scale of 200",
+                "nothing to attend to",
+            ),
             fresh=_drawn(lengths=one_empty("S"), eps=[0.01, 0.5], zeros=True),
         ),
         Part(

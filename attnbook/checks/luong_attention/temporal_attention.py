@@ -70,6 +70,9 @@ def _mistaken_past(scores, allowed, mistake):
     return past
 
 
+_CLAMPED = {"clamped": 80.0, "clamped at 88": 88.0, "clamped at 50": 50.0}
+
+
 def _mistaken(query, key, value, mask, W, mistake):
     """The same with a mistake."""
     if mistake == "weights tallied":
@@ -78,7 +81,11 @@ def _mistaken(query, key, value, mask, W, mistake):
     if mistake == "scaled":
         scores = scores / query.shape[-1] ** 0.5
     allowed = mask[:, None]
-    if mistake in ("overflow", "first row", "unguarded"):
+    if mistake in _CLAMPED:
+        scores = scores.clamp(max=_CLAMPED[mistake])
+    if mistake in ("overflow", "first row", "unguarded", "own maximum"):
+        if mistake == "own maximum":
+            scores = scores - scores.amax(-1, keepdim=True)
         powers = scores.exp()
         before = powers.cumsum(1)[:, :-1]
         first = torch.full_like(scores[:, :1], mistake != "first row")
@@ -281,6 +288,21 @@ _MISTAKES = [
         "Keep to logarithms: s - logsumexp of the steps before.",
     ),
     (
+        "own maximum",
+        "each step shifted by its own maximum",
+        "The largest score of a step is taken off that step alone. The sum "
+        "over steps then adds up what does not belong together.",
+        "Keep to logarithms: s - logsumexp of the steps before.",
+    ),
+    (
+        "clamped",
+        "scores that are cut off",
+        "Scores above a bound are set to it, and all alike then.",
+        "Keep to logarithms: s - logsumexp of the steps before.",
+        "clamped at 88",
+        "clamped at 50",
+    ),
+    (
         "detached",
         "a past without gradient",
         "The values are right, but the past is cut off from the graph.",
@@ -298,6 +320,22 @@ _MISTAKES = [
         "The mask cuts weights off after the softmax, so rows sum to "
         "less than 1.",
         "Use masked_softmax.",
+    ),
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
     ),
     (
         "unmasked",
@@ -358,7 +396,7 @@ EXERCISE = Exercise(
         _temporal_case("one token", [1, 1], 3, 1, 2, 2, 2, seed=44),
         _temporal_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=45),
         _temporal_case("long", [7, 5, 6], 9, 7, 2, 3, 2, seed=46),
-        _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 47, scale=9.0),
+        _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 21, scale=9.0),
     ],
     mistakes=[
         *named(_mistaken, _MISTAKES),

@@ -64,6 +64,9 @@ def _packed_attention(query, key, value, query_document, key_document):
     return weights @ value, weights
 
 
+_UPPER = {"upper", "upper at 0", "upper at 1"}
+
+
 def _draft(query, key, value, query_document, key_document, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
     T, S = query.shape[-2], key.shape[-2]
@@ -82,7 +85,12 @@ def _draft(query, key, value, query_document, key_document, bugs):
         shift = S - T + 1
     elif "future" in bugs:
         shift = S
-    past = torch.ones(T, S, dtype=torch.bool).tril(shift)  # (T, S)
+    past = torch.ones(T, S, dtype=torch.bool)
+    if _UPPER & set(bugs):
+        moved = {"upper": S - T, "upper at 0": 0, "upper at 1": 1}
+        past = past.triu(moved[bugs[0]])
+    else:
+        past = past.tril(shift)  # (T, S)
     left, right = query_document[:, :, None], key_document[:, None]
     same = left == right  # (B, T, S)
     if "any document" in bugs:
@@ -134,6 +142,7 @@ def _packed_by_positions(query, key, value, query_document, key_document):
     allowed = allowed & (key_document != 0)[:, None]
     allowed = allowed.unsqueeze(1).expand(-1, query.shape[1], -1, -1)
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
+    scores = torch.where(allowed, scores, -1e30)
     scores = scores - scores.detach().amax(-1, keepdim=True)
     powers = scores.exp() * allowed
     total = powers.sum(-1, keepdim=True)
@@ -154,7 +163,7 @@ def _packed_by_filling(query, key, value, query_document, key_document):
     return weights @ value, weights
 
 
-def _packed_case(name, documents, H, T, d_k, d_v, seed):
+def _packed_case(name, documents, H, T, d_k, d_v, seed, scale=1.0):
     """Documents (B, S), of which the last T positions ask."""
     generator = torch.Generator().manual_seed(seed)
     documents = torch.tensor(documents)
@@ -162,8 +171,8 @@ def _packed_case(name, documents, H, T, d_k, d_v, seed):
     return Case(
         name,
         (
-            normal(generator, B, H, T, d_k),
-            normal(generator, B, H, S, d_k),
+            normal(generator, B, H, T, d_k, scale=scale),
+            normal(generator, B, H, S, d_k, scale=scale),
             normal(generator, B, H, S, d_v),
             documents[:, S - T :].clone(),
             documents,
@@ -185,6 +194,31 @@ def _some_of_the_positions(random, drawn):
 
 
 _OTHER_MISTAKES = [
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
+        "upper",
+        "the upper triangle",
+        "triu keeps what is later: a position sees the future and not the "
+        "past.",
+        "tril keeps what is earlier.",
+        "upper at 0",
+        "upper at 1",
+    ),
     (
         "nan",
         "an empty row of -inf",
@@ -319,7 +353,7 @@ EXERCISE = Exercise(
         ),
         _packed_case(
             "three heads, two sentences",
-            [[1, 1, 2, 2, 2], [1, 2, 2, 2, 0]],
+            [[4, 4, 9, 9, 9], [1, 2, 2, 2, 0]],
             H=3,
             T=4,
             d_k=5,
@@ -334,6 +368,16 @@ EXERCISE = Exercise(
             d_k=3,
             d_v=3,
             seed=6,
+        ),
+        _packed_case(
+            "scores of 200",
+            [[1, 1, 2, 2, 2], [1, 2, 2, 2, 0]],
+            H=2,
+            T=4,
+            d_k=4,
+            d_v=2,
+            seed=1,
+            scale=12.0,
         ),
     ],
     mistakes=unrepaired(

@@ -30,16 +30,20 @@ def _mistaken(query, key, value, sink, mask, mistake):
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     blocked = allowed if mistake == "inverted" else ~allowed
     if mistake != "late mask":
-        scores = scores.masked_fill(blocked, -torch.inf)
+        is_zero = mistake in ("zero score", "zero score, then cut")
+        scores = scores.masked_fill(blocked, 0.0 if is_zero else -torch.inf)
     logit = _mistaken_logit(sink, query.shape[-1], mistake)
     if mistake in ("plain", "added"):
         if mistake == "added":  # to every score, and softmax drops it
             scores = scores + logit
         weights = masked_softmax(scores, allowed)
         return weights @ value, weights
-    if mistake in ("overflow", "unshifted"):
+    if mistake in ("overflow", "unshifted", "row maximum"):
         if mistake == "unshifted":
             scores = scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)
+        if mistake == "row maximum":
+            highest = scores.amax(-1, keepdim=True)
+            scores, logit = scores - highest, logit - highest
         powers = scores.exp()
         weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
         return weights @ value, weights
@@ -50,7 +54,7 @@ def _mistaken(query, key, value, sink, mask, mistake):
     else:
         weights = padded.softmax(-1)
     rest, weights = weights[..., -1:], weights[..., :-1]
-    if mistake == "late mask":
+    if mistake in ("late mask", "zero score, then cut"):
         weights = weights * allowed
     elif mistake == "kept":
         return weights @ value, torch.cat([weights, rest], dim=-1)
@@ -81,6 +85,8 @@ def _mistaken_logit(sink, d_k, mistake):
         return logit.detach()
     if mistake == "one for all":
         return logit.mean()
+    if mistake == "that of the first":
+        return logit[:1]
     if mistake == "negative":
         return -logit
     if mistake == "no exp":
@@ -191,8 +197,9 @@ _MISTAKES = [
     (
         "one for all",
         "one sink for all heads",
-        "All heads share one sink, the mean. Each has its own.",
+        "All heads share one sink. Each has its own.",
         "Scores are (B, H, T, S): the sink needs the shape (H, 1, 1).",
+        "that of the first",
     ),
     (
         "unshifted",
@@ -207,6 +214,13 @@ _MISTAKES = [
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
         "Take the largest score off first, or let softmax do it: "
         "join the sink to the scores as one more column.",
+    ),
+    (
+        "row maximum",
+        "the maximum of an empty row",
+        "Where nothing may be attended to, the largest score is -inf, and "
+        "-inf minus -inf is NaN.",
+        "Take off the largest of scores *and* sink.",
     ),
     (
         "given back",
@@ -232,6 +246,13 @@ _MISTAKES = [
         "a mask after the softmax",
         "Padding takes its share of the weight before it is cut off.",
         "Scores of padding become -inf before the sink joins.",
+    ),
+    (
+        "zero score",
+        "a score of 0 for padding",
+        "Padding has a score of 0, and exp(0) = 1 takes a share.",
+        "Scores of padding become -inf before the sink joins.",
+        "zero score, then cut",
     ),
     (
         "inverted",

@@ -44,6 +44,10 @@ def _mistaken_sparsemax(scores, mistake):
     inside = 1 + count * ordered > sums
     if mistake == "no count":
         inside = 1 + ordered > sums
+    elif mistake == "one short":
+        inside = 1 + count * ordered > sums - ordered
+    elif mistake == "no condition":
+        inside = ordered > -torch.inf
     elif mistake == "at least":
         inside = 1 + count * ordered >= sums
     size = inside.sum(-1, keepdim=True).clamp(min=1)
@@ -93,8 +97,11 @@ def _mistaken_weights(scores, allowed, mistake):
         return _sparsemax(scores) * allowed
     if mistake == "zero score":
         return _sparsemax(scores.masked_fill(~allowed, 0))
-    if mistake == "-1e4":
-        return _sparsemax(scores.masked_fill(~allowed, -1e4))
+    if mistake in ("-1e4", "-100"):
+        return _sparsemax(scores.masked_fill(~allowed, float(mistake)))
+    if mistake == "-100 and 0":
+        weights = _sparsemax(scores.masked_fill(~allowed, -100.0))
+        return weights * allowed.any(-1, keepdim=True)
     if mistake == "empty":
         return _sparsemax(scores.masked_fill(~allowed, -torch.inf))
     empty = ~allowed.any(-1, keepdim=True)
@@ -267,6 +274,19 @@ _MISTAKES = [
         "picks each row's sum.",
     ),
     (
+        "one short",
+        "a running sum that stops one short",
+        "The condition compares with z_1 + … + z_k, the k-th score included.",
+        "cumsum holds, at each place, the sum up to it and with it.",
+    ),
+    (
+        "no condition",
+        "every key in the support",
+        "The threshold is that of all allowed keys. The support holds the "
+        "largest k for which the condition is met.",
+        "The line that says which keys are in the support.",
+    ),
+    (
         "no one",
         "the 1 is missing in the threshold",
         "Without the -1, what stands above the threshold does not sum to 1.",
@@ -313,6 +333,13 @@ _MISTAKES = [
         "number: they are equal, and share the weight. It should be "
         "0.",
         "Fill the weights of such a row with 0.",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur, and then padding is in the support.",
+        "-torch.inf lies below any score.",
+        "-100 and 0",
     ),
     (
         "zero score",
@@ -395,7 +422,7 @@ EXERCISE = Exercise(
         _sparsemax_case("one key", [1, 1], 2, 3, 1, 2, 3, seed=45),
         _sparsemax_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=46),
         _sparsemax_case("many keys", [12, 9], 2, 5, 12, 4, 2, 48, scale=1.3),
-        _sparsemax_case("large scores", [5, 3], 2, 3, 5, 4, 2, 49, scale=12.0),
+        _sparsemax_case("large scores", [5, 1], 2, 3, 5, 4, 2, 1, scale=8.0),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
@@ -443,7 +470,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "edges",
-            "empty sentences and scores of 200",
+            "empty sentences and large scores",
             1,
             tries=("nothing to attend to", "large scores"),
             fresh=_drawn(lengths=one_empty("S")),
