@@ -355,7 +355,8 @@ class Exercise:
                 self.runner,
                 self._outputs,
             )
-            planted = max(mistake.bugs for mistake in self.mistakes)
+            # One bug may undo another, so that none has them all.
+            planted = max(one.mended for one in self.parts)
             if left is not None and planted - left.bugs >= part.mended:
                 return self._diagnose_fresh(answer, part, label, left.answer)
             line = messages.mended(part.mended, planted, left)

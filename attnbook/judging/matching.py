@@ -157,13 +157,14 @@ def bugs_left(
     )
     with quiet():
         for mistake in drafts:
-            if all(
-                outputs.same(
-                    runner.known(mistake.answer, trial), theirs.outcome(place)
-                )
-                for place, trial in enumerate(trials)
-            ):
-                return mistake
+            for made in (mistake.answer, *mistake.also):
+                if all(
+                    outputs.same(
+                        runner.known(made, trial), theirs.outcome(place)
+                    )
+                    for place, trial in enumerate(trials)
+                ):
+                    return mistake
     return None
 
 

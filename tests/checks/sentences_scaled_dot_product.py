@@ -184,7 +184,7 @@ SENTENCES = {
             "a right attention",
         ),
         (
-            "as many that are not printed here,",
+            "ten that are not printed here,",
             "a list of the printed suspects",
             "only the last query wrong",
         ),

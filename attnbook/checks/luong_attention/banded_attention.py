@@ -11,7 +11,10 @@ import torch.nn.functional as F
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.fresh_cases import anew, up_to
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -195,6 +198,12 @@ _OTHER_MISTAKES = [
         "Weights are struck out after the exponentials, and the rest is "
         "divided anew. Where a struck score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
         "exp divided",
     ),
     (
@@ -300,6 +309,8 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_SHOWN = shown_by_large_scores(_banded_attention, "scores of 200")
+
 EXERCISE = Exercise(
     "02-banded-attention",
     "Repair a window that fetches only its own keys",
@@ -323,7 +334,7 @@ EXERCISE = Exercise(
         _band_case("nothing to attend to", [5, 0], 4, 5, 2, 3, 4, 2, seed=4),
         _band_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 1, seed=5),
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
-        _band_case("scores of 200", [5, 3], 5, 5, 3, 3, 2, 1, 3, scale=12.0),
+        _band_case("scores of 200", [5, 3], 5, 5, 3, 3, 2, 1, 9, scale=12.0),
     ],
     mistakes=unrepaired(
         _BUGS,
@@ -332,7 +343,7 @@ EXERCISE = Exercise(
     )
     # Each of these is another slip in place of one of the bugs.
     + [
-        replace(mistake, bugs=1)
+        replace(mistake, bugs=1, shows=_SHOWN.get(mistake.name))
         for mistake in planted(_draft, _OTHER_MISTAKES)
     ]
     + [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,7 +17,10 @@ from attnbook.judging.exercise import (
     Property,
 )
 from attnbook.judging.fresh_cases import anew, none_empty, one_empty
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -317,6 +321,12 @@ _MISTAKES = [
         "Weights are struck out after the exponentials, and the rest is "
         "divided anew. Where a struck score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
         "exp divided",
     ),
     (
@@ -365,6 +375,8 @@ _drawn = partial(
     log_scale=(-0.7, 1.5),
 )
 
+_SHOWN = shown_by_large_scores(_cosine_attention, "a scale of 200")
+
 EXERCISE = Exercise(
     "02-cosine-attention",
     "Scores that ignore length",
@@ -396,12 +408,15 @@ EXERCISE = Exercise(
             eps=1e-2,
             zeros=True,
         ),
-        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=3),
+        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=9),
         _cosine_case("nothing to attend to", [4, 0], 3, 4, 3, 2, 0.5, seed=35),
         _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *(
+            replace(mistake, shows=_SHOWN.get(mistake.name))
+            for mistake in named(_mistaken, _MISTAKES)
+        ),
         Mistake(
             "queries and keys changed in place",
             "`query /= length` changes the caller's tensor.",

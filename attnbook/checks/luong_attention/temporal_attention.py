@@ -327,7 +327,6 @@ _MISTAKES = [
         "Weights are struck out after the exponentials, and the rest is "
         "divided anew. Where a struck score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
-        "exp divided",
     ),
     (
         "-100",

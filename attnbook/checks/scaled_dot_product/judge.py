@@ -57,6 +57,11 @@ _LOOKS_AT = {
     "row sums": lambda output, weights: weights.sum(-1),
     "weights": lambda output, weights: weights,
     "mean": lambda output, weights: output.mean(),
+    "mean, one way": lambda output, weights: output.mean(),
+    "mean alone": lambda output, weights: output.mean(),
+    "mean alone, one way": lambda output, weights: output.mean(),
+    "sums of full rows": lambda output, weights: weights[:2].sum(-1),
+    "nan_to_num": lambda output, weights: output.nan_to_num(),
     "first query": lambda output, weights: output[:, 0],
     "first sentence": lambda output, weights: output[0],
     "one number": lambda output, weights: output[0, 0, 0],
@@ -73,6 +78,9 @@ _ASKED = {
     "all alike": slice(0),
     "shapes": slice(0),
     "row sums": slice(0),
+    "sums of full rows": slice(0),
+    "mean alone": slice(0),
+    "mean alone, one way": slice(0),
 }
 
 
@@ -92,7 +100,8 @@ def _mistaken(attention, mistake):
         return False
     seen = _LOOKS_AT.get(mistake, lambda output, weights: output)
     difference = seen(output, weights) - seen(right_output, right_weights)
-    difference = difference.abs()
+    if not mistake.endswith("one way"):
+        difference = difference.abs()
     if mistake == "nan passes":
         if (difference > 1e-4).any():
             return False
@@ -301,8 +310,8 @@ def _why_it_passes(attention, tried):
             "In each row of your inputs the largest weight is above 0.999."
         )
     scores = [query @ key.mT for query, key, *_ in tried]
-    if all((one - one.mean()).abs().max() < 1e-6 for one in scores):
-        return _Alike, "All scores of your inputs are equal."
+    if all((one - one.mean()).abs().max() < 1e-4 for one in scores):
+        return _Alike, "All scores of your inputs are equal, or nearly."
     return _LetsPass, "On your inputs its output is the right one."
 
 
@@ -333,7 +342,7 @@ _MISTAKES = [
     (
         "all alike",
         "inputs that are all alike",
-        "All scores are equal, so the weights are equal, whatever the scale.",
+        "Equal scores have equal weights, whatever the scale.",
         "Random numbers tell the keys apart: torch.randn.",
     ),
     (
@@ -373,8 +382,10 @@ _MISTAKES = [
     (
         "nan passes",
         "a NaN gets through the comparison",
-        "Any comparison with NaN is False, also `difference > 1e-5`.",
+        "Any comparison with NaN is False, also `difference > 1e-5`; and "
+        "nan_to_num hides it.",
         "torch.allclose, or `not (difference <= 1e-5)`.",
+        "nan_to_num",
     ),
     (
         "values alone",
@@ -404,8 +415,8 @@ _MISTAKES = [
     (
         "shapes",
         "a grader that does not look at the numbers",
-        "It calls each suspect and lets it pass. Perhaps it compares shapes "
-        "alone, or takes an error in its own code for a pass.",
+        "It lets each suspect pass. Perhaps it compares shapes, asks any() "
+        "for all(), or takes an error of its own for a pass.",
         "Compare with the output of trusted().",
     ),
     (
@@ -413,6 +424,7 @@ _MISTAKES = [
         "a grader that looks at sums",
         "That rows sum to 1 is true of many weights, right and wrong.",
         "Compare with the output of trusted().",
+        "sums of full rows",
     ),
     (
         "weights",
@@ -423,8 +435,18 @@ _MISTAKES = [
     (
         "mean",
         "the mean of the output is compared",
-        "Many wrong outputs have the right mean.",
+        "Many wrong outputs have the right mean, or the right sum.",
         "torch.allclose compares entry by entry.",
+        "mean, one way",
+        "mean alone",
+        "mean alone, one way",
+    ),
+    (
+        "one way",
+        "a difference without its absolute value",
+        "An output that is too small is never off by more than the tolerance, "
+        "if differences keep their sign.",
+        "(output - expected).abs(), or torch.allclose.",
     ),
     (
         "first query",

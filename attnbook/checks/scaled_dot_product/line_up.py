@@ -49,8 +49,8 @@ def suspect(query, key, value, mask, bug, power=0.5, place=0, by=2.0, cut=""):
     """Attention with a bug.
 
     ``power`` is that of d_k in the scale; ``place`` that of the sentence
-    whose mask is taken for all; ``by`` what the output is multiplied with;
-    ``cut`` what is cut off from the graph.
+    whose mask is taken for all; ``by`` what the output is multiplied with,
+    or how much less it is; ``cut`` what is cut off from the graph.
     """
     inputs = {"query": query, "key": key, "value": value}
     if cut in inputs:
@@ -69,6 +69,8 @@ def suspect(query, key, value, mask, bug, power=0.5, place=0, by=2.0, cut=""):
     output = weights @ value
     if bug == "output":
         output = by * output
+    elif bug == "less":
+        output = output - abs(by)
     elif bug in _PLACES:
         wrong = torch.ones_like(output)
         wrong[_PLACES[bug](mask)] = by
@@ -115,6 +117,9 @@ SUSPECTS = {
     },
     "places": {
         "right weights and twice the output": partial(suspect, bug="output"),
+        "an output that is too small by 0.1": partial(
+            suspect, bug="less", by=0.1
+        ),
         "only the last query wrong": partial(suspect, bug="last query"),
         "only the longest sentence wrong": partial(suspect, bug="longest"),
         "only the last number of each output wrong": partial(
@@ -189,7 +194,7 @@ def drawn_anew(part: str, seed: int) -> Iterator[Case]:
         + [{"bug": "", "cut": "weights"}],
         "places": [
             {"bug": str(bug), "by": random.choice(factors)}
-            for bug in random.permutation(["output", *_PLACES])[:3]
+            for bug in random.permutation(["output", "less", *_PLACES])[:3]
         ],
     }
     line_up = [partial(suspect, **keywords) for keywords in kinds[part]]

@@ -10,7 +10,10 @@ import torch
 
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -200,6 +203,12 @@ _OTHER_MISTAKES = [
         "Weights are struck out after the exponentials, and the rest is "
         "divided anew. Where a struck score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
         "exp divided",
     ),
     (
@@ -299,6 +308,8 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_SHOWN = shown_by_large_scores(_packed_attention, "scores of 200")
+
 EXERCISE = Exercise(
     "03-packed-attention",
     "Repair the masks of packed documents",
@@ -376,7 +387,7 @@ EXERCISE = Exercise(
             T=4,
             d_k=4,
             d_v=2,
-            seed=1,
+            seed=125,
             scale=12.0,
         ),
     ],
@@ -389,7 +400,7 @@ EXERCISE = Exercise(
     )
     # Each of these is another slip in place of one of the bugs.
     + [
-        replace(mistake, bugs=1)
+        replace(mistake, bugs=1, shows=_SHOWN.get(mistake.name))
         for mistake in planted(_draft, _OTHER_MISTAKES)
     ],
     right_answers=[
