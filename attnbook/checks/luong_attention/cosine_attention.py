@@ -454,7 +454,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "edges",
-            "a large ε or scale, vectors of zeros and empty sentences",
+            "a large ε or scale, zero vectors, empty sentences",
             1,
             tries=(
                 "a large eps",

@@ -457,7 +457,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "edges",
-            "both for empty sentences, single keys and scores of 200",
+            "both: empty sentences, single keys, scores of 200",
             1,
             tries=(
                 "nothing to attend to",
