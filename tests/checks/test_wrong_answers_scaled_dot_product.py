@@ -297,3 +297,17 @@ def test_a_score_of_200_that_is_masked_leaves_the_others_their_weights(
     assert diagnosis.mistake == name, diagnosis.message
     assert exercise.diagnose(packed(weights_of), "four") is None
     assert exercise.diagnose(packed(masked_softmax)) is None
+
+
+def test_nothing_is_said_of_rows_that_sum_to_1_where_a_sink_takes_its_share():
+    def sink_attention(query, key, value, sink, mask):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        powers = scores.exp() * mask[:, None, None]
+        total = sink.exp()[:, None, None] + powers.sum(-1, keepdim=True)
+        weights = (powers / total).nan_to_num()
+        return weights @ value, weights
+
+    exercise = EXERCISES["03-sink-attention"]
+    diagnosis = exercise.diagnose(sink_attention)
+    assert "each row" not in diagnosis.message
+    assert diagnosis.mistake == "exponentials that overflow"

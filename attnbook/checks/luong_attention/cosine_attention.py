@@ -330,6 +330,13 @@ _MISTAKES = [
         "exp divided",
     ),
     (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights. They "
+        "should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
         "-100",
         "-100 in place of -inf",
         "Scores of -100 and less occur. What is blocked must lie below any "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -17,7 +18,10 @@ from attnbook.judging.exercise import (
 )
 from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.later_queries import change_nothing_before
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -329,6 +333,13 @@ _MISTAKES = [
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights. They "
+        "should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
         "-100",
         "-100 in place of -inf",
         "Scores of -100 and less occur. What is blocked must lie below any "
@@ -373,6 +384,8 @@ _drawn = partial(
     d_v=(1, 4),
 )
 
+_SHOWN = shown_by_large_scores(_temporal_attention, "large scores")
+
 EXERCISE = Exercise(
     "02-temporal-attention",
     "Attention that discounts what it has read",
@@ -398,7 +411,10 @@ EXERCISE = Exercise(
         _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 21, scale=9.0),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *(
+            replace(mistake, shows=_SHOWN.get(mistake.name))
+            for mistake in named(_mistaken, _MISTAKES)
+        ),
         Mistake(
             "padding masked too early",
             "Scores of padding are -inf when the past is subtracted, and "

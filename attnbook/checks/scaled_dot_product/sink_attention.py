@@ -38,7 +38,7 @@ def _mistaken(query, key, value, sink, mask, mistake):
             scores = scores + logit
         weights = masked_softmax(scores, allowed)
         return weights @ value, weights
-    if mistake in ("overflow", "unshifted", "row maximum"):
+    if mistake in ("overflow", "unshifted", "row maximum", "hidden"):
         if mistake == "unshifted":
             scores = scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)
         if mistake == "row maximum":
@@ -46,6 +46,8 @@ def _mistaken(query, key, value, sink, mask, mistake):
             scores, logit = scores - highest, logit - highest
         powers = scores.exp()
         weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
+        if mistake == "hidden":
+            weights = weights.nan_to_num()
         return weights @ value, weights
     column = logit.expand(*scores.shape[:-1], 1)  # (B, H, T, 1)
     padded = torch.cat([scores, column], dim=-1)  # (B, H, T, S + 1)
@@ -214,6 +216,7 @@ _MISTAKES = [
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
         "Take the largest score off first, or let softmax do it: "
         "join the sink to the scores as one more column.",
+        "hidden",
     ),
     (
         "row maximum",
