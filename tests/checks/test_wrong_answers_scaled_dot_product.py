@@ -302,7 +302,8 @@ def test_a_score_of_200_that_is_masked_leaves_the_others_their_weights(
 def test_nothing_is_said_of_rows_that_sum_to_1_where_a_sink_takes_its_share():
     def sink_attention(query, key, value, sink, mask):
         scores = query @ key.mT / query.shape[-1] ** 0.5
-        powers = scores.exp() * mask[:, None, None]
+        blocked = ~mask[:, None, None]
+        powers = scores.masked_fill(blocked, -torch.inf).exp()
         total = sink.exp()[:, None, None] + powers.sum(-1, keepdim=True)
         weights = (powers / total).nan_to_num()
         return weights @ value, weights
