@@ -211,7 +211,7 @@ def row_sums(expected: Any, got: Any, path: str) -> tuple[str, ...]:
         return ()
     index = _first(wrong)
     should = (
-        "each row should sum to 1"
+        "this row should sum to 1"
         if full[index]
         else "this row may attend to nothing and should sum to 0"
     )

@@ -18,6 +18,7 @@ import contextlib
 import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,6 @@ class Exercise:
         # It knows what code of ours does, so that this is run once.
         self.runner = Runner(reference, run, self.forbidden, gradients)
         self._outputs = Outputs(self.outputs, self.axes, tolerance)
-        self._judge = Judge(self._outputs, self.runner, grade_id, reveal)
         self._drawn: dict[tuple[int, str], tuple[Case, ...]] = {}
         self.marks: dict[str, int | None] = dict.fromkeys(self.graded)
         scoreboard.enter(self)
@@ -306,7 +306,7 @@ class Exercise:
                 answer, trial, watched=True, gradients=gradients
             )
             outcomes[place] = outcome
-            trouble = self._trouble(answer, outcome, trial, gradients)
+            trouble = self._trouble(answer, outcome, trial, part, gradients)
             if trouble is None:
                 continue
             if gradients != self.gradients:
@@ -321,6 +321,7 @@ class Exercise:
         answer: Callable,
         outcome: Outcome,
         trial: Case | Property,
+        part: Part,
         gradients: bool,
     ) -> Trouble | None:
         if isinstance(trial, Property):
@@ -328,7 +329,14 @@ class Exercise:
                 return None
             return property_trouble(outcome, trial)
         expected = self.runner.expected(self.reference, trial)
-        return self._judge.trouble(expected, outcome, trial, gradients, answer)
+        judge = Judge(
+            self._counted(part), self.runner, self.grade_id, self.reveal
+        )
+        return judge.trouble(expected, outcome, trial, gradients, answer)
+
+    def _counted(self, part: Part) -> Outputs:
+        """The outputs, and which of them count in a part."""
+        return replace(self._outputs, counted=part.outputs)
 
     def _named(
         self,
@@ -356,13 +364,14 @@ class Exercise:
                 self.runner,
                 self._outputs,
             )
+            # One bug may undo another, so that none has them all.
             planted = max(one.mended for one in self.parts)
             if left is not None and planted - left.bugs >= part.mended:
                 return self._diagnose_drawn(
                     answer, part, label, left.answer, drawn
                 )
             line = messages.mended(part.mended, planted, left)
-        match = self._match(answer, outcomes, place, trials)
+        match = self._match(answer, outcomes, place, trials, part)
         tally = self._tally(answer, part)
         return messages.of_trial(
             label,
@@ -378,6 +387,7 @@ class Exercise:
         outcomes: dict[int, Outcome],
         place: int,
         trials: Sequence[Case | Property],
+        part: Part,
     ) -> Match:
         return known_mistake(
             self.mistakes,
@@ -387,7 +397,7 @@ class Exercise:
             place,
             trials,
             self.runner,
-            self._outputs,
+            self._counted(part),
             one_by_one=not self.reveal,
         )
 
@@ -403,17 +413,19 @@ class Exercise:
             with quiet():
                 outcome = self.runner.evaluate(answer, case, watched=True)
             raised = raised and outcome.error is not None
-            is_right = self._trouble(answer, outcome, case, False) is None
-            marks[is_right].append(str(case.arguments[0]))
+            trouble = self._trouble(answer, outcome, case, part, False)
+            marks[trouble is None].append(str(case.arguments[0]))
         # What raises everywhere says nothing about the numbers.
         return [] if raised else [messages.tally(marks)]
 
     def missed(self, answer: Callable) -> list[str]:
         """Return the cases, by name, and properties that an answer misses."""
-        found = []
+        found, everything = [], _whole(self)
         for trial in self.trials:
             outcome = self.runner.attempt(answer, trial, watched=True)
-            if self._trouble(answer, outcome, trial, self.gradients):
+            if self._trouble(
+                answer, outcome, trial, everything, self.gradients
+            ):
                 found.append(_name_of(trial))
         return found
 
@@ -440,11 +452,13 @@ class Exercise:
                 if not self._outputs.same(known, outcomes[place]):
                     return messages.of_fresh_case(label, "value", None)
                 continue
-            trouble = self._trouble(answer, outcomes[place], case, gradients)
+            trouble = self._trouble(
+                answer, outcomes[place], case, part, gradients
+            )
             if trouble is not None:
                 if gradients != self.gradients:
                     outcomes = {}
-                match = self._match(answer, outcomes, place, cases)
+                match = self._match(answer, outcomes, place, cases, part)
                 return messages.of_fresh_case(
                     label, trouble.kind, match.mistake
                 )

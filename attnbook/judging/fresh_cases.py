@@ -79,6 +79,23 @@ def up_to(
     return lambda random, drawn: int(random.integers(least, drawn[name] + 1))
 
 
+def none_empty(
+    name: str,
+) -> Callable[[np.random.Generator, Mapping], list[int]]:
+    """Draw sentences of at least one token, with room for ``name`` tokens."""
+    return lambda random, drawn: lengths(random, drawn[name], least=1)
+
+
+def one_empty(
+    name: str,
+) -> Callable[[np.random.Generator, Mapping], list[int]]:
+    """Draw such sentences, and an empty one after them."""
+    return lambda random, drawn: [
+        *lengths(random, drawn[name], least=1),
+        0,
+    ]
+
+
 def lengths(
     random: np.random.Generator, most: int, least: int = 0
 ) -> list[int]:

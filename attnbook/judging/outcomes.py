@@ -33,12 +33,14 @@ class Outcome:
 class Outputs:
     """What an exercise asks for: names, axes and tolerance of its outputs.
 
-    The parameters are those of :class:`attnbook.judging.exercise.Exercise`.
+    The parameters are those of :class:`attnbook.judging.exercise.Exercise`;
+    ``counted`` names the outputs that count, where not all do.
     """
 
     names: Sequence[str]
     axes: Mapping[str, str]
     tolerance: float
+    counted: Sequence[str] = ()
 
     def differences(self, expected: Any, got: Any) -> list[Difference]:
         """Return the differences between two outputs, the gravest first."""
@@ -74,6 +76,8 @@ class Outputs:
             zip(self.names, expected, got, strict=True),
             key=lambda each: each[0] != "weights",
         ):
+            if self.counted and name not in self.counted:
+                continue
             some = differences(one, other, name, self.tolerance, self.axes)
             if name == "weights" and some and some[0].kind == "value":
                 sums = row_sums(one, other, name)

@@ -85,6 +85,8 @@ class Part:
         that does nothing.
     gradients
         Whether the gradients of these cases count, besides their values.
+    outputs
+        Names of the outputs that count; all by default.
     mended
         For a draft with planted bugs, in place of ``tries``: how many of
         them have to be mended. An answer with fewer bugs left is known by
@@ -98,5 +100,6 @@ class Part:
     points: int
     tries: tuple[str, ...] = ()
     gradients: bool = False
+    outputs: tuple[str, ...] = ()
     mended: int = 0
     fresh: Callable[[int], Iterable[Case]] | None = None

@@ -72,3 +72,68 @@ def test_a_mean_of_the_past_is_as_good_as_its_sum():
     exercise = EXERCISES["02-temporal-attention"]
     mean = [a for a in exercise.right_answers if "mean" in a.__name__]
     assert exercise.diagnose(mean[0]) is None
+
+
+def cosine(weights_of):
+    def cosine_attention(query, key, value, mask, log_scale, eps=1e-6):
+        query, key = (
+            x / (x.square().sum(-1, keepdim=True) + eps).sqrt()
+            for x in (query, key)
+        )
+        scores = log_scale.exp() * query @ key.mT
+        weights = weights_of(scores, mask[:, None])
+        return weights @ value, weights
+
+    return cosine_attention
+
+
+def struck_out(scores, allowed):
+    weights = scores.softmax(-1) * allowed
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
+
+
+def far_below(scores, allowed):
+    return scores.masked_fill(~allowed, -1e9).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("weights_of", "name"),
+    [
+        (struck_out, "a mask after the exponentials"),
+        (far_below, "-1e9 in place of -inf"),
+    ],
+)
+def test_a_mask_of_cosines_is_told_by_what_it_loses(weights_of, name):
+    exercise = EXERCISES["02-cosine-attention"]
+    diagnosis = exercise.diagnose(cosine(weights_of))
+    assert diagnosis.mistake == name, diagnosis.message
+    assert exercise.diagnose(cosine(weights_of), "values") is None
+
+
+def test_a_past_of_bare_exponentials_is_told_to_overflow():
+    def temporal_attention(query, key, value, mask, W):
+        scores = query @ W @ key.mT
+        past = scores.exp().cumsum(1)[:, :-1].log()
+        scores = scores - F.pad(past, (0, 0, 1, 0))
+        weights = masked_softmax(scores, mask[:, None])
+        return weights @ value, weights
+
+    exercise = EXERCISES["02-temporal-attention"]
+    diagnosis = exercise.diagnose(temporal_attention)
+    assert diagnosis.mistake == "exponentials that overflow"
+    assert exercise.diagnose(temporal_attention, "values") is None
+
+
+def test_each_gradient_of_the_window_has_points_of_its_own():
+    exercise = EXERCISES["02-window-backward"]
+
+    def scores_alone(scores, raw, *others):
+        return exercise.reference(scores, raw, *others)[0], 0 * raw
+
+    def raw_alone(scores, raw, *others):
+        return 0 * scores, exercise.reference(scores, raw, *others)[1]
+
+    for answer, earns in [(scores_alone, "scores"), (raw_alone, "raw")]:
+        for part in exercise.parts:
+            is_right = exercise.diagnose(answer, part.name) is None
+            assert is_right == (part.name == earns)

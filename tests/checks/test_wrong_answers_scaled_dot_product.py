@@ -1,11 +1,16 @@
 """Wrong answers to the exercises of chapter 03 that are no known mistake."""
 
+from functools import partial
+from itertools import chain
+
 import pytest
 import torch
 import torch.nn.functional as F
 from unforeseen import assert_told_by_its_numbers
 
 from attnbook.checks.scaled_dot_product import EXERCISES
+from attnbook.checks.scaled_dot_product.line_up import right_attention
+from attnbook.judging.exercise import Exercise
 from attnbook.mechanisms.additive import masked_softmax
 
 
@@ -50,7 +55,7 @@ def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
     ("size", "told"),
     [
         (100.0, "the largest weight is above 0.999"),
-        (0.0, "All scores of your inputs are equal."),
+        (0.0, "All scores of your inputs are equal, or nearly."),
     ],
 )
 def test_a_grader_is_told_what_its_inputs_hide(size, told):
@@ -78,3 +83,232 @@ def test_an_empty_row_that_is_filled_after_its_softmax_is_accepted():
     exercise = EXERCISES["03-packed-attention"]
     filled = [a for a in exercise.right_answers if "filling" in a.__name__]
     assert exercise.diagnose(filled[0]) is None
+
+
+# -- graders that look at less than they must ------------------------------
+
+
+def grader(compare, arrive="qkv", sizes=(5, 7, 4, 6), lengths=(6, 3, 0)):
+    """A grader that compares outputs and weights, and asks for gradients."""
+    d_k, d_v, T, S = sizes
+
+    def judge(attention):
+        torch.manual_seed(0)
+        B = len(lengths)
+        inputs = {
+            "q": torch.randn(B, T, d_k).requires_grad_(),
+            "k": torch.randn(B, S, d_k).requires_grad_(),
+            "v": torch.randn(B, S, d_v).requires_grad_(),
+        }
+        mask = torch.arange(S) < torch.tensor(lengths)[:, None]
+        output, weights = attention(*inputs.values(), mask)
+        wanted, right = right_attention(*inputs.values(), mask)
+        if not compare(output, wanted, weights, right):
+            return False
+        asked = [inputs[name] for name in arrive]
+        if not asked:
+            return True
+        if not output.requires_grad:
+            return False
+        total = output.square().sum()
+        found = torch.autograd.grad(total, asked, allow_unused=True)
+        return all(slope is not None for slope in found)
+
+    return judge
+
+
+def all_close(output, wanted, weights, right):
+    return torch.allclose(output, wanted, atol=1e-5)
+
+
+GRADERS = {
+    "a tolerance that forgives": grader(
+        lambda o, w, *_: torch.allclose(o, w, atol=0.5)
+    ),
+    "the mean of the output is compared": grader(
+        lambda o, w, *_: bool((o.mean() - w.mean()).abs() < 1e-5)
+    ),
+    "a difference without its absolute value": grader(
+        lambda o, w, *_: bool(((o - w) < 1e-5).all())
+    ),
+    "weights are compared, the output is not": grader(
+        lambda o, w, a, b: torch.allclose(a, b, atol=1e-5)
+    ),
+    "only one query is compared": grader(
+        lambda o, w, *_: torch.allclose(o[:, 0, 0], w[:, 0, 0], atol=1e-5)
+    ),
+    "only one sentence is compared": grader(
+        lambda o, w, *_: torch.allclose(o[0], w[0], atol=1e-5)
+    ),
+    "a NaN gets through the comparison": grader(
+        lambda o, w, *_: torch.allclose(o.nan_to_num(), w, atol=1e-5)
+    ),
+    "a grader that looks at sums": grader(
+        lambda o, w, a, b: torch.allclose(
+            a[:2].sum(-1), b[:2].sum(-1), atol=1e-5
+        ),
+        arrive="",
+    ),
+    "a grader that does not look at the numbers": grader(
+        lambda o, w, *_: o.shape == w.shape, arrive=""
+    ),
+    "only the query is asked for its gradient": grader(all_close, "q"),
+    "only the key is asked for its gradient": grader(all_close, "k"),
+    "only the value is asked for its gradient": grader(all_close, "v"),
+    "the way back is not tried": grader(all_close, ""),
+    "no sentence is empty": grader(all_close, lengths=(6, 3, 2)),
+    "a mask that masks nothing": grader(all_close, lengths=(6, 6)),
+    "sentences of one length": grader(all_close, lengths=(4, 4)),
+    "vectors of one number": grader(all_close, sizes=(1, 1, 4, 6)),
+    "d_k and d_v alike": grader(all_close, sizes=(5, 5, 4, 6)),
+}
+
+
+@pytest.mark.parametrize("name", GRADERS)
+def test_a_grader_that_looks_at_less_is_named_by_it(name):
+    diagnosis = EXERCISES["03-judge"].diagnose(GRADERS[name])
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+def test_a_grader_that_looks_at_all_is_accepted():
+    exercise = EXERCISES["03-judge"]
+    assert exercise.diagnose(grader(all_close)) is None
+
+
+def test_where_inputs_show_a_bug_no_size_is_blamed():
+    """Its vectors have five numbers; it forgives what they show."""
+    loose = grader(lambda o, w, *_: torch.allclose(o, w, atol=1.0))
+    message = EXERCISES["03-judge"].diagnose(loose).message
+    assert "On your inputs its output is off by" in message
+    assert "one number" not in message
+    assert "d_k and d_v" not in message
+
+
+def test_who_turns_all_verdicts_round_is_not_told_that_all_are_false():
+    right = grader(all_close)
+    diagnosis = EXERCISES["03-judge"].diagnose(lambda a: not right(a))
+    assert diagnosis.mistake == "verdicts the wrong way round"
+
+
+# -- a grader that learns the published order ------------------------------
+
+
+def learns_by_place(verdicts):
+    """It looks at all there is and knows nothing of what is right."""
+    calls, table = [0], {}
+
+    def judge(attention):
+        torch.manual_seed(0)
+        inputs = [
+            torch.randn(3, 4, 3).requires_grad_(),
+            torch.randn(3, 5, 3).requires_grad_(),
+            torch.randn(3, 5, 2).requires_grad_(),
+        ]
+        mask = torch.arange(5) < torch.tensor([[5], [3], [0]])
+        output, _ = attention(*inputs, mask)
+        slopes = (
+            torch.autograd.grad(
+                output.square().sum(), inputs, allow_unused=True
+            )
+            if output.requires_grad
+            else (None,) * 3
+        )
+        numbers = output.detach().nan_to_num(99).mul(1e4).round().int()
+        face = *(s is None for s in slopes), *numbers.flatten().tolist()
+        n, calls[0] = calls[0], calls[0] + 1
+        if n < len(verdicts):
+            table.setdefault(face, verdicts[n])
+        return table.get(face, False)
+
+    return judge
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 5, 8, 13, 2**127 + 5])
+@pytest.mark.parametrize("known", ["a part", "all parts", "the whole"])
+def test_who_learns_verdicts_by_their_place_earns_nothing(
+    known, seed, monkeypatch
+):
+    exercise = EXERCISES["03-judge"]
+    right = {case.name: not is_suspect(case) for case in exercise.cases}
+    first, *rest = [[right[n] for n in p.tries] for p in exercise.parts]
+    verdicts = {
+        "a part": first,
+        "all parts": [*first, *chain(*rest)],
+        "the whole": list(right.values()),
+    }[known]
+    if known == "a part":
+        learner = learns_by_place(verdicts)
+        assert exercise.diagnose(learner, exercise.parts[0].name) is None
+    monkeypatch.setattr(Exercise, "secret_seed", seed)
+    judge = learns_by_place(verdicts)
+    for part in exercise.parts:
+        assert exercise.diagnose(judge, part.name) is not None, part.name
+
+
+def is_suspect(case):
+    return isinstance(case.arguments[1], partial)
+
+
+# -- masks that come too late ----------------------------------------------
+
+
+def packed(weights_of):
+    def packed_attention(query, key, value, query_document, key_document):
+        T, S = query.shape[-2], key.shape[-2]
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        past = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+        left, right = query_document[..., None], key_document[:, None]
+        allowed = (past & (left == right) & (left > 0))[:, None]
+        weights = weights_of(scores, allowed)
+        return weights @ value, weights
+
+    return packed_attention
+
+
+def struck_out_after_the_softmax(scores, allowed):
+    weights = scores.softmax(-1) * allowed
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+
+
+def struck_out_after_exp(scores, allowed):
+    powers = scores.exp() * allowed
+    total = powers.sum(-1, keepdim=True)
+    return powers / torch.where(total > 0, total, 1.0)
+
+
+def minus_100(scores, allowed):
+    weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
+    return weights.masked_fill(~allowed.any(-1, keepdim=True), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("weights_of", "name"),
+    [
+        (struck_out_after_the_softmax, "a mask after the exponentials"),
+        (struck_out_after_exp, "exponentials that overflow"),
+        (minus_100, "-100 in place of -inf"),
+    ],
+)
+def test_a_score_of_200_that_is_masked_leaves_the_others_their_weights(
+    weights_of, name
+):
+    exercise = EXERCISES["03-packed-attention"]
+    diagnosis = exercise.diagnose(packed(weights_of))
+    assert diagnosis.mistake == name, diagnosis.message
+    assert exercise.diagnose(packed(weights_of), "four") is None
+    assert exercise.diagnose(packed(masked_softmax)) is None
+
+
+def test_nothing_is_said_of_rows_that_sum_to_1_where_a_sink_takes_its_share():
+    def sink_attention(query, key, value, sink, mask):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        blocked = ~mask[:, None, None]
+        powers = scores.masked_fill(blocked, -torch.inf).exp()
+        total = sink.exp()[:, None, None] + powers.sum(-1, keepdim=True)
+        weights = (powers / total).nan_to_num()
+        return weights @ value, weights
+
+    exercise = EXERCISES["03-sink-attention"]
+    diagnosis = exercise.diagnose(sink_attention)
+    assert "each row" not in diagnosis.message
+    assert diagnosis.mistake == "exponentials that overflow"

@@ -45,6 +45,21 @@ def test_over_the_queries_each_key_is_shared_out():
 
 
 @pytest.mark.parametrize(
+    "mistake", ["divided again", "exp divided", "-100 and 0"]
+)
+def test_only_a_large_score_shows_that_a_mask_comes_too_late(mistake):
+    weights = weights_with(mistake)
+    wanted = masked_softmax(SCORES, ALLOWED)
+    torch.testing.assert_close(weights, wanted)
+    padding = torch.tensor([0.0, 0.0, 200.0, 0.0, 0.0])
+    for loud in (SCORES + padding, SCORES - 200):
+        weights = masked_weights(masked_softmax, loud, ALLOWED, (mistake,))
+        if not torch.allclose(weights, masked_softmax(loud, ALLOWED)):
+            return
+    raise AssertionError("it passes for right")
+
+
+@pytest.mark.parametrize(
     ("mistake", "of_an_empty_row"),
     [("-1e9", 1 / 5), ("zero score", 1 / 5), ("nan", torch.nan)],
 )

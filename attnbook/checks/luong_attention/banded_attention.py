@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.fresh_cases import anew, up_to
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -74,6 +78,12 @@ def _draft(query, key, value, mask, W, D, bugs):
     gaussian = torch.exp(-squares / (2 * sigma**2))  # (2D + 1,)
     if "half" in bugs:
         gaussian = torch.exp(-squares / sigma**2)
+    elif "share" in bugs:
+        gaussian = gaussian / gaussian.sum()
+    elif "density" in bugs:
+        gaussian = gaussian / (sigma * math.sqrt(2 * math.pi))
+    elif "distance" in bugs:
+        gaussian = torch.exp(-squares.sqrt() / (2 * sigma**2))
     elif "variance" in bugs:
         gaussian = torch.exp(-squares / (2 * sigma))
     if "inside" in bugs:
@@ -83,7 +93,8 @@ def _draft(query, key, value, mask, W, D, bugs):
     weights = masked_weights(masked_softmax, scores, allowed, bugs)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
         weights = weights * gaussian
-    return (weights[..., None] * fetched).sum(2), weights
+    output = (weights[..., None] * fetched).sum(2)
+    return output, weights.flip(-1) if "from the back" in bugs else weights
 
 
 def _windows(query, projected, value, mask, D, bugs):
@@ -166,12 +177,14 @@ def _banded_by_unfold(query, key, value, mask, W, D):
     return torch.einsum("btn,btvn->btv", weights, value), weights
 
 
-def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
+def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     return Case(
         name,
         (
-            *attention_inputs(generator, lengths, T, S, d_q, d_k, d_v),
+            *attention_inputs(
+                generator, lengths, T, S, d_q, d_k, d_v, scale=scale
+            ),
             normal(generator, d_q, d_k, scale=0.6),
             D,
         ),
@@ -179,6 +192,49 @@ def _band_case(name, lengths, T, S, d_q, d_k, d_v, D, seed):
 
 
 _OTHER_MISTAKES = [
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
+        "share",
+        "a Gaussian that is divided",
+        "The Gaussian is divided by its sum or by σ√(2π). Here it is 1 at "
+        "distance 0.",
+        "exp(-x²/(2σ²)), and no factor before it.",
+        "density",
+    ),
+    (
+        "distance",
+        "a distance that is not squared",
+        "The exponent holds |s - t|. It is (s - t)².",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "from the back",
+        "the window from the back",
+        "The output is right and the weights are in reverse order: their "
+        "first column belongs to key t - D.",
+        "t - D, …, t + D.",
+    ),
     (
         "other way",
         "a window that is off by one, to the right",
@@ -253,6 +309,8 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_SHOWN = shown_by_large_scores(_banded_attention, "scores of 200")
+
 EXERCISE = Exercise(
     "02-banded-attention",
     "Repair a window that fetches only its own keys",
@@ -276,13 +334,18 @@ EXERCISE = Exercise(
         _band_case("nothing to attend to", [5, 0], 4, 5, 2, 3, 4, 2, seed=4),
         _band_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 1, seed=5),
         _band_case("one key", [1, 1], 1, 1, 3, 2, 2, 2, seed=6),
+        _band_case("scores of 200", [5, 3], 5, 5, 3, 3, 2, 1, 9, scale=12.0),
     ],
     mistakes=unrepaired(
         _BUGS,
         _draft,
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES)
+    # Each of these is another slip in place of one of the bugs.
+    + [
+        replace(mistake, bugs=1, shows=_SHOWN.get(mistake.name))
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ]
     + [
         Mistake(
             "weights for the whole sentence",
@@ -297,6 +360,12 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T 2D+1"},
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended", 1, mended=5),
+    ],
     fresh=anew(
         _band_case,
         S=(1, 7),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -79,6 +90,10 @@ def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
     if mistake == "one eps":  # for the product of the lengths
         lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
         scores = scale * (query @ key.mT) / (lengths + eps)
+    elif mistake == "product":
+        squares = [x.square().sum(-1) for x in (query, key)]
+        product = squares[0][:, :, None] * squares[1][:, None]  # (B, T, S)
+        scores = scale * (query @ key.mT) / (product + eps).sqrt()
     weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
     return weights @ value, weights
 
@@ -185,6 +200,12 @@ _MISTAKES = [
         "length, under the root.",
         "√(|x|² + ε): which bracket closes last?",
         "one eps",
+    ),
+    (
+        "product",
+        "one ε for both lengths",
+        "ε is added to the product of the squares. Each length has its own.",
+        "√(|q|² + ε) · √(|k|² + ε).",
     ),
     (
         "floor",
@@ -295,6 +316,35 @@ _MISTAKES = [
         "Use masked_softmax.",
     ),
     (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
+        "exp divided",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights. They "
+        "should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
         "unmasked",
         "the mask is not used",
         "The padding has weight: the mask has no effect.",
@@ -321,6 +371,18 @@ _MISTAKES = [
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
 ]
+
+_drawn = partial(
+    anew,
+    _cosine_case,
+    S=(2, 6),
+    T=(1, 5),
+    d=(2, 5),
+    d_v=(1, 4),
+    log_scale=(-0.7, 1.5),
+)
+
+_SHOWN = shown_by_large_scores(_cosine_attention, "a scale of 200")
 
 EXERCISE = Exercise(
     "02-cosine-attention",
@@ -353,11 +415,15 @@ EXERCISE = Exercise(
             eps=1e-2,
             zeros=True,
         ),
+        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=9),
         _cosine_case("nothing to attend to", [4, 0], 3, 4, 3, 2, 0.5, seed=35),
         _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *(
+            replace(mistake, shows=_SHOWN.get(mistake.name))
+            for mistake in named(_mistaken, _MISTAKES)
+        ),
         Mistake(
             "queries and keys changed in place",
             "`query /= length` changes the caller's tensor.",
@@ -378,14 +444,47 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _cosine_case,
-        S=(2, 6),
-        lengths="S",
-        T=(1, 5),
-        d=(2, 5),
-        d_v=(1, 4),
-        log_scale=(-0.7, 1.5),
-        eps=[None, 0.01, 0.5],
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "a padded batch",
+                "no padding",
+                "all sizes alike",
+                "Queries three times as long and keys half as long change no "
+                "weight.",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "a large ε or scale, zero vectors, empty sentences",
+            1,
+            tries=(
+                "a large eps",
+                "vectors of zeros",
+                "a scale of 200",
+                "nothing to attend to",
+            ),
+            fresh=_drawn(lengths=one_empty("S"), eps=[0.01, 0.5], zeros=True),
+        ),
+        Part(
+            "gradients",
+            "the gradients, that of `log_scale` too",
+            1,
+            tries=(
+                "a padded batch",
+                "a large eps",
+                "vectors of zeros",
+                "nothing to attend to",
+            ),
+            gradients=True,
+            fresh=_drawn(
+                lengths="S", eps=[None, 0.01, 0.5], zeros=[False, True]
+            ),
+        ),
+    ],
 )

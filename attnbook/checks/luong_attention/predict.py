@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -44,6 +45,10 @@ def _predict_by_running(question):
     return (weights @ torch.tensor([6.0, 0.0, 3.0]).flip(0)).item()
 
 
+def _is_no_weight(case, output):
+    return case.arguments == ("f",) and not 0 <= output <= 1
+
+
 EXERCISE = Exercise(
     "02-predict",
     "Predict sizes, costs and weights",
@@ -51,6 +56,186 @@ EXERCISE = Exercise(
     reference=_PREDICTIONS.exactly,
     cases=_PREDICTIONS.cases(hints=(1, 1, 1, 2, 2, 3, 4)),
     mistakes=[
+        replace(
+            _PREDICTIONS.wrong(
+                "f",
+                98.2,
+                "not between 0 and 1",
+                "A weight lies between 0 and 1.",
+                "No per cent; and the softmax divides by its sum.",
+            ),
+            shows=_is_no_weight,
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            36.0,
+            "a square of 6",
+            "You took W as if keys were as long as queries. It is what "
+            "allows them not to be.",
+            "q·W k: which shape must W have?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            240.0,
+            "one for each sentence",
+            "What a score learns does not grow with the batch.",
+            "Count W alone, once.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            480.0,
+            "with a hidden layer",
+            "General has no hidden layer; concat has.",
+            "q·W k: which shape must W have?",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            0.0,
+            "nothing to learn",
+            "That is dot. General has a matrix between query and key.",
+            "q·W k: which shape must W have?",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            144.0,
+            "a bias",
+            "A bias of 8 was counted, or v twice. No score here has a bias.",
+            "W and v, and no more.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            145.0,
+            "two biases",
+            "Biases were counted. No score here has one.",
+            "W and v, and no more.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            56.0,
+            "the query alone",
+            "W looks at query and key, laid end to end.",
+            "W has the shape (d_a, d_q + d_k).",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            88.0,
+            "the key alone",
+            "W looks at query and key, laid end to end.",
+            "W has the shape (d_a, d_q + d_k).",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            129.0,
+            "v as one number",
+            "v has one number for each entry of the hidden layer.",
+            "v has d_a entries.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            32640.0,
+            "one for each pair",
+            "W and v are the same for every pair.",
+            "Count them once.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            50.0,
+            "a number for each position",
+            "Each position has a row of W, as long as the query.",
+            "W takes a query of 6 numbers to 50 scores.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1000.0,
+            "positions times keys",
+            "The location score never looks at the keys.",
+            "W takes a query of 6 numbers to 50 scores.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            350.0,
+            "a bias",
+            "A bias was counted for each position. No score here has one.",
+            "Count W alone.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            56.0,
+            "a sum for a product",
+            "A matrix has as many numbers as the product of its sizes.",
+            "W takes a query of 6 numbers to 50 scores.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            400.0,
+            "made for the hidden layer",
+            "The location score has no hidden layer.",
+            "W takes a query of 6 numbers to 50 scores.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            0.125,
+            "the other way round",
+            "Concat forms more numbers than general, not fewer.",
+            "(B, T, S, d_a) over (B, T, S).",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1200.0,
+            "the dot products are left out",
+            "This is the projection alone. Each pair needs a dot product too.",
+            "S · d_k · d_q for the keys, then one dot product a pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            10560.0,
+            "the whole batch",
+            "The question is about one sentence.",
+            "Divide by B.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            5280.0,
+            "multiplications and additions",
+            "A multiplication with its addition counts once here.",
+            "n · m · p for a product of matrices.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            14400.0,
+            "three factors for each pair",
+            "You counted q·W k anew for each pair, and the key can be "
+            "projected once.",
+            "S keys are projected, once.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1440 + 720.0,
+            "the queries projected, then short keys",
+            "Keys are projected to the queries' size, once each.",
+            "S · d_k · d_q for the keys, then one dot product a pair.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            4 / 5,
+            "a share of the scores",
+            "Weights are shares of the exponentials of the scores.",
+            "exp(4) and exp(0).",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            0.5,
+            "no preference",
+            "The scores are 4 and 0, so the first key gets far more.",
+            "exp(4) and exp(0).",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            3.0,
+            "equal weights",
+            "This is the mean of the values.",
+            "The weights are 0.5, 0.3 and 0.2, in this order of places.",
+        ),
         _PREDICTIONS.wrong(
             "a",
             16.0,
@@ -113,10 +298,11 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "d",
             16.0,
-            "the keys as general's largest",
-            "You divided by the projected keys, (B, S, d_q). The scores, "
-            "(B, T, S), are more numbers here.",
-            "Compare 4 · 20 · 6 with 4 · 12 · 20.",
+            "twice as many",
+            "That is the hidden layer over the projected keys, (B, S, d_q), "
+            "or pairs of 6 + 10 numbers over the scores.",
+            "The hidden layer, (B, T, S, d_a), over general's largest, the "
+            "scores, (B, T, S).",
         ),
         _PREDICTIONS.wrong(
             "d",
@@ -185,5 +371,25 @@ EXERCISE = Exercise(
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=2e-3,
     reveal=False,
+    parts=[
+        Part(
+            "sizes",
+            "how many numbers a score learns, a to c",
+            1,
+            tries=("question a", "question b", "question c"),
+        ),
+        Part(
+            "costs",
+            "tensors and multiply-adds, d and e",
+            1,
+            tries=("question d", "question e"),
+        ),
+        Part(
+            "weights",
+            "a weight and an output, f and g",
+            1,
+            tries=("question f", "question g"),
+        ),
+    ],
     # Nothing is drawn anew: each question has one right number.
 )

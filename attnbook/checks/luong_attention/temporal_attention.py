@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Mistake, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    Part,
+    Property,
+)
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.later_queries import change_nothing_before
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -63,6 +74,9 @@ def _mistaken_past(scores, allowed, mistake):
     return past
 
 
+_CLAMPED = {"clamped": 80.0, "clamped at 88": 88.0, "clamped at 50": 50.0}
+
+
 def _mistaken(query, key, value, mask, W, mistake):
     """The same with a mistake."""
     if mistake == "weights tallied":
@@ -71,7 +85,11 @@ def _mistaken(query, key, value, mask, W, mistake):
     if mistake == "scaled":
         scores = scores / query.shape[-1] ** 0.5
     allowed = mask[:, None]
-    if mistake in ("overflow", "first row", "unguarded"):
+    if mistake in _CLAMPED:
+        scores = scores.clamp(max=_CLAMPED[mistake])
+    if mistake in ("overflow", "first row", "unguarded", "own maximum"):
+        if mistake == "own maximum":
+            scores = scores - scores.amax(-1, keepdim=True)
         powers = scores.exp()
         before = powers.cumsum(1)[:, :-1]
         first = torch.full_like(scores[:, :1], mistake != "first row")
@@ -274,6 +292,21 @@ _MISTAKES = [
         "Keep to logarithms: s - logsumexp of the steps before.",
     ),
     (
+        "own maximum",
+        "each step shifted by its own maximum",
+        "The largest score of a step is taken off that step alone. The sum "
+        "over steps then adds up what does not belong together.",
+        "Keep to logarithms: s - logsumexp of the steps before.",
+    ),
+    (
+        "clamped",
+        "scores that are cut off",
+        "Scores above a bound are set to it, and all alike then.",
+        "Keep to logarithms: s - logsumexp of the steps before.",
+        "clamped at 88",
+        "clamped at 50",
+    ),
+    (
         "detached",
         "a past without gradient",
         "The values are right, but the past is cut off from the graph.",
@@ -291,6 +324,28 @@ _MISTAKES = [
         "The mask cuts weights off after the softmax, so rows sum to "
         "less than 1.",
         "Use masked_softmax.",
+    ),
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A sentence with nothing to attend to gets equal weights. They "
+        "should be 0.",
+        "masked_softmax handles such rows.",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
     ),
     (
         "unmasked",
@@ -319,6 +374,18 @@ _MISTAKES = [
     ),
 ]
 
+_drawn = partial(
+    anew,
+    _temporal_case,
+    S=(1, 6),
+    T=(1, 8),
+    d_q=(1, 4),
+    d_k=(1, 4),
+    d_v=(1, 4),
+)
+
+_SHOWN = shown_by_large_scores(_temporal_attention, "large scores")
+
 EXERCISE = Exercise(
     "02-temporal-attention",
     "Attention that discounts what it has read",
@@ -341,10 +408,13 @@ EXERCISE = Exercise(
         _temporal_case("one token", [1, 1], 3, 1, 2, 2, 2, seed=44),
         _temporal_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=45),
         _temporal_case("long", [7, 5, 6], 9, 7, 2, 3, 2, seed=46),
-        _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 47, scale=9.0),
+        _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 21, scale=9.0),
     ],
     mistakes=[
-        *named(_mistaken, _MISTAKES),
+        *(
+            replace(mistake, shows=_SHOWN.get(mistake.name))
+            for mistake in named(_mistaken, _MISTAKES)
+        ),
         Mistake(
             "padding masked too early",
             "Scores of padding are -inf when the past is subtracted, and "
@@ -369,13 +439,39 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T S"},
-    fresh=anew(
-        _temporal_case,
-        S=(1, 6),
-        lengths="S",
-        T=(1, 8),
-        d_q=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-    ),
+    parts=[
+        Part(
+            "values",
+            "the values where some key may be attended to",
+            2,
+            tries=(
+                "the worked example",
+                "one step",
+                "a padded batch",
+                "all sizes alike",
+                "A later query cannot change earlier weights.",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "bounds",
+            "empty sentences, single tokens and scores of 200",
+            1,
+            tries=("nothing to read", "one token", "long", "large scores"),
+            fresh=_drawn(lengths=one_empty("S"), scale=(1.0, 5.0)),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=(
+                "a padded batch",
+                "nothing to read",
+                "long",
+                "large scores",
+            ),
+            gradients=True,
+            fresh=_drawn(lengths="S"),
+        ),
+    ],
 )

@@ -8,8 +8,10 @@ from functools import partial
 import torch
 
 from attnbook.judging.derivatives import AUTOMATIC
-from attnbook.judging.exercise import Case, Exercise, Mistake
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Mistake, Part
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
+from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -27,6 +29,12 @@ def _window_parts(scores, raw, lengths, D):
 
 def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
     inner, gaussian, distance, share = _window_parts(scores, raw, lengths, D)
+    if mistake in ("no window", "divided again"):
+        place = torch.arange(scores.shape[-1])
+        allowed = (place < lengths[:, None, None]).expand_as(scores)
+        if mistake == "divided again":
+            allowed = allowed & (distance.abs() <= D)
+        inner = masked_weights(masked_softmax, scores, allowed, (mistake,))
     if mistake == "padding":
         whole = torch.full_like(lengths, scores.shape[-1])
         inner, gaussian, distance, share = _window_parts(scores, raw, whole, D)
@@ -53,15 +61,25 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         variance = D**2
     elif mistake == "two":
         variance = 2 * variance
+    elif mistake == "two above":
+        variance = variance / 2
+    elif mistake == "no sigma":
+        variance = 1
     slope = distance / variance  # (B, T, S)
     if mistake == "sign":
         slope = -slope
     elif mistake == "not squared":
         slope = distance.sign() / variance
     times = inner if mistake == "softmax alone" else weights
+    if mistake == "gaussian twice":
+        times = weights * gaussian
     if mistake == "gaussian alone":
         times = gaussian
     for_centre = (upstream * times * slope).sum(-1)  # (B, T)
+    if mistake == "mean of keys":
+        for_centre = for_centre / scores.shape[-1]
+    elif mistake == "no upstream":
+        for_centre = (times * slope).sum(-1)
     if mistake == "renormalised":
         for_centre = (
             upstream
@@ -80,6 +98,8 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         chain = n * share * (1 - n * share)
     elif mistake == "no tokens":
         chain = n * share * (1 - n * share / n)
+    elif mistake == "raw for share":
+        chain = n * raw * (1 - raw)
     elif mistake == "S":
         chain = scores.shape[-1] * share * (1 - share)
     for_raw = for_centre * chain
@@ -149,13 +169,13 @@ def _window_by_loops(scores, raw, lengths, D, upstream):
     return for_scores, for_raw
 
 
-def _window_case(name, lengths, T, S, D, seed):
+def _window_case(name, lengths, T, S, D, seed, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
     return Case(
         name,
         (
-            normal(generator, B, T, S),
+            normal(generator, B, T, S, scale=scale),
             normal(generator, B, T, scale=0.8),
             torch.tensor(lengths),
             D,
@@ -163,6 +183,217 @@ def _window_case(name, lengths, T, S, D, seed):
         ),
     )
 
+
+_MISTAKES = [
+    (
+        "no gaussian",
+        "the scores' upstream without the Gaussian",
+        "What comes back to the softmax has passed the Gaussian: it "
+        "is multiplied by it.",
+        "weights = softmax · gaussian. Product rule, first factor.",
+    ),
+    (
+        "weights twice",
+        "the Gaussian counted twice",
+        "In the mean over the row, the Gaussian stands twice.",
+        "α (g - Σ α g), with α the softmax alone and g the upstream "
+        "times the Gaussian.",
+    ),
+    (
+        "outer weights",
+        "the final weights for the softmax",
+        "The gradient of the softmax holds the softmax, α. You used "
+        "the final weights, which the Gaussian has lowered.",
+        "α (g - Σ α g).",
+    ),
+    (
+        "of the product",
+        "the product taken for a softmax",
+        "You used the softmax's formula on the final weights. They "
+        "do not sum to 1: they are a softmax times a Gaussian.",
+        "First back through the product, then through the softmax.",
+    ),
+    (
+        "diagonal",
+        "only the diagonal of the Jacobian",
+        "A score lowers the weights of all other keys, too.",
+        "α (g - Σ α g): the sum goes over the row.",
+    ),
+    (
+        "no softmax",
+        "the softmax is left out",
+        "The gradient stops at the softmax's output.",
+        "α (g - Σ α g).",
+    ),
+    (
+        "sign",
+        "the wrong sign",
+        "The centre moves away from keys that it should come to.",
+        "The derivative of -(s - p)² with respect to p is 2 (s - p).",
+    ),
+    (
+        "sigma",
+        "σ for σ²",
+        "The distance is divided by σ. It is σ².",
+        "The derivative of -(s - p)²/(2σ²).",
+    ),
+    (
+        "sigma = D",
+        "σ = D",
+        "The standard deviation is D/2, so σ² = D²/4.",
+        "The line with the distance.",
+    ),
+    (
+        "two",
+        "a 2 that should cancel",
+        "The 2 of the square and the 2 below cancel.",
+        "The derivative of -(s - p)²/(2σ²).",
+        "two above",
+    ),
+    (
+        "not squared",
+        "the distance is missing",
+        "Only the side counts in your slope. The farther a key is, "
+        "the steeper.",
+        "The derivative of -(s - p)²/(2σ²).",
+    ),
+    (
+        "softmax alone",
+        "the Gaussian is missing",
+        "The derivative of exp(f) is exp(f) times that of f: the "
+        "Gaussian stays.",
+        "weights · (s - p)/σ².",
+    ),
+    (
+        "gaussian alone",
+        "the softmax is missing",
+        "The Gaussian is multiplied by the softmax, and so is its derivative.",
+        "weights · (s - p)/σ².",
+    ),
+    (
+        "renormalised",
+        "as if rows summed to 1",
+        "You took the weights as divided by their sum. They are not, "
+        "so no mean is taken off.",
+        "Σ upstream · weights · (s - p)/σ².",
+    ),
+    (
+        "no chain",
+        "the gradient of the centre, not of raw",
+        "You stopped at the centre. It is the length times sigmoid(raw).",
+        "One more factor: the derivative of the centre by raw.",
+    ),
+    (
+        "no length",
+        "the length is missing",
+        "The centre is the length times a sigmoid, and so is its derivative.",
+        "length · σ(raw) · (1 - σ(raw)).",
+    ),
+    (
+        "no sigmoid",
+        "the sigmoid's derivative is missing",
+        "The centre is the length times a sigmoid.",
+        "The derivative of sigmoid is sigmoid · (1 - sigmoid).",
+    ),
+    (
+        "centre for share",
+        "the centre in the sigmoid's derivative",
+        "share · (1 - share) holds the sigmoid, between 0 and 1. You "
+        "put the centre there.",
+        "length · σ(raw) · (1 - σ(raw)).",
+    ),
+    (
+        "no tokens",
+        "0/0 for a sentence without tokens",
+        "You divide by the length, and a sentence may have none.",
+        "length · y · (1 - y), with y = sigmoid(raw): no division.",
+    ),
+    (
+        "S",
+        "S for the length",
+        "The centre is scaled by the sentence's own length. S is that "
+        "of the longest in the batch.",
+        "lengths[:, None].",
+    ),
+    (
+        "padding",
+        "padding in the window",
+        "You computed centre and window as if each sentence were S "
+        "tokens long.",
+        "lengths, in the centre and in the mask.",
+    ),
+    (
+        "no centre",
+        "no way back to the centre",
+        "You treat the window as fixed. The Gaussian moves with the centre.",
+        "The derivative of the Gaussian by the centre.",
+    ),
+    (
+        "over T",
+        "summed over the queries",
+        "Each query predicts a centre of its own.",
+        "The gradient with respect to raw is (B, T).",
+    ),
+    (
+        "swapped",
+        "the two in the other order",
+        "The gradient of the scores comes first, then that of raw.",
+        "The return line.",
+    ),
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "no window",
+        "a softmax over the whole sentence",
+        "α shares out the weight inside the window alone.",
+        "The line of window_forward that makes `allowed`.",
+    ),
+    (
+        "no sigma",
+        "σ is left out",
+        "The distance is not divided by σ².",
+        "The derivative of -(s - p)²/(2σ²).",
+    ),
+    (
+        "gaussian twice",
+        "the Gaussian twice on the way to the centre",
+        "The Gaussian is multiplied in twice.",
+        "Σ upstream · weights · (s - p)/σ².",
+    ),
+    (
+        "mean of keys",
+        "a mean over the keys",
+        "One centre serves all keys, so what they send back adds up.",
+        "A sum over the last axis.",
+    ),
+    (
+        "no upstream",
+        "the upstream is left out for the centre",
+        "The derivative of the weights is right, and is not multiplied by "
+        "what comes back to them.",
+        "Σ upstream · weights · (s - p)/σ².",
+    ),
+    (
+        "raw for share",
+        "raw in the sigmoid's derivative",
+        "y (1 - y) holds the sigmoid. You put raw there.",
+        "length · y · (1 - y), with y = sigmoid(raw).",
+    ),
+]
+
+_ORDINARY = (
+    "the worked example",
+    "two sentences",
+    "a padded batch",
+    "a narrow window",
+)
+
+_drawn = partial(anew, _window_case, S=(1, 8), T=(1, 5), D=(1, 3))
 
 EXERCISE = Exercise(
     "02-window-backward",
@@ -186,171 +417,10 @@ EXERCISE = Exercise(
         _window_case("nothing to attend to", [5, 0], 3, 5, 2, seed=54),
         _window_case("all sizes alike", [3, 2, 3], 3, 3, 3, seed=55),
         _window_case("one key", [1, 1], 3, 1, 2, seed=56),
+        _window_case("scores of 200", [6, 4], 4, 6, 2, seed=1, scale=90.0),
     ],
     mistakes=[
-        Mistake(name, sentence, partial(_window_backward, mistake=key), look)
-        for key, name, sentence, look in [
-            (
-                "no gaussian",
-                "the scores' upstream without the Gaussian",
-                "What comes back to the softmax has passed the Gaussian: it "
-                "is multiplied by it.",
-                "weights = softmax · gaussian. Product rule, first factor.",
-            ),
-            (
-                "weights twice",
-                "the Gaussian counted twice",
-                "In the mean over the row, the Gaussian stands twice.",
-                "α (g - Σ α g), with α the softmax alone and g the upstream "
-                "times the Gaussian.",
-            ),
-            (
-                "outer weights",
-                "the final weights for the softmax",
-                "The gradient of the softmax holds the softmax, α. You used "
-                "the final weights, which the Gaussian has lowered.",
-                "α (g - Σ α g).",
-            ),
-            (
-                "of the product",
-                "the product taken for a softmax",
-                "You used the softmax's formula on the final weights. They "
-                "do not sum to 1: they are a softmax times a Gaussian.",
-                "First back through the product, then through the softmax.",
-            ),
-            (
-                "diagonal",
-                "only the diagonal of the Jacobian",
-                "A score lowers the weights of all other keys, too.",
-                "α (g - Σ α g): the sum goes over the row.",
-            ),
-            (
-                "no softmax",
-                "the softmax is left out",
-                "The gradient stops at the softmax's output.",
-                "α (g - Σ α g).",
-            ),
-            (
-                "sign",
-                "the wrong sign",
-                "The centre moves away from keys that it should come to.",
-                "The derivative of -(s - p)² with respect to p is 2 (s - p).",
-            ),
-            (
-                "sigma",
-                "σ for σ²",
-                "The distance is divided by σ. It is σ².",
-                "The derivative of -(s - p)²/(2σ²).",
-            ),
-            (
-                "sigma = D",
-                "σ = D",
-                "The standard deviation is D/2, so σ² = D²/4.",
-                "The line with the distance.",
-            ),
-            (
-                "two",
-                "a 2 that should cancel",
-                "The 2 of the square and the 2 below cancel.",
-                "The derivative of -(s - p)²/(2σ²).",
-            ),
-            (
-                "not squared",
-                "the distance is missing",
-                "Only the side counts in your slope. The farther a key is, "
-                "the steeper.",
-                "The derivative of -(s - p)²/(2σ²).",
-            ),
-            (
-                "softmax alone",
-                "the Gaussian is missing",
-                "The derivative of exp(f) is exp(f) times that of f: the "
-                "Gaussian stays.",
-                "weights · (s - p)/σ².",
-            ),
-            (
-                "gaussian alone",
-                "the softmax is missing",
-                "The Gaussian is multiplied by the softmax, and so is its "
-                "derivative.",
-                "weights · (s - p)/σ².",
-            ),
-            (
-                "renormalised",
-                "as if rows summed to 1",
-                "You took the weights as divided by their sum. They are not, "
-                "so no mean is taken off.",
-                "Σ upstream · weights · (s - p)/σ².",
-            ),
-            (
-                "no chain",
-                "the gradient of the centre, not of raw",
-                "You stopped at the centre. It is the length times "
-                "sigmoid(raw).",
-                "One more factor: the derivative of the centre by raw.",
-            ),
-            (
-                "no length",
-                "the length is missing",
-                "The centre is the length times a sigmoid, and so is its "
-                "derivative.",
-                "length · σ(raw) · (1 - σ(raw)).",
-            ),
-            (
-                "no sigmoid",
-                "the sigmoid's derivative is missing",
-                "The centre is the length times a sigmoid.",
-                "The derivative of sigmoid is sigmoid · (1 - sigmoid).",
-            ),
-            (
-                "centre for share",
-                "the centre in the sigmoid's derivative",
-                "share · (1 - share) holds the sigmoid, between 0 and 1. You "
-                "put the centre there.",
-                "length · σ(raw) · (1 - σ(raw)).",
-            ),
-            (
-                "no tokens",
-                "0/0 for a sentence without tokens",
-                "You divide by the length, and a sentence may have none.",
-                "length · y · (1 - y), with y = sigmoid(raw): no division.",
-            ),
-            (
-                "S",
-                "S for the length",
-                "The centre is scaled by the sentence's own length. S is that "
-                "of the longest in the batch.",
-                "lengths[:, None].",
-            ),
-            (
-                "padding",
-                "padding in the window",
-                "You computed centre and window as if each sentence were S "
-                "tokens long.",
-                "lengths, in the centre and in the mask.",
-            ),
-            (
-                "no centre",
-                "no way back to the centre",
-                "You treat the window as fixed. The Gaussian moves with the "
-                "centre.",
-                "The derivative of the Gaussian by the centre.",
-            ),
-            (
-                "over T",
-                "summed over the queries",
-                "Each query predicts a centre of its own.",
-                "The gradient with respect to raw is (B, T).",
-            ),
-            (
-                "swapped",
-                "the two in the other order",
-                "The gradient of the scores comes first, then that of raw.",
-                "The return line.",
-            ),
-        ]
-    ]
-    + [
+        *named(_window_backward, _MISTAKES),
         Mistake(
             "a difference quotient",
             "Close, and not exact: it looks like a difference quotient.",
@@ -363,5 +433,34 @@ EXERCISE = Exercise(
     tolerance=1e-5,
     outputs=("for_scores", "for_raw"),
     axes={"for_scores": "B T S", "for_raw": "B T"},
-    fresh=anew(_window_case, S=(1, 8), lengths="S", T=(1, 5), D=(1, 3)),
+    parts=[
+        Part(
+            "scores",
+            "the gradient of the scores",
+            2,
+            tries=_ORDINARY,
+            outputs=("for_scores",),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "raw",
+            "the gradient of `raw`",
+            2,
+            tries=_ORDINARY,
+            outputs=("for_raw",),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "both: empty sentences, single keys, scores of 200",
+            1,
+            tries=(
+                "nothing to attend to",
+                "all sizes alike",
+                "one key",
+                "scores of 200",
+            ),
+            fresh=_drawn(lengths=one_empty("S")),
+        ),
+    ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from functools import partial
 
 import numpy as np
@@ -10,97 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attnbook.checks.scaled_dot_product import line_up
+from attnbook.checks.scaled_dot_product.line_up import right_attention
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.comparison import kind_of
-from attnbook.judging.exercise import Case, Exercise, WrongAnswer
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.exercise import Exercise, Part, WrongAnswer
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal, token_mask
-from attnbook.mechanisms.masked_softmax import masked_softmax
-
-
-def _attention(query, key, value, mask):
-    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-    weights = masked_softmax(scores, mask[:, None])  # (B, T, S)
-    return weights @ value, weights
-
-
-def _suspect(query, key, value, mask, bug):
-    """Attention with a bug: the one of the notebook, in other words."""
-    d = query.shape[-1]
-    divisor = {
-        "unscaled": 1,
-        "scaled by d": d,
-        "scaled by d_v": value.shape[-1] ** 0.5,
-    }.get(bug, d**0.5)
-    scores = query @ key.transpose(-2, -1) / divisor  # (B, T, S)
-    allowed = mask[:, None]  # (B, 1, S)
-    if bug == "mask of the first":
-        allowed = allowed[:1]
-    weights = masked_weights(masked_softmax, scores, allowed, (bug,))
-    if bug == "no gradient":
-        weights = weights.detach()
-    return weights @ value, weights
-
-
-def _right_by_einsum(query, key, value, mask):
-    """Right, in another order of operations: other rounding."""
-    query = query * query.shape[-1] ** -0.5
-    scores = torch.einsum("btd,bsd->bts", query, key)
-    scores = scores.masked_fill(~mask[:, None], -1e30)
-    powers = (scores - scores.amax(-1, keepdim=True)).exp() * mask[:, None]
-    total = powers.sum(-1, keepdim=True)
-    weights = powers / torch.where(total == 0, 1, total)
-    return torch.einsum("bts,bsv->btv", weights, value), weights
-
-
-def _right_by_sentence(query, key, value, mask):
-    """Right, one sentence at a time, over its own tokens alone."""
-    rows = []
-    for q, k, keep in zip(query, key, mask, strict=True):
-        row = q.new_zeros(len(q), len(k))
-        if keep.any():
-            scores = (q @ k[keep].T) / math.sqrt(q.shape[-1])
-            row[:, keep] = scores.softmax(-1)
-        rows.append(row)
-    weights = torch.stack(rows)
-    return weights @ value, weights
-
-
-_SUSPECTS = {
-    "unscaled": "attention without a scale",
-    "scaled by d": "attention scaled by d_k",
-    "over queries": "a softmax over the queries",
-    "late mask": "a mask after the softmax",
-    "mask of the first": "the first sentence's mask for all",
-    "scaled by d_v": "attention scaled by √d_v",
-    "nan": "NaN where nothing may be attended to",
-    "no gradient": "attention cut off from the graph",
-}
 
 
 def _judge(attention):
     """Say whether an attention is right, by the way there and back."""
-    generator = torch.Generator().manual_seed(0)
-    query = normal(generator, 3, 4, 3).requires_grad_()  # (B, T, d_k)
-    key = normal(generator, 3, 5, 3).requires_grad_()  # (B, S, d_k)
-    value = normal(generator, 3, 5, 2).requires_grad_()  # (B, S, d_v)
-    mask = token_mask([5, 3, 0], 5)  # one sentence has nothing to attend to
-    output, _ = attention(query, key, value, mask)
-    wanted, _ = _attention(query, key, value, mask)
-    if not torch.allclose(output, wanted, rtol=0, atol=1e-5):
-        return False
-    direction = normal(generator, *output.shape)
-    slopes, right_slopes = (
-        torch.autograd.grad(
-            (x * direction).sum(), (query, key, value), allow_unused=True
-        )
-        for x in (output, wanted)
-    )
-    return all(
-        slope is not None and torch.allclose(slope, right, atol=1e-4)
-        for slope, right in zip(slopes, right_slopes, strict=True)
-    )
+    return _mistaken(attention, "")
 
 
 # What a grader tries an attention on: T, S, d_k, d_v and lengths.
@@ -130,42 +51,88 @@ def _inputs_with(flaw, generator):
     return [x.requires_grad_() for x in (query, key, value)], mask
 
 
+# What a grader compares of output and weights, where it is not the output.
+_LOOKS_AT = {
+    "shapes": lambda output, weights: torch.tensor(output.shape),
+    "row sums": lambda output, weights: weights.sum(-1),
+    "weights": lambda output, weights: weights,
+    "mean": lambda output, weights: output.mean(),
+    "mean, one way": lambda output, weights: output.mean(),
+    "mean alone": lambda output, weights: output.mean(),
+    "mean alone, one way": lambda output, weights: output.mean(),
+    "sums of full rows": lambda output, weights: weights[:2].sum(-1),
+    "nan_to_num": lambda output, weights: output.nan_to_num(),
+    "first query": lambda output, weights: output[:, 0],
+    "first sentence": lambda output, weights: output[0],
+    "one number": lambda output, weights: output[0, 0, 0],
+}
+
+# Which of query, key and value a grader asks for gradients.
+_ASKED = {
+    "gradient of the query": slice(1),
+    "gradient of the key": slice(1, 2),
+    "gradient of the values": slice(2, None),
+    "values alone": slice(0),
+    "saturated": slice(0),
+    "shouted": slice(0),
+    "all alike": slice(0),
+    "shapes": slice(0),
+    "row sums": slice(0),
+    "sums of full rows": slice(0),
+    "mean alone": slice(0),
+    "mean alone, one way": slice(0),
+}
+
+
 def _mistaken(attention, mistake):
     """A grader with a flaw: in its inputs, or in how it compares."""
     if mistake in ("turns all down", "lets all pass"):
         return mistake == "lets all pass"
+    if mistake == "turned round":
+        return not _mistaken(attention, "")
     generator = torch.Generator().manual_seed(0)
     inputs, mask = _inputs_with(mistake, generator)
     output, weights = attention(*inputs, mask)
-    right_output, right_weights = _attention(*inputs, mask)
-    if mistake == "shapes":
-        return output.shape == right_output.shape
-    if mistake == "row sums":
-        sums = right_weights.sum(-1)
-        return torch.allclose(weights.sum(-1), sums, atol=1e-5)
+    right_output, right_weights = right_attention(*inputs, mask)
+    if mistake == "black list":
+        return _is_none_of_the_printed(output, weights, inputs, mask)
     if mistake == "bit for bit" and not torch.equal(output, right_output):
         return False
-    difference = (output - right_output).abs()
+    seen = _LOOKS_AT.get(mistake, lambda output, weights: output)
+    difference = seen(output, weights) - seen(right_output, right_weights)
+    if not mistake.endswith("one way"):
+        difference = difference.abs()
     if mistake == "nan passes":
         if (difference > 1e-4).any():
             return False
     elif not (difference <= (0.7 if mistake == "loose" else 1e-5)).all():
         return False
-    if mistake in ("values alone", "saturated", "shouted", "all alike"):
+    asked = inputs[_ASKED.get(mistake, slice(None))]
+    if not asked:
         return True
-    direction = normal(generator, *output.shape)
+    if not output.requires_grad:
+        return False
     found = torch.autograd.grad(
-        (output * direction).sum(), inputs, allow_unused=True
+        output.square().sum(), asked, allow_unused=True
     )
-    wanted = torch.autograd.grad((right_output * direction).sum(), inputs)
-    if mistake == "gradient of the values":
-        found, wanted = found[2:], wanted[2:]
-    for one, other in zip(found, wanted, strict=True):
-        if one is None:
-            return False
-        if mistake in ("nan passes", "loose"):
-            continue
-        if not torch.allclose(one, other, atol=1e-4):
+    return all(slope is not None for slope in found)
+
+
+def _is_none_of_the_printed(output, weights, inputs, mask):
+    suspects = {
+        name: attention
+        for rows in line_up.SUSPECTS.values()
+        for name, attention in rows.items()
+    }
+    for name in line_up.PRINTED:
+        other, _ = suspects[name](*inputs, mask)
+        if name == "attention cut off from the graph":
+            slope = torch.autograd.grad(
+                output.sum(), inputs[0], allow_unused=True
+            )[0]
+            if slope is None:
+                return False
+        elif torch.allclose(output, other, atol=1e-6, equal_nan=True):
             return False
     return True
 
@@ -184,37 +151,53 @@ def _judge_by_the_book(attention):
         got, weights = attention(query, key, value, mask)
         if got.shape != wanted.shape or not torch.allclose(got, wanted):
             return False
-        if weights.isnan().any():
+        if weights.isnan().any() or not got.requires_grad:
             return False
-        query.grad = None
         got.square().sum().backward()
-        slope = query.grad
-        if slope is None or not slope.any():
+        if any(x.grad is None or not x.grad.any() for x in (query, key)):
+            return False
+        if value.grad is None:
             return False
     return True
 
 
 def _judge_by_properties(attention):
-    """Right: by hand for one query, and by what a mask must do."""
+    """Right: each query by hand, over the tokens of its own sentence."""
     generator = torch.Generator().manual_seed(5)
-    query = normal(generator, 3, 2, 4).requires_grad_()
-    key = normal(generator, 3, 6, 4)
-    value = normal(generator, 3, 6, 3)
-    mask = token_mask([6, 4, 0], 6)
-    output, weights = attention(query, key, value, mask)
-    by_hand = ((key[1, :4] @ query[1, 0]) / 4**0.5).softmax(0)
-    if (weights[1, 0, :4] - by_hand).abs().max() > 1e-5:
+    inputs = [
+        normal(generator, *shape).requires_grad_()
+        for shape in ((3, 2, 4), (3, 6, 4), (3, 6, 3))
+    ]
+    lengths = [6, 4, 0]
+    output, _ = attention(*inputs, token_mask(lengths, 6))
+    for b, n in enumerate(lengths):
+        query, key, value = (x[b].detach() for x in inputs)
+        for t in range(2):
+            by_hand = ((key[:n] @ query[t]) / 4**0.5).softmax(0)
+            wanted = by_hand @ value[:n]
+            if not (output[b, t] - wanted).abs().max() < 1e-5:
+                return False
+    direction = normal(generator, *output.shape)
+    try:
+        found = torch.autograd.grad((output * direction).sum(), inputs)
+    except RuntimeError:  # one of them has no part in it
         return False
-    sums = weights.sum(-1)
-    if not torch.allclose(sums, mask.any(1).float()[:, None].expand(3, 2)):
-        return False
-    if not output.requires_grad:
-        return False
-    return bool(torch.autograd.grad(output.sum(), query)[0].any())
+    return len(found) == 3
+
+
+# -- what a verdict is told by -----------------------------------------------
 
 
 class _LetsPass(WrongAnswer):
-    """A wrong attention is let pass, on inputs that look sound."""
+    """A wrong attention is let pass, whose output here is the right one."""
+
+
+class _Shows(WrongAnswer):
+    """A wrong attention is let pass, though its output here is wrong."""
+
+
+class _WayBack(WrongAnswer):
+    """An attention is let pass that some gradient does not get through."""
 
 
 class _NeverCalls(WrongAnswer):
@@ -229,6 +212,26 @@ class _Alike(WrongAnswer):
     """A wrong attention is let pass, on scores that are all equal."""
 
 
+class _OneNumber(WrongAnswer):
+    """A wrong scale is let pass, on vectors of one number."""
+
+
+class _EqualSizes(WrongAnswer):
+    """A wrong scale is let pass, where d_k is d_v."""
+
+
+class _NothingMasked(WrongAnswer):
+    """A wrong mask is let pass, where every key may be attended to."""
+
+
+class _OneMask(WrongAnswer):
+    """A wrong mask is let pass, where all sentences have the same."""
+
+
+class _NoneEmpty(WrongAnswer):
+    """A wrong mask is let pass, where no sentence is empty."""
+
+
 class _TurnsDown(WrongAnswer):
     """A right attention is turned down."""
 
@@ -238,14 +241,7 @@ def _run_judge(answer, name, attention):
     tried = []
 
     def watched(query, key, value, mask):
-        with torch.no_grad():
-            tried.append(
-                (
-                    query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5,
-                    _attention(query, key, value, mask)[1],
-                    mask[:, None].expand(-1, query.shape[1], -1),
-                )
-            )
+        tried.append((query, key, value, mask))
         return attention(query, key, value, mask)
 
     watched.__name__ = watched.__qualname__ = "attention"
@@ -257,49 +253,81 @@ def _run_judge(answer, name, attention):
             f"your function returned {kind_of(verdict)}. Return True for a "
             "right attention and False for a wrong one."
         )
-    wrong = name in _SUSPECTS.values()
+    wrong = isinstance(attention, partial)
     if not verdict and not wrong:
         raise _TurnsDown("your grader turns this right attention down.")
     if verdict and wrong:
         told = "your grader lets this wrong attention pass."
         if not tried:
             raise _NeverCalls(f"{told} It never called it.")
-        largest = torch.cat(
-            [w[allowed.any(-1)].amax(-1) for _, w, allowed in tried]
-        )
-        if len(largest) and largest.min() > 0.999 and tried[0][1].shape[2] > 1:
-            raise _Saturated(
-                f"{told}\nIn each row of your inputs the largest weight is "
-                "above 0.999."
-            )
-        spread = max(
-            (scores - scores.mean()).abs().max().item()
-            for scores, _, _ in tried
-        )
-        if spread < 1e-6:
-            raise _Alike(f"{told}\nAll scores of your inputs are equal.")
-        raise _LetsPass(told)
+        kind, why = _LetsPass, ""
+        # What a learner calls it with may be of no use.
+        with contextlib.suppress(Exception), torch.no_grad():
+            kind, why = _why_it_passes(attention, tried)
+        raise kind(f"{told}\n{why}".strip())
     return bool(verdict)
 
 
-_LINE_UP = [
-    Case(name, (name, attention))
-    for name, attention in [
-        ("a right attention", _attention),
-        *[
-            (name, partial(_suspect, bug=bug))
-            for bug, name in _SUSPECTS.items()
-        ],
-        ("right, in another order", _right_by_einsum),
-        ("right, sentence by sentence", _right_by_sentence),
-    ]
-]
+def _why_it_passes(attention, tried):
+    """Say what its inputs hide, or that they do not hide it."""
+    cut = attention.keywords.get("cut")
+    if cut:
+        reached = {"weights": "query or key"}.get(cut, cut)
+        return _WayBack, (
+            f"Its output is right, but no gradient reaches {reached}."
+        )
+    rights = [right_attention(*inputs) for inputs in tried]
+    for inputs, (output, _) in zip(tried, rights, strict=True):
+        other = attention(*inputs)[0]
+        if not torch.allclose(other, output, rtol=1e-3, atol=1e-3):
+            far = (other - output).abs().max().item()
+            by = "holds NaN" if np.isnan(far) else f"is off by {far:.2g}"
+            return _Shows, f"On your inputs its output {by}, and it shows."
+    bug, hidden = attention.keywords["bug"], "On your inputs it is right: "
+    sizes = {(q.shape[-1], v.shape[-1]) for q, _, v, _ in tried}
+    if bug in ("", "value size") and {d_k for d_k, _ in sizes} == {1}:
+        return _OneNumber, f"{hidden}your vectors have one number."
+    if bug == "value size" and all(d_k == d_v for d_k, d_v in sizes):
+        return _EqualSizes, f"{hidden}your d_k and d_v are equal."
+    if bug in ("late mask", "one mask", "unmasked", "nan", "-1e9"):
+        masks = [mask for *_, mask in tried]
+        if all(mask.all() for mask in masks):
+            return _NothingMasked, f"{hidden}your mask is True everywhere."
+        alike = all((mask == mask[:1]).all() for mask in masks)
+        if bug == "one mask" and alike:
+            return _OneMask, f"{hidden}your sentences have one mask."
+        if bug in ("nan", "-1e9"):
+            return _NoneEmpty, f"{hidden}none of your sentences is empty."
+    largest = torch.cat(
+        [
+            weights[mask[:, None].expand_as(weights).any(-1)].amax(-1)
+            for (*_, mask), (_, weights) in zip(tried, rights, strict=True)
+        ]
+    )
+    several = all(key.shape[1] > 1 for _, key, *_ in tried)
+    if several and len(largest) and largest.min() > 0.999:
+        return _Saturated, (
+            "In each row of your inputs the largest weight is above 0.999."
+        )
+    scores = [query @ key.mT for query, key, *_ in tried]
+    if all((one - one.mean()).abs().max() < 1e-4 for one in scores):
+        return _Alike, "All scores of your inputs are equal, or nearly."
+    return _LetsPass, "On your inputs its output is the right one."
 
 
-def _suspects_in_another_order(seed):
-    """Who counts the calls alone cannot tell the suspects apart."""
-    order = np.random.default_rng(seed).permutation(len(_LINE_UP))
-    return [_LINE_UP[place] for place in order]
+class _LineUp(Exercise):
+    """Where points are given, it asks in an order drawn from the seed.
+
+    Verdicts that have been learnt by heart, in the published order, are then
+    those of others.
+    """
+
+    @property
+    def trials(self):
+        """All attentions, in order."""
+        if self.secret_seed is None:
+            return self.cases
+        return line_up.in_another_order(self.secret_seed)
 
 
 _MISTAKES = [
@@ -314,7 +342,7 @@ _MISTAKES = [
     (
         "all alike",
         "inputs that are all alike",
-        "All scores are equal, so the weights are equal, whatever the scale.",
+        "Equal scores have equal weights, whatever the scale.",
         "Random numbers tell the keys apart: torch.randn.",
     ),
     (
@@ -346,26 +374,49 @@ _MISTAKES = [
     ),
     (
         "no empty row",
-        "a NaN gets through",
-        "NaN arises where a sentence has nothing to attend to. Either "
-        "none of yours is empty, or your comparison is False for NaN: "
-        "`difference > 1e-5` is.",
-        "A length of 0 among the sentences; and torch.allclose, or "
-        "`not (difference <= 1e-5)`.",
+        "no sentence is empty",
+        "What is wrong where a sentence has nothing to attend to can only "
+        "be seen in such a sentence.",
+        "Give one of the sentences a length of 0.",
+    ),
+    (
         "nan passes",
+        "a NaN gets through the comparison",
+        "Any comparison with NaN is False, also `difference > 1e-5`; and "
+        "nan_to_num hides it.",
+        "torch.allclose, or `not (difference <= 1e-5)`.",
+        "nan_to_num",
     ),
     (
         "values alone",
         "the way back is not tried",
-        "This attention gives the right numbers and cannot learn: no "
-        "gradient reaches queries and keys.",
-        "Ask for the gradient of the output with respect to query.",
+        "This attention gives the right numbers and cannot learn.",
+        "Ask for the gradients of the output with respect to query, key and "
+        "value.",
+    ),
+    (
+        "gradient of the query",
+        "only the query is asked for its gradient",
+        "A key or a value may be cut off by itself.",
+        "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
+    ),
+    (
+        "gradient of the key",
+        "only the key is asked for its gradient",
+        "A query or a value may be cut off by itself.",
+        "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
+    ),
+    (
         "gradient of the values",
+        "only the value is asked for its gradient",
+        "Query and key may be cut off by themselves.",
+        "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
     ),
     (
         "shapes",
-        "a grader that looks at shapes",
-        "Every suspect returns the right shapes. Look at the numbers.",
+        "a grader that does not look at the numbers",
+        "It lets each suspect pass. Perhaps it compares shapes, asks any() "
+        "for all(), or takes an error of its own for a pass.",
         "Compare with the output of trusted().",
     ),
     (
@@ -373,6 +424,48 @@ _MISTAKES = [
         "a grader that looks at sums",
         "That rows sum to 1 is true of many weights, right and wrong.",
         "Compare with the output of trusted().",
+        "sums of full rows",
+    ),
+    (
+        "weights",
+        "weights are compared, the output is not",
+        "Right weights may still be used wrongly.",
+        "Compare the first of the two results with that of trusted().",
+    ),
+    (
+        "mean",
+        "the mean of the output is compared",
+        "Many wrong outputs have the right mean, or the right sum.",
+        "torch.allclose compares entry by entry.",
+        "mean, one way",
+        "mean alone",
+        "mean alone, one way",
+    ),
+    (
+        "one way",
+        "a difference without its absolute value",
+        "An output that is too small is never off by more than the tolerance, "
+        "if differences keep their sign.",
+        "(output - expected).abs(), or torch.allclose.",
+    ),
+    (
+        "first query",
+        "only one query is compared",
+        "The output of another query may be wrong.",
+        "Compare the whole output, (B, T, d_v).",
+        "one number",
+    ),
+    (
+        "first sentence",
+        "only one sentence is compared",
+        "The other sentences may be wrong, the empty one too.",
+        "Compare the whole output, (B, T, d_v).",
+    ),
+    (
+        "black list",
+        "a list of the printed suspects",
+        "It knows the suspects of the notebook and lets all others pass.",
+        "Compare with what is right, trusted(), and not with what is wrong.",
     ),
     (
         "loose",
@@ -396,19 +489,42 @@ _MISTAKES = [
     (
         "turns all down",
         "a grader that turns all down",
-        "It returns False whatever it is given.",
+        "It returns False for right attentions and for wrong ones.",
         "Try it on trusted: that must give True.",
+    ),
+    (
+        "turned round",
+        "verdicts the wrong way round",
+        "It returns False for the right ones and True for the wrong ones.",
+        "True means that the attention is right.",
     ),
 ]
 
-EXERCISE = Exercise(
+EXERCISE = _LineUp(
     "03-judge",
     "Mend a grader that cannot fail",
     points=4,
     reference=_judge,
-    cases=_LINE_UP,
+    cases=line_up.PUBLISHED,
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_judge_by_the_book, _judge_by_properties],
     run=_run_judge,
-    fresh=_suspects_in_another_order,
+    parts=[
+        Part(
+            name,
+            title,
+            1,
+            tries=line_up.tried(name),
+            fresh=partial(line_up.drawn_anew, name),
+        )
+        for name, title in [
+            ("scale", "wrong scales and a wrong axis"),
+            ("masks", "wrong masks and empty sentences"),
+            ("gradients", "gradients that do not arrive"),
+            (
+                "places",
+                "outputs that are wrong in part or as a whole",
+            ),
+        ]
+    ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from attnbook.judging.exercise import Case, Exercise
+from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.judging.masked_weights import (
+    masked_weights,
+    shown_by_large_scores,
+)
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
@@ -63,6 +67,9 @@ def _packed_attention(query, key, value, query_document, key_document):
     return weights @ value, weights
 
 
+_UPPER = {"upper", "upper at 0", "upper at 1"}
+
+
 def _draft(query, key, value, query_document, key_document, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
     T, S = query.shape[-2], key.shape[-2]
@@ -81,7 +88,12 @@ def _draft(query, key, value, query_document, key_document, bugs):
         shift = S - T + 1
     elif "future" in bugs:
         shift = S
-    past = torch.ones(T, S, dtype=torch.bool).tril(shift)  # (T, S)
+    past = torch.ones(T, S, dtype=torch.bool)
+    if _UPPER & set(bugs):
+        moved = {"upper": S - T, "upper at 0": 0, "upper at 1": 1}
+        past = past.triu(moved[bugs[0]])
+    else:
+        past = past.tril(shift)  # (T, S)
     left, right = query_document[:, :, None], key_document[:, None]
     same = left == right  # (B, T, S)
     if "any document" in bugs:
@@ -133,6 +145,7 @@ def _packed_by_positions(query, key, value, query_document, key_document):
     allowed = allowed & (key_document != 0)[:, None]
     allowed = allowed.unsqueeze(1).expand(-1, query.shape[1], -1, -1)
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
+    scores = torch.where(allowed, scores, -1e30)
     scores = scores - scores.detach().amax(-1, keepdim=True)
     powers = scores.exp() * allowed
     total = powers.sum(-1, keepdim=True)
@@ -153,7 +166,7 @@ def _packed_by_filling(query, key, value, query_document, key_document):
     return weights @ value, weights
 
 
-def _packed_case(name, documents, H, T, d_k, d_v, seed):
+def _packed_case(name, documents, H, T, d_k, d_v, seed, scale=1.0):
     """Documents (B, S), of which the last T positions ask."""
     generator = torch.Generator().manual_seed(seed)
     documents = torch.tensor(documents)
@@ -161,8 +174,8 @@ def _packed_case(name, documents, H, T, d_k, d_v, seed):
     return Case(
         name,
         (
-            normal(generator, B, H, T, d_k),
-            normal(generator, B, H, S, d_k),
+            normal(generator, B, H, T, d_k, scale=scale),
+            normal(generator, B, H, S, d_k, scale=scale),
             normal(generator, B, H, S, d_v),
             documents[:, S - T :].clone(),
             documents,
@@ -184,6 +197,37 @@ def _some_of_the_positions(random, drawn):
 
 
 _OTHER_MISTAKES = [
+    (
+        "divided again",
+        "a mask after the exponentials",
+        "Weights are struck out after the exponentials, and the rest is "
+        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
+        "exp divided",
+    ),
+    (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur. What is blocked must lie below any "
+        "score.",
+        "masked_softmax sets -inf.",
+        "-100 and 0",
+    ),
+    (
+        "upper",
+        "the upper triangle",
+        "triu keeps what is later: a position sees the future and not the "
+        "past.",
+        "tril keeps what is earlier.",
+        "upper at 0",
+        "upper at 1",
+    ),
     (
         "nan",
         "an empty row of -inf",
@@ -264,6 +308,8 @@ _OTHER_MISTAKES = [
     ),
 ]
 
+_SHOWN = shown_by_large_scores(_packed_attention, "scores of 200")
+
 EXERCISE = Exercise(
     "03-packed-attention",
     "Repair the masks of packed documents",
@@ -318,7 +364,7 @@ EXERCISE = Exercise(
         ),
         _packed_case(
             "three heads, two sentences",
-            [[1, 1, 2, 2, 2], [1, 2, 2, 2, 0]],
+            [[4, 4, 9, 9, 9], [1, 2, 2, 2, 0]],
             H=3,
             T=4,
             d_k=5,
@@ -334,6 +380,16 @@ EXERCISE = Exercise(
             d_v=3,
             seed=6,
         ),
+        _packed_case(
+            "scores of 200",
+            [[1, 1, 2, 2, 2], [1, 2, 2, 2, 0]],
+            H=2,
+            T=4,
+            d_k=4,
+            d_v=2,
+            seed=125,
+            scale=12.0,
+        ),
     ],
     mistakes=unrepaired(
         _BUGS,
@@ -342,7 +398,11 @@ EXERCISE = Exercise(
         never_together={"padding", "-1e9"},
         told_first=_FIRST_TO_SHOW,
     )
-    + planted(_draft, _OTHER_MISTAKES),
+    # Each of these is another slip in place of one of the bugs.
+    + [
+        replace(mistake, bugs=1, shows=_SHOWN.get(mistake.name))
+        for mistake in planted(_draft, _OTHER_MISTAKES)
+    ],
     right_answers=[
         _packed_by_loops,
         _packed_by_positions,
@@ -352,6 +412,12 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
+    parts=[
+        Part("two", "two of the five bugs mended", 1, mended=2),
+        Part("three", "three of the five bugs mended", 1, mended=3),
+        Part("four", "four of the five bugs mended", 1, mended=4),
+        Part("five", "all five bugs mended", 1, mended=5),
+    ],
     fresh=anew(
         _packed_case,
         documents=_some_documents,

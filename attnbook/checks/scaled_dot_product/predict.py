@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import torch
 
-from attnbook.judging.exercise import Exercise
+from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions
 
 _PREDICTIONS = Predictions(
@@ -40,6 +42,10 @@ def _predict_by_formula(question):
     return 64 / 64**0.5
 
 
+def _is_no_weight(question, case, output):
+    return case.arguments == (question,) and not 0 <= output <= 1
+
+
 EXERCISE = Exercise(
     "03-predict",
     "Predict spreads and weights",
@@ -47,6 +53,154 @@ EXERCISE = Exercise(
     reference=_PREDICTIONS.exactly,
     cases=_PREDICTIONS.cases(hints=(1, 1, 1, 2, 2, 3, 4)),
     mistakes=[
+        replace(
+            _PREDICTIONS.wrong(
+                "d",
+                98.2,
+                "not between 0 and 1",
+                "A weight lies between 0 and 1.",
+                "No per cent; and the softmax divides by its sum.",
+            ),
+            shows=partial(_is_no_weight, "d"),
+        ),
+        replace(
+            _PREDICTIONS.wrong(
+                "e",
+                56.2,
+                "not between 0 and 1",
+                "A weight lies between 0 and 1.",
+                "No per cent; and the softmax divides by its sum.",
+            ),
+            shows=partial(_is_no_weight, "e"),
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            0.0,
+            "the mean",
+            "The mean is 0. The standard deviation says how far from it a "
+            "score lies.",
+            "Variances of independent terms add up.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            4096.0,
+            "the square of the sum",
+            "The variance of a sum of 64 terms is 64 times that of one.",
+            "Then the root.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            1 / 8,
+            "divided",
+            "The spread grows with d_k. Nothing is divided here.",
+            "Variances of independent terms add up.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            3**0.5,
+            "a variance of 3",
+            "3 is the standard deviation of an entry; its variance is 9.",
+            "Variance of one product, times d_k, root, scale.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            48 / 256,
+            "divided by d_k",
+            "The scale divides by √d_k.",
+            "48 divided by 16.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            2304.0,
+            "the variance before the scale",
+            "This is the variance of the dot product.",
+            "The root, then the scale.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            768.0,
+            "deviations added up",
+            "Variances of independent terms add up; deviations do not.",
+            "Variance of one product, times d_k, root, scale.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            1 / 4,
+            "the root of the division",
+            "16 is the spread of the dot product. It is divided by 256.",
+            "1/16.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1 / (1 + math.exp(-0.25)),
+            "scaled once more",
+            "1 and 0 are the scaled scores. Without the scale they are "
+            "larger.",
+            "Undo a division by 4.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            0.5,
+            "no preference",
+            "The scores are not equal.",
+            "exp(4) and exp(0).",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / (1 + math.exp(-1)),
+            "the scale in place of the bug",
+            "This is the weight with √d_k. The bug divides by d_k.",
+            "The dot product is 4. Then divide by 16.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / (1 + math.exp(-4)),
+            "without a scale",
+            "This is the weight of d. The bug divides by d_k.",
+            "The dot product is 4. Then divide by 16.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.2,
+            "a share of the scores",
+            "Weights are shares of the exponentials of the scores.",
+            "exp(0.25) and exp(0).",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            8.0,
+            "the number of keys",
+            "Entropy is the logarithm of that, where the weights are equal.",
+            "-Σ w log w over eight equal weights.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            -math.log(8),
+            "the sign",
+            "An entropy is not negative.",
+            "-Σ w log w over eight equal weights.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            math.log10(8),
+            "another logarithm",
+            "This is the entropy with logarithms to the base 10.",
+            "Use the natural logarithm.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            512.0,
+            "multiplied by the root",
+            "The scale divides.",
+            "64 divided by 8.",
+        ),
+        _PREDICTIONS.wrong(
+            "g",
+            1 / 8,
+            "one entry's share",
+            "A vector with itself sums 64 squares, each with a mean of 1.",
+            "64 squares, then the scale.",
+        ),
         _PREDICTIONS.wrong(
             "a",
             64.0,
@@ -94,8 +248,8 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "c",
             1 / 256,
-            "the variance",
-            "This is the variance of the score.",
+            "next to nothing",
+            "It is larger: 1/256 is the variance of the score.",
             "Take the root.",
         ),
         _PREDICTIONS.wrong(
@@ -190,5 +344,25 @@ EXERCISE = Exercise(
     right_answers=[_predict_by_formula, _PREDICTIONS.rounded],
     tolerance=5e-3,
     reveal=False,
+    parts=[
+        Part(
+            "spread",
+            "the spread of scores, a to c",
+            1,
+            tries=("question a", "question b", "question c"),
+        ),
+        Part(
+            "weights",
+            "weights without a scale and with the bug, d and e",
+            1,
+            tries=("question d", "question e"),
+        ),
+        Part(
+            "limits",
+            "an entropy and a token with itself, f and g",
+            1,
+            tries=("question f", "question g"),
+        ),
+    ],
     # Nothing is drawn anew: each question has one right number.
 )

@@ -8,7 +8,7 @@ import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -30,18 +30,24 @@ def _mistaken(query, key, value, sink, mask, mistake):
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     blocked = allowed if mistake == "inverted" else ~allowed
     if mistake != "late mask":
-        scores = scores.masked_fill(blocked, -torch.inf)
+        is_zero = mistake in ("zero score", "zero score, then cut")
+        scores = scores.masked_fill(blocked, 0.0 if is_zero else -torch.inf)
     logit = _mistaken_logit(sink, query.shape[-1], mistake)
     if mistake in ("plain", "added"):
         if mistake == "added":  # to every score, and softmax drops it
             scores = scores + logit
         weights = masked_softmax(scores, allowed)
         return weights @ value, weights
-    if mistake in ("overflow", "unshifted"):
+    if mistake in ("overflow", "unshifted", "row maximum", "hidden"):
         if mistake == "unshifted":
             scores = scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)
+        if mistake == "row maximum":
+            highest = scores.amax(-1, keepdim=True)
+            scores, logit = scores - highest, logit - highest
         powers = scores.exp()
         weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
+        if mistake == "hidden":
+            weights = weights.nan_to_num()
         return weights @ value, weights
     column = logit.expand(*scores.shape[:-1], 1)  # (B, H, T, 1)
     padded = torch.cat([scores, column], dim=-1)  # (B, H, T, S + 1)
@@ -50,7 +56,7 @@ def _mistaken(query, key, value, sink, mask, mistake):
     else:
         weights = padded.softmax(-1)
     rest, weights = weights[..., -1:], weights[..., :-1]
-    if mistake == "late mask":
+    if mistake in ("late mask", "zero score, then cut"):
         weights = weights * allowed
     elif mistake == "kept":
         return weights @ value, torch.cat([weights, rest], dim=-1)
@@ -81,6 +87,8 @@ def _mistaken_logit(sink, d_k, mistake):
         return logit.detach()
     if mistake == "one for all":
         return logit.mean()
+    if mistake == "that of the first":
+        return logit[:1]
     if mistake == "negative":
         return -logit
     if mistake == "no exp":
@@ -191,8 +199,9 @@ _MISTAKES = [
     (
         "one for all",
         "one sink for all heads",
-        "All heads share one sink, the mean. Each has its own.",
+        "All heads share one sink. Each has its own.",
         "Scores are (B, H, T, S): the sink needs the shape (H, 1, 1).",
+        "that of the first",
     ),
     (
         "unshifted",
@@ -207,6 +216,14 @@ _MISTAKES = [
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
         "Take the largest score off first, or let softmax do it: "
         "join the sink to the scores as one more column.",
+        "hidden",
+    ),
+    (
+        "row maximum",
+        "the maximum of an empty row",
+        "Where nothing may be attended to, the largest score is -inf, and "
+        "-inf minus -inf is NaN.",
+        "Take off the largest of scores *and* sink.",
     ),
     (
         "given back",
@@ -234,6 +251,13 @@ _MISTAKES = [
         "Scores of padding become -inf before the sink joins.",
     ),
     (
+        "zero score",
+        "a score of 0 for padding",
+        "Padding has a score of 0, and exp(0) = 1 takes a share.",
+        "Scores of padding become -inf before the sink joins.",
+        "zero score, then cut",
+    ),
+    (
         "inverted",
         "the mask is inverted",
         "Padding is attended to and the tokens are not.",
@@ -252,14 +276,6 @@ _MISTAKES = [
         "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
     ),
 ]
-
-
-def _no_empty_lengths(random, drawn):
-    return lengths(random, drawn["S"], least=1)
-
-
-def _an_empty_one(random, drawn):
-    return [*lengths(random, drawn["S"], least=1), 0]
 
 
 EXERCISE = Exercise(
@@ -313,7 +329,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _sink_case,
                 S=(1, 6),
-                lengths=_no_empty_lengths,
+                lengths=none_empty("S"),
                 H=(1, 4),
                 T=(1, 4),
                 d_k=(2, 5),
@@ -334,7 +350,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _sink_case,
                 S=(2, 6),
-                lengths=_an_empty_one,
+                lengths=one_empty("S"),
                 H=(1, 4),
                 T=(2, 4),
                 d_k=(2, 5),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 
 from attnbook.judging.attention_inputs import attention_inputs
-from attnbook.judging.exercise import Case, Exercise, Property
-from attnbook.judging.fresh_cases import anew
+from attnbook.judging.exercise import Case, Exercise, Part, Property
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.named_mistakes import named
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -43,6 +44,10 @@ def _mistaken_sparsemax(scores, mistake):
     inside = 1 + count * ordered > sums
     if mistake == "no count":
         inside = 1 + ordered > sums
+    elif mistake == "one short":
+        inside = 1 + count * ordered > sums - ordered
+    elif mistake == "no condition":
+        inside = ordered > -torch.inf
     elif mistake == "at least":
         inside = 1 + count * ordered >= sums
     size = inside.sum(-1, keepdim=True).clamp(min=1)
@@ -92,8 +97,11 @@ def _mistaken_weights(scores, allowed, mistake):
         return _sparsemax(scores) * allowed
     if mistake == "zero score":
         return _sparsemax(scores.masked_fill(~allowed, 0))
-    if mistake == "-1e4":
-        return _sparsemax(scores.masked_fill(~allowed, -1e4))
+    if mistake in ("-1e4", "-100"):
+        return _sparsemax(scores.masked_fill(~allowed, float(mistake)))
+    if mistake == "-100 and 0":
+        weights = _sparsemax(scores.masked_fill(~allowed, -100.0))
+        return weights * allowed.any(-1, keepdim=True)
     if mistake == "empty":
         return _sparsemax(scores.masked_fill(~allowed, -torch.inf))
     empty = ~allowed.any(-1, keepdim=True)
@@ -266,6 +274,19 @@ _MISTAKES = [
         "picks each row's sum.",
     ),
     (
+        "one short",
+        "a running sum that stops one short",
+        "The condition compares with z_1 + … + z_k, the k-th score included.",
+        "cumsum holds, at each place, the sum up to it and with it.",
+    ),
+    (
+        "no condition",
+        "every key in the support",
+        "The threshold is that of all allowed keys. The support holds the "
+        "largest k for which the condition is met.",
+        "The line that says which keys are in the support.",
+    ),
+    (
         "no one",
         "the 1 is missing in the threshold",
         "Without the -1, what stands above the threshold does not sum to 1.",
@@ -314,6 +335,13 @@ _MISTAKES = [
         "Fill the weights of such a row with 0.",
     ),
     (
+        "-100",
+        "-100 in place of -inf",
+        "Scores of -100 and less occur, and then padding is in the support.",
+        "-torch.inf lies below any score.",
+        "-100 and 0",
+    ),
+    (
         "zero score",
         "a score of 0 for padding",
         "A score of 0 may well be above the threshold: padding gets weight.",
@@ -353,6 +381,22 @@ _MISTAKES = [
     ),
 ]
 
+
+def _all_full(random, drawn):
+    return [drawn["S"]] * int(random.integers(2, 4))
+
+
+_drawn = partial(
+    anew,
+    _sparsemax_case,
+    S=(1, 8),
+    H=(1, 3),
+    T=(1, 4),
+    d_k=(1, 4),
+    d_v=(1, 4),
+    scale=[0.3, 1.0, 1.3],
+)
+
 EXERCISE = Exercise(
     "03-sparsemax-attention",
     "Weights that are exactly 0",
@@ -368,6 +412,7 @@ EXERCISE = Exercise(
                 torch.ones(1, 3, dtype=torch.bool),
             ),
         ),
+        _sparsemax_case("no padding", [4, 4], 2, 3, 4, 3, 2, seed=40),
         _sparsemax_case("two heads", [5, 4], 2, 3, 5, 3, 2, seed=41),
         _sparsemax_case("more padding", [6, 2, 4], 2, 4, 6, 4, 3, seed=42),
         _sparsemax_case("scores near 0", [4, 3], 3, 2, 4, 2, 3, 43, scale=0.3),
@@ -377,6 +422,7 @@ EXERCISE = Exercise(
         _sparsemax_case("one key", [1, 1], 2, 3, 1, 2, 3, seed=45),
         _sparsemax_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=46),
         _sparsemax_case("many keys", [12, 9], 2, 5, 12, 4, 2, 48, scale=1.3),
+        _sparsemax_case("large scores", [5, 1], 2, 3, 5, 4, 2, 1, scale=8.0),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[
@@ -395,14 +441,52 @@ EXERCISE = Exercise(
     gradients=True,
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
-    fresh=anew(
-        _sparsemax_case,
-        S=(1, 8),
-        lengths="S",
-        H=(1, 3),
-        T=(1, 4),
-        d_k=(1, 4),
-        d_v=(1, 4),
-        scale=[0.3, 1.0, 1.3],
-    ),
+    parts=[
+        Part(
+            "full",
+            "the values where nothing is padding",
+            2,
+            tries=(
+                "the worked example",
+                "no padding",
+                "one key",
+                "Adding the same number to all scores of a row changes no "
+                "weight.",
+            ),
+            fresh=_drawn(lengths=_all_full),
+        ),
+        Part(
+            "padding",
+            "the values where some keys are padding",
+            1,
+            tries=(
+                "two heads",
+                "more padding",
+                "scores near 0",
+                "all sizes alike",
+                "many keys",
+            ),
+            fresh=_drawn(lengths=none_empty("S")),
+        ),
+        Part(
+            "edges",
+            "empty sentences and large scores",
+            1,
+            tries=("nothing to attend to", "large scores"),
+            fresh=_drawn(lengths=one_empty("S")),
+        ),
+        Part(
+            "gradients",
+            "the gradients",
+            1,
+            tries=(
+                "two heads",
+                "more padding",
+                "nothing to attend to",
+                "many keys",
+            ),
+            gradients=True,
+            fresh=_drawn(lengths="S"),
+        ),
+    ],
 )
