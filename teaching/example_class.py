@@ -99,15 +99,21 @@ JUDGE = '''\
 def judge(attention):
     """Return True if the attention is right, False if it is not."""
     torch.manual_seed(3)
-    query = torch.randn(3, 4, 6, requires_grad=True)
-    key, value = torch.randn(3, 5, 6), torch.randn(3, 5, 2)
+    shapes = (3, 4, 6), (3, 5, 6), (3, 5, 2)
+    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
     mask = torch.arange(5) < torch.tensor([[5], [2], [0]])
-    mine, right = (f(query, key, value, mask)[0] for f in (attention, trusted))
+    mine, right = (f(*inputs, mask)[0] for f in (attention, trusted))
     if mine.shape != right.shape or not mine.requires_grad:
         return False
-    a, b = (torch.autograd.grad((x**2).sum(), query) for x in (mine, right))
-    same = torch.allclose(a[0], b[0], atol=1e-4)
-    return same and torch.allclose(mine, right, atol=1e-5)
+    found, wanted = (
+        torch.autograd.grad((x**2).sum(), inputs, allow_unused=True)
+        for x in (mine, right)
+    )
+    same = torch.allclose(mine, right, atol=1e-5)
+    return same and all(
+        a is not None and torch.allclose(a, b, atol=1e-4)
+        for a, b in zip(found, wanted, strict=True)
+    )
 '''
 JUDGE_NO_GRADIENT = '''\
 def judge(attention):
@@ -212,8 +218,8 @@ STUDENTS: dict[str, Mapping[str, str]] = {
     "student-09": {
         **RIGHT,
         "03-judge-answer": JUDGE_ALWAYS,
-        # The graded cell, written over.
-        "03-judge": 'print("✓ Mend a grader that cannot fail: 4 of 4 points")',
+        # A graded cell, written over.
+        "03-judge-scale": 'print("✓ Mend a grader that cannot fail: 4 of 4")',
     },
     "student-11": {**RIGHT, "03-sink-attention-answer": SINK_TYPO},
     "student-12": {

@@ -19,15 +19,15 @@ DESERVED = {
     "student-01": 20,
     "student-02": 20,
     "student-03": 11,  # two exercises not begun
-    "student-04": 16,  # packed documents wrong
-    "student-05": 12,  # sink overflows, judge without the way back
+    "student-04": 19,  # of five bugs in the packed documents one is left
+    "student-05": 17,  # sink overflows, judge without the way back
     "student-06": 0,  # nothing done
     "student-07": 20,  # right, and not their own
     "student-08": 15,  # the last never ends
     "student-09": 16,  # judge lets all pass; the graded cell written over
     "student-10": None,  # the upload broke off
     "student-11": 16,  # a bracket missing
-    "student-12": 9,  # predict, packed documents and judge wrong
+    "student-12": 17,  # one prediction, one bug, judge without the way back
 }
 
 
@@ -88,7 +88,7 @@ def test_who_is_late_loses_a_tenth_for_each_day_begun(graded):
     assert late == set(example_class.LATE)
     assert float(found["student-05"]["late penalty"]) == 2 * 1
     assert float(found["student-12"]["late penalty"]) == 2 * 3
-    assert float(found["student-12"]["total"]) == 9 - 6
+    assert float(found["student-12"]["total"]) == 17 - 6
 
 
 def test_the_class_page_tells_what_a_teacher_must_know(graded):

@@ -119,9 +119,11 @@ def test_half_points_are_refused_as_classroom_50_refuses_them(
     checkout, capsys
 ):
     path = checkout / "exercises/00-soft-lookup.ipynb"
-    spoil(path, '"points": 3', '"points": 2.5')
+    spoil(path, '"points": 2', '"points": 1.5')
     assert main(["--root", str(checkout)]) == 2
-    assert "whole points to 00-predict" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Give whole points to 00-" in said
+    assert "00-conclude" in said
 
 
 def test_outside_a_checkout_it_says_what_it_needs(tmp_path, capsys):
