@@ -353,8 +353,10 @@ def _reason(cell: RunCell, fate: Fate, timeout: float) -> str:
 
 
 def _call(cell: RunCell) -> str:
-    number = f"cell {cell.number}" if cell.number else "a restored cell"
-    return f"{number} (“{cell.grade_id}”)" if cell.grade_id else number
+    """Name a cell as a learner sees it: none is numbered in a notebook."""
+    if cell.title:
+        return f"the answer to “{cell.title}”"
+    return f"cell {cell.number}" if cell.number else "a restored cell"
 
 
 def what_happened(fate: Fate, timeout: float) -> str:
@@ -409,8 +411,7 @@ def _troubles(
     A cell whose failure a result tells already is left out.
     """
     troubles = [
-        f"Cell {cell.number}"
-        f"{f' (“{cell.grade_id}”)' if cell.grade_id else ''} failed: "
+        f"{_call(cell)[0].upper()}{_call(cell)[1:]} failed: "
         f"{' '.join(what_happened(fate, timeout).split())}"
         for cell, fate in zip(cells, fates, strict=True)
         if not cell.is_graded

@@ -66,16 +66,15 @@ def test_an_answer_below_the_graded_cell_is_found(learner, told):
     learner.insert_before("points", "def negate(number):\n    return -number")
     cells = learner.content["cells"]
     below = cells.index(learner["points"])
-    stub = cells.index(learner["negate-solution"]) + 1
     assert told(learner, "00-negate", NOT_WRITTEN) == (
         f"Not written yet.\n  But cell {below} defines `negate`, below. "
-        f"Put that into cell {stub} (“00-negate-answer”)."
+        "Put that into the answer to “Negate”."
     )
 
 
 def test_an_answer_above_its_stub_is_found(learner, told):
     learner.insert_before("double-solution", "negate = lambda n: -n")
-    assert "defines `negate`, above. Put that into cell" in told(
+    assert "defines `negate`, above. Put that into the answer to" in told(
         learner, "00-negate", NOT_WRITTEN
     )
 

@@ -73,7 +73,7 @@ def test_a_known_mistake_is_named_in_the_grade(spoilt):
 
 def test_a_syntax_error_is_told_where_its_function_is_missed(spoilt):
     message = spoilt[1]["00-negate"].message
-    assert "`negate` is not defined, because cell 7" in message
+    assert "because the answer to “Negate” failed." in message
     assert "SyntaxError" in message
     assert "(line 1)" in message
     assert note(spoilt[0], "Cell 7") is None  # it is told once

@@ -32,6 +32,7 @@ class RunCell:
     grade_id: str  # "" for a cell of the learner's own
     number: int  # of the learner's cell; 0 where it was missing
     is_graded: bool = False
+    title: str = ""  # of the exercise, where the cell is its answer
 
 
 def assemble(
@@ -53,11 +54,15 @@ def assemble(
         for grade_id, cell in locked.items()
         if grade_id in copies
     }
+    titles = {
+        c.grade_id: release.title_of(c) for c in release.cells if c.is_solution
+    }
     cells = [
         RunCell(
             cell.source,
             "" if match(cell) in locked else match(cell),
             cell.number,
+            title=titles.get(match(cell), ""),
         )
         for cell in learner.cells
         if cell.kind == "code"

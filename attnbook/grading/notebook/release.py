@@ -81,9 +81,9 @@ class Release:
                 return _plain(heading[1])
         return self.name
 
-    def title_of(self, graded: Cell) -> str:
-        """Return the heading above a graded cell."""
-        return self._labels[graded.grade_id][0]
+    def title_of(self, cell: Cell) -> str:
+        """Return the heading above a cell that nbgrader knows."""
+        return self._labels[cell.grade_id][0]
 
     def part_of(self, graded: Cell) -> str:
         """Return which part of its exercise a graded cell is, "" for all."""
@@ -91,20 +91,21 @@ class Release:
 
     @cached_property
     def _labels(self) -> dict[str, tuple[str, str]]:
-        """The title of each graded cell, and its part."""
+        """The title of each cell that nbgrader knows, and its part."""
         found: dict[str, tuple[str, str]] = {}
         title = ""
         for cell in self.notebook.cells:
             if cell.kind == "markdown":
                 for heading in _HEADING.finditer(cell.source):
                     title = _plain(heading[1])
-            if cell.grade_id and cell.is_graded:
+            if cell.grade_id:
                 part = _PART.match(cell.source)
                 found[cell.grade_id] = (
                     title or cell.grade_id,
                     part[1] if part else "",
                 )
-        titles = [title for title, _ in found.values()]
+        graded = {c.grade_id for c in self.notebook.cells if c.is_graded}
+        titles = [title for one, (title, _) in found.items() if one in graded]
         return {
             grade_id: (
                 title,

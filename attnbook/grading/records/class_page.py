@@ -39,7 +39,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufffe\uffff]"
 )
-_CELL_FAILED = re.compile(r"Cell \d+ .*?failed: ", re.DOTALL)
+_CELL_FAILED = re.compile(r"(Cell \d+|The answer to “.*?”) failed: ")
 
 
 def feedback(grade: Grade) -> str:

@@ -181,7 +181,7 @@ def test_a_failed_cell_is_named_where_its_names_are_missed(graded, learner):
     cause = "`math` is not defined, because cell 4 failed.\nOSError."
     assert [result.message for result in report.results[:2]] == [
         f"It raised: {missed}.\n{cause}",
-        "`negate` is not defined, because cell 8 (“00-negate-answer”) "
+        "`negate` is not defined, because the answer to “Negate” "
         f"failed.\nNameError: {missed}\n{cause}",
     ]
     assert note(report, "failed") is None
