@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from attnbook.judging.scoreboard import points_so_far
 from attnbook.judging.troubles import (
     Judge,
     Trouble,
+    is_of_a_stub,
     property_trouble,
     unfit,
 )
@@ -292,12 +293,13 @@ class Exercise:
         # These first: whoever remembers calls would know from the cases of
         # the notebook, whose order is known, what to say to these. And all
         # of them, so that nobody learns by counting which went well.
-        drawn = {
-            place: self.runner.attempt(
+        drawn: dict[int, Outcome] = {}
+        for place, case in enumerate(self.fresh_cases(part)):
+            drawn[place] = self.runner.attempt(
                 answer, case, watched=True, gradients=gradients
             )
-            for place, case in enumerate(self.fresh_cases(part))
-        }
+            if is_of_a_stub(drawn[place].error):
+                break  # the cases of the notebook say so too
         outcomes: dict[int, Outcome] = {}  # by place among the trials
         for place, trial in enumerate(self.trials):
             if not part.mended and _name_of(trial) not in part.tries:
@@ -356,13 +358,17 @@ class Exercise:
             return messages.plain(label, trouble)
         trials, line = self.trials, ""
         if part.mended:
-            left = bugs_left(
-                self.mistakes,
+            left = self._once(
                 answer,
-                outcomes,
-                trials,
-                self.runner,
-                self._outputs,
+                "bugs left",
+                lambda: bugs_left(
+                    self.mistakes,
+                    answer,
+                    outcomes,
+                    trials,
+                    self.runner,
+                    self._outputs,
+                ),
             )
             # One bug may undo another, so that none has them all.
             planted = max(one.mended for one in self.parts)
@@ -389,17 +395,32 @@ class Exercise:
         trials: Sequence[Case | Property],
         part: Part,
     ) -> Match:
-        return known_mistake(
-            self.mistakes,
-            self.reference,
+        return self._once(
             answer,
-            outcomes,
-            place,
-            trials,
-            self.runner,
-            self._counted(part),
-            one_by_one=not self.reveal,
+            ("match", part.outputs, id(trials[place])),
+            lambda: known_mistake(
+                self.mistakes,
+                self.reference,
+                answer,
+                outcomes,
+                place,
+                trials,
+                self.runner,
+                self._counted(part),
+                one_by_one=not self.reveal,
+            ),
         )
+
+    def _once(
+        self, answer: Callable, what: Hashable, find: Callable[[], Any]
+    ) -> Any:
+        """Find something out, once for an answer where that is kept."""
+        known = self.runner.remembered(answer)
+        if known is None:
+            return find()
+        if what not in known:
+            known[what] = find()
+        return known[what]
 
     def _tally(self, answer: Callable, part: Part) -> list[str]:
         """Say which questions of a part are right, and which are not."""

@@ -21,7 +21,7 @@ _MOST_SENTENCES = 4
 
 
 def anew(
-    make: Callable[..., Case], times: int = 3, **wanted: Any
+    make: Callable[..., Case], times: int = 2, **wanted: Any
 ) -> Callable[[int], Iterator[Case]]:
     """Return ``fresh(seed)``, which makes cases of sizes drawn at random.
 

@@ -28,6 +28,11 @@ class Outcome:
     error: Exception | None = None
     stage: str = "call"  # or "gradients": where the error was raised
 
+    def without_gradients(self) -> Outcome:
+        """Return what came of the call alone."""
+        error = self.error if self.stage == "call" else None
+        return Outcome(self.output, self.changed, error=error)
+
 
 @dataclass(frozen=True)
 class Outputs:

@@ -7,6 +7,7 @@ import copy
 import inspect
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from attnbook.judging.comparison import (
 from attnbook.judging.conditions import trial
 from attnbook.judging.outcomes import Outcome
 from attnbook.judging.parts import Case, Property
+from attnbook.judging.sessions import session_of
 
 
 class Runner:
@@ -49,6 +51,8 @@ class Runner:
         self._forbidden = forbidden
         self._wants_gradients = gradients
         self._known: dict[tuple[int, int], Outcome] = {}
+        # The latest answer of a class, and what it did.
+        self._latest: tuple[weakref.ref, dict] | None = None
 
     # -- answers -----------------------------------------------------------
 
@@ -104,7 +108,43 @@ class Runner:
         watched: bool = False,
         gradients: bool = True,
     ) -> Outcome:
-        """Try an answer on whatever there is to try."""
+        """Try an answer on whatever there is to try.
+
+        Where a class is graded, what an answer did in one graded cell is
+        remembered for the next ones.
+        """
+        done = self.remembered(answer)
+        if done is None or not watched:
+            return self._tried(answer, trial, watched, gradients)
+        gradients = gradients and self._wants_gradients
+        whole = done.get((id(trial), True))
+        if whole is not None and not gradients:
+            return whole.without_gradients()
+        if (id(trial), gradients) not in done:
+            done[id(trial), gradients] = self._tried(
+                answer, trial, watched, gradients
+            )
+        return done[id(trial), gradients]
+
+    def remembered(self, answer: Callable) -> dict | None:
+        """Return what is known of an answer, None where nothing is kept.
+
+        A learner may change what a function of theirs calls; in a class it
+        stays as it is from one graded cell to the next.
+        """
+        if session_of(answer) is None:
+            return None
+        if self._latest is None or self._latest[0]() is not answer:
+            self._latest = weakref.ref(answer), {}
+        return self._latest[1]
+
+    def _tried(
+        self,
+        answer: Callable,
+        trial: Case | Property,
+        watched: bool,
+        gradients: bool,
+    ) -> Outcome:
         if isinstance(trial, Property):
             return self.observe(answer, trial, watched)
         return self.evaluate(answer, trial, watched, gradients)

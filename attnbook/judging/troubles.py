@@ -166,7 +166,7 @@ class Judge:
         error = outcome.error
         if isinstance(error, WrongAnswer):
             return Trouble("property", [where + str(error)])
-        if _is_of_a_stub(error):
+        if is_of_a_stub(error):
             return _unwritten(error, answer)
         if isinstance(error, inspection.TakenAwayError):
             return Trouble(
@@ -278,7 +278,7 @@ def _quoted(error: Exception) -> str:
     return f": {text}"
 
 
-def _is_of_a_stub(error: Exception) -> bool:
+def is_of_a_stub(error: Exception | None) -> bool:
     """Tell a stub from what torch lacks, a missing method, `input()` …"""
     return type(error) is NotImplementedError and str(error) in (
         "",

@@ -145,6 +145,7 @@ class Examiner:
         ended the process, None when all have run.
         """
         fates: dict[int, Fate] = {}
+        stand_ins: dict[str, Any] = {}  # until a cell of the student's runs
         position, ended = 0, False
         with self._session() as (session, child):
             for position, cell in enumerate(cells):
@@ -152,11 +153,13 @@ class Examiner:
                 if left <= 0:
                     break
                 seconds = min(self.limits.wall, left)
-                fates[position] = (
-                    self._judge(session, cell.source, seconds)
-                    if cell.is_graded
-                    else session.run_cell(cell.source, seconds)
-                )
+                if cell.is_graded:
+                    fates[position] = self._judge(
+                        session, cell.source, seconds, stand_ins
+                    )
+                else:
+                    stand_ins.clear()
+                    fates[position] = session.run_cell(cell.source, seconds)
                 ended = session.is_over
                 if ended:
                     break
@@ -220,7 +223,13 @@ class Examiner:
             self._zygote = zygote
         return self._zygote
 
-    def _judge(self, session: Session, source: str, seconds: float) -> Fate:
+    def _judge(
+        self,
+        session: Session,
+        source: str,
+        seconds: float,
+        stand_ins: dict[str, Any],
+    ) -> Fate:
         """Run a graded cell here."""
         began = time.monotonic()
         session.limit(seconds)
@@ -228,8 +237,9 @@ class Examiner:
         try:
             code = compile(source, "<graded cell>", "exec")
             session.start()
-            space = dict(self._space)
-            space.update(session.resolve(sorted(_names(code) - set(space))))
+            space = self._space | stand_ins
+            stand_ins |= session.resolve(sorted(_names(code) - set(space)))
+            space |= stand_ins
             with (
                 contextlib.redirect_stdout(sink),
                 contextlib.redirect_stderr(sink),
