@@ -7,9 +7,11 @@ each answer is taken from there.
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,10 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = {chapter.name: chapter.checks for chapter in listed()}
 
 _BRINGS_ALONG = """\
+import base64
 import importlib.util
+import json
 import sys
+import zlib
 
-SOURCES = {sources!r}
+SOURCES = json.loads(zlib.decompress(base64.b64decode({sources!r})))
 PACKAGES = {packages!r}
 
 
@@ -76,8 +81,11 @@ def brings_along(chapter: str) -> str:
             r"known.\1",
             path.read_text("utf-8"),
         )
+    # All of it, as it stands, is longer than a cell may be.
+    everything = json.dumps({**dict.fromkeys(packages, ""), **sources})
+    packed = base64.b64encode(zlib.compress(everything.encode()))
     return _BRINGS_ALONG.format(
-        sources={**dict.fromkeys(packages, ""), **sources},
+        sources=packed.decode(),
         packages=packages,
         module=module,
     )
