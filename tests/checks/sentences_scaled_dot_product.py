@@ -161,6 +161,21 @@ SENTENCES = {
             "large scores",
         ),
         (
+            "Padding (mask False) gets weight 0, and takes no share.",
+            "a score of padding that is not low enough",
+            "a sink of -60",
+        ),
+        (
+            "with one number $z_h$ for each head.",
+            "a sink that cannot be low",
+            "a sink of -60",
+        ),
+        (
+            "Scores may be large:",
+            "scores that are held within bounds",
+            "large scores",
+        ),
+        (
             "nor for scores of $-200$.",
             "a sink that is not shifted along",
             "large scores",

@@ -170,6 +170,17 @@ def test_a_grader_that_looks_at_less_is_named_by_it(name):
     assert diagnosis.mistake == name, diagnosis.message
 
 
+@pytest.mark.parametrize("tolerance", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("part", ["scale", "masks", "places"])
+def test_a_tolerance_that_forgives_is_not_taken_for_a_narrow_look(
+    tolerance, part
+):
+    loose = grader(lambda o, w, *_: torch.allclose(o, w, atol=tolerance))
+    diagnosis = EXERCISES["03-judge"].diagnose(loose, part)
+    if diagnosis is not None:  # the bug may change more than that
+        assert diagnosis.mistake == "a tolerance that forgives"
+
+
 def test_a_grader_that_looks_at_all_is_accepted():
     exercise = EXERCISES["03-judge"]
     assert exercise.diagnose(grader(all_close)) is None
@@ -312,3 +323,146 @@ def test_nothing_is_said_of_rows_that_sum_to_1_where_a_sink_takes_its_share():
     diagnosis = exercise.diagnose(sink_attention)
     assert "each row" not in diagnosis.message
     assert diagnosis.mistake == "exponentials that overflow"
+
+
+# -- a sink as low as the scores -------------------------------------------
+
+
+def sunk(sink_of=lambda sink: sink, blocked=-torch.inf, scores_of=None):
+    def sink_attention(query, key, value, sink, mask):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        if scores_of:
+            scores = scores_of(scores)
+        scores = scores.masked_fill(~mask[:, None, None], blocked)
+        column = sink_of(sink)[:, None, None].expand(*scores.shape[:-1], 1)
+        weights = torch.cat([scores, column], -1).softmax(-1)[..., :-1]
+        return weights @ value, weights
+
+    return sink_attention
+
+
+def by_the_largest_score(query, key, value, sink, mask):
+    """A division by infinity gives 0 for weights, and NaN on the way back."""
+    allowed = mask[:, None, None]
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~allowed, -1e9)
+    highest = scores.amax(-1, keepdim=True)
+    powers = (scores - highest).exp() * allowed
+    total = powers.sum(-1, keepdim=True)
+    weights = powers / (total + (sink[:, None, None] - highest).exp())
+    return weights @ value, weights
+
+
+@pytest.mark.parametrize(
+    ("answer", "part", "name"),
+    [
+        (
+            sunk(blocked=-50.0),
+            "bounds",
+            "a score of padding that is not low enough",
+        ),
+        (
+            sunk(lambda sink: sink.clamp(min=-20.0)),
+            "bounds",
+            "a sink that cannot be low",
+        ),
+        (
+            sunk(scores_of=lambda scores: scores.clamp(-80.0, 80.0)),
+            "bounds",
+            "scores that are held within bounds",
+        ),
+        (by_the_largest_score, "gradients", "a NaN swept under the carpet"),
+    ],
+)
+def test_only_the_part_that_asks_for_the_edge_is_lost(answer, part, name):
+    exercise = EXERCISES["03-sink-attention"]
+    assert exercise.diagnose(answer, "values") is None
+    diagnosis = exercise.diagnose(answer, part)
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("sink_of", "name"),
+    [
+        (torch.exp, "one exponential too many"),
+        (torch.log, "a sink without exponential"),
+    ],
+)
+def test_how_often_the_exponential_of_the_sink_is_taken_is_named(
+    sink_of, name
+):
+    diagnosis = EXERCISES["03-sink-attention"].diagnose(sunk(sink_of))
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+# -- one slip of the mask in place of one of the bugs ----------------------
+
+
+def packed_with(shift=lambda T, S: S - T, late=False):
+    def packed_attention(query, key, value, query_document, key_document):
+        T, S = query.shape[-2], key.shape[-2]
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        past = torch.ones(T, S, dtype=torch.bool).tril(shift(T, S))
+        left, right = query_document[..., None], key_document[:, None]
+        allowed = (past & (left == right) & (left > 0))[:, None]
+        if late:
+            weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
+            return weights @ value, weights * allowed
+        weights = masked_softmax(scores, allowed)
+        return weights @ value, weights
+
+    return packed_attention
+
+
+def minus_100_and_cut(scores, allowed):
+    return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (packed_with(lambda T, S: T - S), "a diagonal moved the wrong way"),
+        (packed_with(late=True), "weights of 0 that come after the output"),
+        (packed(minus_100_and_cut), "a mask after the exponentials"),
+    ],
+)
+def test_one_slip_leaves_four_bugs_mended(answer, name):
+    exercise = EXERCISES["03-packed-attention"]
+    assert exercise.diagnose(answer, "four") is None
+    diagnosis = exercise.diagnose(answer, "five")
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+# -- padding in a sparsemax ------------------------------------------------
+
+
+def projected(blocked, cut=False, at_least=False):
+    def sparsemax_attention(query, key, value, mask):
+        allowed = mask[:, None, None]
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        scores = scores.masked_fill(~allowed, blocked)
+        ordered = scores.sort(dim=-1, descending=True).values
+        sums = ordered.cumsum(-1)
+        left = 1 + torch.arange(1, key.shape[-2] + 1) * ordered
+        inside = left >= sums if at_least else left > sums
+        k = inside.sum(-1, keepdim=True).clamp(min=1)
+        weights = (scores - (sums.gather(-1, k - 1) - 1) / k).clamp(min=0)
+        weights = weights * allowed if cut else weights
+        return weights @ value, weights
+
+    return sparsemax_attention
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (projected(0.0), "a score of 0 for padding"),
+        (projected(0.0, cut=True), "a score of 0 for padding"),
+        (projected(-torch.inf, at_least=True), "minus infinity is counted"),
+    ],
+)
+def test_a_slip_with_padding_costs_nothing_where_there_is_none(answer, name):
+    exercise = EXERCISES["03-sparsemax-attention"]
+    assert exercise.diagnose(answer, "full") is None
+    diagnosis = exercise.diagnose(answer, "padding")
+    assert diagnosis.mistake == name, diagnosis.message

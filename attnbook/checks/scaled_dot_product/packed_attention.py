@@ -88,6 +88,8 @@ def _draft(query, key, value, query_document, key_document, bugs):
         shift = S - T + 1
     elif "future" in bugs:
         shift = S
+    elif "wrong way" in bugs:
+        shift = T - S
     past = torch.ones(T, S, dtype=torch.bool)
     if _UPPER & set(bugs):
         moved = {"upper": S - T, "upper at 0": 0, "upper at 1": 1}
@@ -106,6 +108,11 @@ def _draft(query, key, value, query_document, key_document, bugs):
     if "swept" in bugs:
         barrier = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         weights = (scores + barrier).softmax(-1).nan_to_num(0.0)
+    elif "-100 and cut" in bugs:
+        weights = scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed
+    elif "weights alone" in bugs:
+        weights = scores.masked_fill(~allowed, -1e9).softmax(-1)
+        return weights @ value, weights * allowed
     else:
         # For sizes that do not fit, the draft's own kind of error.
         scores.masked_fill(~allowed, 0)
@@ -200,9 +207,10 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Weights are struck out after the exponentials. Where a struck score "
+        "leads by far, as -100 does among -200, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
+        "-100 and cut",
     ),
     (
         "overflow",
@@ -279,6 +287,20 @@ _OTHER_MISTAKES = [
         "token sees the one after it.",
         "The first query stands at S - T, and sees S - T + 1 keys. "
         "tril(0) shows it one.",
+    ),
+    (
+        "wrong way",
+        "a diagonal moved the wrong way",
+        "tril(T - S) moves the diagonal to the left: the queries see less "
+        "than in the corner.",
+        "tril takes a number: how far the diagonal is moved to the right.",
+    ),
+    (
+        "weights alone",
+        "weights of 0 that come after the output",
+        "The weights of an empty row are set to 0 when the output is made "
+        "already: it is still the mean of all values.",
+        "The last line: first the weights, then weights @ value.",
     ),
     (
         "future",

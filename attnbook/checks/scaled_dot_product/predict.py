@@ -153,6 +153,20 @@ EXERCISE = Exercise(
             "The dot product is 4. Then divide by 16.",
         ),
         _PREDICTIONS.wrong(
+            "d",
+            1 / (1 + math.exp(4)),
+            "the second key",
+            "This is the weight of the second key, whose score is 0.",
+            "The first key has the higher score.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            1 / (1 + math.exp(0.25)),
+            "the second key",
+            "This is the weight of the second key, whose score is 0.",
+            "The first key has the higher score.",
+        ),
+        _PREDICTIONS.wrong(
             "e",
             1 / (1 + math.exp(-4)),
             "without a scale",

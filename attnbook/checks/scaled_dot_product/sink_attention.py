@@ -22,6 +22,30 @@ def _sink_attention(query, key, value, sink, mask):
     return weights @ value, weights
 
 
+_FILLED_WITH = {
+    "zero score": 0.0,
+    "zero score, then cut": 0.0,
+    "finite row maximum": -1e9,
+    "-20": -20.0,
+    "-30": -30.0,
+    "-50": -50.0,
+}
+_BOUNDS_OF_SCORES = {"within 50": 50.0, "within 80": 80.0, "within 88": 88.0}
+_LEAST_SINKS = {
+    "sink of -10": -10.0,
+    "sink of -20": -20.0,
+    "sink of -50": -50.0,
+}
+_BY_EXPONENTIALS = (
+    "overflow",
+    "overflow, then cut",
+    "unshifted",
+    "row maximum",
+    "finite row maximum",
+    "hidden",
+)
+
+
 def _mistaken(query, key, value, sink, mask, mistake):
     """The same with a mistake."""
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
@@ -29,25 +53,25 @@ def _mistaken(query, key, value, sink, mask, mistake):
         scores = scores / query.shape[-1] ** 0.5
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     blocked = allowed if mistake == "inverted" else ~allowed
-    if mistake != "late mask":
-        is_zero = mistake in ("zero score", "zero score, then cut")
-        scores = scores.masked_fill(blocked, 0.0 if is_zero else -torch.inf)
+    if mistake in _BOUNDS_OF_SCORES:
+        bound = _BOUNDS_OF_SCORES[mistake]
+        scores = scores.clamp(-bound, bound)
+    if mistake not in ("late mask", "overflow, then cut"):
+        filled = _FILLED_WITH.get(mistake, -torch.inf)
+        scores = scores.masked_fill(blocked, filled)
     logit = _mistaken_logit(sink, query.shape[-1], mistake)
     if mistake in ("plain", "added"):
         if mistake == "added":  # to every score, and softmax drops it
             scores = scores + logit
         weights = masked_softmax(scores, allowed)
         return weights @ value, weights
-    if mistake in ("overflow", "unshifted", "row maximum", "hidden"):
-        if mistake == "unshifted":
-            scores = scores - scores.amax(-1, keepdim=True).clamp(min=-1e30)
-        if mistake == "row maximum":
-            highest = scores.amax(-1, keepdim=True)
-            scores, logit = scores - highest, logit - highest
-        powers = scores.exp()
-        weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
-        if mistake == "hidden":
-            weights = weights.nan_to_num()
+    if mistake == "swept":
+        total = scores.logsumexp(-1, keepdim=True)
+        weights = scores.softmax(-1) * (total - logit).sigmoid()
+        weights = weights.nan_to_num()
+        return weights @ value, weights
+    if mistake in _BY_EXPONENTIALS:
+        weights = _mistaken_powers(scores, logit, allowed, mistake)
         return weights @ value, weights
     column = logit.expand(*scores.shape[:-1], 1)  # (B, H, T, 1)
     padded = torch.cat([scores, column], dim=-1)  # (B, H, T, S + 1)
@@ -60,6 +84,8 @@ def _mistaken(query, key, value, sink, mask, mistake):
         weights = weights * allowed
     elif mistake == "kept":
         return weights @ value, torch.cat([weights, rest], dim=-1)
+    elif mistake == "first column":
+        weights = torch.cat([weights[..., 1:], rest], dim=-1)
     elif mistake == "wrong column":
         weights = torch.cat([rest, weights[..., :-1]], dim=-1)
     elif mistake == "given back":
@@ -72,6 +98,20 @@ def _mistaken(query, key, value, sink, mask, mistake):
         mean = value.mean(-2, keepdim=True)  # (B, H, 1, d_v)
         return weights @ value + rest * mean, weights
     return weights @ value, weights
+
+
+def _mistaken_powers(scores, logit, allowed, mistake):
+    """Weights by exponentials and a division, in place of a softmax."""
+    highest = scores.amax(-1, keepdim=True)
+    if mistake == "unshifted":
+        scores = scores - highest.clamp(min=-1e30)
+    elif mistake in ("row maximum", "finite row maximum"):
+        scores, logit = scores - highest, logit - highest
+    powers = scores.exp()
+    if mistake in ("overflow, then cut", "finite row maximum"):
+        powers = powers * allowed
+    weights = powers / (logit.exp() + powers.sum(-1, keepdim=True))
+    return weights.nan_to_num() if mistake == "hidden" else weights
 
 
 def _mistaken_logit(sink, d_k, mistake):
@@ -91,6 +131,12 @@ def _mistaken_logit(sink, d_k, mistake):
         return logit[:1]
     if mistake == "negative":
         return -logit
+    if mistake == "twice":
+        return logit.exp()
+    if mistake == "log":
+        return logit.log()
+    if mistake in _LEAST_SINKS:
+        return logit.clamp(min=_LEAST_SINKS[mistake])
     if mistake == "no exp":
         return logit.clamp(min=1e-9).log()
     return logit
@@ -128,6 +174,15 @@ def _sink_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
     return Case(name, (query, key, value, sink, mask))
 
 
+def _as_low_as_the_sink(name, lengths, seed):
+    """Scores of about -60, and sinks as low."""
+    query, key, value, sink, mask = _sink_case(
+        name, lengths, 2, 3, 4, 4, 2, seed
+    ).arguments
+    query[..., 0], key[..., 0] = 1.0, -120.0  # divided by √4
+    return Case(name, (query, key, value, sink - 60, mask))
+
+
 def _a_low_sink_is_none(answer):
     query, key, value, sink, mask = _sink_case(
         "", [5, 3], 2, 3, 5, 4, 2, seed=17
@@ -159,9 +214,10 @@ _MISTAKES = [
     (
         "wrong column",
         "the wrong column is cut off",
-        "The sink stands first, and the last column was cut off: the "
-        "first key gets the sink's weight, the second the first's.",
+        "A key's column was cut off and the sink's was kept, so each "
+        "weight stands one place off.",
         "Cut off the column that the sink was put in.",
+        "first column",
     ),
     (
         "zero",
@@ -176,6 +232,23 @@ _MISTAKES = [
         "The sink itself is added to the denominator. It is a score: "
         "its exponential belongs there.",
         "exp(sink), beside the exponentials of the scores.",
+        "log",
+    ),
+    (
+        "twice",
+        "one exponential too many",
+        "exp(exp(sink)) is added to the denominator: softmax takes the "
+        "exponential of all that is joined to the scores.",
+        "The sink is a score: join it as it is.",
+    ),
+    (
+        "sink of -20",
+        "a sink that cannot be low",
+        "A low sink is raised to a bound. Where the scores are as low, it "
+        "then takes too much.",
+        "Softmax is safe for low scores: join the sink as it is.",
+        "sink of -10",
+        "sink of -50",
     ),
     (
         "negative",
@@ -217,6 +290,16 @@ _MISTAKES = [
         "Take the largest score off first, or let softmax do it: "
         "join the sink to the scores as one more column.",
         "hidden",
+        "overflow, then cut",
+    ),
+    (
+        "within 80",
+        "scores that are held within bounds",
+        "All scores beyond a bound are made equal to it, so the highest no "
+        "longer leads.",
+        "Softmax is safe for large scores, without a clamp.",
+        "within 50",
+        "within 88",
     ),
     (
         "row maximum",
@@ -224,6 +307,24 @@ _MISTAKES = [
         "Where nothing may be attended to, the largest score is -inf, and "
         "-inf minus -inf is NaN.",
         "Take off the largest of scores *and* sink.",
+    ),
+    (
+        "swept",
+        "a NaN swept under the carpet",
+        "Where nothing may be attended to, the weights are mended by "
+        "nan_to_num, or by a division by infinity. The way back still leads "
+        "through it: the gradient is NaN.",
+        "With the sink as one more column, no row is empty.",
+        "finite row maximum",
+    ),
+    (
+        "-50",
+        "a score of padding that is not low enough",
+        "Beside a sink of -60, padding takes a share where its score is "
+        "higher than that.",
+        "-torch.inf lies below any score.",
+        "-20",
+        "-30",
     ),
     (
         "given back",
@@ -300,6 +401,7 @@ EXERCISE = Exercise(
         _sink_case("all sizes alike", [3, 2, 1], 3, 3, 3, 3, 3, seed=14),
         _sink_case("one key", [1, 1], 2, 3, 1, 2, 3, seed=15),
         _sink_case("large scores", [6, 4], 2, 4, 6, 8, 2, seed=16, scale=12.0),
+        _as_low_as_the_sink("a sink of -60", [4, 3, 0], seed=18),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_sink_by_sigmoid, _sink_shifted],
@@ -344,6 +446,7 @@ EXERCISE = Exercise(
                 "nothing to attend to",
                 "all sizes alike",
                 "large scores",
+                "a sink of -60",
                 "With a sink of -60 in each head, the output is that of plain "
                 "attention.",
             ),

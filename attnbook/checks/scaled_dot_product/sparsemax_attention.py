@@ -85,18 +85,20 @@ def _mistaken(query, key, value, mask, mistake):
 def _mistaken_weights(scores, allowed, mistake):
     if mistake == "softmax":
         return masked_softmax(scores, allowed)
-    if mistake in ("cut softmax", "relu"):
+    if mistake in ("cut softmax", "cut softmax at 0.1", "relu"):
         if mistake == "relu":
             weights = scores.clamp(min=0) * allowed
         else:
             weights = masked_softmax(scores, allowed)
-            weights = weights * (weights >= 1 / scores.shape[-1])
+            least = 0.1 if "0.1" in mistake else 1 / scores.shape[-1]
+            weights = weights * (weights >= least)
         total = weights.sum(-1, keepdim=True)
         return weights / torch.where(total == 0, 1, total)
     if mistake == "late mask":
         return _sparsemax(scores) * allowed
-    if mistake == "zero score":
-        return _sparsemax(scores.masked_fill(~allowed, 0))
+    if mistake in ("zero score", "zero score, then cut"):
+        weights = _sparsemax(scores.masked_fill(~allowed, 0))
+        return weights * allowed if "cut" in mistake else weights
     if mistake in ("-1e4", "-100"):
         return _sparsemax(scores.masked_fill(~allowed, float(mistake)))
     if mistake == "-100 and 0":
@@ -202,7 +204,7 @@ def _sparsemax_case(name, lengths, H, T, S, d_k, d_v, seed, scale=1.0):
 def _adding_to_all_changes_nothing(answer):
     """A shift of all scores of a row: the keys gain a common direction."""
     query, key, value, mask = _sparsemax_case(
-        "", [5, 3], 2, 3, 5, 4, 2, seed=47
+        "", [5, 5], 2, 3, 5, 4, 2, seed=47
     ).arguments
     query[..., 0] = 1.0
     _, before = answer(query, key, value, mask)
@@ -226,6 +228,7 @@ _MISTAKES = [
         "You cut small weights of a softmax and divided anew. "
         "Sparsemax works on the scores, without an exponential.",
         "max(score - threshold, 0).",
+        "cut softmax at 0.1",
     ),
     (
         "relu",
@@ -344,8 +347,10 @@ _MISTAKES = [
     (
         "zero score",
         "a score of 0 for padding",
-        "A score of 0 may well be above the threshold: padding gets weight.",
+        "A score of 0 may well be above the threshold: padding gets weight, "
+        "or takes it from the others before it is cut off.",
         "Which score is below every threshold?",
+        "zero score, then cut",
     ),
     (
         "late mask",
