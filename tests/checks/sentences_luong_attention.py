@@ -291,6 +291,16 @@ SENTENCES = {
             "the worked example",
         ),
         (
+            "with $|s - p| \\le D$.",
+            "an edge that is left out",
+            "keys on the window's edge",
+        ),
+        (
+            "over the keys $s < n$",
+            "keys after the end of the sentence",
+            "a padded batch",
+        ),
+        (
             "There is one $p$ for each sentence and query.",
             "summed over the queries",
             "two sentences",

@@ -137,3 +137,45 @@ def test_each_gradient_of_the_window_has_points_of_its_own():
         for part in exercise.parts:
             is_right = exercise.diagnose(answer, part.name) is None
             assert is_right == (part.name == earns)
+
+
+def window_of(weights_of, inside=torch.le):
+    """The right gradients of a window with edge and softmax as given."""
+
+    def window_backward(scores, raw, lengths, D, upstream):
+        place, y = torch.arange(scores.shape[-1]), raw.sigmoid()
+        distance = place - (lengths[:, None] * y)[..., None]
+        allowed = inside(distance.abs(), D) & (place < lengths[:, None, None])
+        alpha = weights_of(scores, allowed)
+        through = upstream * torch.exp(-2 * (distance / D) ** 2)
+        mean = (alpha * through).sum(-1, keepdim=True)
+        for_centre = (alpha * through * 4 * distance / D**2).sum(-1)
+        for_raw = for_centre * lengths[:, None] * y * (1 - y)
+        return alpha * (through - mean), for_raw
+
+    return window_backward
+
+
+def bare_exponentials(scores, allowed):
+    powers = scores.exp() * allowed
+    return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
+
+
+def minus_infinity(scores, allowed):
+    return scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (window_of(masked_softmax, torch.lt), "an edge that is left out"),
+        (window_of(bare_exponentials), "exponentials that overflow"),
+        (window_of(minus_infinity), "an empty window of -inf"),
+        (window_of(far_below), "-1e9 in place of -inf"),
+    ],
+)
+def test_a_slip_at_the_edges_of_a_window_costs_its_part_alone(answer, name):
+    exercise = EXERCISES["02-window-backward"]
+    assert exercise.diagnose(answer, "edges").mistake == name
+    assert exercise.diagnose(answer, "scores") is None
+    assert exercise.diagnose(answer, "raw") is None
