@@ -259,6 +259,11 @@ SENTENCES = {
             "large scores",
         ),
         (
+            "your function must not return NaN for scores of 200.",
+            "-100 in place of -inf",
+            "from 200 to -200",
+        ),
+        (
             "Padding and sentences with nothing to read: weights of 0.",
             "the mask is not used",
             "a padded batch",
