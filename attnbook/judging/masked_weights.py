@@ -100,7 +100,7 @@ def shown_by_large_scores(
     """
 
     def lose_their_share(case: Case, output: Any) -> bool:
-        if case.name != name:
+        if case.name != name or are_nan(case, output):
             return False
         wanted = reference(*case.arguments, **case.keywords)[1].sum(-1)
         return bool((wanted - output[1].sum(-1) > 0.01).any())

@@ -259,6 +259,11 @@ SENTENCES = {
             "large scores",
         ),
         (
+            "your function must not return NaN for scores of 200.",
+            "-100 in place of -inf",
+            "from 200 to -200",
+        ),
+        (
             "Padding and sentences with nothing to read: weights of 0.",
             "the mask is not used",
             "a padded batch",
@@ -289,6 +294,16 @@ SENTENCES = {
             "with $|s - p| \\le D$.",
             "a softmax over the whole sentence",
             "the worked example",
+        ),
+        (
+            "with $|s - p| \\le D$.",
+            "an edge that is left out",
+            "keys on the window's edge",
+        ),
+        (
+            "over the keys $s < n$",
+            "keys after the end of the sentence",
+            "a padded batch",
         ),
         (
             "There is one $p$ for each sentence and query.",

@@ -49,6 +49,40 @@ UNFORESEEN = {
 }
 
 
+def a_window(query, key, value, mask, W, D, output_of=None):
+    """The band, and an output of its weights or of the softmax's."""
+    T = query.shape[1]
+    key, value = (F.pad(x, (0, 0, D, D)) for x in (key @ W.T, value))
+    window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
+    scores = (key[:, window] @ query[..., None]).squeeze(-1)
+    inner = masked_softmax(scores, F.pad(mask, (D, D))[:, window])
+    squares = torch.arange(-D, D + 1) ** 2
+    weights = inner * torch.exp(-squares / (2 * (D / 2) ** 2))
+    blend = inner if output_of == "softmax" else weights
+    return (blend[..., None] * value[:, window]).sum(2), weights
+
+
+def padding_read(query, key, value, mask, W, D):
+    return a_window(query, key, value, mask | True, W, D)
+
+
+def blended_before(query, key, value, mask, W, D):
+    return a_window(query, key, value, mask, W, D, output_of="softmax")
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (padding_read, "padding inside the window"),
+        (blended_before, "an output without the Gaussian"),
+    ],
+)
+def test_one_slip_in_a_mended_draft_costs_one_point(answer, name):
+    exercise = EXERCISES["02-banded-attention"]
+    assert exercise.diagnose(answer, "five").mistake == name
+    assert exercise.diagnose(answer, "four") is None
+
+
 @pytest.mark.parametrize("grade_id", UNFORESEEN)
 def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
     diagnosis = EXERCISES[grade_id].diagnose(UNFORESEEN[grade_id])
@@ -124,6 +158,45 @@ def test_a_past_of_bare_exponentials_is_told_to_overflow():
     assert exercise.diagnose(temporal_attention, "values") is None
 
 
+def below_any_score(scores, allowed):
+    weights = scores.masked_fill(~allowed, -300.0).softmax(-1)
+    return weights * allowed.any(-1, keepdim=True)
+
+
+def test_padding_lies_below_what_was_read_with_200():
+    def temporal_attention(query, key, value, mask, W):
+        scores = query @ W @ key.mT
+        past = F.pad(scores.logcumsumexp(1)[:, :-1], (0, 0, 1, 0))
+        weights = below_any_score(scores - past, mask[:, None])
+        return weights @ value, weights
+
+    exercise = EXERCISES["02-temporal-attention"]
+    diagnosis = exercise.diagnose(temporal_attention, "bounds")
+    assert diagnosis.mistake == "-100 in place of -inf", diagnosis.message
+    assert exercise.diagnose(temporal_attention, "values") is None
+
+
+def test_nan_of_bare_exponentials_is_told_whatever_guards_the_division():
+    exercise = EXERCISES["02-cosine-attention"]
+    diagnosis = exercise.diagnose(cosine(bare_exponentials))
+    assert diagnosis.mistake == "exponentials that overflow"
+
+
+def test_a_length_plus_epsilon_is_told_so_however_it_is_written():
+    def cosine_attention(query, key, value, mask, log_scale, eps=1e-6):
+        query, key = (
+            x / (x.square().sum(-1, keepdim=True).sqrt() + eps)
+            for x in (query, key)
+        )
+        scores = log_scale.exp() * query @ key.mT
+        weights = masked_softmax(scores, mask[:, None])
+        return weights @ value, weights
+
+    exercise = EXERCISES["02-cosine-attention"]
+    diagnosis = exercise.diagnose(cosine_attention, "edges")
+    assert diagnosis.mistake == "an epsilon outside the root"
+
+
 def test_each_gradient_of_the_window_has_points_of_its_own():
     exercise = EXERCISES["02-window-backward"]
 
@@ -137,3 +210,45 @@ def test_each_gradient_of_the_window_has_points_of_its_own():
         for part in exercise.parts:
             is_right = exercise.diagnose(answer, part.name) is None
             assert is_right == (part.name == earns)
+
+
+def window_of(weights_of, inside=torch.le):
+    """The right gradients of a window with edge and softmax as given."""
+
+    def window_backward(scores, raw, lengths, D, upstream):
+        place, y = torch.arange(scores.shape[-1]), raw.sigmoid()
+        distance = place - (lengths[:, None] * y)[..., None]
+        allowed = inside(distance.abs(), D) & (place < lengths[:, None, None])
+        alpha = weights_of(scores, allowed)
+        through = upstream * torch.exp(-2 * (distance / D) ** 2)
+        mean = (alpha * through).sum(-1, keepdim=True)
+        for_centre = (alpha * through * 4 * distance / D**2).sum(-1)
+        for_raw = for_centre * lengths[:, None] * y * (1 - y)
+        return alpha * (through - mean), for_raw
+
+    return window_backward
+
+
+def bare_exponentials(scores, allowed):
+    powers = scores.exp() * allowed
+    return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
+
+
+def minus_infinity(scores, allowed):
+    return scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (window_of(masked_softmax, torch.lt), "an edge that is left out"),
+        (window_of(bare_exponentials), "exponentials that overflow"),
+        (window_of(minus_infinity), "an empty window of -inf"),
+        (window_of(far_below), "-1e9 in place of -inf"),
+    ],
+)
+def test_a_slip_at_the_edges_of_a_window_costs_its_part_alone(answer, name):
+    exercise = EXERCISES["02-window-backward"]
+    assert exercise.diagnose(answer, "edges").mistake == name
+    assert exercise.diagnose(answer, "scores") is None
+    assert exercise.diagnose(answer, "raw") is None

@@ -74,6 +74,8 @@ def _draft(query, key, value, mask, W, D, bugs):
     near, fetched, allowed = _windows(query, key @ W.T, value, mask, D, bugs)
     scores = (near @ query[..., None]).squeeze(-1)  # (B, T, 2D + 1)
     sigma = D if "sigma" in bugs else D / 2
+    if "whole half" in bugs:
+        sigma = D // 2
     squares = torch.arange(-D, D + 1).float() ** 2
     gaussian = torch.exp(-squares / (2 * sigma**2))  # (2D + 1,)
     if "half" in bugs:
@@ -93,7 +95,10 @@ def _draft(query, key, value, mask, W, D, bugs):
     weights = masked_weights(masked_softmax, scores, allowed, bugs)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
         weights = weights * gaussian
-    output = (weights[..., None] * fetched).sum(2)
+    blended = weights
+    if "plain output" in bugs:
+        blended = masked_softmax(scores, allowed)
+    output = (blended[..., None] * fetched).sum(2)
     return output, weights.flip(-1) if "from the back" in bugs else weights
 
 
@@ -113,6 +118,8 @@ def _windows(query, projected, value, mask, D, bugs):
         left, right = 2 * D, 0
     key = F.pad(projected, (0, 0, left, right))
     value = F.pad(value, (0, 0, left, right))
+    if "padding" in bugs:
+        mask = torch.ones_like(mask)
     mask = F.pad(mask, (left, right), value="border" in bugs)
     window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
     return key[:, window], value[:, window], mask[:, window]
@@ -280,6 +287,25 @@ _OTHER_MISTAKES = [
         "The Gaussian is inside the softmax, or the weights are "
         "divided by their sum. Luong's rows sum to less than 1.",
         "weights = softmax(...), then weights * gaussian, and no more.",
+    ),
+    (
+        "whole half",
+        "a σ that is rounded",
+        "D // 2 drops the half of an odd D, and is 0 where D is 1. σ = D/2.",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "plain output",
+        "an output without the Gaussian",
+        "The weights are right. The output is blended with those from before "
+        "the Gaussian.",
+        "The weights that are returned are those that blend the values.",
+    ),
+    (
+        "padding",
+        "padding inside the window",
+        "Places outside are hidden, and padding is not: `mask` has no effect.",
+        "F.pad(mask, (D, D)) knows both.",
     ),
     (
         "unmasked",

@@ -49,6 +49,8 @@ def _mistaken_unit(x, eps, mistake):
         return x / (x.norm(dim=-1, keepdim=True) + eps)
     if mistake == "floor":
         return F.normalize(x, dim=-1, eps=eps)
+    if mistake == "floor of the square":
+        return x / square.clamp(min=eps).sqrt()
     if mistake == "other eps":
         return x / (square + 1e-6).sqrt()
     if mistake == "floor of its own":
@@ -82,6 +84,10 @@ def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
         scale = log_scale
     elif mistake == "cut":
         scale = scale.detach()
+    elif mistake == "twice":
+        scale = scale**2
+    elif mistake == "at most 100":
+        scale = scale.clamp(max=100)
     elif mistake == "no scale":
         scale = 1.0
     elif mistake == "root d":
@@ -90,11 +96,18 @@ def _mistaken(query, key, value, mask, log_scale, eps=1e-6, *, mistake):
     if mistake == "one eps":  # for the product of the lengths
         lengths = query.norm(dim=-1)[:, :, None] * key.norm(dim=-1)[:, None]
         scores = scale * (query @ key.mT) / (lengths + eps)
+    elif mistake == "library":
+        scores = scale * F.cosine_similarity(
+            query[:, :, None], key[:, None], dim=-1, eps=eps
+        )
     elif mistake == "product":
         squares = [x.square().sum(-1) for x in (query, key)]
         product = squares[0][:, :, None] * squares[1][:, None]  # (B, T, S)
         scores = scale * (query @ key.mT) / (product + eps).sqrt()
-    weights = masked_weights(masked_softmax, scores, mask[:, None], (mistake,))
+    allowed = mask[:, None]
+    if mistake == "no zeros":
+        allowed = allowed & (key != 0).any(-1)[:, None]
+    weights = masked_weights(masked_softmax, scores, allowed, (mistake,))
     return weights @ value, weights
 
 
@@ -200,6 +213,7 @@ _MISTAKES = [
         "length, under the root.",
         "√(|x|² + ε): which bracket closes last?",
         "one eps",
+        "root outside",
     ),
     (
         "product",
@@ -210,10 +224,12 @@ _MISTAKES = [
     (
         "floor",
         "an epsilon as a floor",
-        "max(|x|, ε), as F.normalize has it, leaves long vectors as "
-        "they are. Here ε is added under the root.",
+        "max(|x|, ε), as F.normalize and F.cosine_similarity have it, leaves "
+        "long vectors as they are. Here ε is added under the root.",
         "√(|x|² + ε), written out.",
         "floor of its own",
+        "floor of the square",
+        "library",
     ),
     (
         "root at 0",
@@ -221,7 +237,6 @@ _MISTAKES = [
         "The value at a vector of zeros is right, but the slope of a "
         "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
         "ε stands in the root, so that the root is never of 0.",
-        "root outside",
     ),
     (
         "other eps",
@@ -281,6 +296,26 @@ _MISTAKES = [
         "the logarithm as the scale",
         "log_scale itself multiplies the cosines. It may be negative.",
         "exp(log_scale) multiplies the cosines.",
+    ),
+    (
+        "twice",
+        "the scale counted twice",
+        "The scale multiplies queries and keys, so it is squared.",
+        "exp(log_scale) multiplies the cosines, once.",
+    ),
+    (
+        "at most 100",
+        "a scale with a bound",
+        "The scale is cut off at 100, as Swin V2 does it. Here it may be as "
+        "large as 200.",
+        "exp(log_scale), and no bound.",
+    ),
+    (
+        "no zeros",
+        "keys of zeros hidden",
+        "A key of zeros is hidden. It has a score of 0, and its weight is "
+        "not 0.",
+        "The mask alone says what may be attended to.",
     ),
     (
         "divided",
@@ -415,8 +450,8 @@ EXERCISE = Exercise(
             eps=1e-2,
             zeros=True,
         ),
-        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=9),
         _cosine_case("nothing to attend to", [4, 0], 3, 4, 3, 2, 0.5, seed=35),
+        _cosine_case("a scale of 200", [5, 3], 4, 5, 3, 2, 5.3, seed=9),
         _cosine_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, -0.7, seed=36),
     ],
     mistakes=[

@@ -23,7 +23,7 @@ from attnbook.judging.masked_weights import (
     shown_by_large_scores,
 )
 from attnbook.judging.named_mistakes import named
-from attnbook.judging.tensors import normal
+from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
 
@@ -48,6 +48,10 @@ def _mistaken_past(scores, allowed, mistake):
     if mistake == "over keys":
         start = torch.zeros_like(scores[..., :1])
         return torch.cat([start, scores.logcumsumexp(2)[..., :-1]], dim=2)
+    if mistake == "over keys, moved":
+        return torch.cat([none, scores.logcumsumexp(2)[:, :-1]], dim=1)
+    if mistake == "first row log":
+        return torch.cat([none - torch.inf, past[:, 1:]], dim=1)
     if mistake == "all steps":
         return scores.logsumexp(1, keepdim=True).expand_as(scores)
     if mistake == "plain sum":
@@ -55,6 +59,9 @@ def _mistaken_past(scores, allowed, mistake):
     if mistake == "weights":
         weights = masked_softmax(scores, allowed)
         past = weights.cumsum(1)[:, :-1].clamp(min=1e-30).log()
+        return torch.cat([none, past], dim=1)
+    if mistake == "weights unmasked":
+        past = scores.log_softmax(-1).logcumsumexp(1)[:, :-1]
         return torch.cat([none, past], dim=1)
     if mistake == "weights added":
         weights = masked_softmax(scores, allowed)
@@ -102,6 +109,10 @@ def _mistaken(query, key, value, mask, W, mistake):
     penalised = scores - _mistaken_past(scores, allowed, mistake)
     if mistake == "twice":
         penalised = penalised.exp()
+    if mistake == "-300 and 0":
+        penalised = penalised.masked_fill(~allowed, -300.0)
+        weights = penalised.softmax(-1) * allowed.any(-1, keepdim=True)
+        return weights @ value, weights
     weights = masked_weights(masked_softmax, penalised, allowed, (mistake,))
     return weights @ value, weights
 
@@ -180,6 +191,18 @@ def _later_queries_change_nothing_before(answer):
     return change_nothing_before(answer, case.arguments)
 
 
+# What was read with 200 and now scores -200 has a logarithm of -400.
+_FROM_200_TO_MINUS_200 = Case(
+    "from 200 to -200",
+    (
+        torch.tensor([[[1.0], [-1.0]]]),
+        torch.tensor([[[200.0], [199.0], [1.0]]]),
+        torch.tensor([[[2.0], [-1.0], [5.0]]]),
+        token_mask([2], 3),
+        torch.ones(1, 1),
+    ),
+)
+
 _MISTAKES = [
     (
         "plain",
@@ -206,6 +229,7 @@ _MISTAKES = [
         "The running sum goes along the keys. It goes along the "
         "steps, for each key by itself.",
         "Scores are (B, T, S), and the steps are axis 1.",
+        "over keys, moved",
     ),
     (
         "all steps",
@@ -257,6 +281,7 @@ _MISTAKES = [
         "its sum.",
         "Σ exp(s) over t' < t, without the softmax.",
         "weights tallied",
+        "weights unmasked",
     ),
     (
         "weights added",
@@ -278,6 +303,7 @@ _MISTAKES = [
         "Before the first step the sum is empty, and dividing by 0 "
         "gives infinity, then NaN.",
         "The first row is not divided: its logarithm of the past is 0.",
+        "first row log",
     ),
     (
         "added",
@@ -346,6 +372,7 @@ _MISTAKES = [
         "score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
+        "-300 and 0",
     ),
     (
         "unmasked",
@@ -409,6 +436,7 @@ EXERCISE = Exercise(
         _temporal_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, seed=45),
         _temporal_case("long", [7, 5, 6], 9, 7, 2, 3, 2, seed=46),
         _temporal_case("large scores", [4, 3], 4, 4, 3, 4, 2, 21, scale=9.0),
+        _FROM_200_TO_MINUS_200,
     ],
     mistakes=[
         *(
@@ -457,7 +485,13 @@ EXERCISE = Exercise(
             "bounds",
             "empty sentences, single tokens and scores of 200",
             1,
-            tries=("nothing to read", "one token", "long", "large scores"),
+            tries=(
+                "nothing to read",
+                "one token",
+                "long",
+                "large scores",
+                "from 200 to -200",
+            ),
             fresh=_drawn(lengths=one_empty("S"), scale=(1.0, 5.0)),
         ),
         Part(

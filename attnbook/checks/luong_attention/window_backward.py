@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -27,13 +28,24 @@ def _window_parts(scores, raw, lengths, D):
     return masked_softmax(scores, allowed), gaussian, distance, share
 
 
+def _mistaken_window(scores, distance, lengths, D, mistake):
+    """Which keys may be attended to, (B, T, S)."""
+    place, n = torch.arange(scores.shape[-1]), lengths[:, None, None]
+    if mistake == "past the end":
+        return distance.abs() <= D
+    if mistake == "one too many":
+        return (distance.abs() <= D) & (place <= n)
+    if mistake == "no window":
+        return (place < n).expand_as(scores)
+    if mistake == "strict":
+        return (distance.abs() < D) & (place < n)
+    return (distance.abs() <= D) & (place < n)
+
+
 def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
     inner, gaussian, distance, share = _window_parts(scores, raw, lengths, D)
-    if mistake in ("no window", "divided again"):
-        place = torch.arange(scores.shape[-1])
-        allowed = (place < lengths[:, None, None]).expand_as(scores)
-        if mistake == "divided again":
-            allowed = allowed & (distance.abs() <= D)
+    if mistake is not None:
+        allowed = _mistaken_window(scores, distance, lengths, D, mistake)
         inner = masked_weights(masked_softmax, scores, allowed, (mistake,))
     if mistake == "padding":
         whole = torch.full_like(lengths, scores.shape[-1])
@@ -42,7 +54,11 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
     weights = inner * gaussian  # (B, T, S)
     through = upstream * (1.0 if mistake == "no gaussian" else gaussian)
     mean = (through * inner).sum(-1, keepdim=True)
-    if mistake == "weights twice":
+    if mistake == "unweighted":
+        mean = through.sum(-1, keepdim=True)
+    elif mistake == "no mean":
+        mean = 0.0
+    elif mistake == "weights twice":
         mean = (through * weights).sum(-1, keepdim=True)
     for_scores = inner * (through - mean)
     if mistake == "diagonal":
@@ -68,6 +84,8 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
     slope = distance / variance  # (B, T, S)
     if mistake == "sign":
         slope = -slope
+    elif mistake == "no side":
+        slope = slope.abs()
     elif mistake == "not squared":
         slope = distance.sign() / variance
     times = inner if mistake == "softmax alone" else weights
@@ -94,6 +112,8 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         chain = share * (1 - share)
     elif mistake == "no sigmoid":
         chain = n
+    elif mistake == "half a sigmoid":
+        chain = n * share
     elif mistake == "centre for share":
         chain = n * share * (1 - n * share)
     elif mistake == "no tokens":
@@ -184,6 +204,13 @@ def _window_case(name, lengths, T, S, D, seed, scale=1.0):
     )
 
 
+def _are_nan(case, output):
+    """Say whether only exponentials that overflow can be to blame."""
+    return case.name == "scores of 200" and any(
+        bool(x.isnan().any()) for x in output
+    )
+
+
 _MISTAKES = [
     (
         "no gaussian",
@@ -220,6 +247,19 @@ _MISTAKES = [
         "α (g - Σ α g): the sum goes over the row.",
     ),
     (
+        "unweighted",
+        "a sum without the softmax",
+        "In the sum over the row, each term has to be multiplied by its α.",
+        "α (g - Σ α g): α stands twice.",
+    ),
+    (
+        "no mean",
+        "no sum over the row",
+        "You multiply by the softmax, and take nothing off. A score lowers "
+        "the weights of all other keys, too.",
+        "α (g - Σ α g).",
+    ),
+    (
         "no softmax",
         "the softmax is left out",
         "The gradient stops at the softmax's output.",
@@ -230,6 +270,13 @@ _MISTAKES = [
         "the wrong sign",
         "The centre moves away from keys that it should come to.",
         "The derivative of -(s - p)² with respect to p is 2 (s - p).",
+    ),
+    (
+        "no side",
+        "a distance without its side",
+        "Keys on both sides pull the centre the same way. Those before it "
+        "have s - p < 0.",
+        "s - p, and not its absolute value.",
     ),
     (
         "sigma",
@@ -296,6 +343,12 @@ _MISTAKES = [
         "The derivative of sigmoid is sigmoid · (1 - sigmoid).",
     ),
     (
+        "half a sigmoid",
+        "half of the sigmoid's derivative",
+        "The factor 1 - sigmoid(raw) is missing.",
+        "length · y · (1 - y), with y = sigmoid(raw).",
+    ),
+    (
         "centre for share",
         "the centre in the sigmoid's derivative",
         "share · (1 - share) holds the sigmoid, between 0 and 1. You "
@@ -341,6 +394,47 @@ _MISTAKES = [
         "The return line.",
     ),
     (
+        "past the end",
+        "keys after the end of the sentence",
+        "Your window holds places after the last token, s = n - 1.",
+        "The line of window_forward that makes `allowed`: both halves.",
+        "one too many",
+    ),
+    (
+        "strict",
+        "an edge that is left out",
+        "A key just D away from the centre is in the window.",
+        "|s - p| <= D.",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "masked_softmax takes the largest score off first.",
+        "exp divided",
+    ),
+    (
+        "late mask",
+        "a mask after the softmax",
+        "Weights are cut off after the softmax, so the share of what is "
+        "outside the window is lost.",
+        "Scores become -inf first: masked_softmax does it.",
+    ),
+    (
+        "nan",
+        "an empty window of -inf",
+        "A window with nothing to attend to has only scores of -inf, and "
+        "their softmax is 0/0. Its gradients should be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
+        "-1e9",
+        "-1e9 in place of -inf",
+        "A window with nothing to attend to gets equal weights. They should "
+        "be 0.",
+        "masked_softmax from the chapter handles such rows.",
+    ),
+    (
         "divided again",
         "a mask after the exponentials",
         "Weights are struck out after the exponentials, and the rest is "
@@ -352,6 +446,7 @@ _MISTAKES = [
         "a softmax over the whole sentence",
         "α shares out the weight inside the window alone.",
         "The line of window_forward that makes `allowed`.",
+        "unmasked",
     ),
     (
         "no sigma",
@@ -386,6 +481,23 @@ _MISTAKES = [
     ),
 ]
 
+# The centres lie on whole numbers, and keys just D = 2 away.
+_WINDOW_EDGES = Case(
+    "keys on the window's edge",
+    (
+        torch.tensor([1.0, -0.5, 0.3, 0.8, -1.2, 0.4, 1.5, -0.7]).repeat(
+            2, 1, 1
+        ),
+        torch.zeros(2, 1),
+        torch.tensor([8, 4]),
+        2,
+        torch.tensor([0.6, -1.1, 0.9, 1.3, -0.4, 0.7, -1.6, 0.2]).repeat(
+            2, 1, 1
+        ),
+    ),
+    look="|s - p| <= D: a key just D away is in the window.",
+)
+
 _ORDINARY = (
     "the worked example",
     "two sentences",
@@ -417,10 +529,16 @@ EXERCISE = Exercise(
         _window_case("nothing to attend to", [5, 0], 3, 5, 2, seed=54),
         _window_case("all sizes alike", [3, 2, 3], 3, 3, 3, seed=55),
         _window_case("one key", [1, 1], 3, 1, 2, seed=56),
+        _WINDOW_EDGES,
         _window_case("scores of 200", [6, 4], 4, 6, 2, seed=1, scale=90.0),
     ],
     mistakes=[
-        *named(_window_backward, _MISTAKES),
+        *(
+            replace(mistake, shows=_are_nan)
+            if mistake.name == "exponentials that overflow"
+            else mistake
+            for mistake in named(_window_backward, _MISTAKES)
+        ),
         Mistake(
             "a difference quotient",
             "Close, and not exact: it looks like a difference quotient.",
@@ -452,12 +570,13 @@ EXERCISE = Exercise(
         ),
         Part(
             "edges",
-            "both: empty sentences, single keys, scores of 200",
+            "both: no key, one key, window edges, scores of 200",
             1,
             tries=(
                 "nothing to attend to",
                 "all sizes alike",
                 "one key",
+                "keys on the window's edge",
                 "scores of 200",
             ),
             fresh=_drawn(lengths=one_empty("S")),
