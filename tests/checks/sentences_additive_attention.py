@@ -196,14 +196,26 @@ SENTENCES = {
             "padded targets",
         ),
         (
-            "Where weights tie, the earlier token is linked.",
+            "Where weights tie, the earlier token is linked",
             "a tie goes to the later token",
             "weights that tie",
         ),
         (
-            "Where weights tie, the earlier token is linked.",
+            "Where weights tie, the earlier token is linked",
             "every token that ties is linked",
             "weights that tie",
+        ),
+        (
+            "Where weights tie, the earlier token is linked, also where all "
+            "are 0.",
+            "no link where all weights are 0",
+            "a row whose weights are all 0",
+        ),
+        (
+            "Each target row is linked to the one token with the greatest "
+            "weight.",
+            "the last row is left out",
+            "every row counts",
         ),
         (
             "Count over the whole batch, then divide once.",

@@ -187,6 +187,28 @@ def all_that_tie_are_linked(weights, alignment, target_mask):
     return 1 - 2 * hits / (links.sum().item() + truth.sum().item())
 
 
+def rows_up_to_a_break(weights, alignment, target_mask):
+    made = hits = true = 0
+    for row, truth, real in zip(weights, alignment, target_mask, strict=True):
+        for t in range(len(real)):
+            if not (real[t] and truth[t].any()):
+                break
+            made, true = made + 1, true + truth[t].sum().item()
+            hits += truth[t, row[t].argmax()].item()
+    return 1 - 2 * hits / (made + true) if made else 0.0
+
+
+def no_link_without_weight(weights, alignment, target_mask):
+    counted = target_mask & alignment.any(-1)
+    if not counted.any():
+        return 0.0
+    truth = alignment[counted]
+    top, best = weights[counted].max(-1, keepdim=True)
+    made = top > 0
+    hits = (truth.gather(1, best) & made).sum().item()
+    return 1 - 2 * hits / (made.sum().item() + truth.sum().item())
+
+
 def tally(add=None, weigh=masked_softmax, end=None, bent=None):
     """A right tally, but for what is handed in."""
 
@@ -328,6 +350,27 @@ LEARNERS = [
         "01-alignment-error-rate",
         rate(rows=lambda alignment, mask: alignment.any(-1)),
         "padding is counted",
+    ),
+    (
+        "01-alignment-error-rate",
+        rows_up_to_a_break,
+        "stops at the first row that does not count",
+    ),
+    (
+        "01-alignment-error-rate",
+        rate(
+            rows=lambda alignment, mask: (
+                (mask.cumsum(1) < mask.sum(1, keepdim=True))
+                & mask
+                & alignment.any(-1)
+            )
+        ),
+        "the last row is left out",
+    ),
+    (
+        "01-alignment-error-rate",
+        no_link_without_weight,
+        "no link where all weights are 0",
     ),
     (
         "01-coverage-attention",

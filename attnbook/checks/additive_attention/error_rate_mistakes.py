@@ -4,7 +4,7 @@ ROWS = [
     (
         "padding",
         "padding is counted",
-        "Rows of padding are counted as digits.",
+        "Rows of padding are counted.",
         "target_mask is True for the rows that are real.",
     ),
     (
@@ -17,8 +17,21 @@ ROWS = [
     (
         "all rows",
         "every row is counted",
-        "Padding and rows without a truth are counted as digits.",
+        "Padding and rows without a truth are counted.",
         "Two conditions: target_mask, and a True in the row.",
+    ),
+    (
+        "stops",
+        "stops at the first row that does not count",
+        "The rows after one that does not count are left out. They may count.",
+        "`continue` goes on with the next row; `break` ends the loop.",
+    ),
+    (
+        "last row",
+        "the last row is left out",
+        "The last real row of a sentence never counts. It may have a true "
+        "link, and a row of no token may stand anywhere.",
+        "A row counts only where alignment has a True in it.",
     ),
     (
         "truth of all rows",
@@ -28,9 +41,9 @@ ROWS = [
     ),
     (
         "over queries",
-        "the best digit for each token",
-        "The argmax runs over the digits. Each digit has one link, "
-        "to its best token.",
+        "the best row for each token",
+        "The argmax runs over the rows. Each row has one link, to its best "
+        "token.",
         "weights are (B, T, S): tokens are the last axis.",
     ),
     (
@@ -58,6 +71,13 @@ ROWS = [
         "every token that ties is linked",
         "Where two tokens tie, both are linked. The rule says the earlier.",
         "argmax gives one place; `==` with the greatest weight gives all.",
+    ),
+    (
+        "zero",
+        "no link where all weights are 0",
+        "A row whose weights are all 0 makes no link. They tie, so the first "
+        "token is linked.",
+        "argmax of the weights as they are, and no condition on them.",
     ),
     (
         "rounded",
