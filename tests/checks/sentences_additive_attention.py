@@ -130,6 +130,11 @@ SENTENCES = {
             "scores of 200",
         ),
         (
+            "padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
+        ),
+        (
             "a sentence with nothing to attend to gets weights of 0 "
             "throughout.",
             "-1e9 in place of -inf",
@@ -246,6 +251,21 @@ SENTENCES = {
         ),
         (
             "It is a tally of the weights of all steps before,",
+            "only the last two steps are remembered",
+            "six steps",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
+            "a tally with a lid",
+            "six steps",
+        ),
+        (
+            "Padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
             "a tally that counts its own step",
             "the worked example",
         ),
@@ -359,6 +379,16 @@ SENTENCES = {
             "a whole number from 1, which may be more than $S$.",
             _no_more_than_there_are,
             "chunk above S",
+        ),
+        (
+            "a whole number from 1, which may be more than $S$.",
+            "a chunk above S is made smaller",
+            "the largest tensor, chunk = 100",
+        ),
+        (
+            "Padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
         ),
         (
             "Padding gets weight 0, whatever its score;",

@@ -132,17 +132,20 @@ def test_another_error_on_the_way_back_is_not_taken_for_that_one():
 # -- as learners write them ---------------------------------------------------
 
 
-def concat(scores=None, weigh=None, right=None):
+def concat(scores=None, weigh=None, right=None, left=None):
     """A right answer to the repair, but for what is handed in."""
 
     def answer(query, key, value, mask, weight, v):
         T, S = query.shape[1], key.shape[1]
-        left = query.repeat_interleave(S, 1).view(len(query), T, S, -1)
+        if left is not None:
+            first = left(query, S)
+        else:
+            first = query.repeat_interleave(S, 1).view(len(query), T, S, -1)
         if right is not None:
             beside = right(key, T).view(len(query), T, S, -1)
         else:
             beside = key[:, None].repeat(1, T, 1, 1)
-        pair = torch.cat([left, beside], -1)
+        pair = torch.cat([first, beside], -1)
         found = torch.tanh(pair @ weight.T) @ v
         if scores is not None:
             found = scores(pair, weight, v)
@@ -155,9 +158,19 @@ def concat(scores=None, weigh=None, right=None):
     return answer
 
 
+def output_detached(query, key, value, mask, weight, v):
+    _, weights = concat()(query, key, value, mask, weight, v)
+    return weights.detach() @ value, weights
+
+
 def shared_anew(scores, mask):
     weights = scores.softmax(-1) * mask
     return weights / (weights.sum(-1, keepdim=True) + 1e-12)
+
+
+def only_counted(scores, mask):
+    first = torch.arange(mask.shape[-1]) < mask.sum(-1, keepdim=True)
+    return masked_softmax(scores, first)
 
 
 def rate(best=None, rows=None, empty=0.0):
@@ -230,6 +243,14 @@ def tally(add=None, weigh=masked_softmax, end=None, bent=None):
     return answer
 
 
+def masked_at_the_end(query, key, value, mask, W_q, W_k, w_c, v):
+    plain = tally(weigh=lambda scores, mask: scores.softmax(-1))
+    _, weights = plain(query, key, value, mask, W_q, W_k, w_c, v)
+    weights = weights * mask[:, None]
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
+    return weights @ value, weights
+
+
 def scored(query, piece, v):
     return torch.tanh(query[:, :, None] + piece[:, None]) @ v
 
@@ -294,6 +315,58 @@ def the_rest_stays_at_0(query, key, value, mask, W_q, W_k, v, chunk):
 
 
 LEARNERS = [
+    *(
+        (grade_id, answer(weigh=only_counted), "a mask that is only counted")
+        for grade_id, answer in (
+            ("01-concat-attention", concat),
+            ("01-coverage-attention", tally),
+            ("01-chunked-attention", pieces),
+        )
+    ),
+    (
+        "01-concat-attention",
+        output_detached,
+        "an output that cannot move the weights",
+    ),
+    (
+        "01-concat-attention",
+        concat(
+            left=lambda query, S: (
+                query.repeat_interleave(S, 1)
+                .view(len(query), S, query.shape[1], -1)
+                .transpose(1, 2)
+            )
+        ),
+        "queries cut into rows of another length",
+    ),
+    (
+        "01-coverage-attention",
+        tally(add=lambda covered, rows: sum(rows[-2:])),
+        "only the last two steps are remembered",
+    ),
+    (
+        "01-coverage-attention",
+        tally(
+            bent=lambda hidden, term: torch.tanh(
+                hidden + term.sum(-1)[..., None]
+            )
+        ),
+        "one number in place of w_c",
+    ),
+    (
+        "01-coverage-attention",
+        masked_at_the_end,
+        "a tally of weights that are not masked",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(
+            cut=lambda key, chunk: key.split(
+                chunk if chunk <= key.shape[1] else key.shape[1] // 2 or 1, 1
+            )
+        ),
+        "a chunk above S is made smaller",
+    ),
     (
         "01-concat-attention",
         concat(right=lambda key, T: key.repeat_interleave(T, 1)),

@@ -138,6 +138,6 @@ ROWS = [
         "No large tensor is formed at once, but autograd keeps the "
         "tanh of every piece: together (B, T, S, d_a) again.",
         "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
-        "use_reentrant=False).",
+        "use_reentrant=False), with the product with v inside f.",
     ),
 ]

@@ -10,6 +10,7 @@ from attnbook.checks.additive_attention.late_masks import (
     ROWS,
     large_scores,
     late_weights,
+    padded_in_front,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part
@@ -75,6 +76,9 @@ def _draft(query, key, value, mask, weight, v, bugs):
     S = key.shape[1]
     if "tiled" in bugs:
         left = query.repeat(1, S, 1).view(B, T, S, -1)  # (B, T, S, d_q)
+    elif "cut wrong" in bugs:
+        left = query.repeat_interleave(S, 1).view(B, S, T, -1)
+        left = left.transpose(1, 2)
     else:
         left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
     if "keys tiled" in bugs:
@@ -104,6 +108,8 @@ def _draft(query, key, value, mask, weight, v, bugs):
     elif "detached" in bugs:
         scores = scores.detach()
     weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
+    if "output detached" in bugs:
+        return weights.detach() @ value, weights
     return weights @ (key if "keys" in bugs else value), weights
 
 
@@ -173,6 +179,13 @@ def _large_case():
 
 
 _OTHER_MISTAKES = [
+    (
+        "cut wrong",
+        "queries cut into rows of another length",
+        "Each query is repeated S times, one by one, and then cut into rows "
+        "of T: a row mixes several queries.",
+        "query[:, :, None].expand(B, T, S, d_q), with T before S.",
+    ),
     (
         "keys tiled",
         "keys laid out in the wrong order",
@@ -313,6 +326,9 @@ EXERCISE = Exercise(
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
         _large_case(),
+        padded_in_front(
+            _concat_case("padding in front", [3, 4], 2, 5, 3, 2, 2, 4, seed=7)
+        ),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=unrepaired(

@@ -17,6 +17,27 @@ ROWS = [
         "Add to the tally; do not replace it.",
     ),
     (
+        "last two steps",
+        "only the last two steps are remembered",
+        "The tally holds the weights of the two steps before, not the sum of "
+        "all steps before.",
+        "Add to the tally; take nothing away.",
+    ),
+    (
+        "unmasked tally",
+        "a tally of weights that are not masked",
+        "The tally adds up a softmax without the mask, so padding has a "
+        "share and the tokens get less.",
+        "Mask first, in each step; then add the weights that you return.",
+    ),
+    (
+        "w_c summed",
+        "one number in place of w_c",
+        "The tally is added to every entry of the hidden layer alike, times "
+        "the sum of w_c. Each entry has its own number in w_c.",
+        "covered[..., None] * w_c is (B, S, d_a).",
+    ),
+    (
         "mean",
         "a mean in place of a sum",
         "The tally is the mean of the weights so far, so it never fills up.",
@@ -134,6 +155,7 @@ ROWS = [
         "a tally that starts evenly",
         "Before the first step nothing has been read: the tally starts at 0.",
         "The line before the loop.",
+        "starts uniform, padding too",
     ),
     (
         "scores",
