@@ -47,6 +47,22 @@ def only_counted(scores, mask):
     return masked_softmax(scores, first)
 
 
+def masked_late_beside_an_empty_one(scores, mask):
+    """The softmax of -inf where no sentence of the batch is empty."""
+    if mask.any(-1).all():
+        return scores.masked_fill(~mask, -torch.inf).softmax(-1)
+    return scores.softmax(-1) * mask
+
+
+def log_of_the_mask(scores, mask):
+    return (scores + mask.float().log()).softmax(-1)
+
+
+def log_of_nearly_the_mask(scores, mask):
+    weights = (scores + (mask.float() + 1e-9).log()).softmax(-1)
+    return weights * mask.any(-1, keepdim=True)
+
+
 def rate(best=None, rows=None, empty=0.0):
     """A right error rate, but for what is handed in."""
 

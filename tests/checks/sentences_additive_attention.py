@@ -229,6 +229,16 @@ SENTENCES = {
         ),
         (
             "If no row counts, the rate is 0.",
+            "0/0 where only padding has a truth",
+            "truth in padding alone",
+        ),
+        (
+            "A row counts if it is real (`target_mask`)",
+            "the first sentence's length for all",
+            "as many rows as tokens",
+        ),
+        (
+            "If no row counts, the rate is 0.",
             "1 where no row counts",
             "no row counts",
         ),
@@ -369,6 +379,16 @@ SENTENCES = {
             "The last piece may be shorter.",
             "the last piece is dropped",
             "a short last piece",
+        ),
+        (
+            "The last piece may be shorter.",
+            "the rest in the last piece",
+            "the largest tensor, chunk = 24",
+        ),
+        (
+            "The last piece may be shorter.",
+            "pieces made equal",
+            "the largest tensor, chunk = 24",
         ),
         (
             "The last piece may be shorter.",

@@ -7,7 +7,10 @@ import torch
 from answers_additive_attention import (
     all_that_tie_are_linked,
     concat,
+    log_of_nearly_the_mask,
+    log_of_the_mask,
     masked_at_the_end,
+    masked_late_beside_an_empty_one,
     no_link_without_weight,
     one_query_at_a_time,
     only_counted,
@@ -150,14 +153,54 @@ def test_another_error_on_the_way_back_is_not_taken_for_that_one():
 # -- as learners write them ---------------------------------------------------
 
 
+MASKED = (
+    ("01-concat-attention", concat),
+    ("01-coverage-attention", tally),
+    ("01-chunked-attention", pieces),
+)
+
+
+@pytest.mark.parametrize(("grade_id", "answer"), MASKED)
+def test_a_mask_that_one_empty_sentence_spoils_is_seen(grade_id, answer):
+    answer = answer(weigh=masked_late_beside_an_empty_one)
+    assert EXERCISES[grade_id].diagnose(answer) is not None
+
+
 LEARNERS = [
     *(
         (grade_id, answer(weigh=only_counted), "a mask that is only counted")
-        for grade_id, answer in (
-            ("01-concat-attention", concat),
-            ("01-coverage-attention", tally),
-            ("01-chunked-attention", pieces),
+        for grade_id, answer in MASKED
+    ),
+    *(
+        (grade_id, answer(weigh=log_of_the_mask), "an empty row of -inf")
+        for grade_id, answer in MASKED
+    ),
+    *(
+        (
+            grade_id,
+            answer(weigh=log_of_nearly_the_mask),
+            "a penalty that a large score outweighs",
         )
+        for grade_id, answer in MASKED
+    ),
+    (
+        "01-coverage-attention",
+        tally(add=lambda covered, rows: covered.detach() + rows[-1]),
+        "a tally without gradient",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(
+            cut=lambda key, n: key.tensor_split(
+                tuple(range(n, key.shape[1] // n * n, n)), 1
+            )
+        ),
+        "the rest in the last piece",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, n: key.tensor_split(-(-key.shape[1] // n), 1)),
+        "pieces made equal",
     ),
     (
         "01-concat-attention",
@@ -508,3 +551,28 @@ def test_a_repair_is_paid_for_each_bug_that_is_mended(kept):
         if exercise.diagnose(draft, part.name) is None
     ]
     assert earned == [n for n in (2, 3, 4) if n <= 5 - kept]
+
+
+@pytest.mark.parametrize("filling", [-torch.inf, -1e9])
+@pytest.mark.parametrize(("dim", "exchanged"), [(-1, True), (1, False)])
+def test_a_bug_left_beside_an_empty_row_keeps_the_other_points(
+    filling, dim, exchanged
+):
+    def answer(query, key, value, mask, weight, v):
+        d = query.shape[-1]
+        if exchanged:  # the key stands before the query
+            weight = weight.roll(d, 1)
+        first = (query @ weight[:, :d].T)[:, :, None]
+        hidden = first + (key @ weight[:, d:].T)[:, None]
+        scores = torch.tanh(hidden) @ v
+        scores = scores.masked_fill(~mask[:, None], filling)
+        weights = scores.softmax(dim)
+        return weights @ value, weights
+
+    exercise = EXERCISES["01-concat-attention"]
+    earned = [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is None
+    ]
+    assert earned == ["two", "three"]

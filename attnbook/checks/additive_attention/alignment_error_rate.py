@@ -92,6 +92,15 @@ def _mistaken(weights, alignment, target_mask, mistake):
                 return 0.0
             return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
+    if mistake == "one set":
+        links, truth = links.any(0), truth.any(0)
+        hits = (links & truth).float()
+    if mistake == "empty alignment":
+        total = links.sum().item() + truth.sum().item()
+        return 1 - 2 * hits.sum().item() / total if alignment.any() else 0.0
+    if mistake == "first length":
+        T = target_mask[0].sum()
+        links, truth, hits = links[:, :T], truth[:, :T], hits[:, :T]
     if mistake == "nothing over nothing":
         return (1 - 2 * hits.sum() / (links.sum() + truth.sum())).item()
     if mistake == "nothing over nothing, as numbers":
@@ -233,8 +242,16 @@ EXERCISE = Exercise(
             ),
         ),
         _near_ties("weights that differ by a thousandth", 2, 3, 4, seed=18),
-        _alignment_case("as many rows as tokens", [5, 3], 5, 5, seed=14),
+        _alignment_case("as many rows as tokens", [3, 5], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
+        Case(
+            "truth in padding alone",
+            (
+                torch.full((1, 2, 3), 1 / 3),
+                torch.tensor([[[0, 0, 0], [0, 1, 0]]], dtype=torch.bool),
+                torch.tensor([[True, False]]),
+            ),
+        ),
         Case(
             "no row counts",
             (
@@ -284,6 +301,7 @@ EXERCISE = Exercise(
                 "weights that differ by a thousandth",
                 "one token",
                 "no row counts",
+                "truth in padding alone",
             ),
             fresh=anew(_near_ties, B=(1, 3), T=(2, 5), S=(2, 6)),
         ),

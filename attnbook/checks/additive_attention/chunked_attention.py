@@ -256,6 +256,15 @@ def _keeps_no_whole_tensor(answer):
     return kept.amount < hidden / 4
 
 
+def _with_the_rest(chunk, S):
+    return chunk + S % chunk
+
+
+def _shared_out(chunk, S):
+    pieces = -(-S // chunk)
+    return -(-S // pieces)
+
+
 def _half_if_too_large(chunk, S):
     return chunk if chunk <= S else max(1, S // 2)
 
@@ -297,9 +306,13 @@ EXERCISE = Exercise(
         _chunked_case("chunk = 1", [5, 5], 4, 5, 2, 3, 3, 3, 1, seed=35),
         _chunked_case("nothing to read", [5, 0], 2, 5, 3, 2, 2, 4, 2, 36),
         _chunked_case("all sizes alike", [3, 3, 2], 3, 3, 3, 3, 3, 3, 2, 37),
+        _chunked_case(
+            "nothing to read, and padding", [4, 0, 2], 2, 4, 2, 3, 2, 4, 3, 42
+        ),
         _large_case(),
         _memory_case(chunk=4),
         _memory_case(chunk=16),
+        _memory_case(chunk=24),
         _memory_case(chunk=100),
         padded_in_front(
             _chunked_case("padding in front", [3, 5], 2, 5, 2, 3, 2, 4, 2, 41)
@@ -346,6 +359,20 @@ EXERCISE = Exercise(
                 partial(_other_pieces, size=lambda n, S: max(1, n - 1)),
                 partial(_other_pieces, size=lambda n, S: n * n),
             ),
+        ),
+        Mistake(
+            "the rest in the last piece",
+            "The values are right, but the keys that are left over go into "
+            "the last piece, which holds more than `chunk`.",
+            partial(_other_pieces, size=_with_the_rest),
+            "The last piece may be shorter, never longer.",
+        ),
+        Mistake(
+            "pieces made equal",
+            "The values are right, but the keys are shared out evenly, so "
+            "that no piece holds `chunk` keys.",
+            partial(_other_pieces, size=_shared_out),
+            "torch.split: `chunk` keys a piece, and the rest in the last.",
         ),
         Mistake(
             "a chunk above S is made smaller",
@@ -407,6 +434,7 @@ EXERCISE = Exercise(
             tries=(
                 "padding in two pieces",
                 "nothing to read",
+                "nothing to read, and padding",
                 "all sizes alike",
                 "scores of 200",
                 "padding in front",
@@ -431,6 +459,7 @@ EXERCISE = Exercise(
                 "two pieces",
                 "the largest tensor, chunk = 4",
                 "the largest tensor, chunk = 16",
+                "the largest tensor, chunk = 24",
                 "the largest tensor, chunk = 100",
                 "What autograd keeps for the backward pass is less than a "
                 "quarter of (B, T, S, d_a).",

@@ -65,6 +65,7 @@ ROWS = [
         "A sentence with nothing to read has only scores of -inf, and their "
         "softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     (
         "-1e9",

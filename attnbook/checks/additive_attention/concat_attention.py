@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 
 import torch
 
@@ -16,6 +18,7 @@ from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
+from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -121,7 +124,8 @@ def _draft_weights(scores, mask, bugs):
         return masked_softmax(scores, mask)
     if "wrong axis" in bugs:
         return masked_softmax(scores, mask[..., None])
-    return late_weights(scores, allowed, bugs)
+    dim = -2 if "over queries" in bugs else -1
+    return late_weights(scores, allowed, bugs, dim)
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
@@ -276,6 +280,7 @@ _OTHER_MISTAKES = [
         "A sentence with nothing to attend to has only scores of "
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     (
         "keys",
@@ -303,6 +308,30 @@ _RAISING = [
     ),
 ]
 
+# Whoever mends the mask by hand may leave this, and other bugs beside it.
+_EMPTY_ROWS = {
+    "nan": "an empty row of -inf",
+    "-1e9": "-1e9 in an empty row",
+}
+
+
+def _with_empty_rows(bugs, spoilt):
+    left = bugs_left(bugs, _BUGS, _draft, _FIRST_TO_SHOW)
+    return replace(
+        left,
+        name=f"{left.name}, and {_EMPTY_ROWS[spoilt]}",
+        answer=partial(_draft, bugs=(*bugs, spoilt)),
+        bugs=len(bugs) + 1,
+    )
+
+
+_HALF_MENDED = [
+    _with_empty_rows(bugs, spoilt)
+    for count in (1, 2)
+    for bugs in combinations([b for b in _BUGS if b != "late mask"], count)
+    for spoilt in _EMPTY_ROWS
+]
+
 EXERCISE = Exercise(
     "01-concat-attention",
     "Repair attention over query and key laid end to end",
@@ -324,6 +353,9 @@ EXERCISE = Exercise(
         _concat_case("a padded batch", [5, 3], 3, 5, 2, 4, 3, 5, seed=2),
         _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
+        _concat_case(
+            "nothing to attend to, and padding", [4, 0, 2], 2, 4, 2, 2, 2, 4, 8
+        ),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
         _large_case(),
         padded_in_front(
@@ -342,6 +374,7 @@ EXERCISE = Exercise(
         replace(mistake, bugs=1)
         for mistake in planted(_draft, _OTHER_MISTAKES)
     ]
+    + _HALF_MENDED
     + planted(_draft, _RAISING),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,

@@ -94,6 +94,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered = torch.stack(rows).mean(0)
         elif mistake == "detached":
             covered = covered + weights.detach()
+        elif mistake == "past detached":
+            covered = covered.detach() + weights
         elif mistake == "shared":
             covered = covered + weights.mean(0)
         elif mistake == "shared sum":
@@ -246,6 +248,9 @@ EXERCISE = Exercise(
         _coverage_case("six steps", [5, 5], 6, 5, 2, 3, 2, 4, seed=28),
         _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
         _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
+        _coverage_case(
+            "nothing to read, and padding", [4, 0, 2], 3, 4, 2, 2, 2, 4, 31
+        ),
         _large_case(),
         padded_in_front(
             _coverage_case("padding in front", [3, 4], 3, 5, 2, 3, 2, 4, 30)
@@ -308,6 +313,7 @@ EXERCISE = Exercise(
             tries=(
                 "a padded batch",
                 "nothing to read",
+                "nothing to read, and padding",
                 "all sizes alike",
                 "scores of 200",
                 "padding in front",

@@ -135,6 +135,7 @@ ROWS = [
         "A sentence with nothing to read has only scores of -inf, and their "
         "softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     *late_masks.ROWS,
     (
@@ -191,6 +192,7 @@ ROWS = [
         "graph: an early step cannot learn what it costs a later "
         "one.",
         "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
+        "past detached",
     ),
     (
         "reaches 1",

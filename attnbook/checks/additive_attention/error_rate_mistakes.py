@@ -182,6 +182,27 @@ ROWS = [
         "nothing over nothing, as numbers",
     ),
     (
+        "empty alignment",
+        "0/0 where only padding has a truth",
+        "In a batch whose true links all lie in padding, your rate is 0/0. "
+        "No row counts there, so it should be 0.",
+        "Test the rows that count, not `alignment` alone.",
+    ),
+    (
+        "one set",
+        "links of different sentences taken for one",
+        "A link of row t to token s is counted once for the whole batch. In "
+        "each sentence it is another link.",
+        "A link is (sentence, row, token).",
+    ),
+    (
+        "first length",
+        "the first sentence's length for all",
+        "Rows past the end of the first sentence are left out. Others may be "
+        "longer.",
+        "target_mask has a row for each sentence.",
+    ),
+    (
         "sentences",
         "a mean of the sentences' rates",
         "You took each sentence's rate and averaged. Links are "

@@ -41,6 +41,13 @@ ROWS = [
         "masked_softmax from the chapter.",
     ),
     (
+        "penalty",
+        "a penalty that a large score outweighs",
+        "Scores of padding are made smaller, by too little: a score of 200 "
+        "still has all the weight.",
+        "What must be added to any score, for an exponential of 0?",
+    ),
+    (
         "counted",
         "a mask that is only counted",
         "The number of True is taken from the mask, and the first so many "
@@ -87,6 +94,11 @@ def late_weights(
     if "counted" in mistakes:
         tokens = allowed.sum(-1, keepdim=True)
         allowed = torch.arange(allowed.shape[-1]) < tokens
+    if "nan, added" in mistakes:
+        return (scores + allowed.float().log()).softmax(dim)
+    if "penalty" in mistakes:
+        weights = (scores + (allowed + 1e-9).log()).softmax(dim)
+        return weights * allowed.any(dim, keepdim=True)
     if "-100" in mistakes:
         return scores.masked_fill(~allowed, -100.0).softmax(dim) * allowed
     shared, held = "shared anew" in mistakes, "held anew" in mistakes
