@@ -130,6 +130,11 @@ SENTENCES = {
             "scores of 200",
         ),
         (
+            "padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
+        ),
+        (
             "a sentence with nothing to attend to gets weights of 0 "
             "throughout.",
             "-1e9 in place of -inf",
@@ -196,19 +201,41 @@ SENTENCES = {
             "padded targets",
         ),
         (
-            "Where weights tie, the earlier token is linked.",
+            "Where weights tie, the earlier token is linked",
             "a tie goes to the later token",
             "weights that tie",
         ),
         (
-            "Where weights tie, the earlier token is linked.",
+            "Where weights tie, the earlier token is linked",
             "every token that ties is linked",
             "weights that tie",
+        ),
+        (
+            "Where weights tie, the earlier token is linked, also where all "
+            "are 0.",
+            "no link where all weights are 0",
+            "a row whose weights are all 0",
+        ),
+        (
+            "Each target row is linked to the one token with the greatest "
+            "weight.",
+            "the last row is left out",
+            "every row counts",
         ),
         (
             "Count over the whole batch, then divide once.",
             "a mean of the sentences' rates",
             "two sentences",
+        ),
+        (
+            "If no row counts, the rate is 0.",
+            "0/0 where only padding has a truth",
+            "truth in padding alone",
+        ),
+        (
+            "A row counts if it is real (`target_mask`)",
+            "the first sentence's length for all",
+            "as many rows as tokens",
         ),
         (
             "If no row counts, the rate is 0.",
@@ -231,6 +258,21 @@ SENTENCES = {
             "It is a tally of the weights of all steps before,",
             "only the last step is remembered",
             "long",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
+            "only the last two steps are remembered",
+            "six steps",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
+            "a tally with a lid",
+            "six steps",
+        ),
+        (
+            "Padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
         ),
         (
             "It is a tally of the weights of all steps before,",
@@ -340,6 +382,16 @@ SENTENCES = {
         ),
         (
             "The last piece may be shorter.",
+            "the rest in the last piece",
+            "the largest tensor, chunk = 24",
+        ),
+        (
+            "The last piece may be shorter.",
+            "pieces made equal",
+            "the largest tensor, chunk = 24",
+        ),
+        (
+            "The last piece may be shorter.",
             _equal_pieces,
             "a short last piece",
         ),
@@ -347,6 +399,16 @@ SENTENCES = {
             "a whole number from 1, which may be more than $S$.",
             _no_more_than_there_are,
             "chunk above S",
+        ),
+        (
+            "a whole number from 1, which may be more than $S$.",
+            "a chunk above S is made smaller",
+            "the largest tensor, chunk = 100",
+        ),
+        (
+            "Padding gets weight 0",
+            "a mask that is only counted",
+            "padding in front",
         ),
         (
             "Padding gets weight 0, whatever its score;",

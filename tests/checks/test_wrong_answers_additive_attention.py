@@ -4,6 +4,27 @@ import math
 
 import pytest
 import torch
+from answers_additive_attention import (
+    all_that_tie_are_linked,
+    concat,
+    log_of_nearly_the_mask,
+    log_of_the_mask,
+    masked_at_the_end,
+    masked_late_beside_an_empty_one,
+    no_link_without_weight,
+    one_query_at_a_time,
+    only_counted,
+    output_detached,
+    piece_read_late,
+    pieces,
+    pieces_of_queries,
+    rate,
+    rows_up_to_a_break,
+    scored,
+    shared_anew,
+    tally,
+    the_rest_stays_at_0,
+)
 from torch.utils.checkpoint import checkpoint
 from unforeseen import assert_told_by_its_numbers
 
@@ -132,146 +153,99 @@ def test_another_error_on_the_way_back_is_not_taken_for_that_one():
 # -- as learners write them ---------------------------------------------------
 
 
-def concat(scores=None, weigh=None, right=None):
-    """A right answer to the repair, but for what is handed in."""
-
-    def answer(query, key, value, mask, weight, v):
-        T, S = query.shape[1], key.shape[1]
-        left = query.repeat_interleave(S, 1).view(len(query), T, S, -1)
-        if right is not None:
-            beside = right(key, T).view(len(query), T, S, -1)
-        else:
-            beside = key[:, None].repeat(1, T, 1, 1)
-        pair = torch.cat([left, beside], -1)
-        found = torch.tanh(pair @ weight.T) @ v
-        if scores is not None:
-            found = scores(pair, weight, v)
-        if weigh is not None:
-            weights = weigh(found, mask[:, None])
-        else:
-            weights = masked_softmax(found, mask[:, None])
-        return weights.bmm(value), weights
-
-    return answer
+MASKED = (
+    ("01-concat-attention", concat),
+    ("01-coverage-attention", tally),
+    ("01-chunked-attention", pieces),
+)
 
 
-def shared_anew(scores, mask):
-    weights = scores.softmax(-1) * mask
-    return weights / (weights.sum(-1, keepdim=True) + 1e-12)
-
-
-def rate(best=None, rows=None, empty=0.0):
-    """A right error rate, but for what is handed in."""
-
-    def answer(weights, alignment, target_mask):
-        counted = target_mask & alignment.any(-1)
-        if rows is not None:
-            counted = rows(alignment, target_mask)
-        if not counted.any():
-            return empty
-        truth, weights = alignment[counted], weights[counted]
-        links = weights.argmax(-1) if best is None else best(weights)
-        hits = truth.gather(1, links[:, None]).sum().item()
-        return 1 - 2 * hits / (len(truth) + truth.sum().item())
-
-    return answer
-
-
-def all_that_tie_are_linked(weights, alignment, target_mask):
-    links = weights == weights.max(-1, keepdim=True).values
-    counted = target_mask & alignment.any(-1)
-    if not counted.any():
-        return 0.0
-    links, truth = links[counted], alignment[counted]
-    hits = (links & truth).sum().item()
-    return 1 - 2 * hits / (links.sum().item() + truth.sum().item())
-
-
-def tally(add=None, weigh=masked_softmax, end=None, bent=None):
-    """A right tally, but for what is handed in."""
-
-    def answer(query, key, value, mask, W_q, W_k, w_c, v):
-        covered, rows = torch.zeros(key.shape[:2]), []
-        for t in range(query.shape[1]):
-            hidden = (query[:, t] @ W_q.T)[:, None] + key @ W_k.T
-            term = covered[..., None] * w_c
-            if bent is None:
-                scores = torch.tanh(hidden + term) @ v
-            else:
-                scores = bent(hidden, term) @ v
-            rows.append(weigh(scores, mask))
-            more = covered + rows[-1]
-            covered = more if add is None else add(covered, rows)
-        weights = torch.stack(rows, 1)
-        return (weights @ value, weights) if end is None else end(rows, value)
-
-    return answer
-
-
-def scored(query, piece, v):
-    return torch.tanh(query[:, :, None] + piece[:, None]) @ v
-
-
-def pieces(cut=None, step=None, weigh=masked_softmax):
-    """A right answer in pieces, but for what is handed in."""
-
-    def answer(query, key, value, mask, W_q, W_k, v, chunk):
-        query, key = query @ W_q.T, key @ W_k.T
-        found = []
-        for piece in key.split(chunk, 1) if cut is None else cut(key, chunk):
-            if step is None:
-                found.append(
-                    checkpoint(scored, query, piece, v, use_reentrant=False)
-                )
-            else:
-                found.append(step(query, piece, v))
-        weights = weigh(torch.cat(found, -1), mask[:, None])
-        return weights @ value, weights
-
-    return answer
-
-
-def pieces_of_queries(query, key, value, mask, W_q, W_k, v, chunk):
-    keys = key @ W_k.T
-    scores = [
-        checkpoint(scored, piece @ W_q.T, keys, v, use_reentrant=False)
-        for piece in query.split(chunk, 1)
-    ]
-    weights = masked_softmax(torch.cat(scores, 1), mask[:, None])
-    return weights @ value, weights
-
-
-def one_query_at_a_time(query, key, value, mask, W_q, W_k, v, chunk):
-    return pieces_of_queries(query, key, value, mask, W_q, W_k, v, 1)
-
-
-def piece_read_late(query, key, value, mask, W_q, W_k, v, chunk):
-    query, key, scores = query @ W_q.T, key @ W_k.T, []
-    for start in range(0, key.shape[1], chunk):
-        scores.append(
-            checkpoint(
-                lambda query: scored(query, key[:, start : start + chunk], v),  # noqa: B023
-                query,
-                use_reentrant=False,
-            )
-        )
-    weights = masked_softmax(torch.cat(scores, -1), mask[:, None])
-    return weights @ value, weights
-
-
-def the_rest_stays_at_0(query, key, value, mask, W_q, W_k, v, chunk):
-    query, key = query @ W_q.T, key @ W_k.T
-    scores = torch.zeros(len(query), query.shape[1], key.shape[1])
-    for n in range(key.shape[1] // chunk):
-        part = slice(n * chunk, (n + 1) * chunk)
-        scores[..., part] = checkpoint(
-            scored, query, key[:, part], v, use_reentrant=False
-        )
-    weights = masked_softmax(scores, mask[:, None])
-    return weights @ value, weights
+@pytest.mark.parametrize(("grade_id", "answer"), MASKED)
+def test_a_mask_that_one_empty_sentence_spoils_is_seen(grade_id, answer):
+    answer = answer(weigh=masked_late_beside_an_empty_one)
+    assert EXERCISES[grade_id].diagnose(answer) is not None
 
 
 LEARNERS = [
+    *(
+        (grade_id, answer(weigh=only_counted), "a mask that is only counted")
+        for grade_id, answer in MASKED
+    ),
+    *(
+        (grade_id, answer(weigh=log_of_the_mask), "an empty row of -inf")
+        for grade_id, answer in MASKED
+    ),
+    *(
+        (
+            grade_id,
+            answer(weigh=log_of_nearly_the_mask),
+            "a penalty that a large score outweighs",
+        )
+        for grade_id, answer in MASKED
+    ),
+    (
+        "01-coverage-attention",
+        tally(add=lambda covered, rows: covered.detach() + rows[-1]),
+        "a tally without gradient",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(
+            cut=lambda key, n: key.tensor_split(
+                tuple(range(n, key.shape[1] // n * n, n)), 1
+            )
+        ),
+        "the rest in the last piece",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(cut=lambda key, n: key.tensor_split(-(-key.shape[1] // n), 1)),
+        "pieces made equal",
+    ),
+    (
+        "01-concat-attention",
+        output_detached,
+        "an output that cannot move the weights",
+    ),
+    (
+        "01-concat-attention",
+        concat(
+            left=lambda query, S: (
+                query.repeat_interleave(S, 1)
+                .view(len(query), S, query.shape[1], -1)
+                .transpose(1, 2)
+            )
+        ),
+        "queries cut into rows of another length",
+    ),
+    (
+        "01-coverage-attention",
+        tally(add=lambda covered, rows: sum(rows[-2:])),
+        "only the last two steps are remembered",
+    ),
+    (
+        "01-coverage-attention",
+        tally(
+            bent=lambda hidden, term: torch.tanh(
+                hidden + term.sum(-1)[..., None]
+            )
+        ),
+        "one number in place of w_c",
+    ),
+    (
+        "01-coverage-attention",
+        masked_at_the_end,
+        "a tally of weights that are not masked",
+    ),
+    (
+        "01-chunked-attention",
+        pieces(
+            cut=lambda key, chunk: key.split(
+                chunk if chunk <= key.shape[1] else key.shape[1] // 2 or 1, 1
+            )
+        ),
+        "a chunk above S is made smaller",
+    ),
     (
         "01-concat-attention",
         concat(right=lambda key, T: key.repeat_interleave(T, 1)),
@@ -328,6 +302,27 @@ LEARNERS = [
         "01-alignment-error-rate",
         rate(rows=lambda alignment, mask: alignment.any(-1)),
         "padding is counted",
+    ),
+    (
+        "01-alignment-error-rate",
+        rows_up_to_a_break,
+        "stops at the first row that does not count",
+    ),
+    (
+        "01-alignment-error-rate",
+        rate(
+            rows=lambda alignment, mask: (
+                (mask.cumsum(1) < mask.sum(1, keepdim=True))
+                & mask
+                & alignment.any(-1)
+            )
+        ),
+        "the last row is left out",
+    ),
+    (
+        "01-alignment-error-rate",
+        no_link_without_weight,
+        "no link where all weights are 0",
     ),
     (
         "01-coverage-attention",
@@ -434,6 +429,27 @@ def test_what_learners_write_is_named(grade_id, answer, name):
     assert diagnosis.mistake == name, diagnosis.message
 
 
+@pytest.mark.parametrize(
+    ("question", "number", "name"),
+    [
+        ("b", 7.07, "b: the queries are projected again too"),
+        ("b", 11.13, "b: again for each key"),
+        ("b", 2.5, "b: the two widths exchanged"),
+        ("c", 0.71, "c: five others"),
+        ("c", 0.80, "c: three others"),
+        ("f", 2.25, "f: weights moved by one place"),
+    ],
+)
+def test_a_slip_in_a_count_is_named(question, number, name):
+    exercise = EXERCISES["01-predict"]
+    diagnosis = exercise.diagnose(
+        lambda asked: (
+            number if asked == question else exercise.reference(asked)
+        )
+    )
+    assert diagnosis.mistake == name, diagnosis.message
+
+
 def blended_by_hand(query, key, value, mask, W_q, W_k, v, chunk):
     """In place where the checkpoint allows it, and no product at the end."""
 
@@ -535,3 +551,28 @@ def test_a_repair_is_paid_for_each_bug_that_is_mended(kept):
         if exercise.diagnose(draft, part.name) is None
     ]
     assert earned == [n for n in (2, 3, 4) if n <= 5 - kept]
+
+
+@pytest.mark.parametrize("filling", [-torch.inf, -1e9])
+@pytest.mark.parametrize(("dim", "exchanged"), [(-1, True), (1, False)])
+def test_a_bug_left_beside_an_empty_row_keeps_the_other_points(
+    filling, dim, exchanged
+):
+    def answer(query, key, value, mask, weight, v):
+        d = query.shape[-1]
+        if exchanged:  # the key stands before the query
+            weight = weight.roll(d, 1)
+        first = (query @ weight[:, :d].T)[:, :, None]
+        hidden = first + (key @ weight[:, d:].T)[:, None]
+        scores = torch.tanh(hidden) @ v
+        scores = scores.masked_fill(~mask[:, None], filling)
+        weights = scores.softmax(dim)
+        return weights @ value, weights
+
+    exercise = EXERCISES["01-concat-attention"]
+    earned = [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is None
+    ]
+    assert earned == ["two", "three"]

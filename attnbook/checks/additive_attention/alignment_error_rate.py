@@ -30,7 +30,14 @@ def _counted_rows(alignment, target_mask, mistake):
         return target_mask
     if mistake == "all rows":
         return torch.ones_like(target_mask)
-    return target_mask & alignment.any(-1)
+    counted = target_mask & alignment.any(-1)
+    if mistake == "stops":
+        return counted.cumprod(1).bool()
+    if mistake == "last row":
+        after = target_mask.roll(-1, 1)
+        after[:, -1] = False
+        return counted & after
+    return counted
 
 
 def _links(weights, alignment, mistake):
@@ -46,6 +53,9 @@ def _links(weights, alignment, mistake):
         return weights > 0.5
     if mistake == "uniform":
         return weights > 1 / weights.shape[-1]
+    if mistake == "zero":
+        best = weights.argmax(-1, keepdim=True)
+        return none.scatter(-1, best, True) & (weights > 0)
     if mistake == "all of ties":
         return weights == weights.amax(-1, keepdim=True)
     if mistake.startswith("rounded"):
@@ -82,6 +92,15 @@ def _mistaken(weights, alignment, target_mask, mistake):
                 return 0.0
             return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
+    if mistake == "one set":
+        links, truth = links.any(0), truth.any(0)
+        hits = (links & truth).float()
+    if mistake == "empty alignment":
+        total = links.sum().item() + truth.sum().item()
+        return 1 - 2 * hits.sum().item() / total if alignment.any() else 0.0
+    if mistake == "first length":
+        T = target_mask[0].sum()
+        links, truth, hits = links[:, :T], truth[:, :T], hits[:, :T]
     if mistake == "nothing over nothing":
         return (1 - 2 * hits.sum() / (links.sum() + truth.sum())).item()
     if mistake == "nothing over nothing, as numbers":
@@ -214,9 +233,25 @@ EXERCISE = Exercise(
         _alignment_case("two sentences", [4, 3], 4, 6, seed=11),
         _alignment_case("padded targets", [6, 2, 4], 6, 5, seed=12),
         _ties(),
+        Case(
+            "a row whose weights are all 0",
+            (
+                torch.tensor([[[0.0, 0.0, 0.0], [0.2, 0.5, 0.3]]]),
+                torch.tensor([[[1, 0, 0], [0, 1, 1]]], dtype=torch.bool),
+                torch.ones(1, 2, dtype=torch.bool),
+            ),
+        ),
         _near_ties("weights that differ by a thousandth", 2, 3, 4, seed=18),
-        _alignment_case("as many digits as tokens", [5, 3], 5, 5, seed=14),
+        _alignment_case("as many rows as tokens", [3, 5], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
+        Case(
+            "truth in padding alone",
+            (
+                torch.full((1, 2, 3), 1 / 3),
+                torch.tensor([[[0, 0, 0], [0, 1, 0]]], dtype=torch.bool),
+                torch.tensor([[True, False]]),
+            ),
+        ),
         Case(
             "no row counts",
             (
@@ -245,7 +280,7 @@ EXERCISE = Exercise(
                 "the worked example",
                 "two sentences",
                 "padded targets",
-                "as many digits as tokens",
+                "as many rows as tokens",
             ),
             fresh=anew(
                 _alignment_case,
@@ -262,9 +297,11 @@ EXERCISE = Exercise(
             1,
             tries=(
                 "weights that tie",
+                "a row whose weights are all 0",
                 "weights that differ by a thousandth",
                 "one token",
                 "no row counts",
+                "truth in padding alone",
             ),
             fresh=anew(_near_ties, B=(1, 3), T=(2, 5), S=(2, 6)),
         ),

@@ -12,6 +12,7 @@ from attnbook.checks.additive_attention import chunked_mistakes
 from attnbook.checks.additive_attention.late_masks import (
     large_scores,
     late_weights,
+    padded_in_front,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
@@ -109,6 +110,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
         rest = key.shape[1] - scores.shape[-1]
         scores = torch.nn.functional.pad(scores, (0, rest))
     weights = late_weights(scores, mask[:, None], (mistake,))
+    if mistake == "output detached":
+        return weights.detach() @ value, weights
     return weights @ value, weights
 
 
@@ -253,6 +256,23 @@ def _keeps_no_whole_tensor(answer):
     return kept.amount < hidden / 4
 
 
+def _with_the_rest(chunk, S):
+    return chunk + S % chunk
+
+
+def _shared_out(chunk, S):
+    pieces = -(-S // chunk)
+    return -(-S // pieces)
+
+
+def _half_if_too_large(chunk, S):
+    return chunk if chunk <= S else max(1, S // 2)
+
+
+def _one_if_too_large(chunk, S):
+    return chunk if chunk <= S else 1
+
+
 _SIZES = {
     "T": (2, 4),
     "d_q": (2, 4),
@@ -286,9 +306,17 @@ EXERCISE = Exercise(
         _chunked_case("chunk = 1", [5, 5], 4, 5, 2, 3, 3, 3, 1, seed=35),
         _chunked_case("nothing to read", [5, 0], 2, 5, 3, 2, 2, 4, 2, 36),
         _chunked_case("all sizes alike", [3, 3, 2], 3, 3, 3, 3, 3, 3, 2, 37),
+        _chunked_case(
+            "nothing to read, and padding", [4, 0, 2], 2, 4, 2, 3, 2, 4, 3, 42
+        ),
         _large_case(),
         _memory_case(chunk=4),
         _memory_case(chunk=16),
+        _memory_case(chunk=24),
+        _memory_case(chunk=100),
+        padded_in_front(
+            _chunked_case("padding in front", [3, 5], 2, 5, 2, 3, 2, 4, 2, 41)
+        ),
         _chunked_case("one key", [1, 1], 2, 1, 3, 2, 2, 3, 2, seed=38),
     ],
     mistakes=[
@@ -331,6 +359,28 @@ EXERCISE = Exercise(
                 partial(_other_pieces, size=lambda n, S: max(1, n - 1)),
                 partial(_other_pieces, size=lambda n, S: n * n),
             ),
+        ),
+        Mistake(
+            "the rest in the last piece",
+            "The values are right, but the keys that are left over go into "
+            "the last piece, which holds more than `chunk`.",
+            partial(_other_pieces, size=_with_the_rest),
+            "The last piece may be shorter, never longer.",
+        ),
+        Mistake(
+            "pieces made equal",
+            "The values are right, but the keys are shared out evenly, so "
+            "that no piece holds `chunk` keys.",
+            partial(_other_pieces, size=_shared_out),
+            "torch.split: `chunk` keys a piece, and the rest in the last.",
+        ),
+        Mistake(
+            "a chunk above S is made smaller",
+            "The values are right, but where `chunk` is more than S, your "
+            "pieces do not hold all the keys.",
+            partial(_other_pieces, size=_half_if_too_large),
+            "One piece of S keys; split does it without a case of its own.",
+            also=(partial(_other_pieces, size=_one_if_too_large),),
         ),
         Mistake(
             "pieces that do not follow `chunk`",
@@ -384,8 +434,10 @@ EXERCISE = Exercise(
             tries=(
                 "padding in two pieces",
                 "nothing to read",
+                "nothing to read, and padding",
                 "all sizes alike",
                 "scores of 200",
+                "padding in front",
             ),
             fresh=anew(
                 _chunked_case, S=(2, 7), lengths=_an_empty_one, **_SIZES
@@ -407,6 +459,8 @@ EXERCISE = Exercise(
                 "two pieces",
                 "the largest tensor, chunk = 4",
                 "the largest tensor, chunk = 16",
+                "the largest tensor, chunk = 24",
+                "the largest tensor, chunk = 100",
                 "What autograd keeps for the backward pass is less than a "
                 "quarter of (B, T, S, d_a).",
             ),

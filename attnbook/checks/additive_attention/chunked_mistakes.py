@@ -65,6 +65,7 @@ ROWS = [
         "A sentence with nothing to read has only scores of -inf, and their "
         "softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     (
         "-1e9",
@@ -138,6 +139,6 @@ ROWS = [
         "No large tensor is formed at once, but autograd keeps the "
         "tanh of every piece: together (B, T, S, d_a) again.",
         "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
-        "use_reentrant=False).",
+        "use_reentrant=False), with the product with v inside f.",
     ),
 ]

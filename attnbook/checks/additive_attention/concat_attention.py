@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 
 import torch
 
@@ -10,11 +12,13 @@ from attnbook.checks.additive_attention.late_masks import (
     ROWS,
     large_scores,
     late_weights,
+    padded_in_front,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import planted
+from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.tensors import normal
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -75,6 +79,9 @@ def _draft(query, key, value, mask, weight, v, bugs):
     S = key.shape[1]
     if "tiled" in bugs:
         left = query.repeat(1, S, 1).view(B, T, S, -1)  # (B, T, S, d_q)
+    elif "cut wrong" in bugs:
+        left = query.repeat_interleave(S, 1).view(B, S, T, -1)
+        left = left.transpose(1, 2)
     else:
         left = query[:, :, None].expand(B, T, S, -1)  # (B, T, S, d_q)
     if "keys tiled" in bugs:
@@ -104,6 +111,8 @@ def _draft(query, key, value, mask, weight, v, bugs):
     elif "detached" in bugs:
         scores = scores.detach()
     weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
+    if "output detached" in bugs:
+        return weights.detach() @ value, weights
     return weights @ (key if "keys" in bugs else value), weights
 
 
@@ -115,7 +124,8 @@ def _draft_weights(scores, mask, bugs):
         return masked_softmax(scores, mask)
     if "wrong axis" in bugs:
         return masked_softmax(scores, mask[..., None])
-    return late_weights(scores, allowed, bugs)
+    dim = -2 if "over queries" in bugs else -1
+    return late_weights(scores, allowed, bugs, dim)
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
@@ -173,6 +183,13 @@ def _large_case():
 
 
 _OTHER_MISTAKES = [
+    (
+        "cut wrong",
+        "queries cut into rows of another length",
+        "Each query is repeated S times, one by one, and then cut into rows "
+        "of T: a row mixes several queries.",
+        "query[:, :, None].expand(B, T, S, d_q), with T before S.",
+    ),
     (
         "keys tiled",
         "keys laid out in the wrong order",
@@ -263,6 +280,7 @@ _OTHER_MISTAKES = [
         "A sentence with nothing to attend to has only scores of "
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     (
         "keys",
@@ -290,6 +308,30 @@ _RAISING = [
     ),
 ]
 
+# Whoever mends the mask by hand may leave this, and other bugs beside it.
+_EMPTY_ROWS = {
+    "nan": "an empty row of -inf",
+    "-1e9": "-1e9 in an empty row",
+}
+
+
+def _with_empty_rows(bugs, spoilt):
+    left = bugs_left(bugs, _BUGS, _draft, _FIRST_TO_SHOW)
+    return replace(
+        left,
+        name=f"{left.name}, and {_EMPTY_ROWS[spoilt]}",
+        answer=partial(_draft, bugs=(*bugs, spoilt)),
+        bugs=len(bugs) + 1,
+    )
+
+
+_HALF_MENDED = [
+    _with_empty_rows(bugs, spoilt)
+    for count in (1, 2)
+    for bugs in combinations([b for b in _BUGS if b != "late mask"], count)
+    for spoilt in _EMPTY_ROWS
+]
+
 EXERCISE = Exercise(
     "01-concat-attention",
     "Repair attention over query and key laid end to end",
@@ -311,8 +353,14 @@ EXERCISE = Exercise(
         _concat_case("a padded batch", [5, 3], 3, 5, 2, 4, 3, 5, seed=2),
         _concat_case("no padding", [4, 4, 4], 2, 4, 3, 2, 5, 4, seed=3),
         _concat_case("nothing to attend to", [4, 0], 3, 4, 2, 3, 2, 5, seed=4),
+        _concat_case(
+            "nothing to attend to, and padding", [4, 0, 2], 2, 4, 2, 2, 2, 4, 8
+        ),
         _concat_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=5),
         _large_case(),
+        padded_in_front(
+            _concat_case("padding in front", [3, 4], 2, 5, 3, 2, 2, 4, seed=7)
+        ),
         _concat_case("one key", [1, 1], 4, 1, 2, 3, 2, 2, seed=6),
     ],
     mistakes=unrepaired(
@@ -326,6 +374,7 @@ EXERCISE = Exercise(
         replace(mistake, bugs=1)
         for mistake in planted(_draft, _OTHER_MISTAKES)
     ]
+    + _HALF_MENDED
     + planted(_draft, _RAISING),
     right_answers=[_concat_as_a_sum, _concat_by_loops, _concat_in_double],
     tolerance=1e-5,

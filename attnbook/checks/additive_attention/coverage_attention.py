@@ -10,6 +10,7 @@ from attnbook.checks.additive_attention import coverage_mistakes
 from attnbook.checks.additive_attention.late_masks import (
     large_scores,
     late_weights,
+    padded_in_front,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import (
@@ -48,6 +49,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         covered = torch.ones_like(covered)
     elif mistake == "starts uniform":
         covered = mask / mask.sum(1, keepdim=True).clamp(min=1)
+    elif mistake == "starts uniform, padding too":
+        covered = torch.full_like(covered, 1 / key.shape[1])
     rows = []
     for t in range(query.shape[1]):
         hidden = (query[:, t] @ W_q.T)[:, None] + projected  # (B, S, d_a)
@@ -62,6 +65,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             scores = torch.tanh(hidden) @ v + covered
         elif mistake == "no w_c":
             scores = torch.tanh(hidden + covered[..., None]) @ v
+        elif mistake == "w_c summed":
+            scores = torch.tanh(hidden + covered[..., None] * w_c.sum()) @ v
         elif mistake == "no tanh":
             scores = (hidden + term) @ v
         elif mistake == "outer tanh":
@@ -81,10 +86,16 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         rows.append(weights)
         if mistake == "last step":
             covered = weights
+        elif mistake == "last two steps":
+            covered = sum(rows[-2:])
+        elif mistake == "unmasked tally":
+            covered = covered + scores.softmax(-1)
         elif mistake == "mean":
             covered = torch.stack(rows).mean(0)
         elif mistake == "detached":
             covered = covered + weights.detach()
+        elif mistake == "past detached":
+            covered = covered.detach() + weights
         elif mistake == "shared":
             covered = covered + weights.mean(0)
         elif mistake == "shared sum":
@@ -110,6 +121,8 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
         return weights @ value, torch.stack(rows)
     if mistake == "keys":
         return weights @ key, weights
+    if mistake == "output detached":
+        return weights.detach() @ value, weights
     return weights @ value, weights
 
 
@@ -232,9 +245,16 @@ EXERCISE = Exercise(
         ),
         _coverage_case("one step", [3, 3], 1, 3, 2, 4, 3, 5, seed=21),
         _coverage_case("no padding", [4, 4], 3, 4, 3, 2, 2, 5, seed=27),
+        _coverage_case("six steps", [5, 5], 6, 5, 2, 3, 2, 4, seed=28),
         _coverage_case("a padded batch", [6, 4], 4, 6, 3, 2, 5, 4, seed=22),
         _coverage_case("nothing to read", [4, 0], 3, 4, 2, 3, 2, 3, seed=23),
+        _coverage_case(
+            "nothing to read, and padding", [4, 0, 2], 3, 4, 2, 2, 2, 4, 31
+        ),
         _large_case(),
+        padded_in_front(
+            _coverage_case("padding in front", [3, 4], 3, 5, 2, 3, 2, 4, 30)
+        ),
         _coverage_case("one token", [1, 1], 3, 1, 2, 2, 2, 2, seed=24),
         _coverage_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, 25),
         _coverage_case("long", [9, 5, 7], 8, 9, 2, 3, 2, 6, seed=26),
@@ -278,6 +298,7 @@ EXERCISE = Exercise(
                 "the worked example",
                 "one step",
                 "no padding",
+                "six steps",
                 "one token",
                 "A later query cannot change earlier weights.",
             ),
@@ -292,8 +313,10 @@ EXERCISE = Exercise(
             tries=(
                 "a padded batch",
                 "nothing to read",
+                "nothing to read, and padding",
                 "all sizes alike",
                 "scores of 200",
+                "padding in front",
                 "long",
             ),
             fresh=anew(

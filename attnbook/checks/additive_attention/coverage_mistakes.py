@@ -17,6 +17,27 @@ ROWS = [
         "Add to the tally; do not replace it.",
     ),
     (
+        "last two steps",
+        "only the last two steps are remembered",
+        "The tally holds the weights of the two steps before, not the sum of "
+        "all steps before.",
+        "Add to the tally; take nothing away.",
+    ),
+    (
+        "unmasked tally",
+        "a tally of weights that are not masked",
+        "The tally adds up a softmax without the mask, so padding has a "
+        "share and the tokens get less.",
+        "Mask first, in each step; then add the weights that you return.",
+    ),
+    (
+        "w_c summed",
+        "one number in place of w_c",
+        "The tally is added to every entry of the hidden layer alike, times "
+        "the sum of w_c. Each entry has its own number in w_c.",
+        "covered[..., None] * w_c is (B, S, d_a).",
+    ),
+    (
         "mean",
         "a mean in place of a sum",
         "The tally is the mean of the weights so far, so it never fills up.",
@@ -114,6 +135,7 @@ ROWS = [
         "A sentence with nothing to read has only scores of -inf, and their "
         "softmax is 0/0. Its weights should be 0.",
         "masked_softmax from the chapter handles such rows.",
+        "nan, added",
     ),
     *late_masks.ROWS,
     (
@@ -134,6 +156,7 @@ ROWS = [
         "a tally that starts evenly",
         "Before the first step nothing has been read: the tally starts at 0.",
         "The line before the loop.",
+        "starts uniform, padding too",
     ),
     (
         "scores",
@@ -169,6 +192,7 @@ ROWS = [
         "graph: an early step cannot learn what it costs a later "
         "one.",
         "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
+        "past detached",
     ),
     (
         "reaches 1",

@@ -4,7 +4,7 @@ ROWS = [
     (
         "padding",
         "padding is counted",
-        "Rows of padding are counted as digits.",
+        "Rows of padding are counted.",
         "target_mask is True for the rows that are real.",
     ),
     (
@@ -17,8 +17,21 @@ ROWS = [
     (
         "all rows",
         "every row is counted",
-        "Padding and rows without a truth are counted as digits.",
+        "Padding and rows without a truth are counted.",
         "Two conditions: target_mask, and a True in the row.",
+    ),
+    (
+        "stops",
+        "stops at the first row that does not count",
+        "The rows after one that does not count are left out. They may count.",
+        "`continue` goes on with the next row; `break` ends the loop.",
+    ),
+    (
+        "last row",
+        "the last row is left out",
+        "The last real row of a sentence never counts. It may have a true "
+        "link, and a row of no token may stand anywhere.",
+        "A row counts only where alignment has a True in it.",
     ),
     (
         "truth of all rows",
@@ -28,9 +41,9 @@ ROWS = [
     ),
     (
         "over queries",
-        "the best digit for each token",
-        "The argmax runs over the digits. Each digit has one link, "
-        "to its best token.",
+        "the best row for each token",
+        "The argmax runs over the rows. Each row has one link, to its best "
+        "token.",
         "weights are (B, T, S): tokens are the last axis.",
     ),
     (
@@ -58,6 +71,13 @@ ROWS = [
         "every token that ties is linked",
         "Where two tokens tie, both are linked. The rule says the earlier.",
         "argmax gives one place; `==` with the greatest weight gives all.",
+    ),
+    (
+        "zero",
+        "no link where all weights are 0",
+        "A row whose weights are all 0 makes no link. They tie, so the first "
+        "token is linked.",
+        "argmax of the weights as they are, and no condition on them.",
     ),
     (
         "rounded",
@@ -160,6 +180,27 @@ ROWS = [
         "should be 0: there was nothing to get wrong.",
         "Look at the denominator before you divide by it.",
         "nothing over nothing, as numbers",
+    ),
+    (
+        "empty alignment",
+        "0/0 where only padding has a truth",
+        "In a batch whose true links all lie in padding, your rate is 0/0. "
+        "No row counts there, so it should be 0.",
+        "Test the rows that count, not `alignment` alone.",
+    ),
+    (
+        "one set",
+        "links of different sentences taken for one",
+        "A link of row t to token s is counted once for the whole batch. In "
+        "each sentence it is another link.",
+        "A link is (sentence, row, token).",
+    ),
+    (
+        "first length",
+        "the first sentence's length for all",
+        "Rows past the end of the first sentence are left out. Others may be "
+        "longer.",
+        "target_mask has a row for each sentence.",
     ),
     (
         "sentences",

@@ -1,8 +1,9 @@
-"""Masks that come too late, and the large scores that show it.
+"""Masks that come too late or are only counted, and what shows it.
 
 Beside a masked score of 200 the weights of the others are 0 in single
 precision, so that they cannot be divided anew; and a masked score of -100
-beats one of -240.
+beats one of -240. A mask of which only the number of tokens is used is right
+until padding stands in front of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Container
 import torch
 from torch import Tensor
 
+from attnbook.judging.exercise import Case
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.masked_softmax import masked_softmax
@@ -38,7 +40,34 @@ ROWS = [
         "comes after: ∞ · 0 is NaN.",
         "masked_softmax from the chapter.",
     ),
+    (
+        "penalty",
+        "a penalty that a large score outweighs",
+        "Scores of padding are made smaller, by too little: a score of 200 "
+        "still has all the weight.",
+        "What must be added to any score, for an exponential of 0?",
+    ),
+    (
+        "counted",
+        "a mask that is only counted",
+        "The number of True is taken from the mask, and the first so many "
+        "keys are read. Padding may stand in front too.",
+        "Use the mask as it is: it says of each key whether it counts.",
+    ),
+    (
+        "output detached",
+        "an output that cannot move the weights",
+        "The values are right, but the output is blended with weights that "
+        "are cut off from the graph.",
+        "A .detach() or a .data in the last product.",
+    ),
 ]
+
+
+def padded_in_front(case: Case) -> Case:
+    """Return the case with the mask turned round, the fourth argument."""
+    query, key, value, mask, *others = case.arguments
+    return Case(case.name, (query, key, value, mask.flip(-1), *others))
 
 
 def large_scores() -> tuple[Tensor, ...]:
@@ -62,6 +91,14 @@ def late_weights(
     scores: Tensor, allowed: Tensor, mistakes: Container[str], dim: int = -1
 ) -> Tensor:
     """As masked_weights, with the mistakes of ROWS too."""
+    if "counted" in mistakes:
+        tokens = allowed.sum(-1, keepdim=True)
+        allowed = torch.arange(allowed.shape[-1]) < tokens
+    if "nan, added" in mistakes:
+        return (scores + allowed.float().log()).softmax(dim)
+    if "penalty" in mistakes:
+        weights = (scores + (allowed + 1e-9).log()).softmax(dim)
+        return weights * allowed.any(dim, keepdim=True)
     if "-100" in mistakes:
         return scores.masked_fill(~allowed, -100.0).softmax(dim) * allowed
     shared, held = "shared anew" in mistakes, "held anew" in mistakes

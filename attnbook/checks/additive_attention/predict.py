@@ -228,6 +228,43 @@ EXERCISE = Exercise(
             "Do not take 1 off.",
         ),
         _PREDICTIONS.wrong(
+            "b",
+            (40_000 + 10_000 + 3000) / 7500,
+            "the queries are projected again too",
+            "You projected the queries again for each key. Only the keys are "
+            "projected again.",
+            "T·d_q·d_a stays as it is.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (20 * 4000 + 3500) / 7500,
+            "again for each key",
+            "You projected the keys S times. They are projected once for "
+            "each query, T times.",
+            "T is 10, and S is 20.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            (10 * 1000 + 2000 + 3000) / 6000,
+            "the two widths exchanged",
+            "You took d_q for the keys and d_k for the queries.",
+            "S·d_k·d_a for the keys, T·d_q·d_a for the queries.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(2.5) / (math.exp(2.5) + 5),
+            "five others",
+            "You counted five other keys. The best one is one of the five.",
+            "The sum in the softmax has five terms.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(2.5) / (math.exp(2.5) + 3),
+            "three others",
+            "You counted three other keys. There are four.",
+            "The sum in the softmax has five terms.",
+        ),
+        _PREDICTIONS.wrong(
             "c",
             1 / 5,
             "even weights",
@@ -271,6 +308,14 @@ EXERCISE = Exercise(
             "a plain sum",
             "You added the values. Each is multiplied by its weight first.",
             "Weights times values, summed.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            2.25,
+            "weights moved by one place",
+            "You moved each weight by one place. In reverse order the first "
+            "and the last change places, and the middle one stays.",
+            "Write out the three pairs of weight and value.",
         ),
         _PREDICTIONS.wrong(
             "f",
