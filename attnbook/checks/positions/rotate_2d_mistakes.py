@@ -48,6 +48,8 @@ def _mistaken_turn(x, angle, mistake):
         turned = even * cos + odd * sin, even * sin - odd * cos
     elif mistake == "sign below":
         turned = even * cos - odd * sin, odd * cos - even * sin
+    elif mistake == "sign below, last":
+        turned = even * cos - odd * sin, even * sin - odd * cos
     elif mistake == "sign above":
         turned = even * cos + odd * sin, even * sin + odd * cos
     elif mistake == "overwritten":
@@ -111,6 +113,12 @@ def _mistaken_places(x, row, column, mistake):
     elif mistake == "own grid":
         n = math.isqrt(x.shape[2])
         row, column = torch.arange(x.shape[2]) // n, torch.arange(len(row)) % n
+    elif mistake == "grid in order":
+        place, n = torch.arange(len(row)), int(column.max()) + 1
+        row, column = place // n, place % n
+    elif mistake == "sorted":
+        order = (row * (column.max() + 1) + column).argsort()
+        row, column = row[order], column[order]
     elif mistake == "exchanged":
         row, column = column, row
     row, column = row.to(x.dtype), column.to(x.dtype)
@@ -211,11 +219,22 @@ def _rotate_2d_added(x, row, column, base=100.0):
     return x + torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
 
 
+def _rotate_2d_sorted(x, row, column, base=100.0):
+    """The features are sorted, too, and so come back in another order."""
+    order = (row * (column.max() + 1) + column).argsort()
+    return rotate_2d(x[:, :, order], row[order], column[order], base)
+
+
 _ROTATED_ALIKE = {
     "sum": (_rotate_2d_whole,),
     "one index": (partial(_rotate_2d_whole, place="index"),),
     "two layouts": (partial(_rotate_2d_half_turned, partner="half"),),
-    "sign below": (partial(_mistaken, mistake="sign above"),),
+    "sign below": (
+        partial(_mistaken, mistake="sign below, last"),
+        partial(_mistaken, mistake="sign above"),
+    ),
+    "own grid": (partial(_mistaken, mistake="grid in order"),),
+    "sorted": (_rotate_2d_sorted,),
     "row twice": (partial(_rotate_2d_whole, place="row"),),
     "column twice": (partial(_rotate_2d_whole, place="column"),),
     "alternate": (
@@ -443,6 +462,13 @@ _MISTAKES = [
         "Your rows and columns come from the number of patches. "
         "The grid need not be square, nor the patches in order.",
         "Does your code use `row` and `column`?",
+    ),
+    (
+        "sorted",
+        "patches put in order",
+        "You sort the patches, or their places. They come in any order, and "
+        "patch n stands at row[n], column[n].",
+        "Neither x nor `row` and `column` need sorting.",
     ),
     (
         "sign below",
