@@ -197,7 +197,7 @@ SENTENCES = {
         (
             "Rows of padding may hold anything, NaN included.",
             only_nan_taken_out,
-            "padding in front and between",
+            "NaN and infinity in padding",
         ),
         (
             "At least one row of the batch is real.",
@@ -207,7 +207,7 @@ SENTENCES = {
         (
             "Rows of padding may hold anything, NaN included.",
             "0 times NaN",
-            "NaN in the rows of padding",
+            "NaN and infinity in padding",
         ),
         (
             "Returns a tensor $(H,)$.",

@@ -117,6 +117,15 @@ def of_the_real_alone(weights, query_mask):
     return rows_of(weights, query_mask, far).mean(0)
 
 
+def means_of_sentences_by_rows(weights, query_mask):
+    found = (weights * distances(*weights.shape[-2:])).sum(-1)
+    means = [
+        found[b][:, real].mean(-1) * real.sum()
+        for b, real in enumerate(query_mask)
+    ]
+    return sum(means) / query_mask.sum()
+
+
 def up_to_the_length(weights, query_mask):
     found = (weights * distances(*weights.shape[-2:])).sum(-1)
     lengths = query_mask.sum(-1).tolist()
@@ -178,6 +187,19 @@ def places_of_a_grid(x, row, column, base=100.0):
     width = int(column.max()) + 1
     right = EXERCISES["05-rotate-2d"].reference
     return right(x, place // width, place % width, base)
+
+
+def a_table_of_16_places(x, row, column, base=100.0):
+    right = EXERCISES["05-rotate-2d"].reference
+    return right(x, row.clamp(max=15), column.clamp(max=15), base)
+
+
+def exponents_from_0_to_1(x, row, column, base=100.0):
+    rate = base ** -torch.linspace(0, 1, x.shape[-1] // 4)
+    angle = torch.cat((row[:, None] * rate, column[:, None] * rate), -1)
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    turned = pairs * torch.polar(torch.ones_like(angle), angle)
+    return torch.view_as_real(turned).flatten(-2)
 
 
 def always_base_100(x, row, column, base=100.0):
@@ -266,6 +288,7 @@ NAMED = {
         how_far_from_the_end: "all queries in the last place",
         times_the_mask: "0 times NaN",
         of_the_real_alone: "positions without the padding",
+        means_of_sentences_by_rows: "a sentence without a real row",
         up_to_the_length: "the mask taken for a length",
     },
     "05-rotate-2d": {
@@ -274,6 +297,7 @@ NAMED = {
         width_of_pairs: "the factor 2 taken twice",
         pairs_from_1: "pairs counted from 1",
         one_sign_wrong: "one wrong sign",
+        exponents_from_0_to_1: "rates that reach 1/base",
         sorted_patches: "patches put in order",
         places_of_a_grid: "rows and columns made up",
     },
@@ -313,6 +337,13 @@ UNFORESEEN = {
 @pytest.mark.parametrize("grade_id", UNFORESEEN)
 def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
     diagnosis = EXERCISES[grade_id].diagnose(UNFORESEEN[grade_id])
+    assert_told_by_its_numbers(diagnosis)
+
+
+def test_a_table_of_places_is_told_by_its_numbers():
+    exercise = EXERCISES["05-rotate-2d"]
+    diagnosis = exercise.diagnose(a_table_of_16_places, "places")
+    assert diagnosis.mistake is None, diagnosis.message
     assert_told_by_its_numbers(diagnosis)
 
 

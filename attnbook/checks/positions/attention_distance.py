@@ -82,11 +82,12 @@ def _mistaken(weights, query_mask, mistake):
         found = _distances_among_the_real(weights, query_mask, mistake)
     else:
         found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    real = found.masked_fill(~query_mask[:, None], 0.0)
+    rows = query_mask.sum(-1, keepdim=True)  # (B, 1)
     if mistake == "each sentence":
-        found = found.masked_fill(~query_mask[:, None], 0.0)
-        return found.sum(-1) / query_mask.sum(-1, keepdim=True)
+        return real.sum(-1) / rows
     if mistake == "each row":
-        return found.masked_fill(~query_mask[:, None], 0.0)
+        return real
     if mistake == "list":
         return found.transpose(1, 2)[query_mask].mean(0).tolist()
     if mistake == "array":
@@ -108,9 +109,10 @@ def _mistaken(weights, query_mask, mistake):
         return found[query_mask].mean(0)
     if mistake == "first sentence":
         return found[0][:, query_mask[0]].mean(-1)
+    if mistake == "by sentence":
+        return (real.sum(-1) / rows * rows).sum(0) / rows.sum()
     if mistake == "mask as a length":
-        place = torch.arange(query_mask.shape[1])
-        query_mask = place < query_mask.sum(-1, keepdim=True)
+        query_mask = torch.arange(query_mask.shape[1]) < rows
     if mistake == "mixed":
         real = query_mask[:, None].expand_as(found)
         return found[real].view(weights.shape[1], -1).mean(-1)
@@ -210,16 +212,17 @@ def _padding_of_nan():
     weights = normal_from(9, 2, 3, 4, 4).softmax(-1)
     real = torch.tensor([[True, True, False, False], [True] * 4])
     weights = weights.masked_fill(~real[:, None, :, None], torch.nan)
-    return Case("NaN in the rows of padding", (weights, real))
+    weights[0, :, 3] = torch.inf
+    return Case("NaN and infinity in padding", (weights, real))
 
 
 def _padding_anywhere():
-    """In front, between, and a whole sentence of it; with infinities."""
+    """In front, between, and a whole sentence of it."""
     weights = normal_from(10, 3, 2, 4, 4).softmax(-1)
     real = torch.tensor(
         [[False, False, True, True], [False] * 4, [True, False, False, True]]
     )
-    weights = weights.masked_fill(~real[:, None, :, None], torch.inf)
+    weights = weights + (~real)[:, None, :, None]
     return Case("padding in front and between", (weights, real))
 
 
@@ -483,6 +486,13 @@ _MISTAKES = [
         "ends at the real",
     ),
     (
+        "by sentence",
+        "a sentence without a real row",
+        "A sentence may be padding alone. Its mean is 0/0, which is NaN, and "
+        "NaN stays in any sum.",
+        "Sum over the batch, then divide once.",
+    ),
+    (
         "mask as a length",
         "the mask taken for a length",
         "You take as many rows from the start of a sentence as are real. "
@@ -570,7 +580,7 @@ EXERCISE = Exercise(
             1,
             tries=(
                 "padded queries",
-                "NaN in the rows of padding",
+                "NaN and infinity in padding",
                 "padding in front and between",
             ),
             fresh=anew(

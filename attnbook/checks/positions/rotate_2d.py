@@ -111,8 +111,8 @@ EXERCISE = Exercise(
             "patches in any order",
             (
                 normal_from(4, 2, 2, 5, 8),
-                torch.tensor([4, 0, 2, 2, 1]),
-                torch.tensor([0, 3, 3, 1, 7]),
+                torch.tensor([21, 0, 2, 2, 1]),
+                torch.tensor([0, 3, 3, 1, 30]),
             ),
         ),
     ],

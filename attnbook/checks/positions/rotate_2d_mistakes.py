@@ -87,6 +87,8 @@ def _mistaken_rate(x, base, mistake):
         exponent = exponent + 2 / width
     if mistake == "floor":
         exponent = exponent.ceil()
+    elif mistake == "last by the base":
+        exponent = exponent * width / max(width - 2, 1)
     elif mistake == "no width":
         exponent = exponent * width / 2
     rate = base**-exponent
@@ -116,6 +118,9 @@ def _mistaken_places(x, row, column, mistake):
     elif mistake == "grid in order":
         place, n = torch.arange(len(row)), int(column.max()) + 1
         row, column = place // n, place % n
+    elif mistake == "grid by columns":
+        place, n = torch.arange(len(row)), int(row.max()) + 1
+        row, column = place % n, place // n
     elif mistake == "sorted":
         order = (row * (column.max() + 1) + column).argsort()
         row, column = row[order], column[order]
@@ -233,7 +238,10 @@ _ROTATED_ALIKE = {
         partial(_mistaken, mistake="sign below, last"),
         partial(_mistaken, mistake="sign above"),
     ),
-    "own grid": (partial(_mistaken, mistake="grid in order"),),
+    "own grid": (
+        partial(_mistaken, mistake="grid in order"),
+        partial(_mistaken, mistake="grid by columns"),
+    ),
     "sorted": (_rotate_2d_sorted,),
     "row twice": (partial(_rotate_2d_whole, place="row"),),
     "column twice": (partial(_rotate_2d_whole, place="column"),),
@@ -343,6 +351,12 @@ _MISTAKES = [
         "the factor 2 taken twice",
         "The exponent is twice what it should be.",
         "torch.arange(0, width, 2) already holds 2i, and a half is d/2 wide.",
+    ),
+    (
+        "last by the base",
+        "rates that reach 1/base",
+        "The last rate is 1/b. The exponents 2i/(d/2) stop short of 1.",
+        "torch.arange(0, width, 2) / width, where a half is d/2 wide.",
     ),
     (
         "no width",
