@@ -149,9 +149,10 @@ def bugs_left(
     """Find the draft that an answer is: its planted bugs that are left.
 
     None where the answer does not in every trial what a draft with some of
-    the bugs does; of several the one with the most bugs. What raises shows
-    no bugs: any other code may raise the same. Its ``answer`` is the code
-    that does the same, this or other code of the mistake.
+    the bugs does; of several the one with the most bugs. What raises in
+    half of the trials or more shows no bugs: any other code may raise the
+    same. In fewer it has to raise with the same words. Its ``answer`` is the
+    code that does the same, this or other code of the mistake.
     """
     theirs = _Answer(answer, outcomes, trials, runner)
     drafts = sorted(
@@ -159,12 +160,18 @@ def bugs_left(
         key=lambda mistake: -mistake.bugs,
     )
     with quiet():
+        raised = [
+            _raises(theirs.outcome(place)) for place in range(len(trials))
+        ]
+        if 2 * sum(raised) >= len(trials):
+            return None
         for mistake in drafts:
             for made in (mistake.answer, *mistake.also):
                 if all(
-                    not _raises(theirs.outcome(place))
-                    and outputs.same(
-                        runner.known(made, trial), theirs.outcome(place)
+                    _same_to_the_word(
+                        runner.known(made, trial),
+                        theirs.outcome(place),
+                        outputs,
                     )
                     for place, trial in enumerate(trials)
                 ):
@@ -174,6 +181,12 @@ def bugs_left(
 
 def _raises(outcome: Outcome) -> bool:
     return not isinstance(outcome.error, (type(None), WrongAnswer))
+
+
+def _same_to_the_word(one: Outcome, other: Outcome, outputs: Outputs) -> bool:
+    if not outputs.same(one, other):
+        return False
+    return not _raises(other) or _alike(one.error, other.error)
 
 
 def _shown_mistake(

@@ -27,6 +27,26 @@ def without_nan(weights, query_mask):
     return EXERCISES["05-attention-distance"].reference(weights, real)
 
 
+def only_nan_taken_out(weights, query_mask):
+    """NaN is set to 0, and what else is in the rows of padding times 0."""
+    T, S = weights.shape[-2:]
+    far = (torch.arange(S - T, S)[:, None] - torch.arange(S)).abs()
+    numbers = weights.masked_fill(weights.isnan(), 0)
+    found = (numbers * far).sum(-1) * query_mask[:, None]
+    return found.sum((0, 2)) / query_mask.sum()
+
+
+def mean_by_mean(weights, query_mask):
+    """The mean of each sentence, weighed by how many rows it has."""
+    right = EXERCISES["05-attention-distance"].reference
+    rows = query_mask.sum(-1)
+    means = [
+        right(weights[b : b + 1], query_mask[b : b + 1])
+        for b in range(len(rows))
+    ]
+    return (torch.stack(means) * rows[:, None]).sum(0) / rows.sum()
+
+
 def patches_in_order(x, row, column, base=100.0):
     """Places are taken for those of a grid in order."""
     width = int(column.max()) + 1
@@ -163,9 +183,31 @@ SENTENCES = {
         ),
         ("each counted once.", "a mean of means", "padded queries"),
         (
+            "Rows of padding have positions, too, wherever they stand in a "
+            "sentence.",
+            "positions without the padding",
+            "padding in front and between",
+        ),
+        (
+            "Rows of padding have positions, too, wherever they stand in a "
+            "sentence.",
+            "the mask taken for a length",
+            "padding in front and between",
+        ),
+        (
+            "Rows of padding may hold anything, NaN included.",
+            only_nan_taken_out,
+            "NaN and infinity in padding",
+        ),
+        (
+            "At least one row of the batch is real.",
+            mean_by_mean,
+            "padding in front and between",
+        ),
+        (
             "Rows of padding may hold anything, NaN included.",
             "0 times NaN",
-            "NaN in the rows of padding",
+            "NaN and infinity in padding",
         ),
         (
             "Returns a tensor $(H,)$.",

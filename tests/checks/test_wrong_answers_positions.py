@@ -37,6 +37,12 @@ def offset_modulo_1000(embedded, offset=0, base=10_000.0):
     return embedded + table_of(T, D, base, offset % 1000)
 
 
+def offset_up_to_100_000(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    place = (torch.arange(T) + offset).clamp(max=99_999)
+    return embedded + torch.cat([table_of(1, D, base, p) for p in place])
+
+
 def as_many_as_features(embedded, offset=0, base=10_000.0):
     D = embedded.shape[-1]
     return embedded + table_of(D, D, base, offset)
@@ -104,6 +110,29 @@ def the_median(weights, query_mask):
     return rows_of(weights, query_mask, far).median(0).values
 
 
+def of_the_real_alone(weights, query_mask):
+    T, S = weights.shape[-2:]
+    place = query_mask.cumsum(-1) - 1 + S - T
+    far = (place[:, None, :, None] - torch.arange(S)).abs()
+    return rows_of(weights, query_mask, far).mean(0)
+
+
+def means_of_sentences_by_rows(weights, query_mask):
+    found = (weights * distances(*weights.shape[-2:])).sum(-1)
+    means = [
+        found[b][:, real].mean(-1) * real.sum()
+        for b, real in enumerate(query_mask)
+    ]
+    return sum(means) / query_mask.sum()
+
+
+def up_to_the_length(weights, query_mask):
+    found = (weights * distances(*weights.shape[-2:])).sum(-1)
+    lengths = query_mask.sum(-1).tolist()
+    rows = [found[b, :, :n] for b, n in enumerate(lengths)]
+    return torch.cat(rows, -1).mean(-1)
+
+
 # -- 05.4 --------------------------------------------------------------------
 
 
@@ -137,6 +166,44 @@ def width_of_pairs(x, row, column, base=100.0):
 def pairs_from_1(x, row, column, base=100.0):
     halves = zip(x.chunk(2, -1), (row, column), strict=True)
     return torch.cat([turned(h, p, base, None, 1) for h, p in halves], -1)
+
+
+def one_sign_wrong(x, row, column, base=100.0):
+    turned_right = EXERCISES["05-rotate-2d"].reference(x, row, column, base)
+    plain = EXERCISES["05-rotate-2d"].reference(x, -row, -column, base)
+    return torch.stack(
+        (turned_right[..., 0::2], -plain[..., 1::2]), -1
+    ).flatten(-2)
+
+
+def sorted_patches(x, row, column, base=100.0):
+    order = (row * 100 + column).argsort()
+    right = EXERCISES["05-rotate-2d"].reference
+    return right(x[:, :, order], row[order], column[order], base)
+
+
+def places_of_a_grid(x, row, column, base=100.0):
+    place = torch.arange(len(row))
+    width = int(column.max()) + 1
+    right = EXERCISES["05-rotate-2d"].reference
+    return right(x, place // width, place % width, base)
+
+
+def a_table_of_16_places(x, row, column, base=100.0):
+    right = EXERCISES["05-rotate-2d"].reference
+    return right(x, row.clamp(max=15), column.clamp(max=15), base)
+
+
+def exponents_from_0_to_1(x, row, column, base=100.0):
+    rate = base ** -torch.linspace(0, 1, x.shape[-1] // 4)
+    angle = torch.cat((row[:, None] * rate, column[:, None] * rate), -1)
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    turned = pairs * torch.polar(torch.ones_like(angle), angle)
+    return torch.view_as_real(turned).flatten(-2)
+
+
+def always_base_100(x, row, column, base=100.0):
+    return EXERCISES["05-rotate-2d"].reference(x, row, column)
 
 
 def half_a_place_on(x, row, column, base=100.0):
@@ -176,6 +243,21 @@ def from_twice_the_length_on(d, trained, wanted, *rest, **keywords):
     return stretched(d, trained, wanted, *rest, **keywords, s=s)
 
 
+def in_steps_from_0_to_1(
+    d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0
+):
+    s = max(1, wanted / trained)
+    exponent = torch.linspace(0, 1, d // 2)
+    if kind == "base":
+        return (base * s ** (d / (d - 2))) ** -exponent
+    rate = base**-exponent
+    if kind == "interpolate":
+        return rate / s
+    keep = (trained * rate / (2 * math.pi) - low) / (high - low)
+    keep = keep.clamp(0, 1)
+    return keep * rate + (1 - keep) * rate / s
+
+
 def at_most_1(d, trained, wanted, *rest, **keywords):
     s = min(1, wanted / trained)
     return stretched(d, trained, wanted, *rest, **keywords, s=s)
@@ -194,6 +276,7 @@ NAMED = {
         ),
         looked_up: "a table without that row",
         offset_modulo_1000: "a table that ends",
+        offset_up_to_100_000: "a table that ends",
         as_many_as_features: "as many positions as features",
         a_new_axis_in_the_middle: "the table laid along the batch",
         twice_the_sine: "a sine twice",
@@ -204,18 +287,26 @@ NAMED = {
         as_an_array: "a list or an array",
         how_far_from_the_end: "all queries in the last place",
         times_the_mask: "0 times NaN",
+        of_the_real_alone: "positions without the padding",
+        means_of_sentences_by_rows: "a sentence without a real row",
+        up_to_the_length: "the mask taken for a length",
     },
     "05-rotate-2d": {
         by_both_in_turn: "row plus column",
         rows_even_columns_odd: "row and column by turns",
         width_of_pairs: "the factor 2 taken twice",
         pairs_from_1: "pairs counted from 1",
+        one_sign_wrong: "one wrong sign",
+        exponents_from_0_to_1: "rates that reach 1/base",
+        sorted_patches: "patches put in order",
+        places_of_a_grid: "rows and columns made up",
     },
     "05-stretched-rates": {
         rounded_to_a_millionth: "rounded",
         parts_fall_through_to_base: "by base what should be by parts",
         from_twice_the_length_on: "stretched from twice the length on",
         at_most_1: "at most 1 in place of at least 1",
+        in_steps_from_0_to_1: "rates that reach 1/base",
     },
 }
 
@@ -249,9 +340,21 @@ def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
     assert_told_by_its_numbers(diagnosis)
 
 
+def test_a_table_of_places_is_told_by_its_numbers():
+    exercise = EXERCISES["05-rotate-2d"]
+    diagnosis = exercise.diagnose(a_table_of_16_places, "places")
+    assert diagnosis.mistake is None, diagnosis.message
+    assert_told_by_its_numbers(diagnosis)
+
+
 @pytest.mark.parametrize(
     ("left", "earned"),
-    [(only_halves_left, 3), (table_cut(5000), 3), (offset_as_factor, 0)],
+    [
+        (only_halves_left, 3),
+        (table_cut(5000), 3),
+        (offset_up_to_100_000, 3),
+        (offset_as_factor, 0),
+    ],
 )
 def test_a_repair_pays_for_each_bug_that_is_mended(left, earned):
     exercise = EXERCISES["05-add-positions"]
@@ -261,6 +364,25 @@ def test_a_repair_pays_for_each_bug_that_is_mended(left, earned):
         if exercise.diagnose(left, part.name) is None
     ]
     assert sum(parts) == earned
+
+
+@pytest.mark.parametrize("seed", [None, 5, 2**100])
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (sorted_patches, "patches put in order"),
+        (always_base_100, "the base is not used"),
+    ],
+)
+def test_who_turns_a_grid_in_order_loses_the_part_of_places_alone(
+    answer, name, seed, monkeypatch
+):
+    exercise = EXERCISES["05-rotate-2d"]
+    assert exercise.diagnose(answer, "places").mistake == name
+    monkeypatch.setattr(Exercise, "secret_seed", seed)
+    for part in ("grid", "gradients"):
+        diagnosis = exercise.diagnose(answer, part)
+        assert diagnosis is None, diagnosis.message
 
 
 # -- right answers in unusual words ------------------------------------------

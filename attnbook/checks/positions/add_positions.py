@@ -183,6 +183,13 @@ def _positions_as_phases(embedded, offset=0, base=10_000.0):
     return embedded + table.to(embedded.dtype)
 
 
+_ROWS_OF_A_TABLE = (
+    *(2**n for n in range(9, 21)),
+    *(k * 10**n for n in (3, 4, 5) for k in (1, 2, 5)),
+    10**6,
+)
+
+
 def _table_that_ends(embedded, offset=0, base=10_000.0, rows=5000, by="cut"):
     """The positions of a table that was made once."""
     T, D = embedded.shape[1:]
@@ -191,6 +198,12 @@ def _table_that_ends(embedded, offset=0, base=10_000.0, rows=5000, by="cut"):
         place = place % rows
     elif by == "clamp":
         place = place.clamp(max=rows - 1)
+    if by in ("modulo", "clamp"):
+        added = [
+            _add_positions(embedded[:, t : t + 1], offset, base)
+            for t, offset in enumerate(place.tolist())
+        ]
+        return torch.cat(added, 1)
     zeros = torch.zeros(1, rows, D, dtype=embedded.dtype)
     table = _add_positions(zeros, 0, base)[0]  # (rows, D)
     if by == "cut":
@@ -486,7 +499,7 @@ EXERCISE = Exercise(
             tuple(
                 partial(_table_that_ends, rows=rows, by=by)
                 for by in ("modulo", "clamp")
-                for rows in (512, 1000, 1024, 5000, 10_000)
+                for rows in _ROWS_OF_A_TABLE
             ),
             bugs=1,
         ),

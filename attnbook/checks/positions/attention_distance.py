@@ -65,14 +65,29 @@ def _mistaken_distances(weights, mistake):
     return (weights * distance).sum(-1)
 
 
+def _distances_among_the_real(weights, query_mask, mistake):
+    """The same where positions leave out the rows of padding."""
+    T, S = weights.shape[-2:]
+    if mistake == "counts the real":
+        query = query_mask.cumsum(-1) - 1 + S - T  # (B, T)
+    else:
+        query = torch.arange(T) + S - query_mask.sum(-1, keepdim=True)
+    distance = (query[..., None] - torch.arange(S)).abs()  # (B, T, S)
+    return (weights * distance[:, None]).sum(-1)
+
+
 def _mistaken(weights, query_mask, mistake):
     """The same with a mistake."""
-    found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    if mistake in ("counts the real", "ends at the real"):
+        found = _distances_among_the_real(weights, query_mask, mistake)
+    else:
+        found = _mistaken_distances(weights, mistake)  # (B, H, T)
+    real = found.masked_fill(~query_mask[:, None], 0.0)
+    rows = query_mask.sum(-1, keepdim=True)  # (B, 1)
     if mistake == "each sentence":
-        found = found.masked_fill(~query_mask[:, None], 0.0)
-        return found.sum(-1) / query_mask.sum(-1, keepdim=True)
+        return real.sum(-1) / rows
     if mistake == "each row":
-        return found.masked_fill(~query_mask[:, None], 0.0)
+        return real
     if mistake == "list":
         return found.transpose(1, 2)[query_mask].mean(0).tolist()
     if mistake == "array":
@@ -94,6 +109,10 @@ def _mistaken(weights, query_mask, mistake):
         return found[query_mask].mean(0)
     if mistake == "first sentence":
         return found[0][:, query_mask[0]].mean(-1)
+    if mistake == "by sentence":
+        return (real.sum(-1) / rows * rows).sum(0) / rows.sum()
+    if mistake == "mask as a length":
+        query_mask = torch.arange(query_mask.shape[1]) < rows
     if mistake == "mixed":
         real = query_mask[:, None].expand_as(found)
         return found[real].view(weights.shape[1], -1).mean(-1)
@@ -165,13 +184,17 @@ def _distance_by_picking_rows(weights, query_mask):
     return found[query_mask].mean(0)
 
 
-def _distance_case(name, lengths, H, T, S, seed, is_causal=True, padding=0.0):
+def _distance_case(
+    name, lengths, H, T, S, seed, is_causal=True, padding=0.0, in_front=False
+):
     """Rows past a sentence's length are padding and hold anything.
 
-    Here weights as in others, plus ``padding``.
+    Here weights as in others, plus ``padding``; or the padding is in front.
     """
     scores = normal_from(seed, len(lengths), H, T, S)
     mask = torch.arange(T)[None] < torch.tensor(lengths)[:, None]
+    if in_front:
+        mask = mask.flip(-1)
     if is_causal:
         ahead = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
         scores = scores.masked_fill(ahead, -torch.inf)
@@ -189,7 +212,18 @@ def _padding_of_nan():
     weights = normal_from(9, 2, 3, 4, 4).softmax(-1)
     real = torch.tensor([[True, True, False, False], [True] * 4])
     weights = weights.masked_fill(~real[:, None, :, None], torch.nan)
-    return Case("NaN in the rows of padding", (weights, real))
+    weights[0, :, 3] = torch.inf
+    return Case("NaN and infinity in padding", (weights, real))
+
+
+def _padding_anywhere():
+    """In front, between, and a whole sentence of it."""
+    weights = normal_from(10, 3, 2, 4, 4).softmax(-1)
+    real = torch.tensor(
+        [[False, False, True, True], [False] * 4, [True, False, False, True]]
+    )
+    weights = weights + (~real)[:, None, :, None]
+    return Case("padding in front and between", (weights, real))
 
 
 _MISTAKES = [
@@ -445,9 +479,31 @@ _MISTAKES = [
         "query_mask.sum() counts each row once.",
     ),
     (
+        "counts the real",
+        "positions without the padding",
+        "You number the real rows alone. Rows of padding have positions, too.",
+        "p_t is t + S - T, whatever the mask.",
+        "ends at the real",
+    ),
+    (
+        "by sentence",
+        "a sentence without a real row",
+        "A sentence may be padding alone. Its mean is 0/0, which is NaN, and "
+        "NaN stays in any sum.",
+        "Sum over the batch, then divide once.",
+    ),
+    (
+        "mask as a length",
+        "the mask taken for a length",
+        "You take as many rows from the start of a sentence as are real. "
+        "Padding may stand in front of them, or between.",
+        "Which rows are real, not how many.",
+    ),
+    (
         "nan",
         "0 times NaN",
-        "Rows of padding are multiplied by 0, and 0 times NaN is NaN.",
+        "Rows of padding are multiplied by 0, and 0 times NaN, or times "
+        "infinity, is NaN.",
         "masked_fill, torch.where, or pick the real rows.",
     ),
 ]
@@ -482,6 +538,7 @@ EXERCISE = Exercise(
         _distance_case("a continuation", [3, 3], 2, 3, 7, seed=3),
         _looks_both_ways(),
         _padding_of_nan(),
+        _padding_anywhere(),
     ],
     mistakes=named(_mistaken, _MISTAKES),
     right_answers=[_distance_by_loops, _distance_by_picking_rows],
@@ -521,7 +578,11 @@ EXERCISE = Exercise(
             "padding",
             "rows of padding, NaN in them too",
             1,
-            tries=("padded queries", "NaN in the rows of padding"),
+            tries=(
+                "padded queries",
+                "NaN and infinity in padding",
+                "padding in front and between",
+            ),
             fresh=anew(
                 _distance_case,
                 times=2,
@@ -532,6 +593,7 @@ EXERCISE = Exercise(
                 ),
                 H=(2, 4),
                 padding=[0.0, torch.nan],
+                in_front=[False, True],
             ),
         ),
     ],

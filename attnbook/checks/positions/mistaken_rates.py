@@ -43,6 +43,8 @@ def mistaken_rates(
         d = d // 2
     if mistake == "half exponent":
         exponent = exponent / 2
+    if mistake == "last by the base":
+        exponent = exponent * d / (d - 2)
     if mistake == "rising":
         exponent = -exponent
     if mistake == "no width":

@@ -289,6 +289,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "c",
+            -6 * 2 ** (-3 / 8),
+            "the exponent divided by H alone",
+            "This takes the slope 2 to the power of -h/H. The exponent is "
+            "8 times that: -8h/H.",
+            "With 8 heads the first slope is 1/2.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
             -6.0,
             "the distance alone",
             "This is how far apart the two stand. It is multiplied by the "

@@ -48,6 +48,8 @@ def _mistaken_turn(x, angle, mistake):
         turned = even * cos + odd * sin, even * sin - odd * cos
     elif mistake == "sign below":
         turned = even * cos - odd * sin, odd * cos - even * sin
+    elif mistake == "sign below, last":
+        turned = even * cos - odd * sin, even * sin - odd * cos
     elif mistake == "sign above":
         turned = even * cos + odd * sin, even * sin + odd * cos
     elif mistake == "overwritten":
@@ -85,6 +87,8 @@ def _mistaken_rate(x, base, mistake):
         exponent = exponent + 2 / width
     if mistake == "floor":
         exponent = exponent.ceil()
+    elif mistake == "last by the base":
+        exponent = exponent * width / max(width - 2, 1)
     elif mistake == "no width":
         exponent = exponent * width / 2
     rate = base**-exponent
@@ -111,6 +115,15 @@ def _mistaken_places(x, row, column, mistake):
     elif mistake == "own grid":
         n = math.isqrt(x.shape[2])
         row, column = torch.arange(x.shape[2]) // n, torch.arange(len(row)) % n
+    elif mistake == "grid in order":
+        place, n = torch.arange(len(row)), int(column.max()) + 1
+        row, column = place // n, place % n
+    elif mistake == "grid by columns":
+        place, n = torch.arange(len(row)), int(row.max()) + 1
+        row, column = place % n, place // n
+    elif mistake == "sorted":
+        order = (row * (column.max() + 1) + column).argsort()
+        row, column = row[order], column[order]
     elif mistake == "exchanged":
         row, column = column, row
     row, column = row.to(x.dtype), column.to(x.dtype)
@@ -211,11 +224,25 @@ def _rotate_2d_added(x, row, column, base=100.0):
     return x + torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
 
 
+def _rotate_2d_sorted(x, row, column, base=100.0):
+    """The features are sorted, too, and so come back in another order."""
+    order = (row * (column.max() + 1) + column).argsort()
+    return rotate_2d(x[:, :, order], row[order], column[order], base)
+
+
 _ROTATED_ALIKE = {
     "sum": (_rotate_2d_whole,),
     "one index": (partial(_rotate_2d_whole, place="index"),),
     "two layouts": (partial(_rotate_2d_half_turned, partner="half"),),
-    "sign below": (partial(_mistaken, mistake="sign above"),),
+    "sign below": (
+        partial(_mistaken, mistake="sign below, last"),
+        partial(_mistaken, mistake="sign above"),
+    ),
+    "own grid": (
+        partial(_mistaken, mistake="grid in order"),
+        partial(_mistaken, mistake="grid by columns"),
+    ),
+    "sorted": (_rotate_2d_sorted,),
     "row twice": (partial(_rotate_2d_whole, place="row"),),
     "column twice": (partial(_rotate_2d_whole, place="column"),),
     "alternate": (
@@ -324,6 +351,12 @@ _MISTAKES = [
         "the factor 2 taken twice",
         "The exponent is twice what it should be.",
         "torch.arange(0, width, 2) already holds 2i, and a half is d/2 wide.",
+    ),
+    (
+        "last by the base",
+        "rates that reach 1/base",
+        "The last rate is 1/b. The exponents 2i/(d/2) stop short of 1.",
+        "torch.arange(0, width, 2) / width, where a half is d/2 wide.",
     ),
     (
         "no width",
@@ -443,6 +476,13 @@ _MISTAKES = [
         "Your rows and columns come from the number of patches. "
         "The grid need not be square, nor the patches in order.",
         "Does your code use `row` and `column`?",
+    ),
+    (
+        "sorted",
+        "patches put in order",
+        "You sort the patches, or their places. They come in any order, and "
+        "patch n stands at row[n], column[n].",
+        "Neither x nor `row` and `column` need sorting.",
     ),
     (
         "sign below",

@@ -209,6 +209,12 @@ _ROWS = [
         "torch.arange(0, d, 2) already holds 2i.",
     ),
     (
+        "last by the base",
+        "rates that reach 1/base",
+        "The last rate is 1/b. The exponents are 2i/d, which stop short of 1.",
+        "torch.arange(0, d, 2) / d.",
+    ),
+    (
         "no width",
         "an exponent without the width",
         "The exponent is not divided by d: after a few pairs the rates are "
