@@ -100,7 +100,10 @@ def test_whole_notebooks(
         given = points(alone[kind])
         assert given == points(in_class[kind]), messages(in_class[kind])
         assert given == in_course.result()[kind]
-        assert messages(alone[kind]) == messages(in_class[kind])
+        others = messages(in_class[kind])
+        for grade_id, message in messages(alone[kind]).items():
+            owner = next(e for e in exercises.values() if grade_id in e.graded)
+            assert says_the_same(owner, message, others[grade_id])
         parts = graded_parts(exercises)
         if kind == "mistakes":
             assert given.keys() == parts.keys()
@@ -148,7 +151,9 @@ def test_each_known_mistake(chapter, exercises, release, examiner, warm):
         if given[0] == 0:
             missed.add((exercise.grade_id, place))
         wanted = points if is_right else given[0]
-        if given != (wanted,) * 3 or one.message != result.message:
+        if given != (wanted,) * 3 or not says_the_same(
+            exercise, one.message, result.message
+        ):
             name = (
                 f"right answer {place - len(exercise.mistakes)}"
                 if is_right
@@ -164,6 +169,17 @@ def test_each_known_mistake(chapter, exercises, release, examiner, warm):
         for exercise in exercises.values()
         for place in range(len(exercise.mistakes))
     }
+
+
+def says_the_same(exercise, one, other):
+    """Whether two ways say the same of an answer.
+
+    A class tries the attentions of 03-judge in another order, so the first
+    that a grader lets pass may be another.
+    """
+    if exercise.grade_id == "03-judge":
+        one, other = (text.splitlines()[:1] for text in (one, other))
+    return one == other
 
 
 def graded_parts(exercises):
