@@ -8,6 +8,7 @@ can only be a tensor when somebody else has imported it.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -323,7 +324,12 @@ def as_array(value: Any) -> np.ndarray:
             value = value.double()
         return value.numpy()
     if isinstance(value, (Fraction, Decimal)):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.copysign(math.inf, value)
+        except ValueError:  # of a NaN that signals
+            value = math.nan
     return np.asarray(value)
 
 

@@ -18,6 +18,7 @@ import contextlib
 import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -298,6 +299,10 @@ class Exercise:
             )
             for place, case in enumerate(self.fresh_cases(part))
         }
+        renewed = [
+            self.runner.observe(answer, property_, watched=True)
+            for property_ in self._drawn_properties(part)
+        ]
         outcomes: dict[int, Outcome] = {}  # by place among the trials
         for place, trial in enumerate(self.trials):
             if not part.mended and _name_of(trial) not in part.tries:
@@ -314,7 +319,18 @@ class Exercise:
             return self._named(
                 answer, outcomes, place, trouble, part, label, drawn
             )
+        if not all(one.error is None and one.output for one in renewed):
+            return messages.of_fresh_case(label, "measure", None)
         return self._diagnose_drawn(answer, part, label, self.reference, drawn)
+
+    def _drawn_properties(self, part: Part) -> list[Property]:
+        """Return a part's properties with the numbers of the secret seed."""
+        seed = self.secret_seed
+        return [
+            replace(one, holds=one.anew(seed))
+            for one in self.properties
+            if one.anew and seed is not None and one.sentence in part.tries
+        ]
 
     def _trouble(
         self,
