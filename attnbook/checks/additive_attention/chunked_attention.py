@@ -285,9 +285,9 @@ def _an_empty_one(random, drawn):
 
 def _in_little_memory(seed):
     """Values and gradients, and the memory on sizes that nobody has seen."""
-    yield from anew(
-        _chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES
-    )(seed)
+    yield from anew(_chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES)(
+        seed
+    )
     random = np.random.default_rng(seed)
     chunk, S = map(int, random.integers((4, 56), (17, 80)))
     yield _memory_case(chunk, "drawn anew", S, seed)
