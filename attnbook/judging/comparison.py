@@ -21,6 +21,7 @@ import numpy as np
 
 from attnbook.judging import inspection
 
+_LONGEST_NUMBER = 40  # characters of a number in a message
 _FEW = 4  # numbers that a message shows
 
 
@@ -327,7 +328,7 @@ def as_array(value: Any) -> np.ndarray:
         try:
             value = float(value)
         except OverflowError:
-            value = math.copysign(math.inf, value)
+            value = math.inf if value > 0 else -math.inf
         except ValueError:  # of a NaN that signals
             value = math.nan
     return np.asarray(value)
@@ -415,7 +416,10 @@ def kind_of(value: Any) -> str:
         return f"the boolean {bool(value)}"
     if is_number(value):
         whole = isinstance(value, (int, np.integer, Fraction))
-        return f"the number {value}" if whole else f"the number {value:.4g}"
+        text = str(value) if whole else f"{value:.4g}"
+        if len(text) > _LONGEST_NUMBER:
+            text = text[: _LONGEST_NUMBER - 1] + "…"
+        return f"the number {text}"
     if isinstance(value, str):
         return "a string"
     if isinstance(value, (tuple, list)):

@@ -24,11 +24,11 @@ def NAME(*inputs):
 
 
 def _with_many_lines(draft: Draft) -> None:
-    """Put in cells that fail, with many lines and the names in a comment."""
+    """Put in cells that fail at once, with many lines and all the names."""
     names = " ".join(f"q{number}" for number in range(40))
     for _ in range(12):
         lines = "#\n" * 490_000
-        draft.insert(f"raise ValueError\n{lines}# {names}\nq0 = 1", "imports")
+        draft.insert(f"%%raise\n{lines}# {names}\nq0 = 1", "imports")
 
 
 KINDS = [
@@ -375,15 +375,16 @@ def judge(attention):
         "Fails for many names, in all of which half a million lines are "
         "looked for the reason.",
         "pass",
+        exercise="00-soft-lookup",
         change=_with_many_lines,
         answers={
-            "03-judge-answer": _UNDEFINED.replace("NAME", "judge"),
-            **{
-                f"03-{name}-attention-answer": _UNDEFINED.replace(
-                    "NAME", f"{name}_attention"
-                )
-                for name in ("packed", "sparsemax")
-            },
+            f"00-{name.replace('_', '-')}-answer": _UNDEFINED.replace(
+                "NAME", name
+            )
+            for name in (
+                *("predict", "epanechnikov_regression", "top_k_lookup"),
+                *("temperature_for_entropy", "softmax_vjp"),
+            )
         },
         looks_for=("time",),
         reports=("`q0` is not defined, because",),

@@ -65,8 +65,8 @@ perf_event_open personality pidfd_getfd pidfd_open pidfd_send_signal
 pivot_root process_madvise process_vm_readv process_vm_writev ptrace reboot
 request_key semget seccomp setdomainname setfsgid setfsuid setgid setgroups
 sethostname setns setpgid setpriority setregid setresgid setresuid setreuid
-setsid setsockopt setuid shmat shmctl shmget socket swapoff swapon syslog timer_create
-umount umount2 unshare userfaultfd vfork vmsplice
+setsid setsockopt setuid shmat shmctl shmget socket swapoff swapon syslog
+timer_create umount umount2 unshare userfaultfd vfork vmsplice
 """
 
 _CLONE_THREAD = 0x00010000
