@@ -141,10 +141,11 @@ def _gone(
                 gone.append(results.load(path).student)
     if not gone:
         return []
+    have = "has" if len(gone) == 1 else "have"
     named = ", ".join(sorted(gone)[:_MOST_GONE])
     more = " and others" * (len(gone) > _MOST_GONE)
     return [
-        f"{len(gone)} have a grade from before and are not among these "
+        f"{len(gone)} {have} a grade from before and nothing among these "
         f"submissions: {named}{more}. The grades stay. Where one is nobody's, "
         "begin in a new folder."
     ]
