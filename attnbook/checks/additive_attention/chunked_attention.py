@@ -22,7 +22,7 @@ from attnbook.judging.exercise import (
     Part,
     Property,
 )
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, lengths, seed_from
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
@@ -260,7 +260,8 @@ def _keeps_no_whole_tensor(answer, case=_LARGE):
 
 
 def _keeps_no_whole_tensor_anew(seed):
-    S = int(np.random.default_rng(seed).integers(40, 56))
+    random = np.random.default_rng(seed)
+    S, seed = int(random.integers(40, 56)), seed_from(random)
     case = _chunked_case("", [S, S - 18], 48, S, 5, 6, 4, 64, 4, seed=seed)
     return partial(_keeps_no_whole_tensor, case=case)
 
@@ -290,7 +291,7 @@ def _in_little_memory(seed):
     )
     random = np.random.default_rng(seed)
     chunk, S = map(int, random.integers((4, 56), (17, 80)))
-    yield _memory_case(chunk, "drawn anew", S, seed)
+    yield _memory_case(chunk, "drawn anew", S, seed_from(random))
 
 
 EXERCISE = Exercise(

@@ -17,7 +17,7 @@ from attnbook.judging.exercise import (
     Property,
     WrongAnswer,
 )
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, lengths, seed_from
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.watching import products
@@ -393,8 +393,9 @@ def _later_steps_cost_little(answer, seed=49, S=64):
 
 
 def _later_steps_cost_little_anew(seed):
-    S = int(np.random.default_rng(seed).integers(48, 80))
-    return partial(_later_steps_cost_little, seed=seed, S=S)
+    random = np.random.default_rng(seed)
+    S = int(random.integers(48, 80))
+    return partial(_later_steps_cost_little, seed=seed_from(random), S=S)
 
 
 def _two_caches_do_not_mix(answer):
