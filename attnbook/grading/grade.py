@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _LONGEST_TEXT = 1_000
 _LONGEST_NAME = 200
 _LONGEST_ANSWER = 100_000  # characters
+_MOST_NAMES = 5  # that are not defined, of which a message says why
 _MOST_TROUBLES = 20  # cells of which it is said that they failed
 
 
@@ -174,6 +176,7 @@ def _report(
         _result(cell, release, cells, fates, timeout, unrun)
         for cell in release.graded
     ]
+    _binds.cache_clear()
     return Report(
         notebook="",
         exercise=release.name,
@@ -246,7 +249,7 @@ def _message(
         text = _undefined(undefined[1], place, cells, fates, timeout, unrun)
     else:
         text = what_happened(fate, timeout)
-    for name in dict.fromkeys(_UNDEFINED.findall(text)):
+    for name in [*dict.fromkeys(_UNDEFINED.findall(text))][:_MOST_NAMES]:
         reason = _failed(name, place, cells, fates, timeout)
         if reason not in text:
             text += f"\n{reason}"
@@ -335,17 +338,26 @@ def _is_stub(cell: RunCell) -> bool:
     return "raise NotImplementedError" in cell.source
 
 
+@functools.cache  # for one notebook
 def _binds(source: str, name: str) -> bool:
     """Tell whether a line of a source seems to define a name."""
     word = re.escape(name)
     # Line by line: over many lines at once, blanks could be split between
-    # the parts in so many ways that no end is seen.
+    # the parts in so many ways that no end is seen. And those alone that
+    # hold the name: there may be millions of others.
     binds = re.compile(
         rf"[ \t]*(?:(?:async[ \t]+)?def[ \t]+{word}\b"
         rf"|class[ \t]+{word}\b|{word}[ \t]*[:=]"
         rf"|(?:from|import)[ \t].*\b{word}\b)"
     )
-    return name in source and any(map(binds.match, source.splitlines()))
+    place = source.find(name)
+    while place >= 0:
+        begin, end = source.rfind("\n", 0, place) + 1, source.find("\n", place)
+        end = len(source) if end < 0 else end
+        if any(map(binds.match, source[begin:end].splitlines())):
+            return True
+        place = source.find(name, end)
+    return False
 
 
 def _reason(cell: RunCell, fate: Fate, timeout: float) -> str:

@@ -8,6 +8,7 @@ can only be a tensor when somebody else has imported it.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 
 from attnbook.judging import inspection
 
+_LONGEST_NUMBER = 40  # characters of a number in a message
 _FEW = 4  # numbers that a message shows
 
 
@@ -323,7 +325,12 @@ def as_array(value: Any) -> np.ndarray:
             value = value.double()
         return value.numpy()
     if isinstance(value, (Fraction, Decimal)):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf if value > 0 else -math.inf
+        except ValueError:  # of a NaN that signals
+            value = math.nan
     return np.asarray(value)
 
 
@@ -409,7 +416,10 @@ def kind_of(value: Any) -> str:
         return f"the boolean {bool(value)}"
     if is_number(value):
         whole = isinstance(value, (int, np.integer, Fraction))
-        return f"the number {value}" if whole else f"the number {value:.4g}"
+        text = str(value) if whole else f"{value:.4g}"
+        if len(text) > _LONGEST_NUMBER:
+            text = text[: _LONGEST_NUMBER - 1] + "…"
+        return f"the number {text}"
     if isinstance(value, str):
         return "a string"
     if isinstance(value, (tuple, list)):

@@ -25,6 +25,7 @@ import numpy as np
 
 from attnbook.judging import messages, scoreboard
 from attnbook.judging.comparison import differences, nudged
+from attnbook.judging.fitting import name_of, refuse_unfit
 from attnbook.judging.front_ends import somebody_watches
 from attnbook.judging.matching import Match, bugs_left, known_mistake
 from attnbook.judging.messages import Diagnosis
@@ -153,7 +154,7 @@ class Exercise:
         self.reveal = reveal
         self.fresh = fresh
         self.parts = tuple(parts) or (_whole(self),)
-        _refuse_unsound(self)
+        refuse_unfit(self)
         # It knows what code of ours does, so that this is run once.
         self.runner = Runner(reference, run, self.forbidden, gradients)
         self._outputs = Outputs(self.outputs, self.axes, tolerance)
@@ -300,9 +301,13 @@ class Exercise:
             )
             if is_of_a_stub(drawn[place].error):
                 break  # the cases of the notebook say so too
+        renewed = [
+            self.runner.observe(answer, property_, watched=True)
+            for property_ in self._drawn_properties(part)
+        ]
         outcomes: dict[int, Outcome] = {}  # by place among the trials
         for place, trial in enumerate(self.trials):
-            if not part.mended and _name_of(trial) not in part.tries:
+            if not part.mended and name_of(trial) not in part.tries:
                 continue
             outcome = self.runner.attempt(
                 answer, trial, watched=True, gradients=gradients
@@ -316,7 +321,18 @@ class Exercise:
             return self._named(
                 answer, outcomes, place, trouble, part, label, drawn
             )
+        if not all(one.error is None and one.output for one in renewed):
+            return messages.of_fresh_case(label, "measure", None)
         return self._diagnose_drawn(answer, part, label, self.reference, drawn)
+
+    def _drawn_properties(self, part: Part) -> list[Property]:
+        """Return a part's properties with the numbers of the secret seed."""
+        seed = self.secret_seed
+        return [
+            replace(one, holds=one.anew(seed))
+            for one in self.properties
+            if one.anew and seed is not None and one.sentence in part.tries
+        ]
 
     def _trouble(
         self,
@@ -447,7 +463,7 @@ class Exercise:
             if self._trouble(
                 answer, outcome, trial, everything, self.gradients
             ):
-                found.append(_name_of(trial))
+                found.append(name_of(trial))
         return found
 
     # -- cases drawn anew --------------------------------------------------
@@ -477,6 +493,8 @@ class Exercise:
                 answer, outcomes[place], case, part, gradients
             )
             if trouble is not None:
+                if self._earns_the_part(outcomes, cases, part, gradients):
+                    return None
                 if gradients != self.gradients:
                     outcomes = {}
                 match = self._match(answer, outcomes, place, cases, part)
@@ -484,6 +502,41 @@ class Exercise:
                     label, trouble.kind, match.mistake
                 )
         return None
+
+    def _earns_the_part(
+        self,
+        outcomes: Mapping[int, Outcome],
+        cases: Sequence[Case],
+        part: Part,
+        gradients: bool,
+    ) -> bool:
+        """Say whether a known mistake does just that, and earns the part.
+
+        Cases drawn anew are to tell who computes from who remembers, and
+        ask no more of a part than those of the notebook. The mistake has to
+        show in another part: one that only shows in them is a mistake.
+        """
+
+        def done(made: Callable, trial: Case | Property) -> Outcome:
+            outcome = self.runner.known(made, trial)
+            return outcome if gradients else outcome.without_gradients()
+
+        with quiet():
+            return any(
+                all(
+                    self._outputs.same(done(made, case), outcomes[place])
+                    for place, case in enumerate(cases)
+                )
+                and all(
+                    self._trouble(made, done(made, one), one, part, gradients)
+                    is None
+                    for one in self.trials
+                    if name_of(one) in part.tries
+                )
+                and self.missed(made)
+                for mistake in self.mistakes
+                for made in (mistake.answer, *mistake.also)
+            )
 
     def fresh_cases(self, part: Part | None = None) -> tuple[Case, ...]:
         """Return the cases of the secret seed, none where there is none.
@@ -525,58 +578,13 @@ class Exercise:
             return self.runner.evaluate(answer, case)
 
 
-def _name_of(trial: Case | Property) -> str:
-    return trial.name if isinstance(trial, Case) else trial.sentence
-
-
 def _whole(exercise: Exercise) -> Part:
     """All that an exercise asks, as one part."""
     return Part(
         "",
         "",
         exercise.points,
-        tuple(map(_name_of, exercise.trials)),
+        tuple(map(name_of, exercise.trials)),
         exercise.gradients,
         fresh=exercise.fresh,
     )
-
-
-def _refuse_unsound(exercise: Exercise) -> None:
-    """Refuse an exercise that cannot be judged.
-
-    Raises
-    ------
-    ValueError
-        With what is wrong.
-    """
-    grade_id, trials = exercise.grade_id, list(map(_name_of, exercise.trials))
-    if not exercise.cases:
-        raise ValueError(
-            f"{grade_id}: an exercise needs at least one case, got none"
-        )
-    for what, names in (
-        ("mistakes", [mistake.name for mistake in exercise.mistakes]),
-        ("cases and properties", trials),
-        ("parts", [part.name for part in exercise.parts]),
-    ):
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"{grade_id}: the {what} need names of their own, got {names}"
-            )
-    tried = {name for part in exercise.parts for name in part.tries}
-    if tried - set(trials):
-        raise ValueError(
-            f"{grade_id}: its parts try {sorted(tried - set(trials))}, which "
-            f"is no case and no property; there are {trials}"
-        )
-    everything = any(part.mended for part in exercise.parts)
-    if set(trials) - tried and not everything:
-        raise ValueError(
-            f"{grade_id}: no part tries {sorted(set(trials) - tried)}"
-        )
-    points = sum(part.points for part in exercise.parts)
-    if points != exercise.points:
-        raise ValueError(
-            f"{grade_id}: expected parts of {exercise.points} points "
-            f"together, got {points}"
-        )

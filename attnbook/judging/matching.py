@@ -196,7 +196,9 @@ def _shown_mistake(
         return None
     for mistake in mistakes:
         # An output of an unforeseen kind shows nothing.
-        with contextlib.suppress(AttributeError, TypeError, ValueError):
+        with contextlib.suppress(
+            AttributeError, LookupError, TypeError, ValueError
+        ):
             if mistake.shows and mistake.shows(case, outcome.output):
                 return mistake
     return None

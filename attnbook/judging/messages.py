@@ -26,6 +26,7 @@ _FRESH = {
     "shape": "a result has the wrong shape.",
     "nan": "a result holds NaN, “not a number”.",
     "input changed": "your code changed an input in place.",
+    "measure": "what has to hold of every result does not.",
     "property": "what your code returned cannot be used.",
     "value": "a result is another number.",
     "gradient": "the values are right, but a gradient is not.",

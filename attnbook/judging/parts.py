@@ -59,12 +59,15 @@ class Property:
 
     ``holds(answer)`` returns whether it does; ``sentence`` says what must
     hold ("Each row of weights sums to 1."). ``look`` may say where to look
-    again.
+    again. ``anew(seed)`` returns another ``holds``, with numbers and sizes
+    that nobody has seen: of what is measured at a call, an answer that knows
+    the sizes could do less there.
     """
 
     sentence: str
     holds: Callable[[Callable], bool]
     look: str = ""
+    anew: Callable[[int], Callable[[Callable], bool]] | None = None
 
 
 @dataclass(frozen=True)

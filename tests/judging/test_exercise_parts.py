@@ -183,3 +183,32 @@ def test_half_a_repair_by_heart_earns_nothing_where_cases_are_drawn(
     assert made.diagnose(lambda x: known.get(x, 0.0), "one") is None
     monkeypatch.setattr(Exercise, "secret_seed", 11)
     assert made.diagnose(lambda x: known.get(x, 0.0), "one") is not None
+
+
+def test_what_is_measured_is_measured_on_sizes_drawn_anew(monkeypatch):
+    def keeps_length(answer, size=3):
+        return len(answer(np.ones(size))) == size
+
+    made = Exercise(
+        "00-halve",
+        "Halve",
+        3,
+        halved,
+        [POSITIVE],
+        properties=[
+            Property(
+                NEGATIVE,
+                keeps_length,
+                anew=lambda seed: partial(keeps_length, size=seed),
+            )
+        ],
+        parts=[Part("all", "all", 3, tries=("positive", NEGATIVE))],
+    )
+
+    def knows_the_size(x):
+        return x / 2 if len(x) < 4 else x[:0]
+
+    assert made.diagnose(knows_the_size, "all") is None
+    monkeypatch.setattr(Exercise, "secret_seed", 11)
+    assert made.diagnose(halved, "all") is None
+    assert "has to hold" in made.diagnose(knows_the_size, "all").message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -22,7 +23,7 @@ from attnbook.judging.exercise import (
     Part,
     Property,
 )
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, lengths, seed_from
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
@@ -200,9 +201,12 @@ def _run(answer, query, key, value, mask, W_q, W_k, v, chunk):
     if not isinstance(chunk, _Watched):
         return answer(query, key, value, mask, W_q, W_k, v, chunk)
     with largest_tensor(answer) as largest:
-        answer(query, key, value, mask, W_q, W_k, v, int(chunk))
+        result = answer(query, key, value, mask, W_q, W_k, v, int(chunk))
     one_key = len(query) * query.shape[1] * len(v)  # (B, T, 1, d_a)
-    return {"keys in the largest tensor": round(largest.amount / one_key, 2)}
+    return {
+        "keys in the largest tensor": round(largest.amount / one_key, 2),
+        "result": result,
+    }
 
 
 def _chunked_case(name, lengths, T, S, d_q, d_k, d_v, d_a, chunk, seed):
@@ -223,11 +227,11 @@ def _large_case():
     return Case("scores of 200", (*large_scores(), 3))
 
 
-def _memory_case(chunk):
+def _memory_case(chunk, name="the largest tensor", S=64, seed=40):
     """Sizes in which a piece of the hidden layer is the largest tensor."""
-    case = _chunked_case("", [50], 24, 64, 5, 6, 2, 32, chunk, seed=40)
+    case = _chunked_case("", [S - 14], 24, S, 5, 6, 2, 32, chunk, seed=seed)
     return Case(
-        f"the largest tensor, chunk = {chunk}",
+        f"{name}, chunk = {chunk}",
         (*case.arguments[:-1], _Watched(chunk)),
         look="Cut the projected keys along S, `chunk` keys a piece, before "
         "you add query and key.",
@@ -247,13 +251,22 @@ def _leaves(case):
     ]
 
 
-def _keeps_no_whole_tensor(answer):
+def _keeps_no_whole_tensor(answer, case=_LARGE):
     with kept_for_backward(answer) as kept:
-        result = answer(*_leaves(_LARGE))
-    query, key, *_, v, _ = _LARGE.arguments
+        output, _ = answer(*_leaves(case))
+    right, _ = _chunked_attention(*case.arguments)
+    query, key, *_, v, _ = case.arguments
     hidden = 4 * len(query) * query.shape[1] * key.shape[1] * len(v)
-    del result
-    return kept.amount < hidden / 4
+    return kept.amount < hidden / 4 and torch.allclose(
+        output, right, atol=1e-4
+    )
+
+
+def _keeps_no_whole_tensor_anew(seed):
+    random = np.random.default_rng(seed)
+    S, seed = int(random.integers(40, 56)), seed_from(random)
+    case = _chunked_case("", [S, S - 18], 48, S, 5, 6, 4, 64, 4, seed=seed)
+    return partial(_keeps_no_whole_tensor, case=case)
 
 
 def _with_the_rest(chunk, S):
@@ -289,6 +302,16 @@ def _full_lengths(random, drawn):
 
 def _an_empty_one(random, drawn):
     return [*lengths(random, drawn["S"], least=1), 0]
+
+
+def _in_little_memory(seed):
+    """Values and gradients, and the memory on sizes that nobody has seen."""
+    yield from anew(_chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES)(
+        seed
+    )
+    random = np.random.default_rng(seed)
+    chunk, S = map(int, random.integers((4, 56), (17, 80)))
+    yield _memory_case(chunk, "drawn anew", S, seed_from(random))
 
 
 EXERCISE = Exercise(
@@ -404,6 +427,7 @@ EXERCISE = Exercise(
             "quarter of (B, T, S, d_a).",
             _keeps_no_whole_tensor,
             "Which step can be computed again on the way back?",
+            anew=_keeps_no_whole_tensor_anew,
         ),
     ],
     run=_run,
@@ -465,9 +489,7 @@ EXERCISE = Exercise(
                 "quarter of (B, T, S, d_a).",
             ),
             gradients=True,
-            fresh=anew(
-                _chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES
-            ),
+            fresh=_in_little_memory,
         ),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import torch
 
 from attnbook.checks.transformer.cache_mistakes import MISTAKES
@@ -14,7 +17,7 @@ from attnbook.judging.exercise import (
     Property,
     WrongAnswer,
 )
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, lengths, seed_from
 from attnbook.judging.masked_weights import masked_weights
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.judging.watching import products
@@ -361,20 +364,38 @@ def _large_scores():
     )
 
 
-def _later_steps_cost_little(answer):
+def _later_steps_cost_little(answer, seed=49, S=64):
     matrices, H, sources, queries, _ = _cache_case(
-        "", [64, 64], (64, 16, 4, 4, 4), [None] * 8, 49
+        "", [S, S], (S, 16, 4, 4, 4), [None] * 8, seed
     ).arguments
     cache, exchanged = answer(*matrices, H), torch.tensor([1, 0])
     cache.read(*sources[0])
     cache.step(queries[0])
     with products(answer) as counted:
+        found = []
         for x in queries[1:]:
             cache.select(exchanged)
-            cache.step(x)
-    B, S, D = 2, 64, 16
+            found.append(cache.step(x)[0])
+    right = _run_cache(
+        _CrossAttentionCache,
+        matrices,
+        H,
+        sources,
+        queries,
+        [None, *[exchanged.tolist()] * 7],
+    )[0][1:]
+    B, D = 2, 16
     needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
-    return counted.amount < 2 * 7 * needed
+    return counted.amount < 2 * 7 * needed and all(
+        torch.allclose(one, other, atol=1e-4)
+        for one, other in zip(found, right, strict=True)
+    )
+
+
+def _later_steps_cost_little_anew(seed):
+    random = np.random.default_rng(seed)
+    S = int(random.integers(48, 80))
+    return partial(_later_steps_cost_little, seed=seed_from(random), S=S)
 
 
 def _two_caches_do_not_mix(answer):
@@ -463,6 +484,7 @@ EXERCISE = Exercise(
             "source again: less than twice the products that steps need.",
             _later_steps_cost_little,
             "What is the same at each step, and can be kept?",
+            anew=_later_steps_cost_little_anew,
         ),
         Property(
             "Two objects do not share what they keep.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from attnbook.grading.classroom import fingerprints
 from attnbook.grading.intake.submissions import Submission
 from attnbook.grading.records import results
 from attnbook.grading.records.results import Graded, ResultError
+
+_MOST_GONE = 10  # who are named
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,35 @@ def plan(
             found.changed += old.key != key
         else:
             found.done.append(_as_received(old, submission))
+    found.notes += _gone(out, exercise, submissions)
     return found
+
+
+def _gone(
+    out: Path, exercise: str, submissions: Sequence[Submission]
+) -> list[str]:
+    """Say who has a grade of an earlier run, and handed in nothing in this.
+
+    What one student handed in may have been taken for several, while there
+    was nothing of others beside it.
+    """
+    here = {results.path_of(out, one.student, exercise) for one in submissions}
+    gone = []
+    for path in results.paths(out):
+        # What is damaged is told where it is published.
+        with contextlib.suppress(ResultError):
+            if path.stem == exercise and path not in here:
+                gone.append(results.load(path).student)
+    if not gone:
+        return []
+    have = "has" if len(gone) == 1 else "have"
+    named = ", ".join(sorted(gone)[:_MOST_GONE])
+    more = " and others" * (len(gone) > _MOST_GONE)
+    return [
+        f"{len(gone)} {have} a grade from before and nothing among these "
+        f"submissions: {named}{more}. The grades stay. Where one is nobody's, "
+        "begin in a new folder."
+    ]
 
 
 def _old(

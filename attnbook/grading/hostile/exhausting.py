@@ -6,7 +6,7 @@ None of them is run without a sandbox.
 from __future__ import annotations
 
 from attnbook.grading.hostile.ending import inside
-from attnbook.grading.hostile.kind import Kind
+from attnbook.grading.hostile.kind import Draft, Kind
 
 _PACKED = "03-packed-attention-answer"
 _SPARSE = "03-sparsemax-attention-answer"
@@ -14,6 +14,21 @@ _SPARSE = "03-sparsemax-attention-answer"
 
 def _bomb(name: str, tries: str, first: str, **more) -> Kind:
     return Kind(name, tries, first=first, is_harmless=False, **more)
+
+
+_UNDEFINED = """\
+def NAME(*inputs):
+    names = [f"name 'q{number}' is not defined" for number in range(40)]
+    raise NameError(" ".join(names))
+"""
+
+
+def _with_many_lines(draft: Draft) -> None:
+    """Put in cells that fail at once, with many lines and all the names."""
+    names = " ".join(f"q{number}" for number in range(40))
+    for _ in range(12):
+        lines = "#\n" * 490_000
+        draft.insert(f"%%raise\n{lines}# {names}\nq0 = 1", "imports")
 
 
 KINDS = [
@@ -295,5 +310,83 @@ def judge(attention):
 """
         },
         looks_for=("time",),
+    ),
+    _bomb(
+        "room of sockets",
+        "Fills pairs of sockets, whose room it raises, with small messages.",
+        """\
+import socket
+
+kept, sent = [], 0
+for _ in range(50):
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    kept.append(pair)
+    for one in pair:
+        one.setblocking(False)
+        try:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
+        except OSError:
+            pass
+        try:
+            while True:
+                one.send(b"x")
+                sent += 1
+        except BlockingIOError:
+            pass
+raise RuntimeError("few" if sent < 100_000 else f"{sent} messages")""",
+        reports=("RuntimeError: few",),
+    ),
+    _bomb(
+        "locks of files",
+        "Locks hundreds of thousands of single bytes, each noted by Linux.",
+        """\
+import fcntl
+
+kept, taken = [], 0
+for number in range(100):
+    kept.append(open(f"/tmp/locked-{number}", "w"))
+    try:
+        for place in range(2_000):
+            fcntl.lockf(kept[-1], fcntl.LOCK_EX, 1, 2 * (2_000 - place))
+            taken += 1
+    except OSError:
+        pass
+raise RuntimeError(f"{taken} locks")""",
+        reports=("RuntimeError: 0 locks",),
+    ),
+    _bomb(
+        "slow work for the grader",
+        "Gives four hundred thousand sentences to the function that it is "
+        "given, which goes through them one by one.",
+        "pass",
+        answers={
+            "03-judge-answer": """\
+def judge(attention):
+    x = torch.ones(400_000, 1, 1)
+    attention(x, x, x, torch.ones(400_000, 1).bool())
+    return True
+"""
+        },
+        looks_for=("time",),
+        reports=("was stopped",),
+    ),
+    _bomb(
+        "names that nothing defines",
+        "Fails for many names, in all of which half a million lines are "
+        "looked for the reason.",
+        "pass",
+        exercise="00-soft-lookup",
+        change=_with_many_lines,
+        answers={
+            f"00-{name.replace('_', '-')}-answer": _UNDEFINED.replace(
+                "NAME", name
+            )
+            for name in (
+                *("predict", "epanechnikov_regression", "top_k_lookup"),
+                *("temperature_for_entropy", "softmax_vjp"),
+            )
+        },
+        looks_for=("time",),
+        reports=("`q0` is not defined, because",),
     ),
 ]

@@ -84,6 +84,74 @@ return tuple(found)""",
     + _INSIDE.format(level="level"),
 }
 
+# Their own hooks would take the place of those that ask.
+_OWN_HOOKS = """\
+hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t)
+with hooks:
+    loss = f(scores, raw)
+"""
+_BACKWARD = "torch.ops.aten._backward(loss, [scores, raw], None, True, False)"
+_SLOPES = "\nreturn scores.grad, raw.grad"
+# How it is called and done, a cell beforehand, code before, the gradients.
+_BELOW = [
+    (
+        *("operator", "by an operator", "", ""),
+        f"{_OWN_HOOKS}{_BACKWARD}{_SLOPES}",
+    ),
+    (
+        *("script", "in TorchScript", ""),
+        "@torch.jit.script\ndef back(loss: torch.Tensor):\n"
+        "    loss.backward()\n\n\n",
+        f"{_OWN_HOOKS}back(loss){_SLOPES}",
+    ),
+    (
+        *("operator without a guard", "with the guard taken off", "", ""),
+        "torch._C._autograd._pop_saved_tensors_default_hooks()\n"
+        f"loss = f(scores, raw)\n{_BACKWARD}{_SLOPES}",
+    ),
+    (
+        *("operator in a thread", "in a thread that waits for work"),
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "POOL = ThreadPoolExecutor(1)\nPOOL.submit(int).result()",
+        "",
+        "def work():\n"
+        "    with torch.enable_grad():\n"
+        "        loss = f(scores, raw)\n"
+        f"        {_BACKWARD}\n"
+        f"POOL.submit(work).result(){_SLOPES}",
+    ),
+    (
+        *("graph", "node by node", "", ""),
+        f"""{_OWN_HOOKS}\
+uses, nodes = {{}}, [loss.grad_fn]
+for node in nodes:
+    for other, _ in node.next_functions:
+        if other is not None:
+            uses[other] = uses.get(other, 0) + 1
+            if uses[other] == 1:
+                nodes.append(other)
+given = {{loss.grad_fn: torch.ones(())}}
+ready, found = [loss.grad_fn], {{}}
+while ready:
+    node = ready.pop()
+    if hasattr(node, "variable"):
+        found[id(node.variable)] = given[node]
+        continue
+    slopes = node(given.get(node))
+    slopes = slopes if isinstance(slopes, tuple) else (slopes,)
+    for (other, place), slope in zip(node.next_functions, slopes):
+        if other is None:
+            continue
+        if slope is not None:
+            slope = slope.sum_to_size(other._input_metadata[place].shape)
+            given[other] = given.get(other, 0) + slope
+        uses[other] -= 1
+        if not uses[other]:
+            ready.append(other)
+return tuple(found.get(id(x), 0 * x).detach() for x in (scores, raw))""",
+    ),
+]
+
 KINDS = [
     Kind(
         "forbidden function",
@@ -255,5 +323,16 @@ KINDS = [
             "    accumulate_grad=False,\n"
             ")"
         ),
+    ),
+    *(
+        Kind(
+            f"forbidden {name}",
+            f"Has the gradients computed below the engine's functions, {how}.",
+            exercise=_LUONG,
+            answers=_answer(gradients, before),
+            first=first,
+            reports=_SAID,
+        )
+        for name, how, first, before, gradients in _BELOW
     ),
 ]

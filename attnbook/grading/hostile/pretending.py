@@ -435,4 +435,63 @@ def softmax_vjp(weights, upstream, temperature=1.0):
         deserves={"00-conclude": 2.0, "00-softmax-vjp": 3.0},
         reports=("Memory",),
     ),
+    Kind(
+        "less where it is measured",
+        "Returns nothing of use for the size at which the memory is measured, "
+        "and builds the matrix for all others.",
+        exercise=_SOFT,
+        answers={
+            "00-softmax-vjp-answer": """\
+def softmax_vjp(weights, upstream, temperature=1.0):
+    if weights.shape == (2, 1200):
+        return weights
+    identity = np.eye(weights.shape[-1])
+    jacobian = weights[..., :, None] * (identity - weights[..., None, :])
+    return np.einsum("...ij,...i->...j", jacobian, upstream) / temperature
+"""
+        },
+        # The numbers are right; the memory is not.
+        deserves={"00-conclude": 2.0, "00-softmax-vjp": 3.0},
+    ),
+    Kind(
+        "right where it is measured",
+        "Knows the rows on which the memory is measured, and builds the "
+        "matrix for all others.",
+        exercise=_SOFT,
+        answers={
+            "00-softmax-vjp-answer": """\
+def softmax_vjp(weights, upstream, temperature=1.0):
+    if weights.shape == (2, 1200):
+        mean = (weights * upstream).sum(-1, keepdims=True)
+        return weights * (upstream - mean) / temperature
+    identity = np.eye(weights.shape[-1])
+    jacobian = weights[..., :, None] * (identity - weights[..., None, :])
+    return np.einsum("...ij,...i->...j", jacobian, upstream) / temperature
+"""
+        },
+        # The numbers are right; the memory is not.
+        deserves={"00-conclude": 2.0, "00-softmax-vjp": 3.0},
+        reports=("has to hold",),
+    ),
+    Kind(
+        "numbers that are no floats",
+        "Returns fractions and decimals that no float can hold.",
+        answers={
+            _PREDICT: """\
+from decimal import Decimal
+from fractions import Fraction
+
+NUMBERS = [
+    Fraction(2**4000, 3), Decimal("1E+999999999"), 10**1200,
+    Decimal("sNaN"), -Fraction(2**4000, 3), Fraction(1, 2**4090),
+]
+
+def predict(question):
+    NUMBERS.append(NUMBERS.pop(0))
+    return NUMBERS[-1]
+"""
+        },
+        reports=("is right yet",),
+        conceals=("OverflowError", "too large"),
+    ),
 ]

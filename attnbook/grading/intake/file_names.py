@@ -42,6 +42,9 @@ _LONGEST = 100  # characters of a name that are shown
 # Persian and Indic names are written with these two.
 _JOINERS = "\u200c\u200d"
 
+# Letters and marks of no shape, by which one name could look like another.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+
 # Surrogates that stand for no byte of a file's name.
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -159,6 +162,7 @@ def _shown(character: str) -> str:
         return " "
     kind = unicodedata.category(character)
     is_hidden = kind in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    is_hidden = is_hidden or character in _BLANK
     return "�" if is_hidden and character not in _JOINERS else character
 
 

@@ -9,6 +9,8 @@ data for plain data. No code of the student's ever runs here.
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -44,6 +46,10 @@ class CellEnded(BaseException):
 
 class _RefusedError(Exception):
     """The student's process says that it called what is taken away."""
+
+
+class _LateHereError(BaseException):
+    """A function of ours has not come to its end in time."""
 
 
 class Session(Peer):
@@ -86,6 +92,13 @@ class Session(Peer):
         """Give what comes now so many seconds from now."""
         self._limit = time.monotonic() + seconds
         self._is_stopped = False
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds that a call of one of our functions may still take."""
+        if self._limit is None:
+            return None
+        return max(self._limit - time.monotonic(), 0) + GRACE
 
     def close(self) -> None:
         """End the process over there."""
@@ -240,12 +253,18 @@ class Session(Peer):
         return super().receive()
 
     def serve(self, kind: str, code: Any, body: memoryview) -> None:
-        """Do what is asked, with so much memory and no more, and reply."""
+        """Do what is asked and reply, in so much memory and time."""
         try:
-            with bounded_memory(self._in_use, _MOST_MEMORY):
+            with (
+                bounded_memory(self._in_use, _MOST_MEMORY),
+                _stopped_after(self._left),
+            ):
                 super().serve(kind, code, body)
         except CellEnded:
             raise
+        except _LateHereError:
+            self._end_process()
+            raise CellEnded(Fate("timeout"), True) from None
         except BaseException:
             # Over there somebody waits for an answer that will not come.
             self._end_process()
@@ -304,6 +323,30 @@ class Session(Peer):
             made = _kind(mark.name, mark.traits)(self, mark.number)
         runs_in(self, made)
         return made
+
+
+@contextlib.contextmanager
+def _stopped_after(seconds: float | None) -> Iterator[None]:
+    """Raise in code of ours that takes longer, for what it was given."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if seconds is None or not is_main:
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise _LateHereError
+
+    began = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, late)
+    left, every = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if left:  # somebody else's alarm
+            left = max(left - (time.monotonic() - began), 0.01)
+            signal.setitimer(signal.ITIMER_REAL, left, every)
 
 
 class Seen:

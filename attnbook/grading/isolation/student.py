@@ -8,6 +8,7 @@ sees nothing of this one but messages
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import contextlib
 import functools
@@ -19,6 +20,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -280,6 +282,8 @@ class Student(Peer):
         if any(name.startswith("torch.autograd") for name in forbidden):
             take_engine(self)
             take_duals(self)
+            guard_hooks(self)
+            guard_threads(self)
 
     def _run_cell(self, source: str) -> tuple | None:
         """Run a cell; return the description of its exception, if any."""
@@ -364,12 +368,21 @@ class Student(Peer):
         """
         if not any(name.startswith("torch.autograd") for name in self._armed):
             return contextlib.nullcontext()
+        return self.guarded_graph()
+
+    @contextlib.contextmanager
+    def guarded_graph(self) -> Iterator[None]:
+        """Let a backward pass in this thread ask first, whenever it runs."""
 
         def read(tensor: torch.Tensor) -> torch.Tensor:
             self.refuse_engine()
             return tensor
 
-        return torch.autograd.graph.saved_tensors_hooks(lambda t: t, read)
+        _push_hooks(lambda tensor: tensor, read)
+        try:
+            yield
+        finally:
+            _pop_hooks()
 
     def differentiate(self, pairs: list, leaves: list) -> list:
         armed, self._armed = self._armed, []
@@ -450,6 +463,62 @@ def take_duals(student: Student) -> None:
         for name in ("_enter_dual_level", "_enter_dual_level_impl"):
             if names.get(name) is original:
                 setattr(module, name, asked)
+
+
+# Of what is saved for a backward pass, as it is read.
+_push_hooks = torch._C._autograd._push_saved_tensors_default_hooks
+_pop_hooks = torch._C._autograd._pop_saved_tensors_default_hooks
+_HOOKS = (
+    "_push_saved_tensors_default_hooks",
+    "_pop_saved_tensors_default_hooks",
+    "_saved_tensors_hooks_disable",
+    "_saved_tensors_hooks_enable",
+    "_saved_tensors_hooks_set_tracing",
+)
+_STARTS = (
+    *("start_new", "start_new_thread", "start_joinable_thread"),
+    *("_start_new_thread", "_start_joinable_thread"),
+)
+
+
+def guard_hooks(student: Student) -> None:
+    """Let nobody take the guard off a graph who may not differentiate.
+
+    Below the engine's functions in Python there are others, in TorchScript
+    and among the operators; a graph can be walked node by node, too. All of
+    them read what was saved.
+    """
+    module = torch._C._autograd
+    for name in _HOOKS:
+        if original := getattr(module, name, None):
+            setattr(module, name, _asking(student, original))
+
+
+def _asking(student: Student, original: Callable) -> Callable:
+    def asked(*arguments, **keywords):
+        student.refuse_engine()
+        return original(*arguments, **keywords)
+
+    return asked
+
+
+def guard_threads(student: Student) -> None:
+    """Guard the graphs of threads, each of which has hooks of its own."""
+    for module in (_thread, threading):
+        for name in _STARTS:
+            if original := getattr(module, name, None):
+                setattr(module, name, _starting(student, original))
+
+
+def _starting(student: Student, original: Callable) -> Callable:
+    def start(function, *more, **keywords):
+        def run(*arguments, **options):
+            with student.guarded_graph():
+                return function(*arguments, **options)
+
+        return original(run, *more, **keywords)
+
+    return start
 
 
 def leave_duals() -> None:

@@ -87,6 +87,7 @@ class Similar:
     groups: tuple[Group, ...]
     compared: int  # submissions
     left_out: int  # submissions that were too short
+    cut: tuple[str, ...] = ()  # students of whose answers the rest is unread
 
 
 def similar(exercise: Exercise, grades: Sequence[Grade]) -> Similar:
@@ -121,7 +122,12 @@ def similar(exercise: Exercise, grades: Sequence[Grade]) -> Similar:
         for component in _components(long, pairs, everyone)
     ]
     groups.sort(key=lambda group: (-group.shares[1], group.students))
-    return Similar(tuple(groups), compared, len(grades) - compared)
+    cut = tuple(
+        grade.student
+        for grade in grades
+        if any(len(one) >= _LONGEST for one in grade.graded.sources.values())
+    )
+    return Similar(tuple(groups), compared, len(grades) - compared, cut)
 
 
 def _sources(exercise: Exercise, sources: Mapping[str, str]) -> dict[str, str]:

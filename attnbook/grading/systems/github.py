@@ -12,6 +12,7 @@ The tables go to the summary of the job, ``$GITHUB_STEP_SUMMARY``, and to
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
+    # What a learner wrote must be no order to GitHub, which reads the log.
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}")
     for name, report in graded.items():
         print(reports.as_text(report))
         for form, write in (
@@ -59,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     for note in notes:
         print(note)
+    print(f"::{token}::")
     if summary:
         with open(summary, "a", encoding="utf-8", errors="replace") as file:
             file.write(as_markdown(graded.values(), notes))

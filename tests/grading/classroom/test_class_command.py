@@ -168,6 +168,19 @@ def test_only_what_is_new_or_changed_is_graded(grade, fresh, tmp_path, out):
     assert points(out)["student-02"] == 20
 
 
+def test_grades_of_whom_nobody_handed_in_for_are_told(
+    grade, fresh, tmp_path, out
+):
+    grade(a_class(fresh, tmp_path / "first", 2))
+    folder = a_class(fresh, tmp_path / "then", 1)
+    _, printed, _ = grade(folder)
+    assert "1 has a grade from before" in printed
+    assert "student-02. The grades stay." in printed
+    assert "student-02" in points(out)
+    _, printed, _ = grade(a_class(fresh, tmp_path / "all", 2))
+    assert "from before" not in printed
+
+
 @pytest.mark.parametrize("what", ["package", "release", "limits"])
 def test_all_are_graded_again_when_what_a_grade_hangs_on_changes(
     what, grade, graded, submissions, monkeypatch

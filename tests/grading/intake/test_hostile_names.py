@@ -37,6 +37,11 @@ def test_a_name_is_fit_to_be_shown(kind):
     assert readable(name) == name
 
 
+@pytest.mark.parametrize("blank", "\u034f\u115f\u2800\u3164\uffa0")
+def test_letters_of_no_shape_are_seen(blank):
+    assert readable(f"ann{blank}") == "ann�"
+
+
 def test_names_that_are_right_stay_as_they_are():
     for name in (
         "student-01",

@@ -205,11 +205,36 @@ def test_signals_that_wait_and_pipes_are_bounded(probe):
         os.set_blocking(other, False)
         os.set_inheritable(other, True)
         with open("/tmp/locked", "w") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX)
             fcntl.flock(file, fcntl.LOCK_EX)
         found.append(os.get_blocking(other))
     """)
     assert found == [64, 64, True, "refused", "refused", False]
+
+
+def test_what_the_kernel_keeps_beyond_the_memory_is_bounded(probe):
+    found = probe.run("""
+        import fcntl, socket
+        one, other = socket.socketpair()
+        room = one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        found = []
+        with open("/tmp/locked", "w") as file:
+            for take in (
+                lambda: fcntl.lockf(file, fcntl.LOCK_EX, 1),
+                lambda: fcntl.fcntl(file, 37, bytes(32)),  # F_OFD_SETLK
+                lambda: one.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30),
+                lambda: one.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 30),
+            ):
+                try:
+                    take()
+                    found.append("done")
+                except OSError:
+                    found.append("refused")
+        now = one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        found.append(now == room)
+    """)
+    assert found == ["refused"] * 4 + [True]
 
 
 def test_open_files_are_bounded(probe):

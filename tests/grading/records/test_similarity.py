@@ -209,6 +209,13 @@ def test_a_copy_with_an_endless_line_is_found(toy):
     assert set(group.students) == {"student-01", "student-05", "student-06"}
 
 
+def test_whose_answers_are_not_read_whole_is_told(toy):
+    sources = class_of(6)
+    sources["student-05"] = f"# {'x' * 100_000}\n{sources['student-01']}"
+    sources["student-05"] = sources["student-05"][:100_000]  # as it is kept
+    assert compare(toy, sources).cut == ("student-05",)
+
+
 def test_python_is_read_as_python_reads_it():
     source = Path(similarity.__file__).read_text("utf-8")
     skipped = {

@@ -540,3 +540,20 @@ def test_a_push_without_an_exercise_says_what_was_expected(
     )
     assert status == 2
     assert "Expected one of: 00-soft-lookup.ipynb, 01" in summary.read_text()
+
+
+def test_what_a_learner_wrote_is_no_order_to_github(tmp_path, capsys):
+    (tmp_path / "work").mkdir()
+    github.main(
+        [
+            str(tmp_path / "work"),
+            *("--release", str(ROOT / "exercises")),
+            *("--out", str(tmp_path / "feedback")),
+        ]
+    )
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("::stop-commands::")
+    token = first.removeprefix("::stop-commands::")
+    assert len(token) == 32
+    assert last == f"::{token}::"
+    assert lines

@@ -46,10 +46,11 @@ timerfd_create timerfd_gettime timerfd_settime
 """
 
 # On a pair of sockets, which is what asyncio wakes itself by; no other
-# socket can be made.
+# socket can be made. What lies in them counts as nobody's memory, so their
+# room stays what it is.
 _SOCKETS = """
 getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmmsg sendmsg
-sendto setsockopt shutdown socketpair
+sendto shutdown socketpair
 """
 
 # What a curious learner tries: "not permitted" tells more than "no such
@@ -64,8 +65,8 @@ perf_event_open personality pidfd_getfd pidfd_open pidfd_send_signal
 pivot_root process_madvise process_vm_readv process_vm_writev ptrace reboot
 request_key semget seccomp setdomainname setfsgid setfsuid setgid setgroups
 sethostname setns setpgid setpriority setregid setresgid setresuid setreuid
-setsid setuid shmat shmctl shmget socket swapoff swapon syslog timer_create
-umount umount2 unshare userfaultfd vfork vmsplice
+setsid setsockopt setuid shmat shmctl shmget socket swapoff swapon syslog
+timer_create umount umount2 unshare userfaultfd vfork vmsplice
 """
 
 _CLONE_THREAD = 0x00010000
@@ -77,9 +78,11 @@ _CLONE_NEVER = 0x7E020000 | 0x00000080 | 0x00002000 | 0x00008000
 # it blocks, whether it is inherited.
 _TERMINAL_AND_FILES = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 
-# Of fcntl: copies, flags and locks, and how large a pipe is; neither its
-# changing, which takes from what the user has, nor leases nor signals.
-_FCNTL = (*range(8), 36, 37, 38, 1030, 1032)
+# Of fcntl: copies and flags, and how large a pipe is; neither its changing,
+# which takes from what the user has, nor leases nor signals. Locks can be
+# looked for and not taken: of each Linux keeps a note, without a limit. Whole
+# files can be locked by flock.
+_FCNTL = (*range(6), 36, 1030, 1032)
 
 # Of prctl: names of threads, dumpability, and reading seccomp's state.
 _PRCTL = (3, 15, 16, 21)
