@@ -6,7 +6,7 @@ import copy
 
 from attnbook.grading.hostile.kind import RIGHT, Draft, Kind
 
-_GRADED, _ANSWER = "03-packed-attention", "03-packed-attention-answer"
+_GRADED, _ANSWER = "03-packed-attention-two", "03-packed-attention-answer"
 _SUCCESS = 'print("✓ Repair the masks of packed documents: 4 of 4 points")'
 
 

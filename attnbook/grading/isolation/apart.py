@@ -39,6 +39,12 @@ NO_WINDOWS = (
     "Windows cannot fork the processes that a class is graded in. Grade in "
     "WSL 2 (`wsl --install`), where the sandbox works too."
 )
+# What never ends in one part would use up the time of all other exercises.
+_STOPPED = ("timeout", "hung", "died", "output")
+_NO_MORE = replace(
+    NOT_RUN,
+    text="It was not run: an earlier part of this exercise had to be stopped.",
+)
 _MODULES = ("numpy", "matplotlib.pyplot", "attnbook.grading.isolation.warm")
 
 
@@ -85,6 +91,11 @@ class Examiner:
                 for name in exercise.forbidden
             }
         )
+        self._in_parts = {
+            cell.grade_id: release.title_of(cell)
+            for cell in release.graded
+            if release.part_of(cell)
+        }
         self._zygote: Zygote | None = None
 
     def __enter__(self) -> Examiner:
@@ -115,9 +126,12 @@ class Examiner:
         end = time.monotonic() + self.limits.total
         fates: dict[int, Fate] = {}
         left_out: set[int] = set()
+        stopped: set[str] = set()  # exercises of which a part was stopped
         for _ in range(_MOST_RUNS):
             chosen = [i for i in range(len(cells)) if i not in left_out]
-            found, last = self._run_once([cells[i] for i in chosen], end)
+            found, last = self._run_once(
+                [cells[i] for i in chosen], end, stopped
+            )
             for position, fate in found.items():
                 fates.setdefault(chosen[position], fate)
             if last is None:
@@ -137,7 +151,7 @@ class Examiner:
         return [fates.get(i, rest) for i in range(len(cells))]
 
     def _run_once(
-        self, cells: Sequence[RunCell], end: float
+        self, cells: Sequence[RunCell], end: float, stopped: set[str]
     ) -> tuple[dict[int, Fate], int | None]:
         """Run cells in one process.
 
@@ -153,10 +167,15 @@ class Examiner:
                 if left <= 0:
                     break
                 seconds = min(self.limits.wall, left)
-                if cell.is_graded:
+                exercise = self._in_parts.get(cell.grade_id, "")
+                if cell.is_graded and exercise in stopped:
+                    fates[position] = _NO_MORE
+                elif cell.is_graded:
                     fates[position] = self._judge(
                         session, cell.source, seconds, stand_ins
                     )
+                    if exercise and fates[position].kind in _STOPPED:
+                        stopped.add(exercise)
                 else:
                     stand_ins.clear()
                     fates[position] = session.run_cell(cell.source, seconds)

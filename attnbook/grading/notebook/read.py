@@ -13,7 +13,7 @@ LARGEST = 50_000_000  # bytes of a notebook file
 # an empty list takes two bytes there and 64 here.
 MOST_PARTS = 5_000_000
 _MOST_CELLS = 5_000
-LONGEST_SOURCE = 200_000  # characters of one cell; a pipe takes no more
+_LONGEST_SOURCE = 1_000_000  # characters of one cell
 
 
 class UnusableError(Exception):
@@ -235,10 +235,10 @@ def parse(content: object, path: Path) -> Notebook:
         cell = _cell(raw, number)
         if cell is None:
             damaged += 1
-        elif len(cell.source) > LONGEST_SOURCE:
+        elif len(cell.source) > _LONGEST_SOURCE:
             raise UnusableError(
                 f"{path}: cell {number} has {len(cell.source):,} characters, "
-                f"and at most {LONGEST_SOURCE:,} are graded. Take out of it "
+                f"and at most {_LONGEST_SOURCE:,} are graded. Take out of it "
                 "what is not the answer."
             )
         else:
