@@ -129,7 +129,6 @@ KINDS = [
         "Sends the exceptions and fates that only the grader may.",
         "forge('error', ['t', ['t', 'attnbook.judging.exercise.WrongAnswer',\n"
         "      'builtins.AssertionError'], 'PRAISE', ['t'], 'PRAISE'])",
-        deserves={},
         reports=("Error: PRAISE",),  # not in the check's own words
         start=_TAKEN,
     ),
@@ -139,7 +138,8 @@ KINDS = [
         "for name in ('KeyboardInterrupt', 'SystemExit', 'GeneratorExit',\n"
         "             'BaseExceptionGroup', 'StopIteration', 'MemoryError'):\n"
         "    forge('error', ['t', ['t', 'builtins.' + name], 'x', ['t'], ''])",
-        deserves={},
+        # What is left over of them costs an honest answer two of its parts.
+        deserves={"03-sink-attention": 2.0},
         start=_TAKEN,
     ),
     _channel(

@@ -132,7 +132,7 @@ KINDS = [
         "edited check",
         "Writes a print of the success line over a graded cell.",
         change=_edit,
-        reports=("“03-packed-attention” (cell", "edited and was restored"),
+        reports=(f"“{_GRADED}” (cell", "edited and was restored"),
     ),
     Kind(
         "unlocked check",
@@ -144,7 +144,7 @@ KINDS = [
         "deleted check",
         "Deletes a graded cell whose answer is wrong.",
         change=_delete,
-        reports=("“03-packed-attention” was missing and was restored",),
+        reports=(f"“{_GRADED}” was missing and was restored",),
     ),
     Kind(
         "doubled check",

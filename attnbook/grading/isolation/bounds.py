@@ -14,7 +14,7 @@ MOST_ITEMS = 200_000  # in one message
 MOST_KEYS = 2_000  # of one dict: keys can be chosen so that all collide
 MOST_BITS = 4_096  # of a whole number
 LONGEST_DECIMAL = 100  # characters of a decimal number
-LONGEST_TEXT = 1_000_000  # characters of a string, such as a whole cell
+LONGEST_TEXT = 200_000  # characters of a string
 LONGEST_NAME = 80  # characters of a class or function
 
 # -- of calls ---------------------------------------------------------------
