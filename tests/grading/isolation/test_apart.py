@@ -96,7 +96,10 @@ def test_whole_notebooks_get_what_they_deserve(
 
 
 def test_a_known_mistake_is_named(grade):
-    wrong = "def softmax_vjp(w, g, temperature=1.0):\n    return w * g"
+    wrong = (
+        "def softmax_vjp(w, g, temperature=1.0):\n"
+        "    return w * g / temperature"
+    )
     [_, fate] = grade(wrong, "00-softmax-vjp")
     assert fate.mistake == "the sum is missing"
     assert fate.mistake in fate.text
@@ -214,9 +217,12 @@ def softmax_vjp(*inputs, **more):
         file.write("x")
     raise ValueError
 """
+    grade(count, "00-softmax-vjp")
+    once = len(place.read_text())
+    place.unlink()
     fates = grade(count, "00-softmax-vjp", "import os; os._exit(0)", *VJP)
     assert kinds(fates) == ["passed", "error", "died", "passed", "passed"]
-    assert len(place.read_text()) == 1
+    assert len(place.read_text()) == once
 
 
 def test_what_ran_out_is_told(grade, examiner, monkeypatch):
