@@ -290,7 +290,7 @@ class Exercise:
         )
         if trouble is not None:
             return messages.plain(label, trouble)
-        gradients = part.gradients or (self.gradients and part.mended > 0)
+        gradients = self._counts_gradients(part)
         # These first: whoever remembers calls would know from the cases of
         # the notebook, whose order is known, what to say to these. And all
         # of them, so that nobody learns by counting which went well.
@@ -351,6 +351,9 @@ class Exercise:
             self._counted(part), self.runner, self.grade_id, self.reveal
         )
         return judge.trouble(expected, outcome, trial, gradients, answer)
+
+    def _counts_gradients(self, part: Part) -> bool:
+        return part.gradients or (self.gradients and part.mended > 0)
 
     def _counted(self, part: Part) -> Outputs:
         """The outputs, and which of them count in a part."""
@@ -481,7 +484,7 @@ class Exercise:
         ``wanted`` does what the answer is to do there: the reference, or
         the draft with the bugs that may be left.
         """
-        gradients = part.gradients or (self.gradients and part.mended > 0)
+        gradients = self._counts_gradients(part)
         cases = self.fresh_cases(part)
         for place, case in enumerate(cases):
             if wanted is not self.reference:
@@ -514,8 +517,11 @@ class Exercise:
 
         Cases drawn anew are to tell who computes from who remembers, and
         ask no more of a part than those of the notebook. The mistake has to
-        show in another part: one that only shows in them is a mistake.
+        show in another part: one that only shows in them is a mistake. What
+        raises computes nothing, and any code may raise the same.
         """
+        if any(outcome.error is not None for outcome in outcomes.values()):
+            return False
 
         def done(made: Callable, trial: Case | Property) -> Outcome:
             outcome = self.runner.known(made, trial)

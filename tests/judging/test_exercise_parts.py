@@ -8,6 +8,7 @@ import pytest
 from attnbook.judging.exercise import (
     Case,
     Exercise,
+    Mistake,
     Part,
     Property,
     WrongAnswer,
@@ -212,3 +213,54 @@ def test_what_is_measured_is_measured_on_sizes_drawn_anew(monkeypatch):
     monkeypatch.setattr(Exercise, "secret_seed", 11)
     assert made.diagnose(halved, "all") is None
     assert "has to hold" in made.diagnose(knows_the_size, "all").message
+
+
+# -- cases drawn anew ------------------------------------------------------
+
+
+def raises_when_large(x):
+    if x > 10:
+        raise ValueError("too large")
+    return 2 * x if x == 7 else x
+
+
+def wide_when_large(x):
+    return 0 if x > 10 else raises_when_large(x)
+
+
+def asked(mistake):
+    """An exercise whose first part is right for who makes the mistake."""
+    return Exercise(
+        "00-same",
+        "Same",
+        2,
+        lambda x: x,
+        [Case("five", (5,)), Case("seven", (7,))],
+        mistakes=[Mistake("slip", "It slips.", mistake, "there.")],
+        parts=[
+            Part("five", "fives", 1, tries=("five",)),
+            Part("seven", "sevens", 1, tries=("seven",)),
+        ],
+        fresh=lambda seed: [Case("drawn anew", (seed,))],
+    )
+
+
+def test_drawn_cases_ask_no_more_of_a_part_than_its_own(monkeypatch):
+    monkeypatch.setattr(Exercise, "secret_seed", 11)
+    made = asked(wide_when_large)
+    assert made.diagnose(wide_when_large, "five") is None
+    assert made.diagnose(wide_when_large, "seven") is not None
+    assert made.diagnose(lambda x: {5: 5}.get(x, 1), "five") is not None
+
+
+def test_what_raises_on_drawn_cases_is_no_known_mistake(monkeypatch):
+    """An answer by heart could raise whatever a mistake raises."""
+    monkeypatch.setattr(Exercise, "secret_seed", 11)
+    made = asked(raises_when_large)
+
+    def by_heart(x):
+        if x != 5:
+            raise ValueError("too large")
+        return 5
+
+    assert made.diagnose(by_heart, "five") is not None

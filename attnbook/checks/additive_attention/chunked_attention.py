@@ -23,7 +23,7 @@ from attnbook.judging.exercise import (
     Part,
     Property,
 )
-from attnbook.judging.fresh_cases import anew, lengths, seed_from
+from attnbook.judging.fresh_cases import anew, one_empty, seed_from
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 from attnbook.judging.watching import kept_for_backward, largest_tensor
@@ -300,10 +300,6 @@ def _full_lengths(random, drawn):
     return [drawn["S"]] * int(random.integers(2, 4))
 
 
-def _an_empty_one(random, drawn):
-    return [*lengths(random, drawn["S"], least=1), 0]
-
-
 def _in_little_memory(seed):
     """Values and gradients, and the memory on sizes that nobody has seen."""
     yield from anew(_chunked_case, S=(2, 7), lengths=_full_lengths, **_SIZES)(
@@ -464,7 +460,7 @@ EXERCISE = Exercise(
                 "padding in front",
             ),
             fresh=anew(
-                _chunked_case, S=(2, 7), lengths=_an_empty_one, **_SIZES
+                _chunked_case, S=(2, 7), lengths=one_empty("S"), **_SIZES
             ),
         ),
         Part(

@@ -20,7 +20,7 @@ from attnbook.judging.exercise import (
     Part,
     Property,
 )
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, one_empty
 from attnbook.judging.later_queries import change_nothing_before
 from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
@@ -220,10 +220,6 @@ def _full_lengths(random, drawn):
     return [drawn["S"]] * int(random.integers(1, 4))
 
 
-def _an_empty_one(random, drawn):
-    return [*lengths(random, drawn["S"], least=1), 0]
-
-
 EXERCISE = Exercise(
     "01-coverage-attention",
     "Attention that keeps a tally",
@@ -320,7 +316,7 @@ EXERCISE = Exercise(
                 "long",
             ),
             fresh=anew(
-                _coverage_case, S=(2, 6), lengths=_an_empty_one, **_SIZES
+                _coverage_case, S=(2, 6), lengths=one_empty("S"), **_SIZES
             ),
         ),
         Part(

@@ -7,7 +7,7 @@ import math
 import torch
 
 from attnbook.judging.exercise import Exercise, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 from attnbook.judging.tensors import normal
 
 _PREDICTIONS = Predictions(
@@ -334,19 +334,19 @@ EXERCISE = Exercise(
             "sizes",
             "sizes and costs (a and b)",
             1,
-            tries=("question a", "question b"),
+            tries=questions("ab"),
         ),
         Part(
             "weights",
             "how sharp the weights can be (c and d)",
             1,
-            tries=("question c", "question d"),
+            tries=questions("cd"),
         ),
         Part(
             "order",
             "keys and values in reverse order (e and f)",
             1,
-            tries=("question e", "question f"),
+            tries=questions("ef"),
         ),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from attnbook.judging.exercise import Exercise, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 
 _PREDICTIONS = Predictions(
     {
@@ -376,19 +376,19 @@ EXERCISE = Exercise(
             "sizes",
             "how many numbers a score learns, a to c",
             1,
-            tries=("question a", "question b", "question c"),
+            tries=questions("abc"),
         ),
         Part(
             "costs",
             "tensors and multiply-adds, d and e",
             1,
-            tries=("question d", "question e"),
+            tries=questions("de"),
         ),
         Part(
             "weights",
             "a weight and an output, f and g",
             1,
-            tries=("question f", "question g"),
+            tries=questions("fg"),
         ),
     ],
     # Nothing is drawn anew: each question has one right number.

@@ -7,7 +7,7 @@ import math
 import torch
 
 from attnbook.judging.exercise import Exercise, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 from attnbook.judging.tensors import normal
 
 _PREDICTIONS = Predictions(
@@ -371,19 +371,19 @@ EXERCISE = Exercise(
             "work",
             "parameters and products (a, b)",
             1,
-            tries=("question a", "question b"),
+            tries=questions("ab"),
         ),
         Part(
             "maps",
             "how many weights there are, and of what rank (c, d)",
             1,
-            tries=("question c", "question d"),
+            tries=questions("cd"),
         ),
         Part(
             "softmax",
             "what changes the weights (e, f)",
             1,
-            tries=("question e", "question f"),
+            tries=questions("ef"),
         ),
     ],
 )

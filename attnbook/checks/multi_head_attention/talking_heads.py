@@ -10,7 +10,7 @@ from attnbook.checks.multi_head_attention.talking_heads_mistakes import (
     talking_heads,
 )
 from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, none_empty, one_empty
 from attnbook.judging.tensors import normal, token_mask
 from attnbook.mechanisms.masked_softmax import masked_softmax
 
@@ -79,14 +79,6 @@ def _silent_heads_are_plain_heads(answer):
     return torch.allclose(output, plain, atol=1e-5)
 
 
-def _no_empty_lengths(random, drawn):
-    return lengths(random, drawn["S"], least=1)
-
-
-def _an_empty_one(random, drawn):
-    return [*lengths(random, drawn["S"], least=1), 0]
-
-
 def _three_counts(random, _):
     return random.integers(2, 5, 3).tolist()
 
@@ -151,7 +143,7 @@ EXERCISE = Exercise(
                 _talk_case,
                 times=2,
                 S=(1, 5),
-                lengths=_no_empty_lengths,
+                lengths=none_empty("S"),
                 heads=_three_counts,
                 T=(1, 4),
                 d_k=(1, 4),
@@ -167,7 +159,7 @@ EXERCISE = Exercise(
                 _talk_case,
                 times=2,
                 S=(2, 5),
-                lengths=_an_empty_one,
+                lengths=one_empty("S"),
                 heads=_three_counts,
                 T=(2, 4),
                 d_k=(2, 4),

@@ -6,7 +6,7 @@ import torch
 
 from attnbook.checks.positions.seeded import normal_from
 from attnbook.judging.exercise import Case, Exercise, Part
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, none_empty
 from attnbook.judging.named_mistakes import named
 
 
@@ -535,7 +535,7 @@ EXERCISE = Exercise(
         ),
         _distance_case("whole sentences", [5, 5], 2, 5, 5, seed=1),
         _distance_case("padded queries", [4, 2, 3], 3, 4, 4, seed=2),
-        _distance_case("a continuation", [3, 3], 2, 3, 7, seed=3),
+        _distance_case("a continuation", [3, 3, 3], 2, 3, 7, seed=3),
         _looks_both_ways(),
         _padding_of_nan(),
         _padding_anywhere(),
@@ -588,9 +588,7 @@ EXERCISE = Exercise(
                 times=2,
                 T=(3, 7),
                 S=lambda _, drawn: drawn["T"],
-                lengths=lambda random, drawn: lengths(
-                    random, drawn["T"], least=1
-                ),
+                lengths=none_empty("T"),
                 H=(2, 4),
                 padding=[0.0, torch.nan],
                 in_front=[False, True],

@@ -8,7 +8,7 @@ import torch
 
 from attnbook.checks.positions.seeded import normal_from
 from attnbook.judging.exercise import Exercise, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 
 _PREDICTIONS = Predictions(
     {
@@ -442,19 +442,19 @@ EXERCISE = Exercise(
             "angles",
             "sinusoids and rotary positions (a, b)",
             1,
-            tries=("question a", "question b"),
+            tries=questions("ab"),
         ),
         Part(
             "biases",
             "ALiBi and attention without positions (c, d)",
             1,
-            tries=("question c", "question d"),
+            tries=questions("cd"),
         ),
         Part(
             "learnt",
             "what is learnt (e, f)",
             1,
-            tries=("question e", "question f"),
+            tries=questions("ef"),
         ),
     ],
 )

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from attnbook.judging.exercise import Exercise, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 
 _PREDICTIONS = Predictions(
     {
@@ -363,19 +363,19 @@ EXERCISE = Exercise(
             "spread",
             "the spread of scores, a to c",
             1,
-            tries=("question a", "question b", "question c"),
+            tries=questions("abc"),
         ),
         Part(
             "weights",
             "weights without a scale and with the bug, d and e",
             1,
-            tries=("question d", "question e"),
+            tries=questions("de"),
         ),
         Part(
             "limits",
             "an entropy and a token with itself, f and g",
             1,
-            tries=("question f", "question g"),
+            tries=questions("fg"),
         ),
     ],
     # Nothing is drawn anew: each question has one right number.

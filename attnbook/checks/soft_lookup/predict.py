@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part
-from attnbook.judging.predictions import Predictions
+from attnbook.judging.predictions import Predictions, questions
 from attnbook.mechanisms.soft_lookup import masked_softmax, softmax
 
 _PREDICTIONS = Predictions(
@@ -278,19 +278,19 @@ EXERCISE = Exercise(
             "temperature",
             "the temperature (a and f)",
             1,
-            tries=("question a", "question f"),
+            tries=questions("af"),
         ),
         Part(
             "scores",
             "scores that change (b and e)",
             1,
-            tries=("question b", "question e"),
+            tries=questions("be"),
         ),
         Part(
             "shelf",
             "a key that goes and a key that comes (c and d)",
             1,
-            tries=("question c", "question d"),
+            tries=questions("cd"),
         ),
     ],
 )

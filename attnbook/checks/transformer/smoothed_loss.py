@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from attnbook.checks.transformer.loss_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
-from attnbook.judging.fresh_cases import anew, lengths
+from attnbook.judging.fresh_cases import anew, none_empty
 from attnbook.judging.tensors import normal, token_mask
 
 
@@ -259,10 +259,6 @@ def _has_the_loss_of(mistake, case, output):
     return abs(made - right) > 1e-3 and abs(made - float(output[0])) < 1e-5
 
 
-def _of_full_sentences(random, drawn):
-    return lengths(random, drawn["T"], least=1)
-
-
 EXERCISE = Exercise(
     "06-smoothed-loss",
     "Smooth the labels and find the floor",
@@ -342,7 +338,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _smoothing_case,
                 T=(2, 5),
-                lengths=_of_full_sentences,
+                lengths=none_empty("T"),
                 V=(4, 7),
                 smoothing=(0.05, 0.4),
                 padding=(0, 3),
@@ -378,7 +374,7 @@ EXERCISE = Exercise(
             fresh=anew(
                 _smoothing_case,
                 T=(2, 5),
-                lengths=_of_full_sentences,
+                lengths=none_empty("T"),
                 V=(4, 7),
                 smoothing=(0.05, 0.4),
             ),

@@ -120,6 +120,17 @@ def read_table(
     return values
 
 
+def _filled(
+    path: Path, column: str, read: Callable[[str], Value]
+) -> dict[str, Value]:
+    """Read a column of a table, without those whose cell is empty."""
+    try:
+        found = read_table(path, column, read)
+    except ValueError as error:
+        raise UnusableError(str(error)) from None
+    return {name: one for name, one in found.items() if one}
+
+
 def read_times(path: Path) -> dict[str, datetime]:
     """Read when each student handed in, from the column ``submitted``.
 
@@ -131,11 +142,7 @@ def read_times(path: Path) -> dict[str, datetime]:
     UnusableError
         When it cannot be read; the text names the line.
     """
-    try:
-        times = read_table(path, "submitted", _time)
-    except ValueError as error:
-        raise UnusableError(str(error)) from None
-    return {name: time for name, time in times.items() if time}
+    return _filled(path, "submitted", _time)
 
 
 def _time(text: str) -> datetime:
@@ -233,11 +240,7 @@ def read_groups(path: Path) -> dict[str, str]:
     UnusableError
         When it cannot be read; the text names the line.
     """
-    try:
-        groups = read_table(path, "group", str)
-    except ValueError as error:
-        raise UnusableError(str(error)) from None
-    return {student: group for student, group in groups.items() if group}
+    return _filled(path, "group", str)
 
 
 def with_members(found: Found, groups: Mapping[str, str]) -> Found:
