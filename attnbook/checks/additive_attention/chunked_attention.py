@@ -467,7 +467,12 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("two pieces", "a short last piece", "nothing to read"),
+            tries=(
+                "two pieces",
+                "a short last piece",
+                "nothing to read",
+                "all sizes alike",
+            ),
             gradients=True,
             fresh=anew(_chunked_case, S=(1, 7), lengths="S", **_SIZES),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -114,13 +115,16 @@ def _pruned_attends_as_the_gated(answer):
 
 
 def _zeros_and_ones(random, _):
-    return random.choice([0.0, 1.0], random.integers(2, 5)).tolist()
+    """Gates of which one is 1 at least: some head is left."""
+    gates = random.choice([0.0, 1.0], random.integers(2, 5))
+    gates[random.integers(len(gates))] = 1.0
+    return gates.tolist()
 
 
-def _any_gates(random, _):
-    count = random.integers(2, 5)
-    gates = random.uniform(-1, 2, count).round(2)
-    return (gates * random.choice([0.0, 1.0, 1.0], count)).tolist()
+def _any_gates(random, drawn):
+    """Gates of all kinds; some head is left."""
+    gates = np.array(_zeros_and_ones(random, drawn))
+    return (gates * random.uniform(-1, 2, len(gates)).round(2)).tolist()
 
 
 _SIZES = {"D": (2, 6), "d_k": (1, 4), "d_v": (1, 4)}

@@ -98,6 +98,9 @@ SUSPECTS = {
         "attention scaled by d_k": partial(suspect, bug="", power=1),
         "attention scaled by √d_v": partial(suspect, bug="value size"),
         "a softmax over the queries": partial(suspect, bug="over queries"),
+        "attention scaled by the fourth root of d_k": partial(
+            suspect, bug="", power=0.25
+        ),
     },
     "masks": {
         "a mask after the softmax": partial(suspect, bug="late mask"),
@@ -132,7 +135,7 @@ SUSPECTS = {
 }
 
 PRINTED = (
-    *SUSPECTS["scale"],
+    *list(SUSPECTS["scale"])[:4],
     *list(SUSPECTS["masks"])[:3],
     "attention cut off from the graph",
 )
