@@ -115,14 +115,14 @@ def _pruned_attends_as_the_gated(answer):
 
 
 def _zeros_and_ones(random, _):
-    """Gates of which one is 1 at least: some head is left."""
+    """Gates by which some head is cut, and some head is left."""
     gates = random.choice([0.0, 1.0], random.integers(2, 5))
-    gates[random.integers(len(gates))] = 1.0
+    gates[random.permutation(len(gates))[:2]] = 0.0, 1.0
     return gates.tolist()
 
 
 def _any_gates(random, drawn):
-    """Gates of all kinds; some head is left."""
+    """Gates of all kinds, by which some head is cut."""
     gates = np.array(_zeros_and_ones(random, drawn))
     return (gates * random.uniform(-1, 2, len(gates)).round(2)).tolist()
 
@@ -153,9 +153,9 @@ EXERCISE = Exercise(
                 torch.tensor([[1.0], [2.0]]),
             ),
         ),
-        _prune_case("one of two", 4, 2, 2, [1.0, 0.0], 51, means=0.0),
+        _prune_case("one of two", 5, 2, 2, [1.0, 0.0], 51, means=0.0),
         _prune_case("two of four", 5, 2, 3, [1.0, 0.0, 0.0, 1.0], 56, 0.0),
-        _prune_case("means of 0", 4, 3, 2, [0.5, 0.0, -0.4], 57, means=0.0),
+        _prune_case("means of 0", 7, 3, 2, [0.5, 0.0, -0.4], 57, means=0.0),
         _prune_case("gates of all kinds", 6, 2, 3, [0.5, 0.0, -0.4, 1.5], 52),
         _prune_case("narrow values", 5, 4, 2, [0.0, 0.7, 0.004], seed=53),
         _prune_case("none pruned", 4, 3, 2, [1.0, 0.25], seed=54),
