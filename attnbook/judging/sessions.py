@@ -44,8 +44,8 @@ _SESSIONS: dict[int, tuple[weakref.ref, Session]] = {}  # by id of the answer
 
 def runs_in(session: Session, answer: Any) -> None:
     """Note that an answer stands for one in the process of a session."""
-    key = id(answer)
-    gone = weakref.ref(answer, lambda _: _SESSIONS.pop(key, None))
+    key, pop = id(answer), _SESSIONS.pop  # bound: it may end with Python
+    gone = weakref.ref(answer, lambda _: pop(key, None))
     _SESSIONS[key] = gone, session
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 from chapters_and_notebooks import chapters
 
+from attnbook.judging.exercise import Exercise
+
+
+@pytest.fixture(autouse=True)
+def no_seed_is_left(monkeypatch):
+    """Tests of a class set one for as long as their process lives."""
+    monkeypatch.setattr(Exercise, "secret_seed", None)
+
 
 def pytest_generate_tests(metafunc):
     """Give a test its chapter, exercise or mistake, one at a time.

@@ -3,18 +3,12 @@
 from functools import partial
 
 import numpy as np
-import pytest
 import torch
 
 from attnbook.checks import scaled_dot_product, soft_lookup
 from attnbook.judging.exercise import Exercise
 
 SEEDS = (3, 2**127 + 5)
-
-
-@pytest.fixture(autouse=True)
-def no_seed_is_left(monkeypatch):
-    monkeypatch.setattr(Exercise, "secret_seed", None)
 
 
 # -- every exercise ----------------------------------------------------------

@@ -9,11 +9,6 @@ from attnbook.judging.fresh_cases import anew, lengths
 SEEDS = (3, 2**127 + 5)
 
 
-@pytest.fixture(autouse=True)
-def no_seed_is_left(monkeypatch):
-    monkeypatch.setattr(Exercise, "secret_seed", None)
-
-
 # -- what a student reads ----------------------------------------------------
 
 
