@@ -7,6 +7,7 @@ can only be a tensor when somebody else has imported it.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import sys
@@ -43,6 +44,8 @@ def differences(
     axes: Mapping[str, str] | None = None,
 ) -> list[Difference]:
     """Compare by value, level by level, and describe what differs."""
+    if _plainly_near(expected, got, tolerance):
+        return []
 
     def different(kind: str, *lines: str) -> list[Difference]:
         return [Difference(RANKS[kind], kind, lines)]
@@ -103,6 +106,34 @@ def differences(
             f"{path} should be {expected!r}, yours is {got!r}.",
         )
     return []
+
+
+def _plainly_near(expected: Any, got: Any, tolerance: float) -> bool:
+    """Say whether two tensors are of one type and shape, and near.
+
+    Most that are compared are, and to describe what differs takes 20 times
+    as long as to see that nothing does. False decides nothing.
+    """
+    torch = sys.modules.get("torch")
+    if (
+        torch is None
+        or type(expected) is not torch.Tensor
+        or type(got) is not torch.Tensor
+        or expected.dtype != got.dtype
+        or expected.shape != got.shape
+        or not expected.layout == got.layout == torch.strided
+        or not expected.device.type == got.device.type == "cpu"
+    ):
+        return False
+    with torch.no_grad():
+        if torch.equal(expected, got):
+            return True
+        if not expected.is_floating_point():
+            return False
+        # |got − expected| ≤ tolerance · (1 + |expected|), as below.
+        return torch.allclose(
+            got.double(), expected.double(), tolerance, tolerance
+        )
 
 
 def _array_differences(
@@ -351,6 +382,31 @@ def kept(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: kept(item) for key, item in value.items()}
     return value
+
+
+def copied(value: Any, memo: dict | None = None) -> Any:
+    """Do as :func:`copy.deepcopy`, which takes its time over tensors."""
+    memo = {} if memo is None else memo
+    if id(value) in memo:
+        return memo[id(value)]
+    torch, kind = sys.modules.get("torch"), type(value)
+    if kind is tuple:
+        return tuple(copied(item, memo) for item in value)
+    if torch and kind is torch.Tensor and _stands_alone(value):
+        memo[id(value)] = value.clone()
+        return memo[id(value)]
+    return copy.deepcopy(value, memo)
+
+
+def _stands_alone(tensor: Any) -> bool:
+    """Say whether there is nothing to a tensor but its numbers."""
+    return (
+        not tensor.requires_grad
+        and tensor.is_contiguous()
+        and tensor.device.type == "cpu"
+        and tensor.untyped_storage().nbytes()
+        == tensor.numel() * tensor.itemsize
+    )
 
 
 def plain_tensor(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import inspect
 import sys
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 
 from attnbook.judging.comparison import (
     as_array,
+    copied,
     differences,
     floating_tensors,
     is_data,
@@ -69,7 +69,7 @@ class Runner:
         ``gradients`` whether the way back is run where the exercise asks
         for it.
         """
-        arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
+        arguments, keywords = copied((case.arguments, case.keywords))
         outcome = Outcome()
         forbidden = self._forbidden if watched else ()
         try:
@@ -176,7 +176,7 @@ class Runner:
 
     def _gradients(self, answer: Callable, case: Case) -> list:
         torch = sys.modules["torch"]
-        arguments, keywords = copy.deepcopy((case.arguments, case.keywords))
+        arguments, keywords = copied((case.arguments, case.keywords))
         leaves: list = []
         arguments = with_gradients(arguments, leaves)
         keywords = with_gradients(keywords, leaves)

@@ -152,6 +152,10 @@ _prepared: list[_Notebook] = []
 def prepare() -> None:
     """Make the notebook of the first student, ahead of the fork."""
     colab.install()
+    # Devices that are not here: torch.manual_seed would keep a traceback for
+    # each, which takes longer than most answers.
+    for device in (torch.cuda, torch.mtia, torch.xpu):
+        device.manual_seed_all = nothing
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
