@@ -11,6 +11,7 @@ from attnbook.judging.comparison import (
     Difference,
     differences,
     kind_of,
+    plainly_near,
     row_sums,
 )
 
@@ -81,7 +82,7 @@ class Outputs:
             zip(self.names, expected, got, strict=True),
             key=lambda each: each[0] != "weights",
         ):
-            if self.counted and name not in self.counted:
+            if not self._counts(name):
                 continue
             some = differences(one, other, name, self.tolerance, self.axes)
             if name == "weights" and some and some[0].kind == "value":
@@ -107,13 +108,32 @@ class Outputs:
             )
         if one.changed != other.changed:
             return False
-        if self.differences(one.output, other.output):
+        if self._differ(one.output, other.output):
             return False
         if (one.gradients is None) != (other.gradients is None):
             return False
         return one.gradients is None or not self.gradient_differences(
             one.gradients, other.gradients
         )
+
+    def _differ(self, expected: Any, got: Any) -> bool:
+        if all(
+            isinstance(one, tuple) and len(one) == len(self.names)
+            for one in (expected, got)
+        ):
+            near = [
+                plainly_near(one, other, self.tolerance)
+                for name, one, other in zip(
+                    self.names, expected, got, strict=True
+                )
+                if self._counts(name)
+            ]
+        else:
+            near = [plainly_near(expected, got, self.tolerance)]
+        return False in near or bool(self.differences(expected, got))
+
+    def _counts(self, name: str) -> bool:
+        return not self.counted or name in self.counted
 
 
 def _is_in_place(error: Exception | None) -> bool:

@@ -8,6 +8,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -71,20 +72,27 @@ class Runner:
         """
         arguments, keywords = copied((case.arguments, case.keywords))
         outcome = Outcome()
-        forbidden = self._forbidden if watched else ()
         try:
-            with trial(answer, forbidden):
+            with trial(answer, self._forbidden if watched else ()):
                 outcome.output = self._call(answer, arguments, keywords)
             outcome.output = kept(outcome.output)
         except Exception as error:
             outcome.error = error
             return outcome
         outcome.changed = self._changed(case, arguments, keywords)
-        wanted = self._wants_gradients and gradients
-        if not wanted or outcome.changed:
-            return outcome
+        if gradients and self._wants_gradients:
+            return self._there_and_back(answer, case, watched, outcome)
+        return outcome
+
+    def _there_and_back(
+        self, answer: Callable, case: Case, watched: bool, there: Outcome
+    ) -> Outcome:
+        """Add the gradients to what came of the call alone."""
+        if there.error is not None or there.changed:
+            return there
+        outcome = replace(there)
         try:
-            with trial(answer, forbidden):
+            with trial(answer, self._forbidden if watched else ()):
                 outcome.gradients = self._gradients(answer, case)
         except Exception as error:
             outcome.error, outcome.stage = error, "gradients"
@@ -121,8 +129,11 @@ class Runner:
         if whole is not None and not gradients:
             return whole.without_gradients()
         if (id(trial), gradients) not in done:
-            done[id(trial), gradients] = self._tried(
-                answer, trial, watched, gradients
+            there = done.get((id(trial), False))
+            done[id(trial), gradients] = (
+                self._tried(answer, trial, watched, gradients)
+                if there is None or isinstance(trial, Property)
+                else self._there_and_back(answer, trial, watched, there)
             )
         return done[id(trial), gradients]
 
