@@ -31,7 +31,7 @@ def anew(
         The case builder; it is called with a name, what is drawn by its
         name, and ``seed``.
     times
-        How many cases there are.
+        How many cases there are. One is enough where each part draws its own.
     wanted
         What to draw, by the builder's names and in this order: ``(1, 4)``
         is a whole number from 1 to 4, ``(0.5, 2.0)`` a number between, a

@@ -430,6 +430,7 @@ EXERCISE = Exercise(
             ),
             fresh=anew(
                 _sink_case,
+                times=1,
                 S=(1, 6),
                 lengths=none_empty("S"),
                 H=(1, 4),
@@ -452,6 +453,7 @@ EXERCISE = Exercise(
             ),
             fresh=anew(
                 _sink_case,
+                times=1,
                 S=(2, 6),
                 lengths=one_empty("S"),
                 H=(1, 4),
@@ -474,6 +476,7 @@ EXERCISE = Exercise(
             gradients=True,
             fresh=anew(
                 _sink_case,
+                times=1,
                 S=(1, 6),
                 lengths="S",
                 H=(1, 4),

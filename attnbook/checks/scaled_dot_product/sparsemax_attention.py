@@ -394,6 +394,7 @@ def _all_full(random, drawn):
 _drawn = partial(
     anew,
     _sparsemax_case,
+    times=1,
     S=(1, 8),
     H=(1, 3),
     T=(1, 4),

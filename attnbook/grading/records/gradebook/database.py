@@ -55,6 +55,25 @@ def address(database: str, out: Path) -> URL:
 
 
 @contextlib.contextmanager
+def _without_grammars() -> Iterator[None]:
+    """Import meanwhile without the package rfc3987-syntax.
+
+    Where it is installed, jsonschema imports it to check international
+    addresses, of which a gradebook has none, and it compiles grammars for
+    seconds.
+    """
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@contextlib.contextmanager
 def opened(url: URL) -> Iterator[Gradebook]:
     """Open the gradebook, made where there is none; commit at the end.
 
@@ -67,8 +86,9 @@ def opened(url: URL) -> Iterator[Gradebook]:
         When it cannot be opened or written; the text says why.
     """
     try:
-        import sqlalchemy
-        from nbgrader.api import Gradebook
+        with _without_grammars():
+            import sqlalchemy
+            from nbgrader.api import Gradebook
     except ModuleNotFoundError as error:
         raise GradebookError(
             f"The gradebook needs {error.name}: run `pip install nbgrader`."
