@@ -463,3 +463,57 @@ def test_a_prediction_may_be_cut_off(number):
         return number if question == "e" else exercise.reference(question)
 
     assert exercise.diagnose(predict) is None
+
+
+def gates_that_are_close_to_0_leave(layer, num_heads, gate, mean):
+    kept = [0.0 if np.isclose(g, 0, atol=1e-3) else g for g in gate]
+    return EXERCISES["04-prune-heads"].reference(layer, num_heads, kept, mean)
+
+
+def test_only_a_gate_of_exactly_0_prunes():
+    """The part of the means has a small gate too, but not so small."""
+    exercise = EXERCISES["04-prune-heads"]
+    diagnosis = exercise.diagnose(gates_that_are_close_to_0_leave, "gates")
+    assert "a gate next to 0" in diagnosis.message
+    assert exercise.diagnose(gates_that_are_close_to_0_leave, "means") is None
+
+
+def divided_by_all_rows(weights, query_mask):
+    right = EXERCISES["04-head-distances"].reference(weights, query_mask)
+    return right * query_mask.sum() / query_mask.numel()
+
+
+def test_who_counts_padded_rows_keeps_the_points_for_zeros():
+    exercise = EXERCISES["04-head-distances"]
+    for part, wrong in (("values", 0), ("zeros", 0), ("rows", 1)):
+        diagnosis = exercise.diagnose(divided_by_all_rows, part)
+        assert (diagnosis is not None) == wrong, part
+
+
+def a_softmax_at_the_end(query, key, value, mask, mix_scores, mix_weights):
+    right = EXERCISES["04-talking-heads"].reference
+    _, weights = right(query, key, value, mask, mix_scores, mix_weights)
+    return weights.softmax(-1) @ value, weights.softmax(-1)
+
+
+def gates_clamped_first(layer, num_heads, gate, mean):
+    gate = [min(max(g, 0.0), 1.0) for g in gate]
+    return EXERCISES["04-prune-heads"].reference(layer, num_heads, gate, mean)
+
+
+def weights_cut_off(*arguments):
+    output, weights = EXERCISES["04-attend-with-heads"].reference(*arguments)
+    return output, weights.detach()
+
+
+@pytest.mark.parametrize(
+    "grade_id, answer, part, name",
+    [
+        ("04-talking-heads", a_softmax_at_the_end, "values", "a second softm"),
+        ("04-prune-heads", gates_clamped_first, "gates", "between 0 and 1"),
+        ("04-attend-with-heads", weights_cut_off, "all", "without gradient"),
+    ],
+)
+def test_a_common_slip_has_a_name(grade_id, answer, part, name):
+    diagnosis = EXERCISES[grade_id].diagnose(answer, part)
+    assert name in diagnosis.message

@@ -212,6 +212,8 @@ def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
         weights = weights.view(B, num_heads, T, -1)
     if "detached" in bugs:
         return output.detach(), weights.detach()
+    if "weights detached" in bugs:
+        return output, weights.detach()
     if "folded" in bugs:
         return output, weights.flatten(0, 1)
     if "exchanged" in bugs:
@@ -504,6 +506,12 @@ _OTHER_MISTAKES = [
         "cut off from the graph",
         "The values are right, but no gradient flows back.",
         "A .detach(), a .data or a torch.no_grad().",
+    ),
+    (
+        "weights detached",
+        "the weights without gradient",
+        "The values are right, but the weights that you return are cut off.",
+        "The return line: no .detach() and no .data.",
     ),
     (
         "exchanged",

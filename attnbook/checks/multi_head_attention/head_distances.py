@@ -112,7 +112,7 @@ EXERCISE = Exercise(
         _maps_case("two heads", [3, 3], 2, 3, 5, seed=21),
         _maps_case("three heads", [4, 4], 3, 4, 3, seed=27),
         _maps_case("padded targets", [5, 2, 3], 3, 5, 4, seed=22),
-        _maps_case("padded tokens", [4, 3], 2, 4, 6, 23, [6, 4]),
+        _maps_case("padded tokens", [4, 4], 2, 4, 6, 23, [6, 4]),
         _maps_case("all sizes alike", [3, 2, 1], 3, 3, 3, seed=24),
         _maps_case("a sentence without rows", [0, 4], 2, 4, 3, seed=25),
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),

@@ -72,6 +72,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "a",
+            8 * (4 * 8 * 8 + 4 * 8),
+            "each head reads its own piece",
+            "You gave each head matrices of 8 × 8. A head reads all 64 "
+            "numbers, and the layers are 64 × 64.",
+            "Four layers, D to D, with biases.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
             3 * 64 * 64 + 3 * 64,
             "the output projection is left out",
             "Queries, keys and values make three projections. The merged "
@@ -352,6 +360,13 @@ EXERCISE = Exercise(
             "the change of a score",
             "This is what 5 adds to a score where a head's query sums to 8. "
             "The question is the weight.",
+            "Are all scores of a row changed by the same number?",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            5 / math.sqrt(8),
+            "the bias over the root",
+            "A weight is never above 1, so it cannot change by 5/√d.",
             "Are all scores of a row changed by the same number?",
         ),
         _PREDICTIONS.wrong(

@@ -156,6 +156,7 @@ EXERCISE = Exercise(
         _prune_case("one of two", 5, 2, 2, [1.0, 0.0], 51, means=0.0),
         _prune_case("two of four", 5, 2, 3, [1.0, 0.0, 0.0, 1.0], 56, 0.0),
         _prune_case("means of 0", 7, 3, 2, [0.5, 0.0, -0.4], 57, means=0.0),
+        _prune_case("a gate next to 0", 4, 2, 3, [1e-9, 0.0, 0.8], 58, 0.0),
         _prune_case("gates of all kinds", 6, 2, 3, [0.5, 0.0, -0.4, 1.5], 52),
         _prune_case("narrow values", 5, 4, 2, [0.0, 0.7, 0.004], seed=53),
         _prune_case("none pruned", 4, 3, 2, [1.0, 0.25], seed=54),
@@ -186,7 +187,7 @@ EXERCISE = Exercise(
             "gates",
             "gates of all kinds, and means of 0",
             1,
-            tries=("means of 0",),
+            tries=("means of 0", "a gate next to 0"),
             fresh=anew(
                 _prune_case, times=2, **_SIZES, gate=_any_gates, means=0.0
             ),

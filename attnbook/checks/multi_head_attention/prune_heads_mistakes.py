@@ -33,6 +33,8 @@ def prune_heads(layer, num_heads, gate, mean):
 def _mistaken(layer, num_heads, gate, mean, mistake):
     """The same with a mistake."""
     gates = torch.tensor(gate)  # (H,)
+    if mistake == "clamped before the choice":
+        gates = gates.clamp(0, 1)
     keep = _mistaken_choice(gates, mistake)
     if mistake == "not unique":
         gates = gates.clamp(max=1)
@@ -47,7 +49,7 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
         on = gates[keep].repeat_interleave(mean.shape[1])
         pruned["value_weight"] = pruned["value_weight"] * on[:, None]
         pruned["value_bias"] = pruned["value_bias"] * on
-    elif mistake == "gate on the weight alone":
+    elif mistake in ("gate on the weight alone", "twice on the weight"):
         on = gates[keep].repeat_interleave(mean.shape[1])
         pruned["value_weight"] = pruned["value_weight"] * on[:, None]
     pruned["output_weight"] = _mistaken_columns(
@@ -72,6 +74,8 @@ def _mistaken(layer, num_heads, gate, mean, mistake):
         ]
     if mistake == "bias detached":
         pruned["output_bias"] = pruned["output_bias"].detach()
+    if mistake == "columns detached":
+        pruned["output_weight"] = pruned["output_weight"].detach()
     if mistake == "output transposed":
         pruned["output_weight"] = pruned["output_weight"].T
     if mistake == "no output bias":
@@ -166,6 +170,9 @@ def _mistaken_columns(W_o, num_heads, gates, keep, mean, mistake):
     if mistake == "output interleaved":
         scaled = (W_o.view(D, d_v, num_heads) * gates)[..., keep]
         return scaled.reshape(D, -1)
+    if mistake == "output interleaved, then turned":
+        scaled = W_o.view(D, d_v, num_heads).transpose(1, 2) * gates[:, None]
+        return scaled[:, keep].reshape(D, -1)
     heads = W_o.view(D, num_heads, -1)[:, keep]  # (D, K, d_v)
     unscaled = (
         "gate forgotten",
@@ -193,7 +200,7 @@ def _mistaken_bias(layer, num_heads, gates, keep, mean, mistake):
     W_o, b_o = layer["output_weight"], layer["output_bias"]
     D, d_v = len(W_o), mean.shape[1]
     heads = W_o.view(D, num_heads, -1)  # (D, H, d_v)
-    if mistake == "interleaved":
+    if mistake in ("interleaved", "output interleaved, then turned"):
         heads = W_o.view(D, d_v, num_heads).transpose(1, 2)
     rest = 1 - gates
     if mistake == "mean forgotten":
@@ -257,6 +264,7 @@ _MISTAKES = [
         "Columns of output_weight are taken H apart. A head has d_v "
         "columns that stand side by side.",
         "view(D, H, d_v), not view(D, d_v, H).",
+        "output interleaved, then turned",
     ),
     (
         "one width",
@@ -331,6 +339,7 @@ _MISTAKES = [
         "Gates below 0 count as 0, and those above 1 as 1.",
         "Multiply by gate[h] as it is.",
         "columns clamped",
+        "clamped before the choice",
     ),
     (
         "ones",
@@ -344,6 +353,7 @@ _MISTAKES = [
         "the gate twice",
         "The gate is in the values and in output_weight: it counts squared.",
         "Only the columns of output_weight carry it.",
+        "twice on the weight",
     ),
     (
         "scaled up",
@@ -420,6 +430,12 @@ _MISTAKES = [
         "a bias without gradient",
         "The values are right, but no gradient flows through output_bias.",
         "A .item(), a .tolist() or a torch.tensor(...) on the way to it.",
+    ),
+    (
+        "columns detached",
+        "an output matrix without gradient",
+        "The values are right, but no gradient flows through output_weight.",
+        "A .detach(), a .data or a torch.tensor(...) on the way to it.",
     ),
     (
         "means across heads",

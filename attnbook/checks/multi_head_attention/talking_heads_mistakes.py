@@ -127,6 +127,10 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     if mistake == "rows to 1":
         total = weights.sum(-1, keepdim=True)
         weights = weights / torch.where(total == 0, 1, total)
+    elif mistake == "rows to 1, or NaN":
+        weights = weights / weights.sum(-1, keepdim=True)
+    elif mistake == "softmax twice, unmasked":
+        weights = weights.softmax(-1)
     elif mistake == "softmax twice":
         weights = masked_softmax(weights, allowed)
     elif mistake == "none below 0":
@@ -319,6 +323,7 @@ _MISTAKES = [
         "After the mixing you made each row sum to 1 again. Mixed "
         "weights may sum to anything, and be negative.",
         "Nothing stands between the second mixing and the values.",
+        "rows to 1, or NaN",
     ),
     (
         "none below 0",
@@ -397,6 +402,7 @@ _MISTAKES = [
         "a second softmax",
         "There is a softmax after the second mixing too.",
         "Nothing stands between the second mixing and the values.",
+        "softmax twice, unmasked",
     ),
     (
         "unscaled",
