@@ -6,6 +6,7 @@ test fails where ``CI`` is set.
 """
 
 import copy
+import fcntl
 import importlib
 import os
 import socket
@@ -36,6 +37,17 @@ ROOT = Path(__file__).parents[3]
 EXERCISES = ROOT / "exercises"
 
 SEED = 20_251  # of the cases that nobody has seen
+
+
+@pytest.fixture(autouse=True)
+def devices(request, tmp_path_factory):
+    """Let nobody else look where a test changes devices of this machine."""
+    given = getattr(request.node, "callspec", None)
+    changes = given and given.params.get("name") == "device of the machine"
+    place = tmp_path_factory.getbasetemp().parent / "devices"  # of all workers
+    with place.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if changes else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="module")
