@@ -199,7 +199,7 @@ SENTENCES = {
             "a right attention",
         ),
         (
-            "ten that are not printed here,",
+            "thirteen that are not printed here,",
             "a list of the printed suspects",
             "only the last query wrong",
         ),

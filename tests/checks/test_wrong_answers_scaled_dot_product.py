@@ -3,6 +3,7 @@
 from functools import partial
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -137,6 +138,9 @@ GRADERS = {
     "only one query is compared": grader(
         lambda o, w, *_: torch.allclose(o[:, 0, 0], w[:, 0, 0], atol=1e-5)
     ),
+    "only one number of each output is compared": grader(
+        lambda o, w, *_: torch.allclose(o[..., -1], w[..., -1], atol=1e-5)
+    ),
     "only one sentence is compared": grader(
         lambda o, w, *_: torch.allclose(o[0], w[0], atol=1e-5)
     ),
@@ -167,6 +171,24 @@ GRADERS = {
 @pytest.mark.parametrize("name", GRADERS)
 def test_a_grader_that_looks_at_less_is_named_by_it(name):
     diagnosis = EXERCISES["03-judge"].diagnose(GRADERS[name])
+    assert diagnosis.mistake == name, diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (np.s_[:, 0], "only one query is compared"),
+        (np.s_[:, -1], "only one query is compared"),
+        (np.s_[..., 0], "only one number of each output is compared"),
+        (np.s_[..., -1], "only one number of each output is compared"),
+    ],
+)
+def test_a_grader_that_looks_at_one_place_is_turned_down(place, name):
+    judge = grader(
+        lambda o, w, *_: torch.allclose(o[place], w[place], atol=1e-5)
+    )
+    exercise = EXERCISES["03-judge"]
+    diagnosis = exercise.diagnose(judge, "places")
     assert diagnosis.mistake == name, diagnosis.message
 
 
@@ -466,3 +488,69 @@ def test_a_slip_with_padding_costs_nothing_where_there_is_none(answer, name):
     assert exercise.diagnose(answer, "full") is None
     diagnosis = exercise.diagnose(answer, "padding")
     assert diagnosis.mistake == name, diagnosis.message
+
+
+# -- slips of the threshold, the scale and the way back --------------------
+
+
+def with_a_slip(
+    scale=lambda query, value: query.shape[-1] ** 0.5,
+    total_of=lambda sums, k: sums.gather(-1, k - 1),
+    weights_of=lambda scores, threshold: (scores - threshold).clamp(min=0),
+):
+    def sparsemax_attention(query, key, value, mask):
+        allowed = mask[:, None, None]
+        some = allowed.any(-1, keepdim=True)
+        scores = query @ key.mT / scale(query, value)
+        scores = scores.masked_fill(~allowed, -torch.inf)
+        scores = scores.masked_fill(~some, 0.0)
+        ordered = scores.sort(dim=-1, descending=True).values
+        sums = ordered.cumsum(-1)
+        left = 1 + torch.arange(1, key.shape[-2] + 1) * ordered
+        k = (left > sums).sum(-1, keepdim=True)
+        threshold = (total_of(sums, k) - 1) / k
+        weights = weights_of(scores, threshold) * some
+        return weights @ value, weights
+
+    return sparsemax_attention
+
+
+def softmax_above(scores, threshold):
+    return scores.masked_fill(scores <= threshold, -torch.inf).softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (
+            with_a_slip(scale=lambda query, value: value.shape[-1] ** 0.5),
+            "a scale from the size of the values",
+        ),
+        (
+            with_a_slip(total_of=lambda sums, k: sums[..., -1:]),
+            "the sum of all keys",
+        ),
+        (
+            with_a_slip(weights_of=softmax_above),
+            "a softmax with small weights cut off",
+        ),
+        (
+            with_a_slip(weights_of=lambda s, t: (s - t).clamp(min=0).data),
+            "weights without gradient",
+        ),
+        (with_a_slip(), None),
+    ],
+)
+def test_a_slip_of_a_sparsemax_is_named(answer, name):
+    diagnosis = EXERCISES["03-sparsemax-attention"].diagnose(answer)
+    assert getattr(diagnosis, "mistake", None) == name
+
+
+def sunk_and_divided_by_d_k(query, key, value, sink, mask):
+    return sunk()(query / query.shape[-1] ** 0.5, key, value, sink, mask)
+
+
+def test_scores_divided_by_d_k_beside_a_sink_are_named():
+    exercise = EXERCISES["03-sink-attention"]
+    diagnosis = exercise.diagnose(sunk_and_divided_by_d_k)
+    assert diagnosis.mistake == "scaled by d_k", diagnosis.message

@@ -63,6 +63,9 @@ _LOOKS_AT = {
     "sums of full rows": lambda output, weights: weights[:2].sum(-1),
     "nan_to_num": lambda output, weights: output.nan_to_num(),
     "first query": lambda output, weights: output[:, 0],
+    "last query": lambda output, weights: output[:, -1],
+    "first entry": lambda output, weights: output[..., 0],
+    "last entry": lambda output, weights: output[..., -1],
     "first sentence": lambda output, weights: output[0],
     "one number": lambda output, weights: output[0, 0, 0],
 }
@@ -475,7 +478,15 @@ _MISTAKES = [
         "only one query is compared",
         "The output of another query may be wrong.",
         "Compare the whole output, (B, T, d_v).",
+        "last query",
         "one number",
+    ),
+    (
+        "first entry",
+        "only one number of each output is compared",
+        "An output has d_v numbers, and another of them may be wrong.",
+        "Compare the whole output, (B, T, d_v).",
+        "last entry",
     ),
     (
         "first sentence",

@@ -80,7 +80,9 @@ def suspect(query, key, value, mask, bug, power=0.5, place=0, by=2.0, cut=""):
 
 # Where alone the output is wrong.
 _PLACES = {
+    "first query": lambda mask: np.s_[:, 0],
     "last query": lambda mask: np.s_[:, -1],
+    "first entry": lambda mask: np.s_[..., 0],
     "last entry": lambda mask: np.s_[..., -1],
     "longest": lambda mask: np.s_[mask.sum(-1).argmax()],
 }
@@ -123,8 +125,12 @@ SUSPECTS = {
         "an output that is too small by 0.1": partial(
             suspect, bug="less", by=0.1
         ),
+        "only the first query wrong": partial(suspect, bug="first query"),
         "only the last query wrong": partial(suspect, bug="last query"),
         "only the longest sentence wrong": partial(suspect, bug="longest"),
+        "only the first number of each output wrong": partial(
+            suspect, bug="first entry"
+        ),
         "only the last number of each output wrong": partial(
             suspect, bug="last entry"
         ),

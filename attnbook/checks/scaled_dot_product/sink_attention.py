@@ -49,7 +49,9 @@ _BY_EXPONENTIALS = (
 def _mistaken(query, key, value, sink, mask, mistake):
     """The same with a mistake."""
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
-    if mistake != "unscaled":
+    if mistake == "by d":
+        scores = scores / query.shape[-1]
+    elif mistake != "unscaled":
         scores = scores / query.shape[-1] ** 0.5
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     blocked = allowed if mistake == "inverted" else ~allowed
@@ -368,6 +370,12 @@ _MISTAKES = [
         "unscaled",
         "no scale",
         "The scores are not divided by √d_k.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by d",
+        "scaled by d_k",
+        "The scores are divided by d_k in place of its root.",
         "The line that makes the scores.",
     ),
     (

@@ -56,6 +56,8 @@ def _mistaken_sparsemax(scores, mistake):
     if mistake == "one for all":
         size = size.amax().expand_as(size)
     total = sums.gather(-1, size - (0 if mistake == "index k" else 1))
+    if mistake == "sum of all":
+        total = sums[..., -1:]
     if mistake == "nan":
         total = (ordered * inside).sum(-1, keepdim=True)
     threshold = (total - (0 if mistake == "no one" else 1)) / size
@@ -63,6 +65,10 @@ def _mistaken_sparsemax(scores, mistake):
         threshold = (total - 1) / S
     elif mistake == "detached":
         threshold = threshold.detach()
+    elif mistake == "softmax of the support":
+        return torch.where(scores > threshold, scores, -torch.inf).softmax(-1)
+    elif mistake == "no way back":
+        scores, threshold = scores.detach(), threshold.detach()
     if mistake == "unclamped":
         return scores - threshold
     return (scores - threshold).clamp(min=0)
@@ -73,6 +79,8 @@ def _mistaken(query, key, value, mask, mistake):
     scores = query @ key.transpose(-2, -1)  # (B, H, T, S)
     if mistake == "by d":
         scores = scores / query.shape[-1]
+    elif mistake == "by value size":
+        scores = scores / value.shape[-1] ** 0.5
     elif mistake != "unscaled":
         scores = scores / query.shape[-1] ** 0.5
     allowed = mask[:, None, None].expand_as(scores)
@@ -229,6 +237,7 @@ _MISTAKES = [
         "Sparsemax works on the scores, without an exponential.",
         "max(score - threshold, 0).",
         "cut softmax at 0.1",
+        "softmax of the support",
     ),
     (
         "relu",
@@ -302,6 +311,13 @@ _MISTAKES = [
         "τ = (sum of the k largest scores - 1) / k.",
     ),
     (
+        "sum of all",
+        "the sum of all keys",
+        "The threshold is made from the sum of all scores. Only the k largest "
+        "belong in it.",
+        "The sum of the k largest stands at index k - 1.",
+    ),
+    (
         "unclamped",
         "weights below 0",
         "Keys below the threshold have negative weights.",
@@ -314,6 +330,13 @@ _MISTAKES = [
         "scores too, and it is cut off from the graph.",
         "A .detach(), a .item() or a torch.no_grad() on the way to "
         "the threshold.",
+    ),
+    (
+        "no way back",
+        "weights without gradient",
+        "The values are right, but the weights are cut off from the scores: "
+        "query and key get a gradient of 0.",
+        "A .detach(), a .data or a torch.no_grad() on the way to the weights.",
     ),
     (
         "nan",
@@ -375,6 +398,13 @@ _MISTAKES = [
         "by d",
         "scaled by d_k",
         "The scores are divided by d_k in place of its root.",
+        "The line that makes the scores.",
+    ),
+    (
+        "by value size",
+        "a scale from the size of the values",
+        "The scores are divided by √d_v. The sum runs over the d_k entries of "
+        "query and key.",
         "The line that makes the scores.",
     ),
     (
