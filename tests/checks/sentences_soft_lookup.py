@@ -238,6 +238,18 @@ SENTENCES = {
             "two scores nearly tie.",
         ),
         (
+            "whatever the unit of the scores: their spread may be 0.001 or "
+            "1,000.",
+            "a range of the largest score",
+            "the largest score is 0",
+        ),
+        (
+            "Six digits have to be right, whatever the unit of the scores",
+            "right to some places, not digits",
+            "The softmax at your temperature has the entropy asked for, also "
+            "where scores differ by a thousandth.",
+        ),
+        (
             "their spread may be 0.001 or 1,000.",
             _in_a_hundred_steps_of_one_range,
             "Six digits are right, also far below the spread, where the best "
@@ -270,6 +282,17 @@ SENTENCES = {
             "keys?",
             "sqrt: the end of a range",
             "question 'sqrt'",
+        ),
+        (
+            "which temperature leaves an effective number of $64 = \\sqrt S$ "
+            "keys?",
+            "sqrt: half of the entropy",
+            "question 'sqrt'",
+        ),
+        (
+            r"proportional to $(\ln(S - 1))^p$. What is $p$?",
+            "power: fitted to ln S",
+            "question 'power'",
         ),
         (
             "at which temperature does the match get weight $1/2$?",

@@ -17,6 +17,8 @@ from attnbook.mechanisms.soft_lookup import entropy, softmax
 
 _LENGTH_SCORES = np.random.default_rng(0).normal(size=4096)
 
+_SHORT_TO_LONG = np.array([11, 101, 1001, 10_001])
+
 _CONCLUSIONS = Predictions(
     {
         "share": float(np.exp(-0.5)),
@@ -41,9 +43,13 @@ def _conclude_by_measuring(question):
         return temperature_by_grids(_LENGTH_SCORES, np.log(64))
     if question == "half":
         return _half_weight_temperature(2001)
-    lengths = np.array([11, 101, 1001, 10_001])
+    return _fitted_power(_SHORT_TO_LONG, _SHORT_TO_LONG - 1)
+
+
+def _fitted_power(lengths, counts):
+    """The power of ln(counts) that the temperature follows, by a fit."""
     found = [_half_weight_temperature(S) for S in lengths]
-    return np.polyfit(np.log(np.log(lengths)), np.log(found), 1)[0]
+    return np.polyfit(np.log(np.log(counts)), np.log(found), 1)[0]
 
 
 def _half_weight_temperature(S):
@@ -153,6 +159,40 @@ EXERCISE = Exercise(
             "The target that you passed.",
         ),
         _CONCLUSIONS.wrong(
+            "sqrt",
+            temperature_by_bisection(
+                _LENGTH_SCORES, entropy(softmax(_LENGTH_SCORES)) / 2
+            ),
+            "half of the entropy",
+            "This halves the entropy that the list has at temperature 1. An "
+            "effective number of 64 keys is an entropy of ln 64.",
+            "The target that you passed.",
+        ),
+        _CONCLUSIONS.wrong(
+            "sqrt",
+            temperature_by_bisection(_LENGTH_SCORES, np.sqrt(np.log(4096))),
+            "the root of an entropy",
+            "It is as if the target were a root of ln 4096. The root is that "
+            "of the number of keys: √4096 = 64.",
+            "64 keys are an entropy of ln 64.",
+        ),
+        _CONCLUSIONS.wrong(
+            "sqrt",
+            temperature_by_bisection(_LENGTH_SCORES, np.sqrt(64)),
+            "the root of 64",
+            "It is as if the target were 8. 64 is the root of 4,096 already, "
+            "and as an entropy it is ln 64.",
+            "The target that you passed.",
+        ),
+        _CONCLUSIONS.wrong(
+            "half",
+            float(3 / np.log(1000)),
+            "half of the keys",
+            "This is 3 / ln(1000): a match against half of the others. For "
+            "weight 1/2 its exponential equals the sum of all 2,000.",
+            "Solve exp(3 / τ) = 2000 for τ.",
+        ),
+        _CONCLUSIONS.wrong(
             "half",
             1.5,
             "half the gap",
@@ -239,6 +279,15 @@ EXERCISE = Exercise(
             "Once too often divided by ln(S - 1).",
             "Solve exp(3 / τ) = S - 1 for τ.",
         ),
+        _CONCLUSIONS.wrong(
+            "power",
+            float(_fitted_power(_SHORT_TO_LONG, _SHORT_TO_LONG)),
+            "fitted to ln S",
+            "This is near: it is as if you had fitted the temperature to a "
+            "power of ln S. The question is about ln(S - 1).",
+            "np.log(np.log(S - 1)) along the x axis; or solve exp(3 / τ) = "
+            "S - 1 for τ.",
+        ),
         Mistake(
             "share: a number of keys",
             "The effective number of keys is not yet a share of them.",
@@ -260,7 +309,7 @@ EXERCISE = Exercise(
         ),
     ],
     right_answers=[_conclude_by_measuring, _CONCLUSIONS.rounded],
-    tolerance=2e-2,
+    tolerance=1e-2,  # two digits, and a measured share may be off a little
     reveal=False,
     # Nothing is drawn anew: each question has one right number.
 )

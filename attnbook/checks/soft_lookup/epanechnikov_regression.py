@@ -87,10 +87,16 @@ def _mistaken(query, key, value, width, mistake):
         squared = ((query - key) ** 2).sum(-1)
     difference = query[:, None] - key  # (T, S, d_k)
     squared = (difference**2).sum(-1)  # (T, S)
-    if mistake == "mean":
+    if mistake == "transposed":
+        squared = (query - key.T) ** 2
+    elif mistake == "mean":
         squared = (difference**2).mean(-1)
     elif mistake == "longest axis":
         squared = (difference**2).max(-1)
+    elif mistake == "first number":
+        squared = difference[..., 0] ** 2
+    elif mistake == "one norm":
+        squared = np.linalg.norm(difference) ** 2
     u2 = squared / width**2
     if mistake == "square of the triangle":
         kernel = np.maximum(1 - np.sqrt(u2), 0) ** 2
@@ -114,12 +120,18 @@ def _mistaken(query, key, value, width, mistake):
         weights = softmax(kernel)
         return weights @ value, weights
     total = kernel.sum(-1, keepdims=True)  # (T, 1)
-    if mistake == "if":
+    if mistake == "axis lost":
+        total = kernel.sum(-1)  # (T,)
+    elif mistake == "if":
         total = 1 if total == 0 else total
     if mistake == "clipped late":
         kernel = 1 - u2
         total = kernel.sum(-1, keepdims=True)
         weights = np.maximum(kernel / total, 0)
+    elif mistake == "NaN kept":
+        with np.errstate(invalid="ignore"):
+            weights = kernel / total
+        return np.nan_to_num(weights @ value), weights
     elif mistake == "uniform":
         weights = np.where(
             total == 0, 1 / len(key), kernel / np.where(total == 0, 1, total)
@@ -247,6 +259,13 @@ _OTHER_MISTAKES = [
         "What your code does where the total is 0.",
     ),
     (
+        "NaN kept",
+        "weights that are still NaN",
+        "The output is set to 0 where nothing is in reach, but the weights "
+        "are left as NaN.",
+        "Mend the weights: their product with the values is then 0 too.",
+    ),
+    (
         "not normalised",
         "weights that are not divided",
         "The kernel is used as it is: its rows do not sum to 1.",
@@ -306,6 +325,12 @@ _OTHER_MISTAKES = [
         "The line that makes the distance.",
     ),
     (
+        "first number",
+        "the distance along the first axis",
+        "The distance looks at the first number of a key alone.",
+        "query[:, None] - key is (T, S, d_k): sum its squares over axis -1.",
+    ),
+    (
         "gaussian",
         "a Gaussian kernel",
         "This is the kernel of the chapter. It never reaches 0.",
@@ -349,9 +374,25 @@ _RAISING = [
     (
         "row by row",
         "queries that do not meet all keys",
-        "query - key takes row from row. Each query is to meet each key: "
-        "T × S differences.",
+        "query - key takes row from row, and query - key.T is right for keys "
+        "of one number alone. Each query is to meet each key: T × S "
+        "differences.",
         "query[:, None] - key is (T, S, d_k).",
+        "transposed",
+    ),
+    (
+        "axis lost",
+        "totals that lost their axis",
+        "The sum over the keys is (T,), which does not divide a (T, S) "
+        "array, or divides along the wrong axis where T = S.",
+        "kernel.sum(axis=-1, keepdims=True) is (T, 1).",
+    ),
+    (
+        "one norm",
+        "one distance for all",
+        "The norm runs over all queries and keys, and gives one number. "
+        "Each query has a distance to each key.",
+        "np.linalg.norm(difference, axis=-1) is (T, S).",
     ),
     (
         "if",

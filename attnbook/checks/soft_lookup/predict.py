@@ -19,6 +19,8 @@ _PREDICTIONS = Predictions(
     }
 )
 
+_TOO_FEW_DIGITS = {"a": 0.8, "b": 0.6, "c": 0.8, "d": 0.4, "e": 0.6, "f": 23.0}
+
 
 def _predict_by_softmax(question):
     """Right, by computing instead of by thinking."""
@@ -259,6 +261,17 @@ EXERCISE = Exercise(
             "a sum without weights",
             "You added the values up. Each is multiplied by its weight first.",
             "Three equal weights sum to 1: what is each?",
+        ),
+        *(
+            _PREDICTIONS.wrong(
+                question,
+                number,
+                "too few digits",
+                "This is near, but it is not right to two digits after the "
+                "point.",
+                "Work it out once more, or return a fraction such as 5 / 8.",
+            )
+            for question, number in _TOO_FEW_DIGITS.items()
         ),
         Mistake(
             "a weight above 1 or below 0",

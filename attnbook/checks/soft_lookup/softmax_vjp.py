@@ -30,6 +30,9 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         weights = softmax(weights)
     elif mistake == "exchanged":
         weights, upstream = upstream, weights
+    elif mistake == "temperature in the weights":
+        with np.errstate(divide="ignore"):
+            weights = softmax(np.log(weights), temperature)
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()
@@ -165,6 +168,13 @@ _MISTAKES = [
         "weights are given as they are: one factor is enough.",
     ),
     (
+        "temperature in the weights",
+        "a temperature on the weights",
+        "You apply the temperature to `weights` as well. They are given "
+        "with the temperature in them.",
+        "Take weights as they are; one factor 1 / temperature is left.",
+    ),
+    (
         "diagonal alone",
         "only the diagonal of the Jacobian",
         "Each weight is treated as if it hung on its own score only: "
@@ -208,7 +218,7 @@ _MISTAKES = [
     (
         "first axis",
         "a sum over the wrong axis",
-        "The sum runs over the first axis. The keys are the last.",
+        "The sum runs over an axis that is not the keys'. They are the last.",
         "sum(axis=-1, keepdims=True).",
         "second axis",
     ),

@@ -47,8 +47,14 @@ def _one_over(scores, target):
     return 1 / temperature_by_bisection(scores, target)
 
 
-def _fixed_range(scores, target, low, high):
-    for _ in range(60):
+def _in_few_even_steps(scores, target, steps, high=None):
+    """Halved at the arithmetic middle, too seldom."""
+    high = np.ptp(scores) * 1e6 if high is None else high
+    return _fixed_range(scores, target, high / 1e12, high, steps)
+
+
+def _fixed_range(scores, target, low, high, steps=60):
+    for _ in range(steps):
         middle = (low + high) / 2
         if entropy(softmax(scores, middle)) < target:
             low = middle
@@ -57,15 +63,24 @@ def _fixed_range(scores, target, low, high):
     return middle
 
 
-def _overflows(scores, target, reach=1e4):
+def _bare_softmax(scores, temperature):
+    powers = np.exp(scores / temperature)
+    return powers / powers.sum()
+
+
+def _bare_entropy(weights):
+    return -(weights * np.log(weights)).sum()
+
+
+def _meets_nan(
+    scores, target, reach=1e4, weigh=_bare_softmax, measure=_bare_entropy
+):
     low, high = np.ptp(scores) / reach, np.ptp(scores) * reach
     for _ in range(100):
         middle = np.sqrt(low * high)
         with np.errstate(all="ignore"):
-            powers = np.exp(scores / middle)
-            weights = powers / powers.sum()
-            spread = -(weights * np.log(weights)).sum()
-        if spread < target:
+            found = measure(weigh(scores, middle))
+        if found < target:
             low = middle
         else:
             high = middle
@@ -83,9 +98,23 @@ def _stops_when_close(scores, target, close):
     return middle
 
 
-def _range_of_the_spread(scores, target, factor):
+def _range_of_the_spread(scores, target, low, high):
     """A range that is too narrow for nearly equal scores or weights."""
-    low, high = np.ptp(scores) / factor, np.ptp(scores) * factor
+    return _range_of(np.ptp(scores), scores, target, low, high)
+
+
+def _range_of_the_largest(scores, target):
+    with np.errstate(all="ignore"):
+        return _range_of(scores.max(), scores, target)
+
+
+def _range_of_the_largest_in_size(scores, target):
+    with np.errstate(all="ignore"):
+        return _range_of(abs(scores.max()), scores, target)
+
+
+def _range_of(size, scores, target, low=1e-6, high=1e6):
+    low, high = low * size, high * size
     for _ in range(100):
         middle = np.sqrt(low * high)
         if entropy(softmax(scores, middle)) < target:
@@ -93,6 +122,10 @@ def _range_of_the_spread(scores, target, factor):
         else:
             high = middle
     return middle
+
+
+def _rounded(scores, target, places):
+    return round(temperature_by_bisection(scores, target), places)
 
 
 def _gives_the_entropy(scores, target):
@@ -195,6 +228,7 @@ EXERCISE = Exercise(
             (np.random.default_rng(21).normal(size=64), float(np.log(8))),
         ),
         _nearly_uniform(),
+        Case("the largest score is 0", (np.array([-2.0, -0.4, 0.0]), 0.9)),
     ],
     mistakes=[
         Mistake(
@@ -261,18 +295,38 @@ EXERCISE = Exercise(
                     partial(_stops_when_close, close=10.0**-n)
                     for n in range(2, 11)
                 ),
+                *(
+                    partial(_in_few_even_steps, steps=n, high=high)
+                    for high, most in ((None, 40), (1e6, 25))
+                    for n in range(5, most + 1, 5)
+                ),
             ),
             shows=_is_nearly_right,
         ),
         Mistake(
-            "exponentials that overflow",
-            "With large scores, or a low temperature, the exponentials "
-            "overflow to inf, and a comparison with NaN is always False.",
-            _overflows,
-            "Subtract the largest score first, as the package's softmax does.",
+            "a comparison with NaN",
+            "In a cold softmax exponentials overflow to inf, or a weight is "
+            "0 and its 0 ln 0 is NaN. A comparison with NaN is always False.",
+            _meets_nan,
+            "The package's softmax subtracts the largest score first, and "
+            "its entropy takes 0 ln 0 for 0.",
             also=tuple(
-                partial(_overflows, reach=reach) for reach in (1e5, 1e6, 1e7)
+                partial(_meets_nan, reach=reach, **own)
+                for own, reaches in (
+                    ({}, (1e5, 1e6, 1e7)),
+                    ({"weigh": softmax}, (1e6, 1e7)),
+                    ({"measure": entropy}, (1e6, 1e7)),
+                )
+                for reach in reaches
             ),
+        ),
+        Mistake(
+            "right to some places, not digits",
+            "It is as if you rounded to some places after the point, or "
+            "stopped at some distance: of 0.0001 that leaves few digits.",
+            partial(_rounded, places=6),
+            "Halve 100 times, and return the middle as it is.",
+            also=tuple(partial(_rounded, places=n) for n in (3, 4, 5, 7, 8)),
         ),
         Mistake(
             "the entropy is returned",
@@ -293,10 +347,25 @@ EXERCISE = Exercise(
                     for high in (10, 100, 1000, 1e4)
                 ),
                 *(
-                    partial(_range_of_the_spread, factor=factor)
-                    for factor in (10, 100, 1000)
+                    partial(_range_of_the_spread, low=low, high=high)
+                    for low, high in (
+                        (0.1, 10),
+                        (0.01, 100),
+                        (1e-3, 1e3),
+                        (1, 1e6),
+                        (1e-6, 1),
+                    )
                 ),
             ),
+        ),
+        Mistake(
+            "a range of the largest score",
+            "The range that you search grows with the largest score. Where "
+            "that is 0 there is no range, below 0 it is upside down.",
+            _range_of_the_largest,
+            "The spread, scores.max() - scores.min(), is above 0 wherever "
+            "the scores differ.",
+            also=(_range_of_the_largest_in_size,),
         ),
     ],
     right_answers=[_temperature_by_newton, temperature_by_grids],
@@ -345,6 +414,7 @@ EXERCISE = Exercise(
                 "scores close together",
                 "large scores",
                 "scores up to 1,000, weights nearly alike",
+                "the largest score is 0",
                 "Scores that are 7 times as large need 7 times the "
                 "temperature; a constant added to them needs no change.",
                 "The softmax at your temperature has the entropy asked for, "

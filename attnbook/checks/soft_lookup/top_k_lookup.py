@@ -35,8 +35,9 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
         allowed = np.zeros(scores.shape, bool) if mask is None else mask
     if mistake == "unmasked":
         allowed = np.ones(scores.shape, bool)
-    if mistake == "scores of 0":
+    if mistake.startswith("scores of 0"):
         scores = scores * allowed
+    if mistake == "scores of 0":
         allowed = np.ones(scores.shape, bool)
     kept = _mistaken_choice(scores, allowed, k, mistake)
     if mistake != "filled up":
@@ -52,12 +53,16 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
 def _mistaken_choice(scores, allowed, k, mistake):
     """Which keys are the k best, (T, S)."""
     ranked = np.where(allowed, scores, -np.inf)
-    if mistake == "masked late":
+    if mistake in ("masked late", "scores of 0, then cut"):
         ranked = scores
     elif mistake == "by size":
         ranked = np.where(allowed, np.abs(scores), -np.inf)
     elif mistake == "shared":
         ranked = np.broadcast_to(ranked[:1], ranked.shape)
+    elif mistake == "together":
+        ranked = np.broadcast_to(ranked.sum(0), ranked.shape)
+    elif mistake == "together by the best":
+        ranked = np.broadcast_to(ranked.max(0), ranked.shape)
     order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
     if mistake == "worst":
         worst = np.where(allowed, scores, np.inf)

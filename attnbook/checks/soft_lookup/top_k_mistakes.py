@@ -32,9 +32,9 @@ ROWS = [
         "scores of 0",
         "masked scores of 0",
         "It is as if the scores were multiplied by the mask: a "
-        "masked key has a score of 0, beats all negative ones, and "
-        "weighs.",
+        "masked key has a score of 0 and beats all negative ones.",
         "np.where(mask, scores, -np.inf) keeps it out.",
+        "scores of 0, then cut",
     ),
     (
         "inverted",
@@ -91,6 +91,14 @@ ROWS = [
         "All queries use the keys that the first one chose.",
         "Each row of scores has its own order: sort along axis -1, "
         "and index with np.take_along_axis or np.put_along_axis.",
+    ),
+    (
+        "together",
+        "one choice for all queries",
+        "The scores of all queries are put together, and one choice is "
+        "made for all. Each query chooses for itself.",
+        "Each row of scores has its own order: sort along axis -1.",
+        "together by the best",
     ),
     (
         "over queries",
