@@ -99,9 +99,7 @@ def _draft(query, key, value, mask, W, D, bugs):
     elif "log inside" in bugs:
         scores = scores + gaussian.log()
     weights = masked_weights(masked_softmax, scores, allowed, bugs)
-    if "-100 struck" in bugs:
-        weights = scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed
-    elif "overflow at least" in bugs:
+    if "overflow at least" in bugs:
         powers = scores.exp() * allowed
         weights = powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
@@ -226,8 +224,8 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "What is blocked has its share of the exponentials and is struck out "
+        "afterwards. Where its score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -245,7 +243,6 @@ _OTHER_MISTAKES = [
         "score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
-        "-100 struck",
     ),
     (
         "zero score",
