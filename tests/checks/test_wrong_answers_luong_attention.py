@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of chapter 02 that are no known mistake."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -49,15 +51,28 @@ UNFORESEEN = {
 }
 
 
-def a_window(query, key, value, mask, W, D, output_of=None):
+def bell(squares, D):
+    return torch.exp(-squares / (2 * (D / 2) ** 2))
+
+
+def a_window(
+    query,
+    key,
+    value,
+    mask,
+    W,
+    D,
+    output_of=None,
+    softmax=masked_softmax,
+    gaussian=bell,
+):
     """The band, and an output of its weights or of the softmax's."""
     T = query.shape[1]
     key, value = (F.pad(x, (0, 0, D, D)) for x in (key @ W.T, value))
     window = torch.arange(T)[:, None] + torch.arange(2 * D + 1)
     scores = (key[:, window] @ query[..., None]).squeeze(-1)
-    inner = masked_softmax(scores, F.pad(mask, (D, D))[:, window])
-    squares = torch.arange(-D, D + 1) ** 2
-    weights = inner * torch.exp(-squares / (2 * (D / 2) ** 2))
+    inner = softmax(scores, F.pad(mask, (D, D))[:, window])
+    weights = inner * gaussian(torch.arange(-D, D + 1) ** 2, D)
     blend = inner if output_of == "softmax" else weights
     return (blend[..., None] * value[:, window]).sum(2), weights
 
@@ -70,11 +85,53 @@ def blended_before(query, key, value, mask, W, D):
     return a_window(query, key, value, mask, W, D, output_of="softmax")
 
 
+def windows_without_gaps(query, key, value, mask, W, D):
+    """Each row of weights begins with the first key that there is."""
+    T, S = query.shape[1], key.shape[1]
+    outputs = []
+    weights = torch.zeros(len(query), T, 2 * D + 1)
+    for t in range(T):
+        near = torch.arange(max(0, t - D), min(S, t + D + 1))
+        scores = ((query[:, t] @ W)[:, None] * key[:, near]).sum(-1)
+        inner = masked_softmax(scores, mask[:, near])
+        row = inner * bell((near - t) ** 2, D)
+        weights[:, t, : len(near)] = row
+        outputs.append((row[..., None] * value[:, near]).sum(1))
+    return torch.stack(outputs, 1), weights
+
+
 @pytest.mark.parametrize(
     ("answer", "name"),
     [
         (padding_read, "padding inside the window"),
         (blended_before, "an output without the Gaussian"),
+        (windows_without_gaps, "windows moved up at the front"),
+        (
+            partial(a_window, softmax=lambda s, m: (s * m).softmax(-1)),
+            "a score of 0 for what is blocked",
+        ),
+        (
+            partial(a_window, softmax=lambda s, m: bare_exponentials(s, m)),
+            "exponentials that overflow",
+        ),
+        (
+            partial(a_window, gaussian=lambda x, D: torch.exp(-x / D**2)),
+            "the 2 is squared too",
+        ),
+        (
+            partial(
+                a_window,
+                gaussian=lambda x, D: torch.exp(-x / 2 * (D / 2) ** 2),
+            ),
+            "a product for a division",
+        ),
+        (
+            partial(
+                a_window,
+                gaussian=lambda x, D: bell(x, 2 * max(D // 2, 1)),
+            ),
+            "a σ that is rounded",
+        ),
     ],
 )
 def test_one_slip_in_a_mended_draft_costs_one_point(answer, name):

@@ -76,10 +76,16 @@ def _draft(query, key, value, mask, W, D, bugs):
     sigma = D if "sigma" in bugs else D / 2
     if "whole half" in bugs:
         sigma = D // 2
+    elif "whole half, not 0" in bugs:
+        sigma = max(D // 2, 1)
     squares = torch.arange(-D, D + 1).float() ** 2
     gaussian = torch.exp(-squares / (2 * sigma**2))  # (2D + 1,)
     if "half" in bugs:
         gaussian = torch.exp(-squares / sigma**2)
+    elif "bracket" in bugs:
+        gaussian = torch.exp(-squares / (2 * sigma) ** 2)
+    elif "from left to right" in bugs:
+        gaussian = torch.exp(-squares / 2 * sigma**2)
     elif "share" in bugs:
         gaussian = gaussian / gaussian.sum()
     elif "density" in bugs:
@@ -93,13 +99,29 @@ def _draft(query, key, value, mask, W, D, bugs):
     elif "log inside" in bugs:
         scores = scores + gaussian.log()
     weights = masked_weights(masked_softmax, scores, allowed, bugs)
+    if "overflow at least" in bugs:
+        powers = scores.exp() * allowed
+        weights = powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
     if not {"inside", "log inside", "no gaussian"} & set(bugs):
         weights = weights * gaussian
     blended = weights
     if "plain output" in bugs:
         blended = masked_softmax(scores, allowed)
     output = (blended[..., None] * fetched).sum(2)
-    return output, weights.flip(-1) if "from the back" in bugs else weights
+    if "from the back" in bugs:
+        weights = weights.flip(-1)
+    elif "no gap" in bugs:
+        weights = _without_gap(weights, D)
+    return output, weights
+
+
+def _without_gap(weights, D):
+    """Windows at the front begin with key 0, whatever lies before it."""
+    rows = [
+        F.pad(row[:, max(0, D - t) :], (0, max(0, D - t)))
+        for t, row in enumerate(weights.unbind(1))
+    ]
+    return torch.stack(rows, dim=1)
 
 
 def _windows(query, projected, value, mask, D, bugs):
@@ -202,8 +224,8 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "What is blocked has its share of the exponentials and is struck out "
+        "afterwards. Where its score leads by far, nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -212,6 +234,7 @@ _OTHER_MISTAKES = [
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
         "masked_softmax takes the largest score off first.",
         "exp divided",
+        "overflow at least",
     ),
     (
         "-100",
@@ -220,6 +243,21 @@ _OTHER_MISTAKES = [
         "score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
+    ),
+    (
+        "zero score",
+        "a score of 0 for what is blocked",
+        "exp(0) = 1 is a share of the softmax. What is blocked needs a score "
+        "of -inf.",
+        "masked_softmax sets -inf.",
+    ),
+    (
+        "no gap",
+        "windows moved up at the front",
+        "The first windows have places before the sentence. Your weights "
+        "begin with key 0 there.",
+        "Column 0 belongs to key t - D, with a weight of 0 where there is "
+        "none.",
     ),
     (
         "share",
@@ -270,6 +308,18 @@ _OTHER_MISTAKES = [
         "The line that makes the Gaussian.",
     ),
     (
+        "bracket",
+        "the 2 is squared too",
+        "The exponent divides by (2σ)². It is 2σ²: the square is of σ alone.",
+        "The line that makes the Gaussian.",
+    ),
+    (
+        "from left to right",
+        "a product for a division",
+        "Python reads a / 2 * b as (a / 2) * b, so x² is multiplied by σ².",
+        "Brackets around 2σ²: -x² / (2 * sigma**2).",
+    ),
+    (
         "variance",
         "a standard deviation that is not squared",
         "The exponent divides by 2σ. It is 2σ².",
@@ -293,6 +343,7 @@ _OTHER_MISTAKES = [
         "a σ that is rounded",
         "D // 2 drops the half of an odd D, and is 0 where D is 1. σ = D/2.",
         "The line that makes the Gaussian.",
+        "whole half, not 0",
     ),
     (
         "plain output",

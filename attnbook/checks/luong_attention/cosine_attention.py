@@ -43,6 +43,8 @@ def _mistaken_unit(x, eps, mistake):
         square = x.square().sum(1, keepdim=True)
     elif mistake == "whole":
         square = x.square().sum()
+    elif mistake == "whole sentence":
+        square = x.square().sum((1, 2), keepdim=True)
     elif mistake == "mean":
         square = x.square().mean(-1, keepdim=True)
     if mistake == "outside":
@@ -275,6 +277,13 @@ _MISTAKES = [
         "one length for everything",
         "All queries are divided by one number, the length of the "
         "whole tensor.",
+        "sum(dim=-1, keepdim=True).",
+    ),
+    (
+        "whole sentence",
+        "one length for each sentence",
+        "The squares of all vectors of a sentence are added up. Each vector "
+        "has a length of its own.",
         "sum(dim=-1, keepdim=True).",
     ),
     (

@@ -125,6 +125,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "b",
+            6 * 10 + 8.0,
+            "the matrix of general",
+            "This is the matrix of general, (d_q, d_k), and v. The W of "
+            "concat makes the hidden layer.",
+            "W has the shape (d_a, d_q + d_k).",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
             129.0,
             "v as one number",
             "v has one number for each entry of the hidden layer.",

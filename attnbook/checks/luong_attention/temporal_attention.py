@@ -50,6 +50,9 @@ def _mistaken_past(scores, allowed, mistake):
         return torch.cat([start, scores.logcumsumexp(2)[..., :-1]], dim=2)
     if mistake == "over keys, moved":
         return torch.cat([none, scores.logcumsumexp(2)[:, :-1]], dim=1)
+    if mistake == "moved to the right":
+        start = torch.zeros_like(scores[..., :1])
+        return torch.cat([start, scores.logcumsumexp(1)[..., :-1]], dim=2)
     if mistake == "first row log":
         return torch.cat([none - torch.inf, past[:, 1:]], dim=1)
     if mistake == "all steps":
@@ -243,6 +246,13 @@ _MISTAKES = [
         "The running sum was moved up by one row, so each step sees "
         "its own and the next.",
         "Drop the last row, and put a row of zeros first.",
+    ),
+    (
+        "moved to the right",
+        "moved along the sentence",
+        "The running sum was moved by one key. Each key then has the past of "
+        "its neighbour.",
+        "It moves by one step, axis 1 of (B, T, S).",
     ),
     (
         "rolled",

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from attnbook.checks.luong_attention.window_mistakes import MISTAKES
 from attnbook.judging.derivatives import AUTOMATIC
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part
 from attnbook.judging.fresh_cases import anew, none_empty, one_empty
@@ -52,6 +53,10 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         inner, gaussian, distance, share = _window_parts(scores, raw, whole, D)
         lengths = whole
     weights = inner * gaussian  # (B, T, S)
+    if mistake == "divided by the sum":
+        total = weights.sum(-1, keepdim=True)
+        inner = weights / torch.where(total > 0, total, 1)
+        weights = inner * gaussian
     through = upstream * (1.0 if mistake == "no gaussian" else gaussian)
     mean = (through * inner).sum(-1, keepdim=True)
     if mistake == "unweighted":
@@ -60,12 +65,16 @@ def _window_backward(scores, raw, lengths, D, upstream, mistake=None):
         mean = 0.0
     elif mistake == "weights twice":
         mean = (through * weights).sum(-1, keepdim=True)
+    elif mistake == "sum over queries":
+        mean = (through * inner).sum(1, keepdim=True)
+    elif mistake == "weights for both":
+        mean = (through * weights).sum(-1, keepdim=True)
     for_scores = inner * (through - mean)
     if mistake == "diagonal":
         for_scores = inner * (1 - inner) * through
     elif mistake == "no softmax":
         for_scores = through
-    elif mistake == "outer weights":
+    elif mistake in ("outer weights", "weights for both"):
         for_scores = weights * (through - mean)
     elif mistake == "of the product":
         mean = (upstream * weights).sum(-1, keepdim=True)
@@ -211,276 +220,6 @@ def _are_nan(case, output):
     )
 
 
-_MISTAKES = [
-    (
-        "no gaussian",
-        "the scores' upstream without the Gaussian",
-        "What comes back to the softmax has passed the Gaussian: it "
-        "is multiplied by it.",
-        "weights = softmax · gaussian. Product rule, first factor.",
-    ),
-    (
-        "weights twice",
-        "the Gaussian counted twice",
-        "In the mean over the row, the Gaussian stands twice.",
-        "α (g - Σ α g), with α the softmax alone and g the upstream "
-        "times the Gaussian.",
-    ),
-    (
-        "outer weights",
-        "the final weights for the softmax",
-        "The gradient of the softmax holds the softmax, α. You used "
-        "the final weights, which the Gaussian has lowered.",
-        "α (g - Σ α g).",
-    ),
-    (
-        "of the product",
-        "the product taken for a softmax",
-        "You used the softmax's formula on the final weights. They "
-        "do not sum to 1: they are a softmax times a Gaussian.",
-        "First back through the product, then through the softmax.",
-    ),
-    (
-        "diagonal",
-        "only the diagonal of the Jacobian",
-        "A score lowers the weights of all other keys, too.",
-        "α (g - Σ α g): the sum goes over the row.",
-    ),
-    (
-        "unweighted",
-        "a sum without the softmax",
-        "In the sum over the row, each term has to be multiplied by its α.",
-        "α (g - Σ α g): α stands twice.",
-    ),
-    (
-        "no mean",
-        "no sum over the row",
-        "You multiply by the softmax, and take nothing off. A score lowers "
-        "the weights of all other keys, too.",
-        "α (g - Σ α g).",
-    ),
-    (
-        "no softmax",
-        "the softmax is left out",
-        "The gradient stops at the softmax's output.",
-        "α (g - Σ α g).",
-    ),
-    (
-        "sign",
-        "the wrong sign",
-        "The centre moves away from keys that it should come to.",
-        "The derivative of -(s - p)² with respect to p is 2 (s - p).",
-    ),
-    (
-        "no side",
-        "a distance without its side",
-        "Keys on both sides pull the centre the same way. Those before it "
-        "have s - p < 0.",
-        "s - p, and not its absolute value.",
-    ),
-    (
-        "sigma",
-        "σ for σ²",
-        "The distance is divided by σ. It is σ².",
-        "The derivative of -(s - p)²/(2σ²).",
-    ),
-    (
-        "sigma = D",
-        "σ = D",
-        "The standard deviation is D/2, so σ² = D²/4.",
-        "The line with the distance.",
-    ),
-    (
-        "two",
-        "a 2 that should cancel",
-        "The 2 of the square and the 2 below cancel.",
-        "The derivative of -(s - p)²/(2σ²).",
-        "two above",
-    ),
-    (
-        "not squared",
-        "the distance is missing",
-        "Only the side counts in your slope. The farther a key is, "
-        "the steeper.",
-        "The derivative of -(s - p)²/(2σ²).",
-    ),
-    (
-        "softmax alone",
-        "the Gaussian is missing",
-        "The derivative of exp(f) is exp(f) times that of f: the "
-        "Gaussian stays.",
-        "weights · (s - p)/σ².",
-    ),
-    (
-        "gaussian alone",
-        "the softmax is missing",
-        "The Gaussian is multiplied by the softmax, and so is its derivative.",
-        "weights · (s - p)/σ².",
-    ),
-    (
-        "renormalised",
-        "as if rows summed to 1",
-        "You took the weights as divided by their sum. They are not, "
-        "so no mean is taken off.",
-        "Σ upstream · weights · (s - p)/σ².",
-    ),
-    (
-        "no chain",
-        "the gradient of the centre, not of raw",
-        "You stopped at the centre. It is the length times sigmoid(raw).",
-        "One more factor: the derivative of the centre by raw.",
-    ),
-    (
-        "no length",
-        "the length is missing",
-        "The centre is the length times a sigmoid, and so is its derivative.",
-        "length · σ(raw) · (1 - σ(raw)).",
-    ),
-    (
-        "no sigmoid",
-        "the sigmoid's derivative is missing",
-        "The centre is the length times a sigmoid.",
-        "The derivative of sigmoid is sigmoid · (1 - sigmoid).",
-    ),
-    (
-        "half a sigmoid",
-        "half of the sigmoid's derivative",
-        "The factor 1 - sigmoid(raw) is missing.",
-        "length · y · (1 - y), with y = sigmoid(raw).",
-    ),
-    (
-        "centre for share",
-        "the centre in the sigmoid's derivative",
-        "share · (1 - share) holds the sigmoid, between 0 and 1. You "
-        "put the centre there.",
-        "length · σ(raw) · (1 - σ(raw)).",
-    ),
-    (
-        "no tokens",
-        "0/0 for a sentence without tokens",
-        "You divide by the length, and a sentence may have none.",
-        "length · y · (1 - y), with y = sigmoid(raw): no division.",
-    ),
-    (
-        "S",
-        "S for the length",
-        "The centre is scaled by the sentence's own length. S is that "
-        "of the longest in the batch.",
-        "lengths[:, None].",
-    ),
-    (
-        "padding",
-        "padding in the window",
-        "You computed centre and window as if each sentence were S "
-        "tokens long.",
-        "lengths, in the centre and in the mask.",
-    ),
-    (
-        "no centre",
-        "no way back to the centre",
-        "You treat the window as fixed. The Gaussian moves with the centre.",
-        "The derivative of the Gaussian by the centre.",
-    ),
-    (
-        "over T",
-        "summed over the queries",
-        "Each query predicts a centre of its own.",
-        "The gradient with respect to raw is (B, T).",
-    ),
-    (
-        "swapped",
-        "the two in the other order",
-        "The gradient of the scores comes first, then that of raw.",
-        "The return line.",
-    ),
-    (
-        "past the end",
-        "keys after the end of the sentence",
-        "Your window holds places after the last token, s = n - 1.",
-        "The line of window_forward that makes `allowed`: both halves.",
-        "one too many",
-    ),
-    (
-        "strict",
-        "an edge that is left out",
-        "A key just D away from the centre is in the window.",
-        "|s - p| <= D.",
-    ),
-    (
-        "overflow",
-        "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
-        "exp divided",
-    ),
-    (
-        "late mask",
-        "a mask after the softmax",
-        "Weights are cut off after the softmax, so the share of what is "
-        "outside the window is lost.",
-        "Scores become -inf first: masked_softmax does it.",
-    ),
-    (
-        "nan",
-        "an empty window of -inf",
-        "A window with nothing to attend to has only scores of -inf, and "
-        "their softmax is 0/0. Its gradients should be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    (
-        "-1e9",
-        "-1e9 in place of -inf",
-        "A window with nothing to attend to gets equal weights. They should "
-        "be 0.",
-        "masked_softmax from the chapter handles such rows.",
-    ),
-    (
-        "divided again",
-        "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
-        "Scores become -inf first: masked_softmax does it.",
-    ),
-    (
-        "no window",
-        "a softmax over the whole sentence",
-        "α shares out the weight inside the window alone.",
-        "The line of window_forward that makes `allowed`.",
-        "unmasked",
-    ),
-    (
-        "no sigma",
-        "σ is left out",
-        "The distance is not divided by σ².",
-        "The derivative of -(s - p)²/(2σ²).",
-    ),
-    (
-        "gaussian twice",
-        "the Gaussian twice on the way to the centre",
-        "The Gaussian is multiplied in twice.",
-        "Σ upstream · weights · (s - p)/σ².",
-    ),
-    (
-        "mean of keys",
-        "a mean over the keys",
-        "One centre serves all keys, so what they send back adds up.",
-        "A sum over the last axis.",
-    ),
-    (
-        "no upstream",
-        "the upstream is left out for the centre",
-        "The derivative of the weights is right, and is not multiplied by "
-        "what comes back to them.",
-        "Σ upstream · weights · (s - p)/σ².",
-    ),
-    (
-        "raw for share",
-        "raw in the sigmoid's derivative",
-        "y (1 - y) holds the sigmoid. You put raw there.",
-        "length · y · (1 - y), with y = sigmoid(raw).",
-    ),
-]
-
 # The centres lie on whole numbers, and keys just D = 2 away.
 _WINDOW_EDGES = Case(
     "keys on the window's edge",
@@ -537,7 +276,7 @@ EXERCISE = Exercise(
             replace(mistake, shows=_are_nan)
             if mistake.name == "exponentials that overflow"
             else mistake
-            for mistake in named(_window_backward, _MISTAKES)
+            for mistake in named(_window_backward, MISTAKES)
         ),
         Mistake(
             "a difference quotient",
