@@ -35,6 +35,8 @@ MISTAKES = [
         "You took a mean for each sentence, then the mean of those. A short "
         "sentence then counts as much as a long one.",
         "Sum over all rows of the batch, then divide once.",
+        "sentences of the loss",
+        "sentences of the floor",
     ),
     (
         "sum",

@@ -127,13 +127,18 @@ def _mistaken_means(losses, floors, real, mistake):
         real = torch.ones_like(real)
     elif mistake == "rows upside down":
         real = ~real
-    if mistake == "sentences":
+    if mistake.startswith("sentences"):
         count = real.sum(-1).clamp(min=1)  # (B,)
         means = ((x * real).sum(-1) / count for x in (losses, floors))
         some = real.any(-1)
-        return tuple(
+        loss, floor = (
             x[some].mean() if some.any() else 0 * x.sum() for x in means
         )
+        if mistake == "sentences of the floor":
+            loss = (losses * real).sum() / real.sum().clamp(min=1)
+        elif mistake == "sentences of the loss":
+            floor = (floors * real).sum() / real.sum().clamp(min=1)
+        return loss, floor
     if mistake == "classes, floor of all":
         return losses.mean(), floors.mean()
     if mistake == "mean of nothing":
@@ -328,11 +333,9 @@ EXERCISE = Exercise(
             "loss and floor of sentences that are not empty",
             2,
             tries=(
-                "the worked example",
                 "two sentences",
                 "padded",
                 "padding that is token 3",
-                "no smoothing",
                 "all sizes alike",
             ),
             fresh=anew(
@@ -349,7 +352,9 @@ EXERCISE = Exercise(
             "zeros in the prior and empty sentences",
             1,
             tries=(
+                "the worked example",
                 "zeros in the prior",
+                "no smoothing",
                 "an empty sentence",
                 "all padding",
                 "With a uniform prior the loss is that of F.cross_entropy "
@@ -369,7 +374,7 @@ EXERCISE = Exercise(
             "gradient",
             "the gradient of the loss",
             1,
-            tries=("the worked example", "two sentences", "padded"),
+            tries=("two sentences", "padded"),
             gradients=True,
             fresh=anew(
                 _smoothing_case,
