@@ -271,6 +271,14 @@ MISTAKES = [
         "The answers have lost their EOS. It belongs to them: it tells an "
         "answer that has ended from one that was cut off.",
         "Nothing is taken off the end.",
+        "last dropped",
+    ),
+    (
+        "BOS dropped",
+        "BOS taken out wherever it stands",
+        "Answers lose each BOS in them. The first was given; any other was "
+        "written, and belongs to the answer.",
+        "tokens[1:].",
     ),
     (
         "EOS added",

@@ -262,6 +262,13 @@ MISTAKES = [
         "masked_softmax handles such rows.",
     ),
     (
+        "NaN replaced",
+        "NaN replaced after the softmax",
+        "The weights of an empty row are set to 0, but their gradient goes "
+        "through a softmax of -inf alone, and is NaN.",
+        "masked_softmax, or masked_fill: it stops the gradient, + does not.",
+    ),
+    (
         "detached",
         "a cache without gradient",
         "The values are right, but the source is cut off from the "

@@ -153,6 +153,9 @@ class _MistakenCache(_CrossAttentionCache):
             return masked_softmax(scores, allowed, 0)
         if mistake == "inverted, -1e9":
             return scores.masked_fill(allowed, -1e9).softmax(-1)
+        if mistake == "NaN replaced":
+            hidden = torch.where(allowed, 0.0, -torch.inf)
+            return (scores + hidden).softmax(-1).nan_to_num()
         if mistake == "-100":
             weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
             return weights * allowed.any(-1, keepdim=True)
@@ -412,6 +415,22 @@ def _later_steps_cost_little_anew(seed):
     return partial(_later_steps_cost_little, seed=seed_from(random), S=S)
 
 
+def _no_gradient_is_nan(answer):
+    """Where nothing is to be read. What a step returns, another part asks."""
+    matrices, H, [(memory, mask)], queries, steps = _cache_case(
+        "", [3, 0], (3, 4, 2, 3, 2), [None], 45
+    ).arguments
+    inputs = [x.requires_grad_() for x in (*matrices, memory, *queries)]
+    outputs, weights = _run_cache(
+        answer, matrices, H, [(memory, mask)], queries, steps
+    )
+    total = outputs[0].sum() + weights[0].square().sum()
+    if not (total.isfinite() and total.requires_grad):
+        return True
+    gradients = torch.autograd.grad(total, inputs, allow_unused=True)
+    return all(g is None or bool(g.isfinite().all()) for g in gradients)
+
+
 def _two_caches_do_not_mix(answer):
     matrices, H, sources, queries, _ = _cache_case(
         "", [4, 3], (4, 6, 2, 3, 2), [None], 48
@@ -504,6 +523,11 @@ EXERCISE = Exercise(
             "Two objects do not share what they keep.",
             _two_caches_do_not_mix,
         ),
+        Property(
+            "Where a source has nothing to read no gradient is NaN.",
+            _no_gradient_is_nan,
+            "Is there a softmax of -inf alone, even if its NaN is replaced?",
+        ),
     ],
     tolerance=1e-5,
     gradients=True,
@@ -535,7 +559,11 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("three steps", "rows in another order"),
+            tries=(
+                "three steps",
+                "rows in another order",
+                "Where a source has nothing to read no gradient is NaN.",
+            ),
             gradients=True,
             fresh=_drawn_anew(steps=[[None, None]]),
         ),

@@ -141,6 +141,10 @@ def _draft(x, mask, layers, final, eps, bugs):
             x = x + norm(_attend(x, mask, layer), first)
             x = x + norm(_feed_forward(x, layer), second)
             continue
+        if "attention lost" in bugs:
+            y = x + _attend(norm(x, first), mask, layer)
+            x = x + _feed_forward(norm(y, second), layer)
+            continue
         if "side by side" in bugs:
             fed = _feed_forward(norm(x, second), layer)
             x = x + _attend(norm(x, first), mask, layer) + fed
@@ -181,6 +185,8 @@ def _draft(x, mask, layers, final, eps, bugs):
             x = x * mask[..., None]
     if "final of a layer" in bugs:
         final = layers[-1]["norms"][1]
+    elif "final of the loop" in bugs:
+        final = second
     if "nothing to do" in bugs and not layers:
         return x
     if "final twice" in bugs:

@@ -39,6 +39,13 @@ MISTAKES = [
         "Two lines that change x, one after the other.",
     ),
     (
+        ("attention lost",),
+        "attention's output lost on the way",
+        "The feed-forward network reads the sum with attention's output, but "
+        "what it makes is added to the stream before that.",
+        "Two lines that change x, one after the other.",
+    ),
+    (
         ("normalised once",),
         "one normalisation for both sublayers",
         "The feed-forward network reads what was normalised for attention. "
@@ -207,6 +214,7 @@ MISTAKES = [
         "The final norm uses a gain and a shift of the last layer. "
         "It has its own.",
         "`final` holds a gain and a shift.",
+        ("final of the loop",),
     ),
     (
         ("in place",),

@@ -204,6 +204,13 @@ MISTAKES = [
         "mean of nothing",
     ),
     (
+        "replaced",
+        "0/0 replaced afterwards",
+        "Where no row counts 0/0 is replaced by 0. The gradient goes through "
+        "the division all the same, and is NaN.",
+        "Divide by the count, and by 1 at least: clamp(min=1).",
+    ),
+    (
         "classes",
         "the positions taken for the classes",
         "F.cross_entropy takes the *second* axis for the classes, and yours "
@@ -223,6 +230,7 @@ MISTAKES = [
         "padding taken for token 0",
         "Rows count where the target is not 0. Padding may be another token.",
         "`padding` says which token it is.",
+        "padding and 0",
     ),
     (
         "exchanged",

@@ -214,6 +214,10 @@ def _mistaken_answers(ended, alpha, eos, mistake):
     answers = [t[1:] for t, _ in scored]
     if mistake == "EOS dropped":
         answers = [[k for k in t if k != eos] for t in answers]
+    elif mistake == "last dropped":
+        answers = [t[:-1] for t in answers]
+    elif mistake == "BOS dropped":
+        answers = [[k for k in t if k != ended[0][0][0]] for t in answers]
     elif mistake == "EOS added":
         answers = [t if t[-1] == eos else [*t, eos] for t in answers]
     return answers, [s for _, s in scored]
