@@ -156,6 +156,11 @@ SENTENCES = {
         ),
         ("If no row counts, both are 0.", "0 rows", "all padding"),
         (
+            "If no row counts, both are 0.",
+            "0/0 replaced afterwards",
+            "Where no row counts the gradient of the loss holds no NaN.",
+        ),
+        (
             "`padding` a token id, not always 0.",
             "padding taken for token 0",
             "padding that is token 3",
@@ -248,6 +253,16 @@ SENTENCES = {
             "a large negative number for -inf",
             "nothing to read",
         ),
+        (
+            "A source with nothing to read gets weights of 0.",
+            "NaN replaced after the softmax",
+            "Where a source has nothing to read no gradient is NaN.",
+        ),
+        (
+            "of shapes $(B, D)$ and $(B, H, S)$.",
+            "weights averaged over the heads",
+            "three steps",
+        ),
     ],
     "06-normalised-beam-search": [
         (
@@ -259,6 +274,22 @@ SENTENCES = {
             "Begin with a single prefix, BOS alone,",
             "the same prefix many times",
             "two of five",
+        ),
+        (
+            "Extend *every* living prefix by *every* token.",
+            "BOS left out of the vocabulary",
+            "two of five",
+        ),
+        (
+            "A kept candidate whose last token is EOS has ended.",
+            "ends that were not kept",
+            "two of five",
+        ),
+        (
+            "There are `beam` places, less one for each answer that has "
+            "ended before.",
+            "places counted again while sorting out",
+            "the worked example",
         ),
         (
             "Rank all candidates together by",

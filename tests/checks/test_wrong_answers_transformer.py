@@ -98,6 +98,77 @@ def test_loss_and_floor_of_nothing_may_be_plain_zeros():
     assert exercise.diagnose(right) is None
 
 
+# -- what a mistake costs ----------------------------------------------------
+
+
+def earned(grade_id, answer):
+    """The names of the parts that an answer earns."""
+    exercise = EXERCISES[grade_id]
+    return [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is None
+    ]
+
+
+def encode_with_the_last_norm_in_the_loop(x, mask, layers, final, eps):
+    right = EXERCISES["06-encode"].reference
+    for layer in layers:
+        x = right(x, mask, [layer], final, eps)
+    return x
+
+
+def loss_with_a_floor_by_hand(logits, target, prior, smoothing, padding):
+    V = logits.shape[-1]
+    q = (1 - smoothing) * F.one_hot(target, V) + smoothing * prior
+    losses = -(q * logits.log_softmax(-1)).sum(-1)
+    floors = -(q * q.log()).sum(-1)
+    real = target != padding
+    count = max(1, int(real.sum()))
+    return losses[real].sum() / count, floors[real].sum() / count
+
+
+def loss_that_replaces_nan(logits, target, prior, smoothing, padding):
+    V = logits.shape[-1]
+    q = (1 - smoothing) * F.one_hot(target, V) + smoothing * prior
+    losses = -(q * logits.log_softmax(-1)).sum(-1)
+    real = target != padding
+    loss, floor = (
+        (x * real).sum() / real.sum()
+        for x in (losses, torch.special.entr(q).sum(-1))
+    )
+    return torch.where(real.any(), loss, 0), torch.where(real.any(), floor, 0)
+
+
+@pytest.mark.parametrize(
+    ("grade_id", "answer", "parts"),
+    [
+        (
+            "06-encode",
+            encode_with_the_last_norm_in_the_loop,
+            ["two", "four"],
+        ),
+        (
+            "06-smoothed-loss",
+            loss_with_a_floor_by_hand,
+            ["values", "gradient"],
+        ),
+        ("06-smoothed-loss", loss_that_replaces_nan, ["values", "bounds"]),
+    ],
+)
+def test_a_mistake_at_the_edge_costs_its_own_part(grade_id, answer, parts):
+    assert earned(grade_id, answer) == parts
+
+
+def test_another_token_than_padding_is_not_left_out_too():
+    def without_0(logits, target, prior, smoothing, padding):
+        target = torch.where(target == 0, padding, target)
+        return exercise.reference(logits, target, prior, smoothing, padding)
+
+    exercise = EXERCISES["06-smoothed-loss"]
+    assert exercise.missed(without_0) == ["padding that is token 3"]
+
+
 # -- a cache of cross-attention -----------------------------------------------
 
 
@@ -218,6 +289,57 @@ def test_a_cache_that_fails_at_a_turn_fails_in_its_case(cache, case):
 def test_a_cache_that_projects_after_each_choice_has_kept_nothing():
     diagnosis = EXERCISES["06-cross-attention-cache"].diagnose(Defers)
     assert diagnosis.mistake == "the source projected anew"
+
+
+class AddsInfinity(Cache):
+    """Hidden places get -inf added, and the NaN of empty rows is replaced."""
+
+    def step(self, x):
+        hidden = torch.zeros(self.mask.shape).masked_fill(
+            ~self.mask, -torch.inf
+        )
+        query = self.split((x @ self.W_q.T)[:, None])
+        scores = (query @ self.key.transpose(2, 3)).squeeze(2)
+        scores = scores / self.key.shape[-1] ** 0.5 + hidden[:, None]
+        weights = torch.nan_to_num(scores.softmax(-1))
+        heads = torch.einsum("bhs,bhsd->bhd", weights, self.value)
+        return heads.flatten(1) @ self.W_o.T, weights
+
+
+class FillsWithInfinity(Cache):
+    """masked_fill stops the gradient of the empty rows."""
+
+    def step(self, x):
+        query = self.split((x @ self.W_q.T)[:, None])
+        scores = (query @ self.key.transpose(2, 3)).squeeze(2)
+        scores = scores / self.key.shape[-1] ** 0.5
+        scores = scores.masked_fill(~self.mask[:, None], -torch.inf)
+        weights = torch.nan_to_num(scores.softmax(-1))
+        heads = torch.einsum("bhs,bhsd->bhd", weights, self.value)
+        return heads.flatten(1) @ self.W_o.T, weights
+
+
+def test_nan_in_the_gradient_of_an_empty_source_is_found():
+    parts = ["steps", "select", "cost"]
+    assert earned("06-cross-attention-cache", AddsInfinity) == parts
+
+
+def test_a_replaced_nan_without_a_gradient_is_no_mistake():
+    diagnosis = EXERCISES["06-cross-attention-cache"].diagnose(
+        FillsWithInfinity
+    )
+    assert diagnosis is None
+
+
+def test_wrong_rows_are_not_said_to_cost_too_much():
+    class LeavesTheValues(Cache):
+        def select(self, rows):
+            self.key, self.mask = self.key[rows], self.mask[rows]
+
+    exercise = EXERCISES["06-cross-attention-cache"]
+    message = exercise.diagnose(LeavesTheValues, "cost").message
+    assert "the outputs are not those of attention" in message
+    assert "twice the products" not in message
 
 
 def test_a_cache_may_be_a_list_of_rows():

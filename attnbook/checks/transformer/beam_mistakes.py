@@ -141,6 +141,42 @@ MISTAKES = [
         "six times",
     ),
     (
+        "six alone",
+        "the power on the 6 alone",
+        "This is (5 + |Y|)/6^α: in Python ** binds before /.",
+        "((5 + |Y|)/6)^α: it is 1 for one token. Mind the brackets.",
+    ),
+    (
+        "at each step",
+        "the penalty at each step",
+        "The sums are divided at each step, so the first tokens are divided "
+        "again and again.",
+        "log P stays a plain sum; the penalty comes at the end, once.",
+        "at each step and the end",
+    ),
+    (
+        "every end",
+        "ends that were not kept",
+        "Each living prefix with EOS becomes an answer. Only candidates "
+        "among the best are kept, those with EOS too.",
+        "Rank all candidates together, then see which of the kept end.",
+    ),
+    (
+        "taken again",
+        "places counted again while sorting out",
+        "An answer that has ended takes one place. Yours takes another one "
+        "while you sort out the kept candidates.",
+        "beam - len(ended), once, before the first of them is sorted out.",
+        "taken again, by place",
+    ),
+    (
+        "never BOS",
+        "BOS left out of the vocabulary",
+        "No prefix is extended by BOS. Every token is a candidate, BOS too.",
+        "Step 2: *every* living prefix by *every* token.",
+        "never BOS, of the others",
+    ),
+    (
         "best alone",
         "only the best answer",
         "You return one answer. All of them are asked for, with their scores.",
@@ -169,6 +205,7 @@ MISTAKES = [
         "EOS not counted",
         "|Y| leaves out the last token. EOS was written too.",
         "An answer of EOS alone has length 1, and penalty 1.",
+        "EOS not counted",
     ),
     (
         "sorted by probability",
@@ -234,6 +271,14 @@ MISTAKES = [
         "The answers have lost their EOS. It belongs to them: it tells an "
         "answer that has ended from one that was cut off.",
         "Nothing is taken off the end.",
+        "last dropped",
+    ),
+    (
+        "BOS dropped",
+        "BOS taken out wherever it stands",
+        "Answers lose each BOS in them. The first was given; any other was "
+        "written, and belongs to the answer.",
+        "tokens[1:].",
     ),
     (
         "EOS added",
@@ -241,6 +286,7 @@ MISTAKES = [
         "An answer that is cut off gets an EOS. It has not ended, and "
         "nobody wrote that token.",
         "Which tokens did `step` choose?",
+        "EOS added and counted",
     ),
     (
         "bos is 0",

@@ -26,6 +26,7 @@ MISTAKES = [
         "A head takes every H-th number. It owns d numbers in a row.",
         "unflatten(-1, (H, -1)): the head first, then its width.",
         "source interleaved",
+        "query interleaved",
     ),
     (
         "no output",
@@ -92,6 +93,14 @@ MISTAKES = [
         "`rows` may name a row twice: a beam goes on in two ways "
         "from one prefix.",
         "x[rows], without a set or unique.",
+    ),
+    (
+        "overwritten",
+        "rows overwritten one after the other",
+        "A row is written where another still has to be read: with rows "
+        "(1, 0) both get the source of row 1.",
+        "self.key = self.key[rows] makes a new tensor, all rows at once.",
+        "overwritten, mask too",
     ),
     (
         "heads selected",
@@ -253,6 +262,13 @@ MISTAKES = [
         "masked_softmax handles such rows.",
     ),
     (
+        "NaN replaced",
+        "NaN replaced after the softmax",
+        "The weights of an empty row are set to 0, but their gradient goes "
+        "through a softmax of -inf alone, and is NaN.",
+        "masked_softmax, or masked_fill: it stops the gradient, + does not.",
+    ),
+    (
         "detached",
         "a cache without gradient",
         "The values are right, but the source is cut off from the "
@@ -269,6 +285,13 @@ MISTAKES = [
         "`x` is projected as the keys are. Queries have a matrix of their "
         "own.",
         "`x @ W_q.T`.",
+    ),
+    (
+        "averaged",
+        "weights averaged over the heads",
+        "The weights are a mean over the heads. Those of each head are "
+        "asked for.",
+        "weights are (B, H, S).",
     ),
     (
         "exchanged",

@@ -69,8 +69,8 @@ class _MistakenCache(_CrossAttentionCache):
     def split(self, x):
         if self.mistake == "viewed":
             return x.reshape(len(x), self.num_heads, x.shape[1], -1)
-        alone = self.mistake == "source interleaved" and x.shape[1] > 1
-        if self.mistake == "interleaved" or alone:
+        of = "query" if x.shape[1] == 1 else "source"
+        if self.mistake in ("interleaved", f"{of} interleaved"):
             return x.unflatten(-1, (-1, self.num_heads)).permute(0, 3, 1, 2)
         return super().split(x)
 
@@ -79,6 +79,8 @@ class _MistakenCache(_CrossAttentionCache):
             return
         owner = type(self) if self.mistake == "shared" else self
         owner.memory, owner.mask = memory, mask
+        if self.mistake == "overwritten":
+            self.mask = mask.clone()
         if self.mistake == "recomputed":
             return
         if self.mistake == "first source, lazily" and hasattr(self, "key"):
@@ -133,6 +135,8 @@ class _MistakenCache(_CrossAttentionCache):
         output = self.project(merged, "W_o")
         if mistake == "exchanged":
             return weights, output
+        if mistake == "averaged":
+            return output, weights.mean(1)
         return output, weights
 
     def weights(self, scores):
@@ -149,6 +153,9 @@ class _MistakenCache(_CrossAttentionCache):
             return masked_softmax(scores, allowed, 0)
         if mistake == "inverted, -1e9":
             return scores.masked_fill(allowed, -1e9).softmax(-1)
+        if mistake == "NaN replaced":
+            hidden = torch.where(allowed, 0.0, -torch.inf)
+            return (scores + hidden).softmax(-1).nan_to_num()
         if mistake == "-100":
             weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
             return weights * allowed.any(-1, keepdim=True)
@@ -184,6 +191,11 @@ class _MistakenCache(_CrossAttentionCache):
         if mistake == "rows of the batch before":
             before = getattr(self, "rows", torch.arange(len(self.mask)))
             self.rows = before[rows]
+            return
+        if mistake.startswith("overwritten"):
+            for row, chosen in enumerate(rows.tolist()):
+                for kept in (self.key, self.value, self.mask):
+                    kept[row] = kept[chosen]
             return
         if mistake == "heads selected":
             self.key, self.value = self.key[:, rows], self.value[:, rows]
@@ -384,18 +396,39 @@ def _later_steps_cost_little(answer, seed=49, S=64):
         queries,
         [None, *[exchanged.tolist()] * 7],
     )[0][1:]
-    B, D = 2, 16
-    needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
-    return counted.amount < 2 * 7 * needed and all(
+    if not all(
         torch.allclose(one, other, atol=1e-4)
         for one, other in zip(found, right, strict=True)
-    )
+    ):
+        raise WrongAnswer(
+            "After `select` the outputs are not those of attention computed "
+            "anew. What they cost is asked once they are."
+        )
+    B, D = 2, 16
+    needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
+    return counted.amount < 2 * 7 * needed
 
 
 def _later_steps_cost_little_anew(seed):
     random = np.random.default_rng(seed)
     S = int(random.integers(48, 80))
     return partial(_later_steps_cost_little, seed=seed_from(random), S=S)
+
+
+def _no_gradient_is_nan(answer):
+    """Where nothing is to be read. What a step returns, another part asks."""
+    matrices, H, [(memory, mask)], queries, steps = _cache_case(
+        "", [3, 0], (3, 4, 2, 3, 2), [None], 45
+    ).arguments
+    inputs = [x.requires_grad_() for x in (*matrices, memory, *queries)]
+    outputs, weights = _run_cache(
+        answer, matrices, H, [(memory, mask)], queries, steps
+    )
+    total = outputs[0].sum() + weights[0].square().sum()
+    if not (total.isfinite() and total.requires_grad):
+        return True
+    gradients = torch.autograd.grad(total, inputs, allow_unused=True)
+    return all(g is None or bool(g.isfinite().all()) for g in gradients)
 
 
 def _two_caches_do_not_mix(answer):
@@ -490,10 +523,15 @@ EXERCISE = Exercise(
             "Two objects do not share what they keep.",
             _two_caches_do_not_mix,
         ),
+        Property(
+            "Where a source has nothing to read no gradient is NaN.",
+            _no_gradient_is_nan,
+            "Is there a softmax of -inf alone, even if its NaN is replaced?",
+        ),
     ],
     tolerance=1e-5,
     gradients=True,
-    outputs=("outputs", "maps"),
+    outputs=("outputs", "all_weights"),
     run=_run_cache,
     parts=[
         Part(
@@ -521,7 +559,11 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("three steps", "rows in another order"),
+            tries=(
+                "three steps",
+                "rows in another order",
+                "Where a source has nothing to read no gradient is NaN.",
+            ),
             gradients=True,
             fresh=_drawn_anew(steps=[[None, None]]),
         ),

@@ -35,6 +35,8 @@ MISTAKES = [
         "You took a mean for each sentence, then the mean of those. A short "
         "sentence then counts as much as a long one.",
         "Sum over all rows of the batch, then divide once.",
+        "sentences of the loss",
+        "sentences of the floor",
     ),
     (
         "sum",
@@ -202,6 +204,13 @@ MISTAKES = [
         "mean of nothing",
     ),
     (
+        "replaced",
+        "0/0 replaced afterwards",
+        "Where no row counts 0/0 is replaced by 0. The gradient goes through "
+        "the division all the same, and is NaN.",
+        "Divide by the count, and by 1 at least: clamp(min=1).",
+    ),
+    (
         "classes",
         "the positions taken for the classes",
         "F.cross_entropy takes the *second* axis for the classes, and yours "
@@ -221,6 +230,7 @@ MISTAKES = [
         "padding taken for token 0",
         "Rows count where the target is not 0. Padding may be another token.",
         "`padding` says which token it is.",
+        "padding and 0",
     ),
     (
         "exchanged",

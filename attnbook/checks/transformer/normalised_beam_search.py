@@ -61,7 +61,9 @@ def _mistaken_penalty(length, alpha, mistake):
         return (5 + length) ** alpha / 6
     if mistake == "six times":
         return (5 + length) ** alpha * 6
-    if mistake == "no penalty":
+    if mistake == "six alone":
+        return (5 + length) / 6**alpha
+    if mistake in ("no penalty", "at each step"):
         return 1.0
     if mistake == "penalty without alpha":
         return (5 + length) / 6
@@ -76,7 +78,7 @@ def _mistaken_penalty(length, alpha, mistake):
     return _penalty(length, alpha)
 
 
-def _mistaken_picks(logits, live, places, mistake):
+def _mistaken_picks(logits, live, places, alpha, mistake):
     """What goes on: a score, a row and a token of each."""
     if mistake == "probabilities":
         log_p = logits.softmax(-1)
@@ -89,8 +91,13 @@ def _mistaken_picks(logits, live, places, mistake):
     else:
         log_p = logits.log_softmax(-1)  # (N, V)
     total = log_p + torch.tensor([score for _, score in live])[:, None]
+    bos, written = live[0][0][0], len(live[0][0])
     if mistake == "last token alone":
         total = log_p
+    elif mistake in ("at each step", "at each step and the end"):
+        total = total / _penalty(written, alpha)
+    elif mistake == "never BOS":
+        total[:, bos] = -math.inf
     N, V = total.shape
     if mistake == "each its best" and N > 1:
         best, chosen = total.max(-1)
@@ -128,9 +135,23 @@ def _mistaken(step, beam, length, alpha, bos, eos, mistake):
     for _ in range(length + more.get(mistake, 0)):
         logits = step(torch.tensor([tokens for tokens, _ in live]))
         places = beam if places_kept else beam - len(ended)
-        before, picks = live, _mistaken_picks(logits, live, places, mistake)
-        live = []
-        for score, row, token in picks:
+        if mistake == "never BOS, of the others":
+            logits = logits.clone()
+            logits[:, bos] = -math.inf
+        picks = _mistaken_picks(logits, live, places, alpha, mistake)
+        before, live = live, []
+        if mistake == "every end":
+            ends = logits.log_softmax(-1)[:, eos].tolist()
+            ended += [
+                ([*tokens, eos], score + end)
+                for (tokens, score), end in zip(before, ends, strict=True)
+            ]
+            picks = [pick for pick in picks if pick[2] != eos]
+        for i, (score, row, token) in enumerate(picks):
+            if mistake == "taken again" and len(ended) + len(live) >= places:
+                break
+            if mistake == "taken again, by place" and i >= beam - len(ended):
+                break
             tokens = [*before[row][0], token]
             if token == eos and mistake != "past the end":
                 ended.append((tokens, score))
@@ -150,8 +171,17 @@ def _mistaken(step, beam, length, alpha, bos, eos, mistake):
 
 def _mistaken_answers(ended, alpha, eos, mistake):
     """The answers and their scores, from prefixes and sums."""
+    if mistake == "EOS added and counted":
+        ended = [(t if t[-1] == eos else [*t, eos], s) for t, s in ended]
+    spared = eos if mistake == "EOS not counted" else None
     scored = [
-        (t, s / _mistaken_penalty(len(t) - 1, alpha, mistake))
+        (
+            t,
+            s
+            / _mistaken_penalty(
+                len(t) - 1 - (t[-1] == spared), alpha, mistake
+            ),
+        )
         for t, s in ended
     ]
     if mistake == "unfinished raw":
@@ -184,6 +214,10 @@ def _mistaken_answers(ended, alpha, eos, mistake):
     answers = [t[1:] for t, _ in scored]
     if mistake == "EOS dropped":
         answers = [[k for k in t if k != eos] for t in answers]
+    elif mistake == "last dropped":
+        answers = [t[:-1] for t in answers]
+    elif mistake == "BOS dropped":
+        answers = [[k for k in t if k != ended[0][0][0]] for t in answers]
     elif mistake == "EOS added":
         answers = [t if t[-1] == eos else [*t, eos] for t in answers]
     return answers, [s for _, s in scored]

@@ -175,6 +175,14 @@ EXERCISE = Exercise(
             "One matrix of 12 · 12 makes the queries of all heads.",
         ),
         _PREDICTIONS.wrong(
+            "a",
+            3 * 4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 2 * 2 * 12,
+            "a whole attention for each head",
+            "You counted four layers from 12 to 12 for each head. The three "
+            "heads share the 12 numbers: 4 each.",
+            "The number of heads does not enter.",
+        ),
+        _PREDICTIONS.wrong(
             "b",
             7.0,
             "one addition a layer",

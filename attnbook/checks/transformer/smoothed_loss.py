@@ -44,8 +44,10 @@ def _mistaken(logits, target, prior, smoothing, padding, mistake):
         real = (target != padding)[..., None]
         q = (q * real).sum((0, 1)) / real.sum().clamp(min=1)
         floors = torch.special.entr(q).sum().expand_as(floors)
-    left_out = 0 if mistake == "padding is 0" else padding
-    return _mistaken_means(losses, floors, target != left_out, mistake)
+    real = target != (0 if mistake == "padding is 0" else padding)
+    if mistake == "padding and 0":
+        real = real & (target != 0)
+    return _mistaken_means(losses, floors, real, mistake)
 
 
 def _mistaken_labels(target, prior, smoothing, padding, logits, mistake):
@@ -127,13 +129,18 @@ def _mistaken_means(losses, floors, real, mistake):
         real = torch.ones_like(real)
     elif mistake == "rows upside down":
         real = ~real
-    if mistake == "sentences":
+    if mistake.startswith("sentences"):
         count = real.sum(-1).clamp(min=1)  # (B,)
         means = ((x * real).sum(-1) / count for x in (losses, floors))
         some = real.any(-1)
-        return tuple(
+        loss, floor = (
             x[some].mean() if some.any() else 0 * x.sum() for x in means
         )
+        if mistake == "sentences of the floor":
+            loss = (losses * real).sum() / real.sum().clamp(min=1)
+        elif mistake == "sentences of the loss":
+            floor = (floors * real).sum() / real.sum().clamp(min=1)
+        return loss, floor
     if mistake == "classes, floor of all":
         return losses.mean(), floors.mean()
     if mistake == "mean of nothing":
@@ -145,9 +152,11 @@ def _mistaken_means(losses, floors, real, mistake):
         count = torch.tensor(1)
     elif mistake == "by sentences":
         count = torch.tensor(len(real))
-    elif mistake != "nothing over nothing":
+    elif mistake not in ("nothing over nothing", "replaced"):
         count = count.clamp(min=1)
     loss, floor = ((x * real).sum() / count for x in (losses, floors))
+    if mistake == "replaced":
+        loss, floor = loss.nan_to_num(), floor.nan_to_num()
     if mistake == "padding in the loss":
         floor = (floors * tokens).sum() / tokens.sum().clamp(min=1)
     elif mistake == "padding in the floor":
@@ -234,6 +243,16 @@ def _floor_is_reached(answer):
     return abs(float(loss) - float(floor)) < 1e-4
 
 
+def _no_gradient_is_nan(answer):
+    """Where no row counts. What loss and floor are, another part asks."""
+    logits, *rest = _smoothing_case("", [0, 0], 2, 4, 0.1, 27).arguments
+    loss, _ = _run_smoothing(answer, logits.requires_grad_(), *rest)
+    if not (loss.isfinite() and loss.requires_grad):
+        return True
+    (gradient,) = torch.autograd.grad(loss, logits)
+    return bool(gradient.isfinite().all())
+
+
 def _run_smoothing(answer, logits, target, prior, smoothing, padding):
     """Call an answer. The gradient is judged by loss and logits alone."""
     result = answer(logits, target, prior.detach(), smoothing, padding)
@@ -285,7 +304,7 @@ EXERCISE = Exercise(
             4,
             6,
             0.2,
-            seed=28,
+            seed=33,
             padding=3,
             gap=True,
         ),
@@ -317,6 +336,11 @@ EXERCISE = Exercise(
             "Where the prediction equals q the loss is the floor.",
             _floor_is_reached,
         ),
+        Property(
+            "Where no row counts the gradient of the loss holds no NaN.",
+            _no_gradient_is_nan,
+            "Is there a 0/0 on the way, even if it is replaced later?",
+        ),
     ],
     tolerance=1e-5,
     gradients=True,
@@ -328,11 +352,9 @@ EXERCISE = Exercise(
             "loss and floor of sentences that are not empty",
             2,
             tries=(
-                "the worked example",
                 "two sentences",
                 "padded",
                 "padding that is token 3",
-                "no smoothing",
                 "all sizes alike",
             ),
             fresh=anew(
@@ -349,7 +371,9 @@ EXERCISE = Exercise(
             "zeros in the prior and empty sentences",
             1,
             tries=(
+                "the worked example",
                 "zeros in the prior",
+                "no smoothing",
                 "an empty sentence",
                 "all padding",
                 "With a uniform prior the loss is that of F.cross_entropy "
@@ -369,7 +393,11 @@ EXERCISE = Exercise(
             "gradient",
             "the gradient of the loss",
             1,
-            tries=("the worked example", "two sentences", "padded"),
+            tries=(
+                "two sentences",
+                "padded",
+                "Where no row counts the gradient of the loss holds no NaN.",
+            ),
             gradients=True,
             fresh=anew(
                 _smoothing_case,
