@@ -53,11 +53,7 @@ class Outputs:
         named = isinstance(expected, tuple) and len(self.names) == len(
             expected
         )
-        if (
-            named
-            and isinstance(got, (tuple, list))
-            and len(got) == len(expected)
-        ):
+        if named and self._are_all(got):
             found = self._named_differences(expected, got)
         elif named:
             names = ", ".join(self.names)
@@ -79,11 +75,9 @@ class Outputs:
     ) -> list[Difference]:
         found = []
         for name, one, other in sorted(
-            zip(self.names, expected, got, strict=True),
+            self._counted_pairs(expected, got),
             key=lambda each: each[0] != "weights",
         ):
-            if not self._counts(name):
-                continue
             some = differences(one, other, name, self.tolerance, self.axes)
             if name == "weights" and some and some[0].kind == "value":
                 sums = row_sums(one, other, name)
@@ -117,23 +111,30 @@ class Outputs:
         )
 
     def _differ(self, expected: Any, got: Any) -> bool:
-        if all(
-            isinstance(one, tuple) and len(one) == len(self.names)
-            for one in (expected, got)
-        ):
-            near = [
-                plainly_near(one, other, self.tolerance)
-                for name, one, other in zip(
-                    self.names, expected, got, strict=True
-                )
-                if self._counts(name)
-            ]
-        else:
-            near = [plainly_near(expected, got, self.tolerance)]
-        return False in near or bool(self.differences(expected, got))
+        """Say whether there are differences, without words if it is plain."""
+        pairs = [("", expected, got)]
+        if self._are_all(expected) and self._are_all(got):
+            pairs = self._counted_pairs(expected, got)
+        near = [
+            plainly_near(one, other, self.tolerance) for _, one, other in pairs
+        ]
+        if False in near:
+            return True
+        return None in near and bool(self.differences(expected, got))
 
-    def _counts(self, name: str) -> bool:
-        return not self.counted or name in self.counted
+    def _are_all(self, outputs: Any) -> bool:
+        return isinstance(outputs, (tuple, list)) and len(outputs) == len(
+            self.names
+        )
+
+    def _counted_pairs(
+        self, expected: Sequence, got: Sequence
+    ) -> list[tuple[str, Any, Any]]:
+        return [
+            (name, one, other)
+            for name, one, other in zip(self.names, expected, got, strict=True)
+            if not self.counted or name in self.counted
+        ]
 
 
 def _is_in_place(error: Exception | None) -> bool:

@@ -124,7 +124,9 @@ class Runner:
         done = self.remembered(answer)
         if done is None or not watched:
             return self._tried(answer, trial, watched, gradients)
-        gradients = gradients and self._wants_gradients
+        # Whether a property holds is no question of gradients.
+        is_case = isinstance(trial, Case)
+        gradients = gradients and self._wants_gradients and is_case
         whole = done.get((id(trial), True))
         if whole is not None and not gradients:
             return whole.without_gradients()
@@ -132,7 +134,7 @@ class Runner:
             there = done.get((id(trial), False))
             done[id(trial), gradients] = (
                 self._tried(answer, trial, watched, gradients)
-                if there is None or isinstance(trial, Property)
+                if there is None
                 else self._there_and_back(answer, trial, watched, there)
             )
         return done[id(trial), gradients]

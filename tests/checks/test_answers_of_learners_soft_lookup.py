@@ -13,12 +13,19 @@ from attnbook.mechanisms.soft_lookup import entropy, softmax, softmax_jacobian
 from attnbook.mechanisms.soft_lookup import masked_softmax as np_softmax
 
 
-def regression(kernel, divide=None):
+def parabola(distance, width):
+    return np.maximum(0, 1 - (distance / width) ** 2)
+
+
+def straight(query, key):
+    return np.linalg.norm(query[:, None] - key, axis=-1)
+
+
+def regression(kernel=parabola, divide=None, measure=straight):
     """Epanechnikov's regression, but for what is handed in."""
 
     def answer(query, key, value, width):
-        distance = np.linalg.norm(query[:, None] - key, axis=-1)
-        found = kernel(distance, width)
+        found = kernel(measure(query, key), width)
         total = found.sum(-1, keepdims=True)
         if divide is None:
             weights = found / np.where(total == 0, 1, total)
@@ -27,10 +34,6 @@ def regression(kernel, divide=None):
         return weights @ value, weights
 
     return answer
-
-
-def parabola(distance, width):
-    return np.maximum(0, 1 - (distance / width) ** 2)
 
 
 def divided_by_an_if(kernel, total):
@@ -165,20 +168,8 @@ def even_steps(count):
     return answer
 
 
-def distance_by(measure):
-    """Epanechnikov's regression, with another distance."""
-
-    def answer(query, key, value, width):
-        kernel = parabola(measure(query, key), width)
-        total = kernel.sum(-1, keepdims=True)
-        weights = kernel / np.where(total == 0, 1, total)
-        return weights @ value, weights
-
-    return answer
-
-
 def nan_kept_in_the_weights(query, key, value, width):
-    kernel = parabola(np.linalg.norm(query[:, None] - key, axis=-1), width)
+    kernel = parabola(straight(query, key), width)
     with np.errstate(all="ignore"):
         weights = kernel / kernel.sum(axis=1, keepdims=True)
     return np.nan_to_num(weights @ value), weights
@@ -290,17 +281,17 @@ LEARNERS = [
     (REGRESSION, nan_kept_in_the_weights, "weights that are still NaN"),
     (
         REGRESSION,
-        distance_by(lambda q, k: np.abs(q - k.T)),
+        regression(measure=lambda q, k: np.abs(q - k.T)),
         "queries that do not meet all keys",
     ),
     (
         REGRESSION,
-        distance_by(lambda q, k: np.abs(q[:, :1] - k[:, :1].T)),
+        regression(measure=lambda q, k: np.abs(q[:, :1] - k[:, :1].T)),
         "the distance along the first axis",
     ),
     (
         REGRESSION,
-        distance_by(lambda q, k: np.linalg.norm(q[:, None] - k)),
+        regression(measure=lambda q, k: np.linalg.norm(q[:, None] - k)),
         "one distance for all",
     ),
     (
@@ -520,3 +511,17 @@ def gradient_in_place(weights, upstream, temperature=1.0):
 def test_right_answers_in_other_words_are_taken(grade_id, answer):
     diagnosis = EXERCISES[grade_id].diagnose(answer)
     assert diagnosis is None, diagnosis.message
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda scores, k: np.argsort(scores)[:, -k:],
+        lambda scores, k: np.argsort(scores, kind="stable")[:, -k:],
+        lambda scores, k: np.argsort(scores)[:, ::-1][:, :k],
+    ],
+)
+def test_ties_taken_from_the_end_of_an_order_are_named(last):
+    diagnosis = EXERCISES[BEST].diagnose(best(last))
+    assert diagnosis.mistake == "a tie goes to the later key"
+    assert "Among equal scores you took a later key." in diagnosis.message

@@ -51,29 +51,6 @@ def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id):
 
 
 @pytest.mark.parametrize(
-    "last",
-    [
-        lambda scores, k: np.argsort(scores)[:, -k:],
-        lambda scores, k: np.argsort(scores, kind="stable")[:, -k:],
-        lambda scores, k: np.argsort(scores)[:, ::-1][:, :k],
-    ],
-)
-def test_ties_taken_from_the_end_of_an_order_are_named(last):
-    def look_up(query, key, value, k, mask=None):
-        scores = query @ key.T
-        allowed = np.ones(scores.shape, bool) if mask is None else mask
-        places = last(np.where(allowed, scores, -np.inf), k)
-        kept = np.zeros(scores.shape, bool)
-        np.put_along_axis(kept, places, True, axis=-1)
-        weights = np_softmax(scores, kept & allowed)
-        return weights @ value, weights
-
-    diagnosis = EXERCISES["00-top-k-lookup"].diagnose(look_up)
-    assert diagnosis.mistake == "a tie goes to the later key"
-    assert "Among equal scores you took a later key." in diagnosis.message
-
-
-@pytest.mark.parametrize(
     "middle", [np.mean, lambda ends: np.prod(ends) ** 0.5]
 )
 @pytest.mark.parametrize("ends", [(1e-3, 50.0), (1e-5, 3e4)])

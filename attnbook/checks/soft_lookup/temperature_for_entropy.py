@@ -75,16 +75,9 @@ def _bare_entropy(weights):
 def _meets_nan(
     scores, target, reach=1e4, weigh=_bare_softmax, measure=_bare_entropy
 ):
-    low, high = np.ptp(scores) / reach, np.ptp(scores) * reach
-    for _ in range(100):
-        middle = np.sqrt(low * high)
-        with np.errstate(all="ignore"):
-            found = measure(weigh(scores, middle))
-        if found < target:
-            low = middle
-        else:
-            high = middle
-    return middle
+    return _range_of(
+        np.ptp(scores), scores, target, 1 / reach, reach, weigh, measure
+    )
 
 
 def _stops_when_close(scores, target, close):
@@ -103,21 +96,18 @@ def _range_of_the_spread(scores, target, low, high):
     return _range_of(np.ptp(scores), scores, target, low, high)
 
 
-def _range_of_the_largest(scores, target):
-    with np.errstate(all="ignore"):
-        return _range_of(scores.max(), scores, target)
+def _range_of_the_largest(scores, target, size=float):
+    return _range_of(size(scores.max()), scores, target, 1e-6, 1e6)
 
 
-def _range_of_the_largest_in_size(scores, target):
-    with np.errstate(all="ignore"):
-        return _range_of(abs(scores.max()), scores, target)
-
-
-def _range_of(size, scores, target, low=1e-6, high=1e6):
+def _range_of(size, scores, target, low, high, weigh=softmax, measure=entropy):
+    """A search by halves from ``low`` to ``high`` times a size."""
     low, high = low * size, high * size
     for _ in range(100):
-        middle = np.sqrt(low * high)
-        if entropy(softmax(scores, middle)) < target:
+        with np.errstate(all="ignore"):
+            middle = np.sqrt(low * high)
+            found = measure(weigh(scores, middle))
+        if found < target:
             low = middle
         else:
             high = middle
@@ -365,7 +355,7 @@ EXERCISE = Exercise(
             _range_of_the_largest,
             "The spread, scores.max() - scores.min(), is above 0 wherever "
             "the scores differ.",
-            also=(_range_of_the_largest_in_size,),
+            also=(partial(_range_of_the_largest, size=abs),),
         ),
     ],
     right_answers=[_temperature_by_newton, temperature_by_grids],

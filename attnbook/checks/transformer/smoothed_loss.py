@@ -368,7 +368,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "zeros in the prior and empty sentences",
+            "mixed labels that hold a 0, and empty sentences",
             1,
             tries=(
                 "the worked example",
