@@ -96,9 +96,8 @@ def opened(url: URL) -> Iterator[Gradebook]:
     name = url.render_as_string(hide_password=True)
     try:
         with _one_at_a_time(url):
-            with _alembic_on_path():
-                _create(url)
-                book = Gradebook(_patient(url))
+            _create(url)
+            book = Gradebook(_patient(url))
             with book:
                 try:
                     if url.get_backend_name() == "sqlite":
@@ -132,21 +131,6 @@ def opened(url: URL) -> Iterator[Gradebook]:
 
 
 @contextlib.contextmanager
-def _alembic_on_path() -> Iterator[None]:
-    """Let nbgrader find ``alembic``, which is beside this Python."""
-    before = os.environ.get("PATH")
-    scripts = str(Path(sys.executable).parent)
-    os.environ["PATH"] = os.pathsep.join(filter(None, [scripts, before]))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PATH"]
-        else:
-            os.environ["PATH"] = before
-
-
-@contextlib.contextmanager
 def _one_at_a_time(url: URL) -> Iterator[None]:
     """Wait, on a PostgreSQL server, until no other grader is at it.
 
@@ -177,21 +161,24 @@ def _patient(url: URL) -> URL:
 
 def _create(url: URL) -> None:
     """Make the tables where there are none: all of them, or none."""
-    if url.get_backend_name() == "postgresql":
-        _create_tables(url)
-    elif url.get_backend_name() == "sqlite" and url.database:
+    if url.get_backend_name() == "sqlite" and url.database:
         _create_file(Path(url.database), url)
+    else:
+        _create_tables(url)
 
 
 def _create_tables(url: URL) -> None:
     """Make the tables in one transaction, which nbgrader does in two.
 
     Between the two there is no ``alembic_version``, and nbgrader would never
-    add it, without which it cannot upgrade the gradebook.
+    add it, without which it cannot upgrade the gradebook. It also asks for
+    the version in another process, which takes a second or two.
     """
     import sqlalchemy
+    from alembic.script import ScriptDirectory
     from nbgrader import api
 
+    scripts = ScriptDirectory(Path(api.__file__).with_name("alembic"))
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         if sqlalchemy.inspect(connection).get_table_names():
@@ -205,20 +192,18 @@ def _create_tables(url: URL) -> None:
             ),
         )
         version.create(connection)
-        values = {"version_num": api.get_alembic_version()}
+        values = {"version_num": scripts.get_current_head()}
         connection.execute(version.insert(), values)
 
 
 def _create_file(place: Path, url: URL) -> None:
-    from nbgrader.api import Gradebook
-
     if place.exists():
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)
     try:
-        Gradebook(url.set(database=str(draft))).close()
+        _create_tables(url.set(database=str(draft)))
         try:
             os.link(draft, place)
         except FileExistsError:
