@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from statistics import mean
+from statistics import median
 
 import nbformat
 import pytest
@@ -55,10 +55,7 @@ def measured() -> dict[str, list[str]]:
         )
     return {
         variant: [
-            f"{mean(column):.{digits}f}"
-            for column, digits in zip(
-                zip(*values, strict=True), (1, 1, 1, 1), strict=True
-            )
+            f"{median(column):.1f}" for column in zip(*values, strict=True)
         ]
         for variant, values in by_variant.items()
     }
