@@ -179,7 +179,7 @@ SENTENCES = {
     ],
     "01-alignment-error-rate": [
         (
-            "padding may stand anywhere",
+            "They may stand anywhere.",
             "a mask that is only counted",
             "padding in front",
         ),

@@ -358,7 +358,7 @@ def test_nan_of_filled_scores_may_be_made_0(grade_id, answer):
         ("c", 0.78, "c: one other key, at 0"),
         ("c", 0.53, "c: the positive entries alone"),
         ("c", 75.28, "c: per cent"),
-        ("d", 0.33, "d: even, over 3"),
+        ("d", 0.5, "d: even, over 2"),
         ("d", 0.25, "d: even, over 4"),
         ("e", 2.25, "e: weights moved by one place"),
     ],

@@ -350,7 +350,7 @@ EXERCISE = Exercise(
                 "shared among the keys.",
                 "How many keys are there?",
             )
-            for keys in (2, 3, 4)
+            for keys in (2, 4)
         ),
         _PREDICTIONS.wrong(
             "d",
