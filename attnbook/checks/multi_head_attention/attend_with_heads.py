@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from attnbook.checks.multi_head_attention.attend_with_heads_draft import (
+    attend_with_heads,
+)
 from attnbook.checks.multi_head_attention.attend_with_heads_mistakes import (
     MISTAKES,
-    attend_with_heads,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part, Property

@@ -80,6 +80,9 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         before = before.T
     if mistake in ("transposed", "weights transposed"):
         after = after.T
+    if mistake == "padding last":
+        count = mask.sum(-1, keepdim=True)
+        mask = torch.arange(mask.shape[1]) < count
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     if mistake == "mask on the heads":
         allowed = mask[:, None]  # (B, 1, S) meets (B, H, T, S) from the right
@@ -529,6 +532,13 @@ _MISTAKES = [
         "the mask is inverted",
         "The padding is attended to and the tokens are not.",
         "True = may attend.",
+    ),
+    (
+        "padding last",
+        "padding taken to be at the end",
+        "You count the tokens of a sentence and take as many from the front. "
+        "Padding may stand in front.",
+        "The mask says *which* keys may be attended to.",
     ),
     (
         "unmasked",
