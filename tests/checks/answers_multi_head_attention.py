@@ -82,6 +82,16 @@ def heads_below_each_other(*arguments):
     return attend(*arguments, merge=lambda apart: apart.flatten(1, 2))
 
 
+def nan_set_in_place(scores, allowed):
+    weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+    weights[weights.isnan()] = 0
+    return weights
+
+
+def logarithm_of_the_mask(scores, allowed):
+    return (scores + allowed.float().log()).softmax(-1)
+
+
 def one_maximum(scores, allowed):
     powers = (scores - scores.max()).exp() * allowed
     return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
@@ -332,6 +342,8 @@ NAMED = {
         heads_below_each_other: "heads laid below each other",
         keys_by_the_matrix_of_queries: "the keys projected by W_q",
         with_softmax(one_maximum): "one maximum for all rows",
+        with_softmax(nan_set_in_place): "NaN set to 0 in place",
+        with_softmax(logarithm_of_the_mask): "an empty row of -inf",
         tokens_counted: "padding taken to be at the end",
         values_as_wide_as_keys: "one width for all heads",
     },
@@ -361,6 +373,8 @@ NAMED = {
         talk_with(after=sum_of_1_again): "rows divided by their sum",
         mixed_by_reshapes: "heads moved by a reshape",
         nan_in_the_weights: "an empty row of -inf",
+        talk_with(softmax=nan_set_in_place): "NaN set to 0 in place",
+        talk_with(softmax=logarithm_of_the_mask): "an empty row of -inf",
         talk_to_counted_tokens: "padding taken to be at the end",
     },
     "04-prune-heads": {

@@ -10,6 +10,7 @@ from answers_multi_head_attention import (
     blocks_laid_together,
     by_exponentials,
     far_below,
+    logarithm_of_the_mask,
     nan_in_the_weights,
     numbers_for_nan_times_0,
     one_maximum,
@@ -118,6 +119,7 @@ def points_of(grade_id, answer):
     [
         (with_softmax(by_exponentials), 3),
         (with_softmax(one_maximum), 3),
+        (with_softmax(logarithm_of_the_mask), 3),
         (tokens_counted, 3),
         (values_as_wide_as_keys, 3),
         (heads_at_half_heat, 0),

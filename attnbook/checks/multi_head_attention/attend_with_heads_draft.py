@@ -106,6 +106,12 @@ def _weights_with(scores, mask, num_heads, bugs):
         return (scores + torch.where(allowed, 0.0, -1e4)).softmax(-1)
     if "mask added" in bugs:
         return (scores + allowed).softmax(-1)
+    if "nan, added" in bugs:
+        return (scores + torch.where(allowed, 0.0, -torch.inf)).softmax(-1)
+    if "NaN in place" in bugs:
+        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+        weights[weights.isnan()] = 0
+        return weights
     if "NaN to 0" in bugs:
         bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         return (scores + bias).softmax(-1).nan_to_num(0.0)

@@ -288,6 +288,13 @@ _OTHER_MISTAKES = [
         "tensor, which must be used.",
     ),
     (
+        "NaN in place",
+        "NaN set to 0 in place",
+        "weights[…] = 0 changes what softmax returned, and its gradient "
+        "needs that as it was.",
+        "masked_softmax, or nan_to_num(0.0): a new tensor.",
+    ),
+    (
         "NaN to 0",
         "NaN set to 0, and not in the gradient",
         "An empty row's softmax is NaN. You set it to 0, which is right, but "
@@ -309,6 +316,7 @@ _OTHER_MISTAKES = [
         "A sentence with nothing to attend to has only scores of "
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax handles such rows.",
+        "nan, added",
     ),
     (
         "over heads",

@@ -131,6 +131,12 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     elif mistake in ("-1e9 added", "-1e4 added"):
         low = -1e9 if mistake == "-1e9 added" else -1e4
         weights = (scores + torch.where(allowed, 0.0, low)).softmax(-1)
+    elif mistake == "nan, added":
+        hidden = torch.where(allowed, 0.0, -torch.inf)
+        weights = (scores + hidden).softmax(-1)
+    elif mistake == "NaN in place":
+        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+        weights[weights.isnan()] = 0
     elif mistake == "NaN to 0":
         bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         weights = (scores + bias).softmax(-1).nan_to_num(0.0)
@@ -547,6 +553,13 @@ _MISTAKES = [
         "masked_softmax(scores, mask[:, None, None]).",
     ),
     (
+        "NaN in place",
+        "NaN set to 0 in place",
+        "weights[…] = 0 changes what softmax returned, and its gradient "
+        "needs that as it was.",
+        "masked_softmax, or nan_to_num(0.0): a new tensor.",
+    ),
+    (
         "NaN to 0",
         "NaN set to 0, and not in the gradient",
         "An empty row's softmax is NaN. You set it to 0, which is right, but "
@@ -569,6 +582,7 @@ _MISTAKES = [
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax handles such rows.",
         "nan in the weights",
+        "nan, added",
     ),
 ]
 
