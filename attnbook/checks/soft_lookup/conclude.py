@@ -74,6 +74,11 @@ def _as_numbers_of_keys(question, question_asked):
     return temperature_by_bisection(_LENGTH_SCORES, 64)
 
 
+def _as_percentage(question, question_asked):
+    right = _CONCLUSIONS.exactly(question)
+    return 100 * right if question == question_asked else right
+
+
 EXERCISE = Exercise(
     "00-conclude",
     "Measure what length does to a softmax",
@@ -249,6 +254,14 @@ EXERCISE = Exercise(
         ),
         _CONCLUSIONS.wrong(
             "half",
+            3 / 2000,
+            "no logarithm",
+            "This is 3 / 2000. The 2,000 other keys are matched by an "
+            "exponential, exp(3 / τ), not by 3 / τ.",
+            "Take the logarithm of both sides of exp(3 / τ) = 2000.",
+        ),
+        _CONCLUSIONS.wrong(
+            "half",
             float(3 / np.log2(2000)),
             "a logarithm to base 2",
             "This is 3 / log2(2000). The exponential's inverse is the "
@@ -287,6 +300,15 @@ EXERCISE = Exercise(
             "power of ln S. The question is about ln(S - 1).",
             "np.log(np.log(S - 1)) along the x axis; or solve exp(3 / τ) = "
             "S - 1 for τ.",
+        ),
+        Mistake(
+            "share: a percentage",
+            "This is a percentage. The share asked for is a part of 1.",
+            partial(_as_percentage, question_asked="share"),
+            "Divide it by 100.",
+            shows=lambda case, number: (
+                case.arguments == ("share",) and 50 < number < 70
+            ),
         ),
         Mistake(
             "share: a number of keys",

@@ -112,6 +112,8 @@ def _mistaken(query, key, value, width, mistake):
         kernel = np.where(u2 < 1, 1.0, 0.0)
     elif mistake == "turned up":
         kernel = np.abs(1 - u2)
+    elif mistake.startswith("width times"):
+        kernel = np.maximum(1 - u2 / float(mistake.split()[2]) ** 2, 0)
     elif mistake == "no width":
         kernel = np.maximum(1 - squared, 0)
     else:
@@ -354,6 +356,15 @@ _OTHER_MISTAKES = [
         "Beyond the width the kernel is u² - 1: its sign is lost where it "
         "should be cut off at 0.",
         "np.maximum(0, …), not np.abs.",
+    ),
+    (
+        f"width times {2**0.5}",
+        "a factor beside the width",
+        "It is as if the width were multiplied by a number. The 2 of 2 "
+        "width² belongs to the Gaussian kernel.",
+        "u is distance / width, so u² is squared distance / width².",
+        "width times 2",
+        "width times 0.5",
     ),
     (
         "no width",

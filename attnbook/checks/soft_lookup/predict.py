@@ -84,6 +84,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "a",
+            (5 / 8) / (1 / 2),
+            "the weight is divided",
+            "You divided the weight by 1/2, and a weight above 1 is none. "
+            "It is the scores that are divided.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
             (5 / 8) / 2,
             "half the weight",
             "You halved the weight. It is the scores that are divided by 1/2.",

@@ -47,6 +47,10 @@ def _one_over(scores, target):
     return 1 / temperature_by_bisection(scores, target)
 
 
+def _in_another_unit(scores, target, size):
+    return temperature_by_bisection(scores / size(scores), target)
+
+
 def _in_few_even_steps(scores, target, steps, high=None):
     """Halved at the arithmetic middle, too seldom."""
     high = np.ptp(scores) * 1e6 if high is None else high
@@ -228,6 +232,15 @@ EXERCISE = Exercise(
             _one_over,
             "softmax(scores / temperature): a high temperature is a flat "
             "softmax.",
+        ),
+        Mistake(
+            "a temperature in another unit",
+            "It is as if you divided the scores by their spread before the "
+            "search: the temperature is then in parts of it.",
+            partial(_in_another_unit, size=np.ptp),
+            "Multiply the temperature by what the scores were divided by, "
+            "or leave the scores as they are.",
+            also=(partial(_in_another_unit, size=np.std),),
         ),
         Mistake(
             "bits for nats",

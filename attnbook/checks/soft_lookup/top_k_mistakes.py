@@ -14,6 +14,7 @@ ROWS = [
         "The rejected keys get a score of 0, and exp(0) = 1: they "
         "still weigh.",
         "Which score has an exponential of 0? Or use masked_softmax.",
+        "zeros among the allowed",
     ),
     (
         "masked late",
@@ -48,6 +49,21 @@ ROWS = [
         "the k worst",
         "These are the k keys with the lowest scores.",
         "np.argsort sorts upwards: the best stand last.",
+        "worst, masked ones first",
+    ),
+    (
+        "keys choose",
+        "keys that choose queries",
+        "The sort runs down the queries: each key chooses the k queries that "
+        "score it best. Each query chooses among the keys.",
+        "Sort along axis -1, the keys, and write along it.",
+    ),
+    (
+        "lowest k",
+        "one k for all queries",
+        "Where one query may attend to fewer than k keys, the others get as "
+        "few. Each query has its own number.",
+        "Leave k as it is: chosen & mask takes out what is not allowed.",
     ),
     (
         "by size",
@@ -72,6 +88,22 @@ ROWS = [
         "ties let in more than k",
         "All keys that tie with the k-th are kept, so more than k weigh.",
         "A threshold cannot tell ties apart: choose places, not a threshold.",
+    ),
+    (
+        "slope",
+        "scores that are moved to settle ties",
+        "Two scores lie a millionth apart, and you chose the lower: it is as "
+        "if a small number were added for each place, or the scores rounded.",
+        "Sort -scores as they are, with kind='stable'.",
+        "rounded",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "The exponential of 900 is too large for a float: it is inf, and inf "
+        "/ inf and inf * 0 are NaN. That of -900 is 0.",
+        "masked_softmax subtracts the largest score first.",
+        "overflow, then cut",
     ),
     (
         "one more",
@@ -155,6 +187,7 @@ ROWS = [
         "is cut off and the rest divided again. Beside a masked score of "
         "900 the rest is 0/0.",
         "Choose first, then let the softmax see only the chosen.",
+        "shared anew, 0/0 left",
     ),
     (
         "by their sum",
