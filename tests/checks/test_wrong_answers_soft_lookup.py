@@ -239,7 +239,31 @@ def but(grade_id, **numbers):
     return lambda question: numbers.get(question, right(question))
 
 
+E_IS_0 = "e: a score of 0 taken for no weight"
+
+
+def two_slips(query, key, value, width):
+    distance = np.linalg.norm(query[:, None] - key, axis=-1)
+    kernel = np.maximum(0, 1 - distance**2 / width)
+    with np.errstate(invalid="ignore"):
+        weights = kernel / kernel.sum(axis=1, keepdims=True)
+    return weights @ value, weights
+
+
+def everything_allowed(chosen, ranked, k):
+    chosen[:] = True
+
+
 SLIPS = [
+    (
+        "00-epanechnikov-regression",
+        two_slips,
+        "nothing in reach, and the width is not squared",
+        2,
+    ),
+    ("00-top-k-lookup", k_best(everything_allowed), "k is not used", 3),
+    ("00-predict", but("00-predict", e=0.0), E_IS_0, 1),
+    ("00-conclude", but("00-conclude", double=1.07), "double: a ratio", 1),
     ("00-predict", but("00-predict", a=1.25), "a: the weight is divided", 1),
     ("00-conclude", but("00-conclude", share=60.7), "share: a percentage", 1),
     ("00-conclude", but("00-conclude", half=0.0015), "half: no logarithm", 1),

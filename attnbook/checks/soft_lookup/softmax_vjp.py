@@ -80,6 +80,10 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         gradient = weights * (upstream + total)
     elif mistake == "second without weights":
         gradient = product - total
+    elif mistake == "weights twice":
+        gradient = product - weights**2 * total
+    elif mistake == "log softmax":
+        gradient = upstream - weights * upstream.sum(-1, keepdims=True)
     elif mistake == "sign":
         gradient = -gradient
     if mistake == "temperature forgotten":
@@ -145,7 +149,7 @@ def _builds_no_matrix(answer, seed=37, keys=1200):
     with peak_memory(answer) as peak:
         found = answer(weights, upstream, temperature=0.9)
     is_right = np.shape(found) == right.shape and np.allclose(found, right)
-    return is_right and peak.amount < 20 * right.nbytes
+    return is_right and peak.amount < 50 * right.nbytes
 
 
 def _builds_no_matrix_anew(seed):
@@ -292,6 +296,20 @@ _MISTAKES = [
         "You subtract α·g itself. The second term is α (α·g): each key's "
         "weight times the sum.",
         "Factor the weights out: α * (g - α·g).",
+    ),
+    (
+        "weights twice",
+        "the weights squared in the second term",
+        "The second term is α² (α·g). It is α (α·g): the other α is in the "
+        "sum already.",
+        "Factor the weights out: α * (g - α·g).",
+    ),
+    (
+        "log softmax",
+        "the gradient of a log-softmax",
+        "g - α Σg goes backward through the logarithm of a softmax. Here the "
+        "upstream belongs to the weights themselves.",
+        "Multiply diag(α) - α αᵀ by g on paper.",
     ),
     (
         "taken for scores",

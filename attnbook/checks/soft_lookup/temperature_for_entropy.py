@@ -118,6 +118,10 @@ def _range_of(size, scores, target, low, high, weigh=softmax, measure=entropy):
     return middle
 
 
+def _range_from_zero(scores, target):
+    return _range_of(np.ptp(scores), scores, target, 0, 1e6)
+
+
 def _rounded(scores, target, places):
     return round(temperature_by_bisection(scores, target), places)
 
@@ -271,6 +275,25 @@ EXERCISE = Exercise(
             "cold: low must move up. And is it NaN (hint 4)? Then every "
             "comparison is False.",
             shows=_is_an_end_of_a_range,
+        ),
+        Mistake(
+            "a range that begins at 0",
+            "The range begins at 0, and so does its geometric middle: "
+            "np.sqrt(0 * high) is 0, which is no temperature.",
+            _range_from_zero,
+            "Begin at spread / 1e6.",
+        ),
+        Mistake(
+            "one step of the search",
+            "This is the first middle of a range: the search takes one step.",
+            partial(_temperature, steps=1),
+            "Does `return` stand inside the loop? It belongs behind it.",
+            also=(
+                *(
+                    partial(_in_few_even_steps, steps=1, high=high)
+                    for high in (None, 10, 100, 1e3, 1e4, 1e6)
+                ),
+            ),
         ),
         Mistake(
             "an entropy that stays below the target",

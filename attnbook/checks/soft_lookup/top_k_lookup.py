@@ -33,8 +33,20 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
         allowed = ~mask
     if mistake == "none given":
         allowed = np.zeros(scores.shape, bool) if mask is None else mask
+    if mistake == "mask expected":
+        allowed = ~~mask
+    if mistake == "if mask":
+        allowed = mask if mask else allowed
     if mistake == "unmasked":
         allowed = np.ones(scores.shape, bool)
+    if mistake.startswith("times inf") and (
+        mask is not None or mistake == "times inf"
+    ):
+        with np.errstate(invalid="ignore"):
+            scores = scores + ~allowed * -np.inf
+    if mistake == "cosine":
+        lengths = np.linalg.norm(query, axis=-1)[:, None]
+        scores = scores / lengths / np.linalg.norm(key, axis=-1)
     if mistake.startswith("scores of 0"):
         scores = scores * allowed
     if mistake == "scores of 0":
@@ -53,7 +65,7 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
 def _mistaken_choice(scores, allowed, k, mistake):
     """Which keys are the k best, (T, S)."""
     ranked = np.where(allowed, scores, -np.inf)
-    if mistake in ("masked late", "scores of 0, then cut"):
+    if mistake in ("masked late", "masked last", "scores of 0, then cut"):
         ranked = scores
     elif mistake == "by size":
         ranked = np.where(allowed, np.abs(scores), -np.inf)
@@ -83,12 +95,18 @@ def _mistaken_choice(scores, allowed, k, mistake):
         order = np.argsort(-ranked, axis=-1)
     elif mistake == "any tie in parts":
         order = np.argpartition(-ranked, k - 1, axis=-1)
+    elif mistake == "first k":
+        order = np.argsort(~allowed, axis=-1, kind="stable")
+    if mistake == "k unused":
+        return allowed
     if mistake == "all ties":
         floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
         return ranked >= floor
     count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
     kept = np.zeros(scores.shape, bool)
-    if mistake == "keys choose":
+    if mistake == "all choices":
+        kept[:, order[:, :k]] = True
+    elif mistake == "keys choose":
         order = np.argsort(-ranked, axis=0, kind="stable")
         np.put_along_axis(kept, order[:k], True, axis=0)
     else:
@@ -117,6 +135,11 @@ def _mistaken_weights(scores, allowed, kept, k, key, mistake):
             total = np.where(total == 0, 1, total)
         with np.errstate(invalid="ignore"):
             return weights / total
+    if mistake == "masked last":
+        whole = _mistaken_choice(scores, allowed, k, "masked last")
+        return masked_softmax(scores, whole) * allowed
+    if mistake in ("sorted places", "filtered", "too few"):
+        return _weights_row_by_row(scores, allowed, k, mistake)
     if mistake == "by their sum":
         weights = scores * kept
         total = weights.sum(-1, keepdims=True)
@@ -138,6 +161,22 @@ def _mistaken_weights(scores, allowed, kept, k, key, mistake):
         weights[none] = np.nan
     elif mistake == "-1e9":
         weights[none, :k] = 1 / k
+    return weights
+
+
+def _weights_row_by_row(scores, allowed, k, mistake):
+    weights = np.zeros(scores.shape)
+    for row, line, may in zip(weights, scores, allowed, strict=True):
+        listed = line[may]
+        if listed.size < (k if mistake == "too few" else 1):
+            continue
+        order = np.argsort(-listed, kind="stable")[:k]
+        places = np.flatnonzero(may)[order]
+        if mistake == "filtered":
+            places = order
+        elif mistake == "sorted places":
+            places = np.sort(places)
+        row[places] = softmax(listed[order])
     return weights
 
 

@@ -22,6 +22,7 @@ ROWS = [
         "The k best are chosen before the mask is used, so a masked "
         "key can take a place among them.",
         "Masked keys must be out before you sort.",
+        "masked last",
     ),
     (
         "unmasked",
@@ -179,6 +180,75 @@ ROWS = [
         "Where fewer than k keys are allowed, masked ones are chosen too. "
         "All that are allowed are chosen, and no other.",
         "chosen & mask: a masked key is never chosen.",
+    ),
+    (
+        "k unused",
+        "k is not used",
+        "All keys that a query may attend to weigh, not the k best alone.",
+        "Where does your code choose?",
+    ),
+    (
+        "first k",
+        "the first k keys",
+        "The keys are chosen by their place in the list, not by their score.",
+        "What does your code sort by?",
+    ),
+    (
+        "all choices",
+        "the choices of all queries",
+        "Each query gets the keys that any query chose: chosen[:, places] "
+        "writes all places into all rows.",
+        "np.put_along_axis(chosen, places, True, axis=-1): hint 3.",
+    ),
+    (
+        "cosine",
+        "a cosine for the dot product",
+        "Queries and keys are divided by their lengths. The score is the "
+        "plain dot product.",
+        "query @ key.T, and nothing more.",
+    ),
+    (
+        "sorted places",
+        "weights at the wrong places",
+        "The weights are those of the chosen keys, but handed out in another "
+        "order.",
+        "Write each weight to the place that its score came from: hint 3.",
+    ),
+    (
+        "filtered",
+        "places counted among the allowed",
+        "The places are counted in the list of allowed keys, and used in the "
+        "list of all keys.",
+        "np.flatnonzero(mask[t])[places] counts in the list of all.",
+    ),
+    (
+        "too few",
+        "fewer than k taken for none",
+        "A query that may attend to fewer than k keys gets no weight. All of "
+        "those keys are chosen.",
+        "What your code does where fewer than k keys are allowed.",
+    ),
+    (
+        "times inf",
+        "0 times infinity",
+        "The mask is multiplied by -inf. 0 * -inf is NaN, so allowed keys "
+        "lose their score.",
+        "np.where(mask, scores, -np.inf) multiplies nothing.",
+        "times inf if masked",
+    ),
+    (
+        "mask expected",
+        "a mask that may be None",
+        "mask=None means that every key may be attended to, and None cannot "
+        "be turned round or indexed with.",
+        "Begin with what happens where mask is None.",
+    ),
+    (
+        "if mask",
+        "an if on a mask",
+        "A mask has a True or False for each query and key, and `if` wants "
+        "one answer.",
+        "if mask is not None.",
     ),
     (
         "shared anew",
