@@ -9,8 +9,7 @@ embeddings. `starved_decoder.csv` asks why post-norm's first decoder block gets
 so little gradient: one row per control and seed, with the gradient of the last
 block's W₂ over that of the first, and the length of what attention adds over
 that of the stream. `without_residuals.csv` holds short trainings without
-residuals, and for comparison with them: one row per variant, depth, rate and
-seed. (`warmup` has six blocks with residuals.)
+residuals, like those of `warmup` with them: one row per depth, rate and seed.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ CONTROLS = (
 )
 SHORTER = 0.43  # makes the added vector as short as noise makes it
 LONGER = 2.3  # makes it longer than one constant vector does
-TRAINED = (("post-norm", 2), ("no residuals", 2), ("no residuals", 6))
+DEPTHS = (2, 6)
 RATES = (3e-4, 1e-3, 3e-3)
 STEPS = 400
 
@@ -232,12 +231,11 @@ def last_over_first(
 
 
 def train_briefly(
-    name: str, depth: int, rate: float, seed: int, steps: int = STEPS
+    depth: int, rate: float, seed: int, steps: int = STEPS
 ) -> dict:
-    """Train on 1 to 3 pairs, as `warmup` does, with warm-up.
+    """Train without residuals on 1 to 3 pairs, as `warmup` trains with them.
 
     Args:
-        name: one of `VARIANTS`.
         depth: blocks of the encoder, and of the decoder.
         rate: Adam's peak rate, after warm-up over a quarter of the steps.
         seed: of the weights and of the batches.
@@ -245,7 +243,7 @@ def train_briefly(
     """
     torch.set_num_threads(1)
     task = data.telephone_numbers("de", pairs=(1, 3), longer=None)
-    model = variant(task, name, depth, seed)
+    model = variant(task, "no residuals", depth, seed)
     history = train.fit(
         model,
         task,
@@ -258,7 +256,6 @@ def train_briefly(
     )
     batch = task.sample(250, np.random.default_rng(seed), "held-out")
     return {
-        "variant": name,
         "blocks": depth,
         "rate": rate,
         "seed": seed,
@@ -278,8 +275,8 @@ def run(seeds: Iterable[int], steps: int = STEPS) -> dict[str, list[dict]]:
         last_over_first(control, seed)
         for control, seed in itertools.product(CONTROLS, seeds)
     ]
-    for (name, depth), rate, seed in itertools.product(TRAINED, RATES, seeds):
-        trained.append(train_briefly(name, depth, rate, seed, steps))
+    for depth, rate, seed in itertools.product(DEPTHS, RATES, seeds):
+        trained.append(train_briefly(depth, rate, seed, steps))
         print(trained[-1], flush=True)
     return dict(zip(TABLES, (cosines, starved, trained), strict=True))
 
