@@ -3,7 +3,7 @@
     python -m attnbook.experiments.beam_search
 
 trains Transformers on German telephone numbers of 1 to 8 pairs, fully and too
-briefly, and writes `beam_search.csv`: one row a number of steps, seed and
+briefly, and writes `beam_search.csv`: one row per number of steps, seed and
 beam.
 """
 
@@ -74,11 +74,11 @@ def run(
     beams: Iterable[int] = BEAMS,
     progress: bool = True,
 ) -> list[dict]:
-    """Train once a seed and number of steps; compare the beams.
+    """Train once per seed and number of steps; compare the beams.
 
     Args:
         seeds: of weights and batches.
-        all_steps: lengths of training, 128 examples a step.
+        all_steps: lengths of training, 128 examples per step.
         trained_to: greatest number of pairs.
         count: held-out examples, of all lengths.
         beams: widths.

@@ -4,7 +4,7 @@
 
 trains the fixed vector of chapter 01 with four times the steps, and the
 Transformer of chapter 06 with twice as many. It writes `longer_training.csv`,
-one row a model, seed and length. With `--models` only those are trained, and
+one row per model, seed and length. With `--models` only those are trained, and
 the other rows stay.
 """
 

@@ -2,7 +2,7 @@
 
     python -m attnbook.experiments.step_time
 
-writes `step_time.csv`, one row a model, length and repetition: milliseconds
+writes `step_time.csv`, one row per model, length and repetition: milliseconds
 of a step (forward and backward, one thread, the processor's time), and the
 longest chain of operations that wait for one another.
 """

@@ -129,8 +129,8 @@ SENTENCES = {
     ],
     "06-smoothed-loss": [
         (
-            "Loss and floor are means over the rows that count, over the "
-            "whole batch: one sum, one division.",
+            "Loss and floor are means over all rows of the batch that count: "
+            "one sum, one division.",
             "a mean of means",
             "padded",
         ),
@@ -166,7 +166,7 @@ SENTENCES = {
             "padding that is token 3",
         ),
         (
-            "Its **floor** is what a perfect prediction would pay, $p = q$.",
+            "Its **floor** is the loss of a perfect prediction, $p = q$.",
             "ε times the entropy of the prior",
             "two sentences",
         ),
@@ -181,7 +181,7 @@ SENTENCES = {
             "two sentences",
         ),
         (
-            "Here $u$ is given, say how often each token occurs.",
+            "Here $u$ is given, for example how often each token occurs.",
             "uniform in place of the prior",
             "two sentences",
         ),

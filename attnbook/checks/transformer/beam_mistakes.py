@@ -14,8 +14,8 @@ MISTAKES = [
     (
         "all begin alike",
         "the same prefix many times",
-        "The search begins with `beam` copies of BOS, and copies stay copies: "
-        "all answers are the same.",
+        "The search begins with `beam` copies of BOS. They grow in the same "
+        "way, so all answers are the same.",
         "Begin with one prefix.",
     ),
     (
@@ -28,8 +28,7 @@ MISTAKES = [
     (
         "one row's worth",
         "no more candidates than tokens",
-        "At most V candidates are kept, but several prefixes have more "
-        "between them: N · V.",
+        "At most V candidates are kept, but N prefixes have N · V candidates.",
         "min(beam - len(ended), N * V).",
     ),
     (
@@ -179,7 +178,7 @@ MISTAKES = [
     (
         "best alone",
         "only the best answer",
-        "You return one answer. All of them are asked for, with their scores.",
+        "You return one answer. Return all of them, with their scores.",
         "Two lists, the best first.",
     ),
     (

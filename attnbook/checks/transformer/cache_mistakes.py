@@ -23,7 +23,7 @@ MISTAKES = [
     (
         "interleaved",
         "heads interleaved",
-        "A head takes every H-th number. It owns d numbers in a row.",
+        "A head takes every H-th number. It should take d adjacent numbers.",
         "unflatten(-1, (H, -1)): the head first, then its width.",
         "source interleaved",
         "query interleaved",
@@ -51,7 +51,7 @@ MISTAKES = [
         "keys alone",
         "values left where they were",
         "`select` moves the keys and not the values: the weights are "
-        "right, and blend another sentence.",
+        "right, but they are applied to another sentence.",
         "Three things belong to a row: keys, values, mask.",
     ),
     (
@@ -141,8 +141,8 @@ MISTAKES = [
     (
         "values of the keys",
         "keys in place of values",
-        "The output blends the keys. The values have a projection "
-        "of their own.",
+        "The output is a mean of the keys. The values have their own "
+        "projection.",
         "`memory @ W_v.T`.",
     ),
     (
@@ -246,7 +246,7 @@ MISTAKES = [
         "no maximum",
         "exponentials without the maximum",
         "exp of 89 is infinite in single precision, and ∞/∞ is NaN.",
-        "Take each row's maximum off first, as masked_softmax does.",
+        "Subtract each row's maximum first, as masked_softmax does.",
     ),
     (
         "-100",
@@ -282,15 +282,13 @@ MISTAKES = [
     (
         "query of the keys",
         "a query projected by W_k",
-        "`x` is projected as the keys are. Queries have a matrix of their "
-        "own.",
+        "`x` is projected like the keys. Queries have their own matrix.",
         "`x @ W_q.T`.",
     ),
     (
         "averaged",
         "weights averaged over the heads",
-        "The weights are a mean over the heads. Those of each head are "
-        "asked for.",
+        "The weights are a mean over the heads. Return those of each head.",
         "weights are (B, H, S).",
     ),
     (

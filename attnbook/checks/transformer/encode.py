@@ -339,8 +339,8 @@ EXERCISE = Exercise(
         depth=(1, 2),
     ),
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("all", "all five bugs mended", 2, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("all", "all five bugs fixed", 2, mended=5),
     ],
 )

@@ -34,15 +34,15 @@ MISTAKES = [
     (
         ("side by side",),
         "both sublayers read the same stream",
-        "The feed-forward network reads what stood there before attention "
-        "has added to it.",
+        "The feed-forward network reads the stream before attention has "
+        "added to it.",
         "Two lines that change x, one after the other.",
     ),
     (
         ("attention lost",),
         "attention's output lost on the way",
         "The feed-forward network reads the sum with attention's output, but "
-        "what it makes is added to the stream before that.",
+        "its own output is added to the stream before that sum.",
         "Two lines that change x, one after the other.",
     ),
     (
@@ -50,7 +50,7 @@ MISTAKES = [
         "one normalisation for both sublayers",
         "The feed-forward network reads what was normalised for attention. "
         "The stream has changed since.",
-        "norm(x, …) once more, after x has changed.",
+        "Call norm(x, …) once more, after x has changed.",
     ),
     (
         ("feed-forward first",),
@@ -104,7 +104,7 @@ MISTAKES = [
         ("nothing to do",),
         "a stack of no layers left as it is",
         "Without layers you return the stream. One norm is left to do.",
-        "What comes after the last layer, be there any or none?",
+        "What comes after the last layer, even if there is none?",
     ),
     (
         ("inverted",),

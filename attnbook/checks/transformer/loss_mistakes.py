@@ -41,7 +41,7 @@ MISTAKES = [
     (
         "sum",
         "a sum over the rows",
-        "The rows are added up. Asked is their mean.",
+        "The rows are added up. The question is their mean.",
         "Divide by the number of rows that count.",
     ),
     (
@@ -73,7 +73,7 @@ MISTAKES = [
     (
         "over the vocabulary",
         "a mean over the vocabulary",
-        "The terms of one row are averaged. They belong summed over the "
+        "The terms of one row are averaged. They must be summed over the "
         "vocabulary.",
         "sum over V, mean over the rows that count.",
     ),
@@ -120,7 +120,7 @@ MISTAKES = [
         "smoothed prediction",
         "predictions smoothed in place of labels",
         "You mixed the prior into the predicted probabilities. It belongs "
-        "into the labels.",
+        "to the labels.",
         "The sum over k has q(k) outside the logarithm.",
     ),
     (
@@ -152,8 +152,8 @@ MISTAKES = [
     (
         "divergence",
         "the floor taken off",
-        "This is the loss less its floor: the divergence of p from q. Asked "
-        "are both, each by itself.",
+        "This is the loss minus its floor: the divergence of p from q. "
+        "Return both, each by itself.",
         "The loss has log p alone.",
     ),
     (
@@ -165,15 +165,15 @@ MISTAKES = [
     (
         "floor of the prior",
         "the entropy of the prior",
-        "This floor is the entropy of u. It is q's that counts, (1 - ε) of "
-        "which is the true token.",
+        "This floor is the entropy of u. You need that of q, which has "
+        "(1 - ε) on the true token.",
         "Put p = q into the loss.",
     ),
     (
         "floor of the prediction",
         "the entropy of the prediction",
-        "This floor hangs on the logits. No prediction can go below it, so it "
-        "hangs on the labels alone.",
+        "This floor depends on the logits. No prediction can go below it, so "
+        "it can depend only on the labels.",
         "Put p = q into the loss.",
     ),
     (
@@ -206,9 +206,9 @@ MISTAKES = [
     (
         "replaced",
         "0/0 replaced afterwards",
-        "Where no row counts 0/0 is replaced by 0. The gradient goes through "
-        "the division all the same, and is NaN.",
-        "Divide by the count, and by 1 at least: clamp(min=1).",
+        "Where no row counts, 0/0 is replaced by 0. But the gradient still "
+        "goes through the division, and is NaN.",
+        "Divide by the count, but at least by 1: clamp(min=1).",
     ),
     (
         "classes",
@@ -235,7 +235,7 @@ MISTAKES = [
     (
         "exchanged",
         "loss and floor exchanged",
-        "The floor stands in the loss's place.",
+        "The floor is returned first, in place of the loss.",
         "(loss, floor), in this order.",
     ),
     (

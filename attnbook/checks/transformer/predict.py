@@ -180,7 +180,7 @@ EXERCISE = Exercise(
             "a whole attention for each head",
             "You counted four layers from 12 to 12 for each head. The three "
             "heads share the 12 numbers: 4 each.",
-            "The number of heads does not enter.",
+            "The number of heads does not matter.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -327,8 +327,8 @@ EXERCISE = Exercise(
             "d",
             1.0,
             "training taken for generation",
-            "In training one pass does all positions. In generation a token "
-            "needs the tokens before it.",
+            "In training one pass computes all positions. In generation a "
+            "token needs the tokens before it.",
             "What does step t run over?",
         ),
         _PREDICTIONS.wrong(
@@ -356,8 +356,8 @@ EXERCISE = Exercise(
             "e",
             1.0,
             "greedy taken for best",
-            "Greedy takes A, the likelier first token, and pays for it at "
-            "the second.",
+            "Greedy takes A, the more probable first token, but its second "
+            "token is less probable.",
             "0.6 · 0.5 against 0.4 · 0.9.",
         ),
         _PREDICTIONS.wrong(
@@ -452,14 +452,14 @@ EXERCISE = Exercise(
             "f",
             200 / 50_000**0.5,
             "the mean left in",
-            "You divided by the deviation. The mean is taken off first.",
+            "You divided by the deviation. The mean is subtracted first.",
             "(200 - 500)/√50,000.",
         ),
         _PREDICTIONS.wrong(
             "f",
             200 / 300_000**0.5,
             "the root mean square",
-            "This is RMSNorm, which takes no mean off.",
+            "This is RMSNorm, which subtracts no mean.",
             "(200 - 500)/√50,000.",
         ),
         _PREDICTIONS.wrong(

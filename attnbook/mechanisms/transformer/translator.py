@@ -14,8 +14,10 @@ from attnbook.mechanisms.transformer.stacks import Transformer
 
 
 class TransformerTranslator(nn.Module):
-    """Token ids in, logits out: the whole of Vaswani et al. (2017), figure 1.
+    """Token ids in, logits out: the encoder–decoder of Vaswani et al. (2017).
 
+    Unlike figure 1 there, the two embeddings and the readout are three
+    matrices (the paper ties them, section 3.4), and there is no dropout.
     Positions are sinusoids (section 3.5), added to the embeddings. These
     start with variance 1 and are not multiplied by the root of D, so that
     words and positions start alike in size.
