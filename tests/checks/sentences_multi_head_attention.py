@@ -11,6 +11,16 @@ def rows_of_numbers_alone(weights, query_mask):
     return EXERCISES["04-head-distances"].reference(weights, real)
 
 
+def numbers_for_nan(weights, query_mask):
+    """NaN is replaced, and the rows that do not count come in times 0."""
+    p = weights.nan_to_num()
+    q, p = p[:, None], p[:, :, None]
+    entropy = [torch.special.entr(x).sum(-1) for x in ((p + q) / 2, p, q)]
+    each = entropy[0] - (entropy[1] + entropy[2]) / 2  # (B, H, H, T)
+    total = (each * query_mask[:, None, None]).sum((0, 3))
+    return total / query_mask.sum().clamp(min=1)
+
+
 def without_the_diagonal(weights, query_mask):
     right = EXERCISES["04-head-distances"].reference(weights, query_mask)
     return right.fill_diagonal_(torch.nan).nan_to_num(1.0)
@@ -120,6 +130,11 @@ SENTENCES = {
             "two heads",
         ),
         (
+            "Padding (mask False) gets the weight 0 and takes no share,",
+            "padding taken to be at the end",
+            "padding in front",
+        ),
+        (
             "however large its score.",
             "zeros after the softmax, divided again",
             "large scores",
@@ -178,6 +193,21 @@ SENTENCES = {
             "the others may hold anything, NaN included.",
             "rows that do not count, times 0",
             "NaN in the rows of padding",
+        ),
+        (
+            "A row counts where `query_mask` is True;",
+            "the first rows of a sentence",
+            "padding in front",
+        ),
+        (
+            "A row counts where `query_mask` is True;",
+            "rows of zeros left out",
+            "rows of zeros",
+        ),
+        (
+            "the others may hold anything, NaN included.",
+            numbers_for_nan,
+            "anything in the rows of padding",
         ),
         ("$0 \\log 0 = 0$.", "0 · log 0", "padded tokens"),
         (
@@ -242,6 +272,11 @@ SENTENCES = {
             "Padding (mask False) gets the weight 0 and takes no share,",
             "a mask after the softmax",
             "two heads",
+        ),
+        (
+            "Padding (mask False) gets the weight 0 and takes no share,",
+            "padding taken to be at the end",
+            "padding in front",
         ),
         (
             "however large its score,",

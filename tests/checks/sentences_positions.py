@@ -47,6 +47,12 @@ def mean_by_mean(weights, query_mask):
     return (torch.stack(means) * rows[:, None]).sum(0) / rows.sum()
 
 
+def padding_emptied(weights, query_mask):
+    """Rows of padding are set to 0 in the caller's weights."""
+    weights.masked_fill_(~query_mask[:, None, :, None], 0)
+    return EXERCISES["05-attention-distance"].reference(weights, query_mask)
+
+
 def patches_in_order(x, row, column, base=100.0):
     """Places are taken for those of a grid in order."""
     width = int(column.max()) + 1
@@ -210,15 +216,21 @@ SENTENCES = {
             "NaN and infinity in padding",
         ),
         (
-            "Returns a tensor $(H,)$.",
+            "Returns a tensor $(H,)$;",
             "heads averaged together",
             "whole sentences",
         ),
         (
-            "Returns a tensor $(H,)$.",
+            "Returns a tensor $(H,)$;",
             changed("05-attention-distance", torch.Tensor.tolist),
             "whole sentences",
         ),
+        (
+            "Returns a tensor $(H,)$;",
+            "axes squeezed away",
+            "one head, one new token",
+        ),
+        ("`weights` stays as it is.", padding_emptied, "padded queries"),
     ],
     "05-rotate-2d": [
         (
@@ -267,6 +279,21 @@ SENTENCES = {
             "`row` and `column` $(L,)$, whole numbers.",
             "rows and columns made up",
             "patches in any order",
+        ),
+        (
+            "`row` and `column` $(L,)$, whole numbers.",
+            "rows and columns counted anew",
+            "a piece of a large picture",
+        ),
+        (
+            "a picture has fewer rows than a text has words.",
+            "a table that ends",
+            "a piece of a large picture",
+        ),
+        (
+            "a new tensor; `x` stays as it is.",
+            "x is changed in place",
+            "the worked example",
         ),
         (
             "Values and gradients are checked.",
@@ -327,6 +354,11 @@ SENTENCES = {
             "nothing changes.",
             "squeezed for shorter texts",
             "shorter, by base",
+        ),
+        (
+            "$s$ counts as 1 and nothing changes.",
+            known("05-stretched-rates", "the base is not used", 1),
+            "shorter, another base",
         ),
         (
             "Returns the rates, a tensor $(d/2,)$.",

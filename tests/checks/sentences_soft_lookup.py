@@ -175,16 +175,26 @@ SENTENCES = {
             "40 keys, of which many tie",
         ),
         (
-            "The chosen keys share the weight by softmax; all others weigh "
-            "exactly 0.",
+            "The chosen keys share the weight by softmax, however large the "
+            "scores; all others weigh exactly 0.",
             "the chosen share alike",
             "the worked example",
         ),
         (
-            "The chosen keys share the weight by softmax; all others weigh "
-            "exactly 0.",
+            "The chosen keys share the weight by softmax, however large the "
+            "scores; all others weigh exactly 0.",
             "a softmax over all, shared anew",
             "a masked key scores 900",
+        ),
+        (
+            "share the weight by softmax, however large the scores",
+            "exponentials that overflow",
+            "keys that tie at scores of 900",
+        ),
+        (
+            "choose the $k$ keys with the highest scores",
+            "scores that are moved to settle ties",
+            "scores a millionth apart",
         ),
         (
             "all others weigh exactly 0.",
@@ -327,9 +337,14 @@ SENTENCES = {
             "Memory stays a small multiple of the weights.",
         ),
         (
-            "A key of weight 0, such as a masked one, gets gradient 0.",
+            "A key of weight 0, such as a masked one, gets gradient 0",
             "the weights in front are missing",
             "a batch with masked keys",
+        ),
+        (
+            "gets gradient 0, also where all keys of a row are masked.",
+            "a mean that divides by the weights",
+            "a row with every key masked",
         ),
         (
             "one row, or any batch of rows, keys last.",

@@ -4,6 +4,25 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from answers_multi_head_attention import (
+    NAMED,
+    attend,
+    blocks_laid_together,
+    by_exponentials,
+    far_below,
+    logarithm_of_the_mask,
+    nan_in_the_weights,
+    numbers_for_nan_times_0,
+    one_maximum,
+    pruned,
+    rows_counted,
+    rows_that_look_somewhere,
+    talk_with,
+    tokens_counted,
+    values_as_wide_as_keys,
+    with_a_bias,
+    with_softmax,
+)
 from unforeseen import assert_told_by_its_numbers
 
 from attnbook.checks.multi_head_attention import EXERCISES
@@ -72,252 +91,6 @@ def test_an_infinite_distance_is_not_near_to_a_finite_one():
     assert diagnosis.mistake is None
 
 
-# -- 04.2, as learners write it ----------------------------------------------
-
-
-def folded(x, H):
-    return x.unflatten(-1, (H, -1)).transpose(1, 2).flatten(0, 1)
-
-
-def attend(
-    query,
-    key,
-    value,
-    mask,
-    W_q,
-    W_k,
-    W_v,
-    W_o,
-    H,
-    *,
-    width=None,
-    softmax=masked_softmax,
-    repeat=lambda mask, H: mask.repeat_interleave(H, 0),
-    merge=lambda apart: apart.transpose(1, 2).flatten(2),
-):
-    B, T, S = *query.shape[:2], key.shape[1]
-    q, k, v = (
-        folded(x @ W.T, H) for x, W in ((query, W_q), (key, W_k), (value, W_v))
-    )
-    scores = q @ k.mT / (width or q.shape[-1]) ** 0.5
-    weights = softmax(scores, repeat(mask, H)[:, None])
-    merged = merge((weights @ v).view(B, H, T, -1))
-    return merged @ W_o.T, weights.view(B, H, T, S)
-
-
-def struck_out_afterwards(scores, allowed):
-    weights = scores.softmax(-1) * allowed
-    total = weights.sum(-1, keepdim=True)
-    return weights / torch.where(total == 0, 1, total)
-
-
-def by_exponentials(scores, allowed):
-    powers = scores.exp() * allowed
-    return powers / powers.sum(-1, keepdim=True).clamp(min=1e-9)
-
-
-def with_a_bias(scores, allowed):
-    bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
-    return (scores + bias).softmax(-1).nan_to_num(0.0)
-
-
-def far_below(scores, allowed):
-    weights = scores.masked_fill(~allowed, -100.0).softmax(-1)
-    return weights * allowed.any(-1, keepdim=True)
-
-
-def with_softmax(softmax):
-    return lambda *arguments: attend(*arguments, softmax=softmax)
-
-
-def width_of_a_value(*arguments):
-    W_v, H = arguments[6], arguments[8]
-    return attend(*arguments, width=len(W_v) // H)
-
-
-def width_of_the_model_by_heads(*arguments):
-    return attend(*arguments, width=arguments[0].shape[-1] / arguments[8])
-
-
-def mask_repeated_along_the_keys(*arguments):
-    def repeat(mask, H):
-        return mask.repeat_interleave(H, 1)
-
-    return attend(*arguments, repeat=repeat)
-
-
-def heads_below_each_other(*arguments):
-    return attend(*arguments, merge=lambda apart: apart.flatten(1, 2))
-
-
-def keys_by_the_matrix_of_queries(
-    query, key, value, mask, W_q, W_k, W_v, W_o, H
-):
-    return attend(query, key, value, mask, W_q, W_q, W_v, W_o, H)
-
-
-# -- 04.3 --------------------------------------------------------------------
-
-
-def kept(weights, query_mask):
-    rows = weights.transpose(0, 1)[:, query_mask]
-    return rows[:, None], rows[None]
-
-
-def meant(each, query_mask):
-    return each.sum(-1) / query_mask.sum().clamp(min=1)
-
-
-def rows_set_to_0(weights, query_mask):
-    p, q = kept(weights, query_mask)
-    m = (p + q) / 2
-    each = (p * (p / m).log() + q * (q / m).log()).sum(-1) / 2
-    return meant(each.nan_to_num(0.0), query_mask)
-
-
-def terms_above_0(weights, query_mask):
-    p, q = kept(weights, query_mask)
-    m = (p + q) / 2
-    terms = p * (p / m).log() + q * (q / m).log()
-    return meant(torch.where(p * q > 0, terms, 0.0).sum(-1) / 2, query_mask)
-
-
-def a_half_that_covers_one(weights, query_mask):
-    p, q = kept(weights, query_mask)
-    m = (p + q) / 2
-    one, other = (
-        (torch.xlogy(x, x) - torch.xlogy(x, m)).sum(-1) for x in (p, q)
-    )
-    return meant(one / 2 + other, query_mask)
-
-
-def masked_by_a_product(weights, query_mask):
-    p, q = weights[:, :, None], weights[:, None]
-    entropy = [torch.special.entr(x).sum(-1) for x in ((p + q) / 2, p, q)]
-    each = entropy[0] - (entropy[1] + entropy[2]) / 2  # (B, H, H, T)
-    total = (each * query_mask[:, None, None]).sum((0, 3))
-    return total / query_mask.sum().clamp(min=1)
-
-
-# -- 04.4 --------------------------------------------------------------------
-
-
-def talk(
-    query,
-    key,
-    value,
-    mask,
-    mix_scores,
-    mix_weights,
-    *,
-    softmax=masked_softmax,
-    after=lambda weights: weights,
-):
-    scores = query @ key.mT / key.shape[-1] ** 0.5
-    scores = torch.einsum("ih,bhts->bits", mix_scores, scores)
-    weights = softmax(scores, mask[:, None, None])
-    weights = after(torch.einsum("gi,bits->bgts", mix_weights, weights))
-    return weights @ value, weights
-
-
-def talk_with(**steps):
-    return lambda *arguments: talk(*arguments, **steps)
-
-
-def zero_before_the_mixing(query, key, value, mask, mix_scores, mix_weights):
-    scores = query @ key.mT / key.shape[-1] ** 0.5
-    scores = scores * mask[:, None, None]
-    scores = torch.einsum("ih,bhts->bits", mix_scores, scores)
-    weights = torch.einsum("gi,bits->bgts", mix_weights, scores.softmax(-1))
-    return weights @ value, weights
-
-
-def matrix_of_numbers(query, key, value, mask, mix_scores, mix_weights):
-    mix_scores = torch.tensor(mix_scores.tolist())
-    return talk(query, key, value, mask, mix_scores, mix_weights)
-
-
-# -- 04.5 --------------------------------------------------------------------
-
-
-def pruned(layer, num_heads, gate, mean, *, strength=None, rest=None):
-    kept = [h for h, g in enumerate(gate) if g != 0]
-    result = {
-        name: x.unflatten(0, (num_heads, -1))[kept].flatten(0, 1)
-        for name, x in layer.items()
-        if not name.startswith("output")
-    }
-    gates = torch.tensor(gate)[:, None]
-    columns = layer["output_weight"].unflatten(1, (num_heads, -1))
-    strong = gates if strength is None else strength(gates)
-    result["output_weight"] = (columns * strong)[:, kept].flatten(1)
-    constant = (1 - gates if rest is None else rest(gates)) * mean
-    result["output_bias"] = layer["output_bias"] + (
-        layer["output_weight"] @ constant.flatten()
-    )
-    return result
-
-
-def prune_with(**steps):
-    return lambda *arguments: pruned(*arguments, **steps)
-
-
-def blocks_laid_together(layer, num_heads, gate, mean):
-    result = pruned(layer, num_heads, gate, mean)
-    blocks = layer["output_weight"].chunk(num_heads, 1)
-    blocks = [g * x for x, g in zip(blocks, gate, strict=True) if g]
-    return {**result, "output_weight": torch.cat(blocks, 1)}
-
-
-NAMED = {
-    "04-attend-with-heads": {
-        with_softmax(struck_out_afterwards): (
-            "zeros after the softmax, divided again"
-        ),
-        with_softmax(by_exponentials): "exponentials that overflow",
-        with_softmax(with_a_bias): ("NaN set to 0, and not in the gradient"),
-        with_softmax(far_below): "a finite score for what is masked",
-        width_of_a_value: "the scale of the values",
-        width_of_the_model_by_heads: "the scale of D/H",
-        mask_repeated_along_the_keys: (
-            "a mask that does not fit the folded scores"
-        ),
-        heads_below_each_other: "heads laid below each other",
-        keys_by_the_matrix_of_queries: "the keys projected by W_q",
-    },
-    "04-head-distances": {
-        rows_set_to_0: "rows with a 0 are thrown away",
-        terms_above_0: "keys that only one head looks at are left out",
-        a_half_that_covers_one: "one of the two halves left out",
-        masked_by_a_product: "rows that do not count, times 0",
-    },
-    "04-talking-heads": {
-        talk_with(softmax=struck_out_afterwards): (
-            "zeros after the softmax, divided again"
-        ),
-        talk_with(softmax=by_exponentials): "exponentials that overflow",
-        talk_with(softmax=with_a_bias): (
-            "NaN set to 0, and not in the gradient"
-        ),
-        talk_with(softmax=far_below): "a finite score for what is masked",
-        talk_with(after=torch.relu): "weights cut off at 0",
-        zero_before_the_mixing: "a score of 0 for what is masked",
-        matrix_of_numbers: "mix_scores without gradient",
-    },
-    "04-prune-heads": {
-        prune_with(strength=torch.abs): "a gate without its sign",
-        prune_with(strength=lambda g: g.clamp(0, 1)): (
-            "gates between 0 and 1 only"
-        ),
-        prune_with(rest=lambda g: g - 1): "means with the wrong sign",
-        prune_with(rest=lambda g: (g != 0) * (1 - g)): (
-            "only heads that stay leave a mean"
-        ),
-        blocks_laid_together: "no head left",
-    },
-}
-
-
 @pytest.mark.parametrize(
     ("grade_id", "answer", "name"),
     [
@@ -332,18 +105,59 @@ def test_a_wrong_answer_is_rejected_and_named(grade_id, answer, name):
     assert "looks like a known mistake" in diagnosis.message
 
 
-@pytest.mark.parametrize(
-    ("left", "earned"),
-    [(with_softmax(by_exponentials), 3), (heads_at_half_heat, 0)],
-)
-def test_a_repair_pays_for_each_bug_that_is_mended(left, earned):
-    exercise = EXERCISES["04-attend-with-heads"]
-    parts = [
+def points_of(grade_id, answer):
+    exercise = EXERCISES[grade_id]
+    return sum(
         part.points
         for part in exercise.parts
-        if exercise.diagnose(left, part.name) is None
-    ]
-    assert sum(parts) == earned
+        if exercise.diagnose(answer, part.name) is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "earned"),
+    [
+        (with_softmax(by_exponentials), 3),
+        (with_softmax(one_maximum), 3),
+        (with_softmax(logarithm_of_the_mask), 3),
+        (tokens_counted, 3),
+        (values_as_wide_as_keys, 3),
+        (heads_at_half_heat, 0),
+    ],
+)
+def test_a_repair_pays_for_each_bug_that_is_mended(left, earned):
+    assert points_of("04-attend-with-heads", left) == earned
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize(
+    ("grade_id", "answer", "earned"),
+    [
+        ("04-head-distances", numbers_for_nan_times_0, 3),
+        ("04-head-distances", rows_counted, 3),
+        ("04-head-distances", rows_that_look_somewhere, 3),
+        ("04-talking-heads", nan_in_the_weights, 3),
+        ("04-talking-heads", talk_with(softmax=far_below), 3),
+        ("04-talking-heads", talk_with(softmax=with_a_bias), 3),
+        ("04-prune-heads", blocks_laid_together, 4),
+    ],
+)
+def test_an_edge_costs_the_points_of_its_own_part(
+    grade_id, answer, earned, seed, monkeypatch
+):
+    monkeypatch.setattr(Exercise, "secret_seed", seed)
+    assert points_of(grade_id, answer) == earned
+
+
+def right_but_for_all_pruned(layer, num_heads, gate, mean):
+    result = pruned(layer, num_heads, gate, mean)
+    if not any(gate):
+        result = {name: x.detach() for name, x in result.items()}
+    return result
+
+
+def test_a_layer_without_heads_has_a_gradient_too():
+    assert points_of("04-prune-heads", right_but_for_all_pruned) == 4
 
 
 # -- right answers in unusual words ------------------------------------------

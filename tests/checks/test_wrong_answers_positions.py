@@ -4,18 +4,13 @@ import math
 
 import pytest
 import torch
+from answers_positions import RIGHT, distances, stretched, table_of
 from unforeseen import assert_told_by_its_numbers
 
 from attnbook.checks.positions import EXERCISES
 from attnbook.judging.exercise import Exercise
 
 # -- 05.2 --------------------------------------------------------------------
-
-
-def table_of(rows, D, base=10_000.0, first=0):
-    place = torch.arange(first, first + rows)
-    angle = place[:, None] * base ** (-torch.arange(0, D, 2) / D)
-    return torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
 
 
 def table_cut(rows):
@@ -73,15 +68,18 @@ def offset_as_factor(embedded, offset=0, base=10_000.0):
     return embedded + waves.flatten(-2)
 
 
+def stacked_in_front(embedded, offset=0, base=10_000.0):
+    T, D = embedded.shape[1:]
+    table = table_of(T, D, base, offset)
+    waves = torch.stack((table[:, 0::2], table[:, 1::2]))
+    return embedded + waves.reshape(T, D)
+
+
 # -- 05.3 --------------------------------------------------------------------
 
 
 def rows_of(weights, query_mask, far):
     return (weights * far).sum(-1).transpose(1, 2)[query_mask]
-
-
-def distances(T, S):
-    return (torch.arange(S - T, S)[:, None] - torch.arange(S)).abs()
 
 
 def as_a_list(weights, query_mask):
@@ -131,6 +129,18 @@ def up_to_the_length(weights, query_mask):
     lengths = query_mask.sum(-1).tolist()
     rows = [found[b, :, :n] for b, n in enumerate(lengths)]
     return torch.cat(rows, -1).mean(-1)
+
+
+def squeezed(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    found = (weights * far).sum(-1).masked_fill(~query_mask[:, None], 0)
+    return found.sum((0, 2), keepdim=True).squeeze() / query_mask.sum()
+
+
+def keys_masked(weights, query_mask):
+    far = distances(*weights.shape[-2:])
+    kept = weights.masked_fill(~query_mask[:, None, None], 0)
+    return (kept * far).sum((0, 2, 3)) / query_mask.sum()
 
 
 # -- 05.4 --------------------------------------------------------------------
@@ -206,27 +216,54 @@ def always_base_100(x, row, column, base=100.0):
     return EXERCISES["05-rotate-2d"].reference(x, row, column)
 
 
+def angles_of_64_places(x, row, column, base=100.0):
+    half = x.shape[-1] // 2
+    rate = base ** (-torch.arange(0, half, 2) / half)
+    angles = torch.arange(64)[:, None] * rate
+    angle = torch.cat((angles[row], angles[column]), -1)
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    turned = pairs * torch.polar(torch.ones_like(angle), angle)
+    return torch.view_as_real(turned).flatten(-2)
+
+
+def from_the_smallest(x, row, column, base=100.0):
+    places = row - min(row), column - min(column)
+    halves = zip(x.chunk(2, -1), places, strict=True)
+    return torch.cat([turned(h, p, base) for h, p in halves], -1)
+
+
+def from_the_first_patch(x, row, column, base=100.0):
+    places = row - row[:1], column - column[:1]
+    halves = zip(x.chunk(2, -1), places, strict=True)
+    return torch.cat([turned(h, p, base) for h, p in halves], -1)
+
+
+def base_for_rows_alone(x, row, column, base=100.0):
+    first, second = x.chunk(2, -1)
+    return torch.cat(
+        (turned(first, row, base), turned(second, column, 100.0)), -1
+    )
+
+
+def angles_repeated(x, row, column, base=100.0):
+    halves = []
+    for half, place in zip(x.chunk(2, -1), (row, column), strict=True):
+        d = half.shape[-1]
+        rate = base ** (-torch.arange(0, d, 2) / d)
+        angle = (place[:, None] * rate).repeat(1, 2)
+        partner = torch.empty_like(half)
+        partner[..., 0::2] = -half[..., 1::2]
+        partner[..., 1::2] = half[..., 0::2]
+        halves.append(half * angle.cos() + partner * angle.sin())
+    return torch.cat(halves, -1)
+
+
 def half_a_place_on(x, row, column, base=100.0):
     halves = zip(x.chunk(2, -1), (row, column), strict=True)
     return torch.cat([turned(h, p + 0.5, base) for h, p in halves], -1)
 
 
 # -- 05.5 --------------------------------------------------------------------
-
-
-def stretched(
-    d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0, s=None
-):
-    s = s or max(1, wanted / trained)
-    exponent = torch.arange(0, d, 2).double() / d
-    rate = base**-exponent
-    if kind == "interpolate":
-        return rate / s
-    if kind == "base":
-        return (base * s ** (d / (d - 2))) ** -exponent
-    keep = (trained * rate / (2 * math.pi) - low) / (high - low)
-    keep = keep.clamp(0, 1)
-    return keep * rate + (1 - keep) * rate / s
 
 
 def rounded_to_a_millionth(*arguments, **keywords):
@@ -263,6 +300,39 @@ def at_most_1(d, trained, wanted, *rest, **keywords):
     return stretched(d, trained, wanted, *rest, **keywords, s=s)
 
 
+def rounded_to_five_digits(*arguments, **keywords):
+    rates = stretched(*arguments, **keywords)
+    return torch.tensor([float(f"{rate:.5f}") for rate in rates])
+
+
+def low_forgotten(*arguments, low=1.0, **keywords):
+    return stretched(*arguments, **keywords)
+
+
+def high_forgotten(*arguments, high=32.0, **keywords):
+    return stretched(*arguments, **keywords)
+
+
+def by_another_base(larger, kinds=("base",)):
+    """The rates that a formula for the larger base gives."""
+
+    def answer(d, trained, wanted, kind, base=10_000.0, **keywords):
+        s = max(1, wanted / trained)
+        if kind in kinds:
+            base = larger(base, s, d)
+        if kind == "base":
+            return base ** -(torch.arange(0, d, 2).double() / d)
+        return stretched(d, trained, wanted, kind, base, **keywords)
+
+    return answer
+
+
+def base_forgotten_for_shorter(d, trained, wanted, *rest, **keywords):
+    if wanted <= trained:
+        return 10_000 ** -(torch.arange(0, d, 2).double() / d)
+    return stretched(d, trained, wanted, *rest, **keywords)
+
+
 def by_the_logarithm(d, trained, wanted, *rest, **keywords):
     s = 1 + max(0, math.log2(wanted / trained))
     return stretched(d, trained, wanted, *rest, **keywords, s=s)
@@ -281,6 +351,7 @@ NAMED = {
         a_new_axis_in_the_middle: "the table laid along the batch",
         twice_the_sine: "a sine twice",
         only_halves_left: "sines first, then cosines",
+        stacked_in_front: "rows cut across the tokens",
     },
     "05-attention-distance": {
         as_a_list: "a list or an array",
@@ -290,6 +361,8 @@ NAMED = {
         of_the_real_alone: "positions without the padding",
         means_of_sentences_by_rows: "a sentence without a real row",
         up_to_the_length: "the mask taken for a length",
+        squeezed: "axes squeezed away",
+        keys_masked: "the mask meets the keys",
     },
     "05-rotate-2d": {
         by_both_in_turn: "row plus column",
@@ -300,6 +373,11 @@ NAMED = {
         exponents_from_0_to_1: "rates that reach 1/base",
         sorted_patches: "patches put in order",
         places_of_a_grid: "rows and columns made up",
+        angles_of_64_places: "a table that ends",
+        from_the_smallest: "rows and columns counted anew",
+        from_the_first_patch: "rows and columns counted anew",
+        base_for_rows_alone: "the base is not used",
+        angles_repeated: "angles in another order than pairs",
     },
     "05-stretched-rates": {
         rounded_to_a_millionth: "rounded",
@@ -307,6 +385,22 @@ NAMED = {
         from_twice_the_length_on: "stretched from twice the length on",
         at_most_1: "at most 1 in place of at least 1",
         in_steps_from_0_to_1: "rates that reach 1/base",
+        rounded_to_five_digits: "rounded",
+        low_forgotten: "the ends of the ramp are not used",
+        high_forgotten: "the ends of the ramp are not used",
+        base_forgotten_for_shorter: "the base is not used",
+        by_another_base(lambda b, s, d: b * s**d / (d - 2)): (
+            "brackets left out in the exponent"
+        ),
+        by_another_base(lambda b, s, d: b * s**d / d - 2): (
+            "brackets left out in the exponent"
+        ),
+        by_another_base(lambda b, s, d: b * s * d / (d - 2)): (
+            "a factor in place of a power"
+        ),
+        by_another_base(
+            lambda b, s, d: b * s ** (d / (d - 2)), ("base", "parts")
+        ): "a larger base outside its kind",
     },
 }
 
@@ -385,86 +479,30 @@ def test_who_turns_a_grid_in_order_loses_the_part_of_places_alone(
         assert diagnosis is None, diagnosis.message
 
 
-# -- right answers in unusual words ------------------------------------------
-
-
-def by_complex_numbers(embedded, offset=0, base=10_000.0):
-    T, D = embedded.shape[1:]
-    rate = torch.tensor([base ** (-2 * i / D) for i in range(D // 2)])
-    angle = torch.outer(torch.arange(offset, offset + T).float(), rate)
-    waves = torch.view_as_real(torch.polar(torch.ones_like(angle), angle))
-    return embedded + waves.flip(-1).flatten(-2)
-
-
-def into_a_table_of_zeros(embedded, offset=0, base=10_000.0):
-    _, T, D = embedded.shape
-    table = torch.zeros(T, D)
-    rate = torch.exp(torch.arange(0, D, 2) * (-math.log(base) / D))
-    angle = (torch.arange(T) + offset).unsqueeze(1) * rate
-    table[:, 0::2], table[:, 1::2] = torch.sin(angle), torch.cos(angle)
-    return embedded + table.unsqueeze(0)
-
-
-def with_where(weights, query_mask):
-    T, S = weights.shape[-2:]
-    far = [[abs(S - T + t - j) for j in range(S)] for t in range(T)]
-    found = weights * torch.tensor(far)
-    found = torch.where(query_mask[:, None, :, None], found, 0)
-    return found.sum((0, 2, 3)).div(query_mask.count_nonzero())
-
-
-def sentence_by_sentence(weights, query_mask):
-    far = distances(*weights.shape[-2:])
-    rows = [
-        (one * far).sum(-1)[:, real]
-        for one, real in zip(weights, query_mask, strict=True)
-    ]
-    return torch.cat(rows, 1).double().mean(1)
-
-
-def feature_by_feature(x, row, column, base=100.0):
-    d = x.shape[-1]
-    features = []
-    for i in range(d // 2):
-        place = row if i < d // 4 else column
-        angle = place * base ** (-4 * (i % (d // 4)) / d)
-        u, v = x[..., 2 * i], x[..., 2 * i + 1]
-        features.append(u * angle.cos() - v * angle.sin())
-        features.append(u * angle.sin() + v * angle.cos())
-    return torch.stack(features, -1)
-
-
-def with_partners(x, row, column, base=100.0):
-    half = x.shape[-1] // 2
-    rate = torch.exp(torch.arange(0, half, 2) * (-math.log(base) / half))
-    places = torch.stack((row, column), 1).float()  # (L, 2)
-    angle = (places[:, :, None] * rate).flatten(1).repeat_interleave(2, -1)
-    partner = torch.empty_like(x)
-    partner[..., 0::2], partner[..., 1::2] = -x[..., 1::2], x[..., 0::2]
-    return x * angle.cos() + partner * angle.sin()
-
-
-def in_single_precision(
-    d, trained, wanted, kind, base=10_000.0, low=1.0, high=32.0
+@pytest.mark.parametrize(
+    ("grade_id", "answer", "lost"),
+    [
+        ("05-attention-distance", squeezed, "continuation"),
+        ("05-rotate-2d", angles_of_64_places, "places"),
+        ("05-rotate-2d", base_for_rows_alone, "places"),
+        ("05-stretched-rates", low_forgotten, "parts"),
+        ("05-stretched-rates", base_forgotten_for_shorter, "shorter"),
+        ("05-add-positions", stacked_in_front, "all"),
+    ],
+)
+def test_a_slip_in_one_part_keeps_the_points_of_the_others(
+    grade_id, answer, lost
 ):
-    s = wanted / trained if wanted > trained else 1.0
-    exponent = -torch.arange(d // 2) * 2 / d
-    if kind == "base":
-        return torch.tensor(base * s ** (d / (d - 2))).pow(exponent)
-    rate = torch.tensor(float(base)).pow(exponent)
-    if kind == "interpolate":
-        return rate * (1 / s)
-    turns = trained * rate / (2 * torch.pi)
-    keep = (turns.clip(low, high) - low) / (high - low)
-    return rate / s + keep * (rate - rate / s)
+    exercise = EXERCISES[grade_id]
+    parts = [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is not None
+    ]
+    assert parts == [lost]
 
 
-RIGHT = {
-    "05-add-positions": (by_complex_numbers, into_a_table_of_zeros),
-    "05-attention-distance": (with_where, sentence_by_sentence),
-    "05-rotate-2d": (feature_by_feature, with_partners),
-    "05-stretched-rates": (stretched, in_single_precision),
-}
+# -- right answers in unusual words ------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [None, 5, 2**100])

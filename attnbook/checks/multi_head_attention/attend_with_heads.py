@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from attnbook.checks.multi_head_attention.attend_with_heads_draft import (
+    attend_with_heads,
+)
 from attnbook.checks.multi_head_attention.attend_with_heads_mistakes import (
     MISTAKES,
-    attend_with_heads,
 )
 from attnbook.judging.attention_inputs import attention_inputs
 from attnbook.judging.exercise import Case, Exercise, Part, Property
@@ -74,6 +76,13 @@ def _heads_case(name, lengths, T, S, D, H, d_k, d_v, seed, scale=1.0):
     )
 
 
+def _padded_in_front(case):
+    """The same with the keys of each sentence in reverse order."""
+    query, key, value, mask, *rest = case.arguments
+    key, value, mask = key.flip(1), value.flip(1), mask.flip(1)
+    return Case("padding in front", (query, key, value, mask, *rest))
+
+
 def _one_head_is_heard_alone(answer):
     """Without the columns of W_o of a head, its values cannot matter."""
     arguments = _heads_case("", [5, 4], 3, 5, 6, 3, 2, 4, 19).arguments
@@ -109,6 +118,7 @@ EXERCISE = Exercise(
         _heads_case("all sizes alike", [3, 2, 3], 3, 3, 3, 3, 3, 3, seed=14),
         _heads_case("one head, one sentence", [4], 1, 5, 4, 1, 4, 3, seed=15),
         _heads_case("large scores", [1, 5], 4, 5, 6, 2, 3, 2, 16, scale=12.0),
+        _padded_in_front(_heads_case("", [2, 4], 2, 4, 6, 2, 2, 3, seed=17)),
     ],
     mistakes=MISTAKES,
     right_answers=[_heads_by_loops, _heads_by_einsum, _heads_as_a_sum],

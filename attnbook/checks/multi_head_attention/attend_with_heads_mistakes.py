@@ -1,15 +1,12 @@
-"""What heads that are folded into the batch give, and known mistakes."""
+"""Known mistakes of who folds heads into the batch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
-from attnbook.judging.masked_weights import masked_weights
+from attnbook.checks.multi_head_attention.attend_with_heads_draft import draft
 from attnbook.judging.named_mistakes import planted
 from attnbook.judging.unrepaired import unrepaired
-from attnbook.mechanisms.masked_softmax import masked_softmax
 
 _BUGS = {
     "viewed": (
@@ -49,178 +46,6 @@ _BUGS = {
 # In the worked example the first entry that differs comes from the first of
 # these that is there.
 _FIRST_TO_SHOW = ("over queries", "full scale", "viewed", "repeated", "merged")
-
-
-def _folded(x, num_heads):
-    """Split (B, L, H·d) into heads and fold them: (B·H, L, d)."""
-    B, L, width = x.shape
-    x = x.view(B, L, num_heads, width // num_heads).transpose(1, 2)
-    return x.reshape(B * num_heads, L, -1)
-
-
-def attend_with_heads(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads):
-    B, T, _ = query.shape
-    left = _folded(query @ W_q.T, num_heads)  # (B·H, T, d_k)
-    right = _folded(key @ W_k.T, num_heads)  # (B·H, S, d_k)
-    content = _folded(value @ W_v.T, num_heads)  # (B·H, S, d_v)
-    scores = left @ right.transpose(-2, -1) / left.shape[-1] ** 0.5
-    allowed = mask.repeat_interleave(num_heads, 0)  # (B·H, S)
-    weights = masked_softmax(scores, allowed[:, None])  # (B·H, T, S)
-    output = (weights @ content).view(B, num_heads, T, -1)
-    output = output.transpose(1, 2).reshape(B, T, -1)  # (B, T, H·d_v)
-    return output @ W_o.T, weights.view(B, num_heads, T, -1)
-
-
-# What the scores are divided by.
-_SCALES = {
-    "full scale": lambda D, d_k, d_v, S, H: D**0.5,
-    "by d": lambda D, d_k, d_v, S, H: d_k,
-    "both scales": lambda D, d_k, d_v, S, H: (D * d_k) ** 0.5,
-    "multiplied": lambda D, d_k, d_v, S, H: d_k**-0.5,
-    "scaled after": lambda D, d_k, d_v, S, H: 1.0,
-    "unscaled": lambda D, d_k, d_v, S, H: 1.0,
-    "width of values": lambda D, d_k, d_v, S, H: d_v**0.5,
-    "number of keys": lambda D, d_k, d_v, S, H: S**0.5,
-    "number of heads": lambda D, d_k, d_v, S, H: H**0.5,
-    "D/H": lambda D, d_k, d_v, S, H: (D / H) ** 0.5,
-    "D//H": lambda D, d_k, d_v, S, H: (D // H) ** 0.5 or 1.0,
-}
-
-
-def _scale_with(D, d_k, d_v, S, H, bugs):
-    found = [_SCALES[bug] for bug in bugs if bug in _SCALES]
-    return found[0](D, d_k, d_v, S, H) if found else d_k**0.5
-
-
-def _heads_outermost(x, num_heads):
-    """Fold (B, L, H·d) the other way round: all sentences of head 1 first."""
-    return x.unflatten(-1, (num_heads, -1)).permute(2, 0, 1, 3).flatten(0, 1)
-
-
-def _folded_with(x, num_heads, bugs):
-    B, L, _ = x.shape
-    if "all viewed" in bugs:
-        return x.reshape(B * num_heads, L, -1)
-    if "interleaved" in bugs:
-        x = x.view(B, L, -1, num_heads).permute(0, 3, 1, 2)
-        return x.reshape(B * num_heads, L, -1)
-    if "heads outermost" in bugs:
-        return _heads_outermost(x, num_heads)
-    return _folded(x, num_heads)
-
-
-def _unfolded_with(output, B, num_heads, bugs):
-    """Undo the folding: from (B·H, T, d_v) to (B, T, H·d_v)."""
-    T = output.shape[1]
-    if "merged" in bugs or "all viewed" in bugs:
-        return output.reshape(B, T, -1)
-    if "sentences last" in bugs:
-        output = output.view(num_heads, B, T, -1)
-        return output.permute(1, 2, 0, 3).reshape(B, T, -1)
-    output = output.view(B, num_heads, T, -1)
-    if "heads below" in bugs:
-        return output.flatten(1, 2)  # (B, H·T, d_v)
-    if "heads averaged" in bugs:
-        return output.mean(1).repeat(1, 1, num_heads)
-    if "heads added" in bugs:
-        return output.sum(1).repeat(1, 1, num_heads)
-    if "numbers first" in bugs:
-        return output.permute(0, 2, 3, 1).flatten(2)
-    order = (0, 2, 3, 1) if "interleaved" in bugs else (0, 2, 1, 3)
-    return output.permute(*order).reshape(B, T, -1)
-
-
-def _weights_with(scores, mask, num_heads, bugs):
-    """Weights (B·H, T, S)."""
-    if "repeated" in bugs:
-        allowed = mask.repeat(num_heads, 1)
-    elif "not repeated" in bugs:
-        allowed = mask
-    elif "keys repeated" in bugs:
-        allowed = mask.repeat_interleave(num_heads, 1)
-    else:
-        allowed = mask.repeat_interleave(num_heads, 0)
-    allowed = allowed[:, None]  # (B·H, 1, S)
-    if "sigmoid" in bugs:
-        return scores.sigmoid() * allowed
-    if "-1e9 added" in bugs:
-        return (scores + torch.where(allowed, 0.0, -1e9)).softmax(-1)
-    if "-1e4 added" in bugs:
-        return (scores + torch.where(allowed, 0.0, -1e4)).softmax(-1)
-    if "mask added" in bugs:
-        return (scores + allowed).softmax(-1)
-    if "NaN to 0" in bugs:
-        bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
-        return (scores + bias).softmax(-1).nan_to_num(0.0)
-    if "divided again" in bugs or "divided again or by 1" in bugs:
-        total = (scores.softmax(-1) * allowed).sum(-1, keepdim=True)
-        if "divided again" in bugs:
-            total = total.clamp(min=1e-9)
-        return scores.softmax(-1) * allowed / total.where(total != 0, 1)
-    if "by exp" in bugs:
-        powers = scores.exp() * allowed
-        total = powers.sum(-1, keepdim=True)
-        return powers / total.where(total != 0, 1)
-    if "-100" in bugs:
-        return scores.masked_fill(~allowed, -100.0).softmax(-1) * allowed.any(
-            -1, keepdim=True
-        )
-    if "over heads" in bugs:
-        apart = scores.unflatten(0, (-1, num_heads))  # (B, H, T, S)
-        return masked_softmax(apart, mask[:, None, None], 1).flatten(0, 1)
-    dim = 0 if "over the rows" in bugs else -1
-    return masked_weights(masked_softmax, scores, allowed, bugs, dim)
-
-
-def _draft(query, key, value, mask, W_q, W_k, W_v, W_o, num_heads, bugs):
-    """The notebook's draft, with some of its bugs or another mistake."""
-    B, T, D = query.shape
-    d_k = len(W_q) // num_heads
-    if "not transposed" in bugs:
-        W_q, W_k, W_v = W_q.T, W_k.T, W_v.T
-    if "W_q twice" in bugs:
-        W_k = W_q
-    if "key for value" in bugs:
-        key, value = value, key
-    if "mask on the values" in bugs:
-        value, mask = value * mask[..., None], torch.ones_like(mask)
-    left = query @ W_q.T
-    if "viewed" in bugs:
-        left = left.reshape(B * num_heads, T, d_k)
-    elif "queries outermost" in bugs:
-        left = _heads_outermost(left, num_heads)
-    else:
-        left = _folded_with(left, num_heads, bugs)  # (B·H, T, d_k)
-    right = _folded_with(key @ W_k.T, num_heads, bugs)  # (B·H, S, d_k)
-    content = _folded_with(value @ W_v.T, num_heads, bugs)  # (B·H, S, d_v)
-    scores = left @ right.transpose(-2, -1)  # (B·H, T, S)
-    sizes = D, d_k, content.shape[-1], key.shape[1], num_heads
-    scores = scores / _scale_with(*sizes, bugs)
-    weights = _weights_with(scores, mask, num_heads, bugs)
-    if "scaled after" in bugs:
-        weights = weights / d_k**0.5
-    output = _unfolded_with(weights @ content, B, num_heads, bugs)
-    if "transposed" in bugs:
-        output = output @ W_o
-    elif "no output projection" not in bugs:
-        output = output @ W_o.T  # (B, T, D)
-    if "weights unfolded" in bugs:
-        weights = weights.view(num_heads, B, T, -1).transpose(0, 1)
-    elif "weights by query" in bugs:
-        weights = weights.view(B, num_heads, T, -1).transpose(1, 2)
-    else:
-        weights = weights.view(B, num_heads, T, -1)
-    if "detached" in bugs:
-        return output.detach(), weights.detach()
-    if "weights detached" in bugs:
-        return output, weights.detach()
-    if "folded" in bugs:
-        return output, weights.flatten(0, 1)
-    if "exchanged" in bugs:
-        return weights, output
-    if "alone" in bugs:
-        return output
-    return output, weights.mean(1) if "mean" in bugs else weights
 
 
 _OTHER_MISTAKES = [
@@ -332,6 +157,23 @@ _OTHER_MISTAKES = [
         "Fold (B, H, L, d), not (H, B, L, d).",
     ),
     (
+        "d_k, cut",
+        "one width for all heads",
+        "Queries, keys and values are cut into heads of one width. Those of "
+        "the values may be wider or narrower than those of the keys.",
+        "d_k = len(W_q) // H for queries and keys, d_v = len(W_v) // H.",
+        "d_k, viewed",
+        "D//H, cut",
+        "D//H, viewed",
+    ),
+    (
+        "padding last",
+        "padding taken to be at the end",
+        "You count the tokens of a sentence and take as many from the front. "
+        "Padding may stand in front.",
+        "The mask says *which* keys may be attended to.",
+    ),
+    (
         "heads below",
         "heads laid below each other",
         "(B, H, T, d_v) became (B, H·T, d_v): heads stand below each other, "
@@ -418,6 +260,14 @@ _OTHER_MISTAKES = [
         "Use masked_softmax, which takes the largest score off first.",
     ),
     (
+        "one maximum",
+        "one maximum for all rows",
+        "You take the largest score of all off every row. Of a row far below "
+        "it, each exponential is 0.",
+        "Each row has its own: scores.amax(-1, keepdim=True).",
+        "one maximum, 0/0",
+    ),
+    (
         "-100",
         "a finite score for what is masked",
         "Padding gets a score of -100, say. Where all tokens score less, "
@@ -436,6 +286,13 @@ _OTHER_MISTAKES = [
         "The padding has weight: the mask has no effect.",
         "Does your code use `mask` at all? masked_fill returns a new "
         "tensor, which must be used.",
+    ),
+    (
+        "NaN in place",
+        "NaN set to 0 in place",
+        "weights[…] = 0 changes what softmax returned, and its gradient "
+        "needs that as it was.",
+        "masked_softmax, or nan_to_num(0.0): a new tensor.",
     ),
     (
         "NaN to 0",
@@ -459,6 +316,7 @@ _OTHER_MISTAKES = [
         "A sentence with nothing to attend to has only scores of "
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax handles such rows.",
+        "nan, added",
     ),
     (
         "over heads",
@@ -542,12 +400,12 @@ _OTHER_MISTAKES = [
 
 
 MISTAKES = [
-    *unrepaired(_BUGS, _draft, told_first=_FIRST_TO_SHOW),
+    *unrepaired(_BUGS, draft, told_first=_FIRST_TO_SHOW),
     # Who makes one of the other slips has mended the other four bugs.
     *(
         replace(mistake, bugs=1)
         if mistake.name != "everything cut by a view"
         else mistake
-        for mistake in planted(_draft, _OTHER_MISTAKES)
+        for mistake in planted(draft, _OTHER_MISTAKES)
     ),
 ]

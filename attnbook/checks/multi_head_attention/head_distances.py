@@ -65,7 +65,8 @@ def _distances_with_a_small_number(weights, query_mask):
 def _maps_case(name, lengths, H, T, S, seed, tokens=None, padding=0.0):
     """Rows past a sentence's length are padding and hold anything.
 
-    Here weights as in others, plus ``padding``.
+    Here weights as in others, plus ``padding``, a number for each of the T
+    places or one for all.
     """
     generator = torch.Generator().manual_seed(seed)
     B = len(lengths)
@@ -75,6 +76,12 @@ def _maps_case(name, lengths, H, T, S, seed, tokens=None, padding=0.0):
     real = token_mask(lengths, T)
     weights = weights + torch.where(real, 0.0, padding)[:, None, :, None]
     return Case(name, (weights, real))
+
+
+def _padded_in_front(case):
+    """The same with the rows of each sentence in reverse order."""
+    weights, real = case.arguments
+    return Case("padding in front", (weights.flip(2), real.flip(1)))
 
 
 def _distances_follow_the_heads(answer):
@@ -118,6 +125,17 @@ EXERCISE = Exercise(
         _maps_case("no row counts", [0, 0], 2, 2, 3, seed=26),
         _maps_case(
             "NaN in the rows of padding", [3, 2], 2, 4, 3, 28, None, torch.nan
+        ),
+        _maps_case("rows of zeros", [4, 4], 3, 4, 5, 31, [5, 0]),
+        _padded_in_front(_maps_case("", [2, 4], 3, 4, 3, seed=32)),
+        _maps_case(
+            "anything in the rows of padding",
+            [1, 3],
+            2,
+            4,
+            3,
+            33,
+            padding=torch.tensor([0.0, torch.nan, -2.0, torch.inf]),
         ),
     ],
     mistakes=MISTAKES,
@@ -163,7 +181,7 @@ EXERCISE = Exercise(
             "zeros",
             "weights of exactly 0",
             1,
-            tries=("the worked example", "padded tokens"),
+            tries=("the worked example", "padded tokens", "rows of zeros"),
             fresh=anew(
                 _maps_case,
                 times=2,
@@ -186,6 +204,8 @@ EXERCISE = Exercise(
                 "a sentence without rows",
                 "no row counts",
                 "NaN in the rows of padding",
+                "padding in front",
+                "anything in the rows of padding",
             ),
             fresh=anew(
                 _maps_case,
@@ -194,7 +214,7 @@ EXERCISE = Exercise(
                 lengths="T",
                 S=(2, 6),
                 H=(2, 4),
-                padding=[0.0, torch.nan],
+                padding=[0.0, torch.nan, torch.inf],
             ),
         ),
     ],

@@ -107,6 +107,15 @@ def _distances_of_all(weights):
 def _mistaken(weights, query_mask, mistake, least=0.0):
     """The same with a mistake."""
     H, S = weights.shape[1], weights.shape[-1]
+    if mistake == "reshaped":
+        weights = weights.reshape(H, -1, *weights.shape[2:]).transpose(0, 1)
+    if mistake == "rows from the front":
+        rows = torch.arange(weights.shape[2])
+        query_mask = rows < query_mask.sum(-1, keepdim=True)
+    if mistake == "rows above 0":
+        query_mask = query_mask & (weights.sum(-1) > 0).all(1)
+    if mistake == "times the mask, NaN to 0":
+        weights = weights.nan_to_num()
     if mistake == "first sentence":
         weights, query_mask = weights[:1], query_mask[:1]
     if mistake == "mask picks heads":
@@ -118,7 +127,7 @@ def _mistaken(weights, query_mask, mistake, least=0.0):
     rows = weights.transpose(0, 1)[:, query_mask]  # (H, rows, S)
     if mistake != "nothing over nothing" and not rows.shape[1]:
         return torch.zeros(H, H)
-    if mistake == "times the mask":
+    if mistake in ("times the mask", "times the mask, NaN to 0"):
         each = _distances_of_all(weights) * query_mask[:, None, None]
         return each.sum((0, 3)) / query_mask.sum().clamp(min=1)
     if mistake == "of the averages":
@@ -229,9 +238,31 @@ _MISTAKES = [
     (
         "times the mask",
         "rows that do not count, times 0",
-        "Rows that do not count are multiplied by 0. They may hold NaN, and "
-        "0 times NaN is NaN.",
+        "Rows that do not count are multiplied by 0. They may hold anything: "
+        "0 times NaN is NaN, and so is 0 times an infinite number.",
         "Pick the rows that count, or set the others with torch.where.",
+        "times the mask, NaN to 0",
+    ),
+    (
+        "rows from the front",
+        "the first rows of a sentence",
+        "You count how many rows of a sentence count, and take as many from "
+        "the front. Padding may stand in front.",
+        "query_mask says *which* rows count.",
+    ),
+    (
+        "rows above 0",
+        "rows of zeros left out",
+        "Rows in which all weights are 0 are left out of the mean. All heads "
+        "agree in them: the distance is 0, and the row counts.",
+        "query_mask alone says which rows count.",
+    ),
+    (
+        "reshaped",
+        "heads moved by a reshape",
+        "The weights (B, H, T, S) went through a reshape with H in front. It "
+        "moves no axis, so heads and sentences are mixed up.",
+        "weights.transpose(0, 1), then flatten B and T.",
     ),
     (
         "above the diagonal",

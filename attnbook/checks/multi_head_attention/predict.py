@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from attnbook.judging.exercise import Exercise, Part
+from attnbook.judging.exercise import Exercise, Mistake, Part
 from attnbook.judging.predictions import Predictions, questions
 from attnbook.judging.tensors import normal
 
@@ -55,6 +55,12 @@ EXERCISE = Exercise(
     reference=_predict_exactly,
     cases=_PREDICTIONS.cases(hints=(1, 2, 2, 3, 4, 4)),
     mistakes=[
+        Mistake(
+            "one number for all letters",
+            "This is the number of question a, and another letter was asked.",
+            lambda question: _PREDICTIONS.answers["a"],
+            'An `if question == "a" or "A":` is always true.',
+        ),
         _PREDICTIONS.wrong(
             "a",
             8 * (4 * 64 * 64 + 4 * 64),

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from attnbook.checks.multi_head_attention.prune_heads_mistakes import (
     MISTAKES,
+)
+from attnbook.checks.multi_head_attention.pruned_layers import (
     PROJECTIONS,
     prune_heads,
 )
@@ -114,6 +116,39 @@ def _pruned_attends_as_the_gated(answer):
     return torch.allclose(*outputs, atol=1e-4)
 
 
+def _gradients_of(pruned, layer):
+    return torch.autograd.grad(
+        sum(pruned[name].square().sum() for name in layer),
+        list(layer.values()),
+        allow_unused=True,
+        materialize_grads=True,
+    )
+
+
+def _gradients_are_right_with_all_pruned(answer):
+    """If a right layer comes: another part asks for that."""
+    layer, *rest = _prune_case("", 3, 2, 2, [0.0, 0.0, 0.0], seed=60).arguments
+    layer = {name: x.requires_grad_() for name, x in layer.items()}
+    try:
+        pruned = answer(layer, *rest)
+    except (IndexError, RuntimeError, TypeError, ValueError):
+        return True
+    right = prune_heads(layer, *rest)
+    if set(pruned) != set(right) or not _are_near(
+        [pruned[name] for name in right], right.values(), 1e-5
+    ):
+        return True
+    gradients = _gradients_of(pruned, layer)
+    return _are_near(gradients, _gradients_of(right, layer), 1e-4)
+
+
+def _are_near(some, others, tolerance):
+    return all(
+        one.shape == other.shape and torch.allclose(one, other, atol=tolerance)
+        for one, other in zip(some, others, strict=True)
+    )
+
+
 def _zeros_and_ones(random, _):
     """Gates by which some head is cut, and some head is left."""
     gates = random.choice([0.0, 1.0], random.integers(2, 5))
@@ -168,7 +203,12 @@ EXERCISE = Exercise(
         Property(
             "The smaller layer attends as the gated one does.",
             _pruned_attends_as_the_gated,
-        )
+        ),
+        Property(
+            "The gradients are right where all heads are pruned, too.",
+            _gradients_are_right_with_all_pruned,
+            "Is output_bias made of the layer's tensors there?",
+        ),
     ],
     tolerance=1e-5,
     gradients=True,
@@ -210,7 +250,11 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("gates of all kinds", "narrow values", "all pruned"),
+            tries=(
+                "gates of all kinds",
+                "narrow values",
+                "The gradients are right where all heads are pruned, too.",
+            ),
             gradients=True,
             fresh=anew(_prune_case, times=2, **_SIZES, gate=_any_gates),
         ),

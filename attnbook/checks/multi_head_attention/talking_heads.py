@@ -79,6 +79,47 @@ def _silent_heads_are_plain_heads(answer):
     return torch.allclose(output, plain, atol=1e-5)
 
 
+def _gradients_of(function, arguments):
+    """What a function returns, and the gradients of its inputs."""
+    inputs = [
+        x.clone().requires_grad_(x.is_floating_point()) for x in arguments
+    ]
+    outputs = function(*inputs)
+    gradients = torch.autograd.grad(
+        sum(x.square().sum() for x in outputs),
+        [x for x in inputs if x.requires_grad],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return outputs, gradients
+
+
+def _gradients_are_right_with_nothing_to_attend_to(answer):
+    """If the values are: another part asks for these."""
+    arguments = _talk_case(
+        "", [4, 0], (2, 3, 4), 3, 4, 2, 3, seed=50
+    ).arguments
+    outputs, gradients = _gradients_of(answer, arguments)
+    right_outputs, right_gradients = _gradients_of(talking_heads, arguments)
+    if not _are_near(outputs, right_outputs, 1e-5):
+        return True
+    return _are_near(gradients, right_gradients, 1e-4)
+
+
+def _are_near(some, others, tolerance):
+    return all(
+        torch.allclose(one, other, atol=tolerance)
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _padded_in_front(case):
+    """The same with the keys of each sentence in reverse order."""
+    query, key, value, mask, *matrices = case.arguments
+    key, value, mask = key.flip(2), value.flip(2), mask.flip(1)
+    return Case("padding in front", (query, key, value, mask, *matrices))
+
+
 def _three_counts(random, _):
     return random.integers(2, 5, 3).tolist()
 
@@ -107,6 +148,7 @@ EXERCISE = Exercise(
         _talk_case("all sizes alike", [3, 0, 2], (3, 3, 3), 3, 3, 3, 3, 45),
         _talk_case("one key", [1, 1], (2, 2, 3), 4, 1, 3, 2, seed=46),
         _talk_case("large scores", [1, 6], (2, 3, 2), 3, 6, 4, 3, 47, 12.0),
+        _padded_in_front(_talk_case("", [2, 4], (3, 2, 2), 2, 4, 3, 2, 48)),
     ],
     mistakes=MISTAKES,
     right_answers=[
@@ -119,7 +161,13 @@ EXERCISE = Exercise(
             "With identity matrices the heads are those of "
             "F.scaled_dot_product_attention.",
             _silent_heads_are_plain_heads,
-        )
+        ),
+        Property(
+            "The gradients are right beside a sentence with nothing to "
+            "attend to.",
+            _gradients_are_right_with_nothing_to_attend_to,
+            "Is there a softmax of -inf alone, even if its NaN is replaced?",
+        ),
     ],
     tolerance=1e-5,
     gradients=True,
@@ -136,6 +184,7 @@ EXERCISE = Exercise(
                 "more heads",
                 "three counts",
                 "one key",
+                "padding in front",
                 "With identity matrices the heads are those of "
                 "F.scaled_dot_product_attention.",
             ),
@@ -175,14 +224,15 @@ EXERCISE = Exercise(
                 "two heads",
                 "more heads",
                 "three counts",
-                "nothing to attend to",
+                "The gradients are right beside a sentence with nothing to "
+                "attend to.",
             ),
             gradients=True,
             fresh=anew(
                 _talk_case,
                 times=2,
                 S=(1, 5),
-                lengths="S",
+                lengths=none_empty("S"),
                 heads=_three_counts,
                 T=(1, 4),
                 d_k=(1, 4),

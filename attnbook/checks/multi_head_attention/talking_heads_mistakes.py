@@ -22,11 +22,33 @@ def talking_heads(query, key, value, mask, mix_scores, mix_weights):
     return weights @ value, weights
 
 
+def _mix_viewed(matrix, x, back):
+    """Mix by a reshape to (B, T, S, H), which moves no axis."""
+    B, H, T, S = x.shape
+    mixed = x.reshape(B, T, S, H) @ matrix.T
+    return mixed.reshape(B, -1, T, S) if back else mixed.movedim(-1, 1)
+
+
+# Mixings by a reshape: of scores, of weights, and back by another.
+_RESHAPED = {
+    "scores reshaped": (True, False, False),
+    "weights reshaped": (False, True, False),
+    "reshaped": (True, True, False),
+    "reshaped and back": (True, True, True),
+    "scores reshaped and back": (True, False, True),
+    "weights reshaped and back": (False, True, True),
+}
+
+# What a sum that may be 0 is kept away from.
+_LEAST = ("1e-12", "1e-9", "1e-8", "1e-6")
+
+
 # The scores of padding before the mixing.
 _EARLY = {
     "early mask": -torch.inf,
     "early, NaN to 0": -torch.inf,
     "early -1e9": -1e9,
+    "early -1e9, empty to 0": -1e9,
     "early 0": 0.0,
 }
 
@@ -35,6 +57,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     """The same with a mistake."""
     d_k = key.shape[-1]
     before, after = mix_scores, mix_weights
+    mistake, _, least = mistake.partition(" above ")
+    views = _RESHAPED.get(mistake, (False, False, False))
     if mistake in ("matrices without gradient", "no gradient of scores"):
         before = before.detach()
     if mistake in ("matrices without gradient", "no gradient of weights"):
@@ -56,6 +80,9 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         before = before.T
     if mistake in ("transposed", "weights transposed"):
         after = after.T
+    if mistake == "padding last":
+        count = mask.sum(-1, keepdim=True)
+        mask = torch.arange(mask.shape[1]) < count
     allowed = mask[:, None, None]  # (B, 1, 1, S)
     if mistake == "mask on the heads":
         allowed = mask[:, None]  # (B, 1, S) meets (B, H, T, S) from the right
@@ -76,7 +103,9 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         scores = scores.masked_fill(~allowed, _EARLY[mistake])
     elif mistake == "weights first":
         scores = masked_softmax(scores, allowed)
-    if mistake == "on the wrong axis":
+    if views[0]:
+        scores = _mix_viewed(before, scores, views[2])
+    elif mistake == "on the wrong axis":
         scores = before @ scores
     elif mistake == "mixed on top":
         mixed = _mix(before, scores)
@@ -89,11 +118,25 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = scores.softmax(-1)
         if mistake == "early, NaN to 0":
             weights = weights.nan_to_num(0.0)
+        elif mistake == "early -1e9, empty to 0":
+            weights = weights * allowed.any(-1, keepdim=True)
+    elif mistake in ("one maximum", "one maximum, 0/0"):
+        powers = (scores - scores.max()).exp() * allowed
+        total = powers.sum(-1, keepdim=True)
+        if mistake == "one maximum":
+            total = total.clamp(min=float(least or 1e-30))
+        weights = powers / total
     elif mistake == "weights first":
         weights = scores
     elif mistake in ("-1e9 added", "-1e4 added"):
         low = -1e9 if mistake == "-1e9 added" else -1e4
         weights = (scores + torch.where(allowed, 0.0, low)).softmax(-1)
+    elif mistake == "nan, added":
+        hidden = torch.where(allowed, 0.0, -torch.inf)
+        weights = (scores + hidden).softmax(-1)
+    elif mistake == "NaN in place":
+        weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+        weights[weights.isnan()] = 0
     elif mistake == "NaN to 0":
         bias = torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
         weights = (scores + bias).softmax(-1).nan_to_num(0.0)
@@ -112,14 +155,16 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         weights = weights * allowed.any(-1, keepdim=True)
     else:
         dim = 1 if mistake == "over heads" else -1
-        weights = masked_weights(
-            masked_softmax, scores, allowed, (mistake,), dim
-        )
+        kind = "nan" if mistake == "nan in the weights" else mistake
+        weights = masked_weights(masked_softmax, scores, allowed, (kind,), dim)
     if mistake == "outputs mixed":
         return _mix(after, weights @ value), _mix(after, weights)
     if mistake not in ("silent weights", "silent"):
         plain = weights
-        weights = _mix(after, weights)  # (B, H_v, T, S)
+        if views[1]:
+            weights = _mix_viewed(after, weights, views[2])
+        else:
+            weights = _mix(after, weights)  # (B, H_v, T, S)
         if mistake == "plain weights returned":
             return weights @ value, plain
         if mistake == "values by plain weights":
@@ -127,6 +172,9 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
     if mistake == "rows to 1":
         total = weights.sum(-1, keepdim=True)
         weights = weights / torch.where(total == 0, 1, total)
+    elif mistake == "rows to 1, if":
+        total = weights.sum(-1, keepdim=True).clamp(min=float(least))
+        weights = weights / total
     elif mistake == "rows to 1, or NaN":
         weights = weights / weights.sum(-1, keepdim=True)
     elif mistake == "softmax twice, unmasked":
@@ -145,6 +193,8 @@ def _mistaken(query, key, value, mask, mix_scores, mix_weights, mistake):
         return weights @ value, weights / weights.sum(-1, keepdim=True)
     elif mistake == "returned without gradient":
         return weights @ value, weights.detach()
+    elif mistake == "nan in the weights":
+        return (weights @ value).nan_to_num(), weights
     elif mistake == "alone":
         return weights @ value
     elif mistake == "exchanged":
@@ -173,6 +223,15 @@ _MISTAKES = [
         "Padding has the score -1e9 before the mixing. Times a "
         "negative number it is the largest score of all.",
         "Mix the finite scores first, then mask.",
+        "early -1e9, empty to 0",
+    ),
+    (
+        "reshaped",
+        "heads moved by a reshape",
+        "A reshape puts the heads at the end, and moves no axis: numbers of "
+        "one head are read as those of several.",
+        "movedim(1, -1), mix, then movedim(-1, 1).",
+        *(key for key in _RESHAPED if key != "reshaped"),
     ),
     (
         "transposed",
@@ -324,6 +383,7 @@ _MISTAKES = [
         "weights may sum to anything, and be negative.",
         "Nothing stands between the second mixing and the values.",
         "rows to 1, or NaN",
+        *(f"rows to 1, if above {least}" for least in _LEAST),
     ),
     (
         "none below 0",
@@ -359,6 +419,15 @@ _MISTAKES = [
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
         "Use masked_softmax, which takes the largest score off first.",
+    ),
+    (
+        "one maximum",
+        "one maximum for all rows",
+        "You take the largest score of all off every row. Of a row far below "
+        "it, each exponential is 0.",
+        "Each row has its own: scores.amax(-1, keepdim=True).",
+        "one maximum, 0/0",
+        *(f"one maximum above {least}" for least in _LEAST),
     ),
     (
         "-100",
@@ -471,10 +540,24 @@ _MISTAKES = [
         "True = may attend.",
     ),
     (
+        "padding last",
+        "padding taken to be at the end",
+        "You count the tokens of a sentence and take as many from the front. "
+        "Padding may stand in front.",
+        "The mask says *which* keys may be attended to.",
+    ),
+    (
         "unmasked",
         "the mask is not used",
         "The padding has weight.",
         "masked_softmax(scores, mask[:, None, None]).",
+    ),
+    (
+        "NaN in place",
+        "NaN set to 0 in place",
+        "weights[…] = 0 changes what softmax returned, and its gradient "
+        "needs that as it was.",
+        "masked_softmax, or nan_to_num(0.0): a new tensor.",
     ),
     (
         "NaN to 0",
@@ -498,6 +581,8 @@ _MISTAKES = [
         "A sentence with nothing to attend to has only scores of "
         "-inf, and their softmax is 0/0. Its weights should be 0.",
         "masked_softmax handles such rows.",
+        "nan in the weights",
+        "nan, added",
     ),
 ]
 

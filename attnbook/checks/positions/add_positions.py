@@ -94,6 +94,8 @@ def _draft(embedded, offset=0, base=10_000.0, *, bugs):
         if "halves exchanged" in bugs:
             waves = waves[::-1]
         table = torch.cat(waves, -1)  # (T, D)
+    elif "in front" in bugs:
+        table = torch.cat(waves).reshape(count, D)
     else:
         table = torch.stack(waves, -1).flatten(-2)  # (T, D)
     if "batch" in bugs:
@@ -347,6 +349,13 @@ _OTHER_MISTAKES = [
         "All cosines stand in the first half and all sines in the second. "
         "Sine and cosine of one rate should stand side by side.",
         "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
+    ),
+    (
+        "in front",
+        "rows cut across the tokens",
+        "The sines of all tokens come first, then all cosines, and a reshape "
+        "cuts them into rows: a row holds other tokens' waves.",
+        "torch.stack((sin, cos), -1).flatten(-2): in a new *last* axis.",
     ),
     (
         "two sines",

@@ -36,8 +36,17 @@ def mistaken_rates(
     """The same with a mistake."""
     if mistake == "no base":
         base = 10_000.0
-    if mistake == "no ends":
-        low, high = 1.0, 32.0
+    if mistake == "no base for shorter" and wanted <= trained:
+        base = 10_000.0
+    if mistake in ("no ends", "low unused"):
+        low = 1.0
+    if mistake in ("no ends", "high unused"):
+        high = 32.0
+    larger = mistake == "larger everywhere" or (
+        mistake == "larger by parts" and kind == "parts"
+    )
+    if larger and kind != "base":
+        base = base * max(wanted / trained, 1.0) ** (d / (d - 2))
     exponent = torch.arange(0, d, 2, dtype=torch.double) / d  # (d/2,)
     if mistake == "half width":  # a rate for each of d/2 features
         d = d // 2
@@ -104,6 +113,12 @@ def _mistaken_base(d, base, stretch, exponent, mistake):
         return (base * stretch ** (d / d - 2)) ** -exponent
     if mistake == "s^(d-2)/d":
         return (base * stretch ** (d - 2) / d) ** -exponent
+    if mistake == "s^d/(d-2)":
+        return (base * stretch**d / (d - 2)) ** -exponent
+    if mistake == "s^d/d-2":
+        return (base * stretch**d / d - 2) ** -exponent
+    if mistake == "times d/(d - 2)":
+        return (base * stretch * d / (d - 2)) ** -exponent
     if mistake == "itself":
         return torch.tensor(base * stretch ** (d / (d - 2)))
     if mistake == "half of d - 2":

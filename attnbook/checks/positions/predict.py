@@ -297,6 +297,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "c",
+            -6 * 2 ** (-8 / 3),
+            "the head below the line",
+            "This takes the slope 2 to the power of -8/h. The exponent is "
+            "-8h/H: the number of the head multiplies.",
+            "With 8 heads the first slope is 1/2.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
             -6.0,
             "the distance alone",
             "This is how far apart the two stand. It is multiplied by the "

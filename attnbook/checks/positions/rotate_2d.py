@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from attnbook.checks.positions.rotate_2d_mistakes import MISTAKES, rotate_2d
+from attnbook.checks.positions.mistaken_turns import rotate_2d
+from attnbook.checks.positions.rotate_2d_mistakes import MISTAKES
 from attnbook.checks.positions.seeded import normal_from
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
@@ -115,6 +116,15 @@ EXERCISE = Exercise(
                 torch.tensor([0, 3, 3, 1, 30]),
             ),
         ),
+        # With one pair a half, whose rate is 1, no angle is rounded.
+        Case(
+            "a piece of a large picture",
+            (
+                normal_from(5, 2, 2, 4, 4),
+                torch.tensor([513, 512, 700, 700]),
+                torch.tensor([301, 300, 1023, 300]),
+            ),
+        ),
     ],
     mistakes=MISTAKES,
     right_answers=[
@@ -152,6 +162,7 @@ EXERCISE = Exercise(
             tries=(
                 "another base",
                 "patches in any order",
+                "a piece of a large picture",
                 "The score of two patches does not change when both move by "
                 "the same number of rows and of columns.",
             ),

@@ -232,12 +232,15 @@ _ROWS = [
         "the base is not used",
         "The rates have the base 10,000, whatever `base` says.",
         "Does your code use `base`, or a number in its place?",
+        "no base for shorter",
     ),
     (
         "no ends",
         "the ends of the ramp are not used",
-        "The ramp runs from 1 to 32, whatever `low` and `high` say.",
+        "The ramp begins at 1 or ends at 32, whatever `low` and `high` say.",
         "Does your code use `low` and `high`?",
+        "low unused",
+        "high unused",
     ),
     (
         "first kept",
@@ -254,16 +257,24 @@ _ROWS = [
     (
         "d/d - 2",
         "brackets left out in the exponent",
-        "Without brackets, d / d - 2 is -1, and s ** (d - 2) / d is divided "
-        "by d.",
+        "Without brackets a power comes first, and what stands behind it is "
+        "divided or taken off later.",
         "s ** (d / (d - 2)).",
         "s^(d-2)/d",
+        "s^d/(d-2)",
+        "s^d/d-2",
     ),
     (
         "itself",
         "the base, not the rates",
         "You return the larger base. The rates are computed from it.",
         "b' to the power of -2i/d.",
+    ),
+    (
+        "times d/(d - 2)",
+        "a factor in place of a power",
+        "s is multiplied by d/(d - 2). This is its exponent.",
+        "s ** (d / (d - 2)).",
     ),
     (
         "half of d - 2",
@@ -419,6 +430,14 @@ _ROWS = [
         "are divided by s.",
         "(1 - keep) * rate / s.",
     ),
+    (
+        "larger by parts",
+        "a larger base outside its kind",
+        'The larger base is meant for "base" alone. You start from it by '
+        "another kind, too.",
+        "Where does the base change: in its own branch, or before it?",
+        "larger everywhere",
+    ),
 ]
 
 MISTAKES = [
@@ -445,7 +464,7 @@ MISTAKES = [
         "nothing is left of them.",
         _rounded_rates,
         "Return them as they are.",
-        (partial(_rounded_rates, digits=8),),
+        tuple(partial(_rounded_rates, digits=n) for n in (4, 5, 7, 8)),
     ),
     Mistake(
         "a list or an array",

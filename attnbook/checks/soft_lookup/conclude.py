@@ -74,6 +74,18 @@ def _as_numbers_of_keys(question, question_asked):
     return temperature_by_bisection(_LENGTH_SCORES, 64)
 
 
+def _as_a_ratio(question, question_asked):
+    if question != question_asked:
+        return _CONCLUSIONS.exactly(question)
+    short = entropy(softmax(_LENGTH_SCORES[:2048]))
+    return entropy(softmax(_LENGTH_SCORES)) / short
+
+
+def _as_percentage(question, question_asked):
+    right = _CONCLUSIONS.exactly(question)
+    return 100 * right if question == question_asked else right
+
+
 EXERCISE = Exercise(
     "00-conclude",
     "Measure what length does to a softmax",
@@ -118,6 +130,21 @@ EXERCISE = Exercise(
             "The share of the keys does not fall to 0: it is the weight of "
             "each that does.",
             "Print np.exp(entropy(softmax(scores))) / S for a large S.",
+        ),
+        _CONCLUSIONS.wrong(
+            "share",
+            0.5,
+            "nats taken for a share",
+            "The entropy lies half a nat below ln S. As a number of keys "
+            "that is a factor, its exponential.",
+            "exp(ln S - 1/2) / S.",
+        ),
+        _CONCLUSIONS.wrong(
+            "share",
+            number_of_keys(softmax(_LENGTH_SCORES[:64])) / 64,
+            "a short list",
+            "This is near the share of a short list, of 64 scores.",
+            "The question is about large S: 4,096 or 65,536.",
         ),
         _CONCLUSIONS.wrong(
             "double",
@@ -185,6 +212,14 @@ EXERCISE = Exercise(
             "The target that you passed.",
         ),
         _CONCLUSIONS.wrong(
+            "sqrt",
+            64 / 4096,
+            "a share of the keys",
+            "This is 64 / 4,096, the share of the keys. The question asks "
+            "for the temperature that leaves it.",
+            "Your temperature_for_entropy, with ln 64 as its target.",
+        ),
+        _CONCLUSIONS.wrong(
             "half",
             float(3 / np.log(1000)),
             "half of the keys",
@@ -234,6 +269,14 @@ EXERCISE = Exercise(
         ),
         _CONCLUSIONS.wrong(
             "power",
+            0.5,
+            "a root",
+            "You may think of √d. And the temperature falls as the list "
+            "grows: the power is negative.",
+            "Solve exp(3 / τ) = S - 1 for τ.",
+        ),
+        _CONCLUSIONS.wrong(
+            "power",
             1.0,
             "the wrong way",
             "The temperature falls as the list grows: the power is negative.",
@@ -246,6 +289,14 @@ EXERCISE = Exercise(
             "Between 4,096 and 65,536 keys lie four doublings. The question "
             "asks for one.",
             "The entropy at 65,536 less the entropy at 32,768.",
+        ),
+        _CONCLUSIONS.wrong(
+            "half",
+            3 / 2000,
+            "no logarithm",
+            "This is 3 / 2000. The 2,000 other keys are matched by an "
+            "exponential, exp(3 / τ), not by 3 / τ.",
+            "Take the logarithm of both sides of exp(3 / τ) = 2000.",
         ),
         _CONCLUSIONS.wrong(
             "half",
@@ -287,6 +338,25 @@ EXERCISE = Exercise(
             "power of ln S. The question is about ln(S - 1).",
             "np.log(np.log(S - 1)) along the x axis; or solve exp(3 / τ) = "
             "S - 1 for τ.",
+        ),
+        Mistake(
+            "double: a ratio",
+            "This is one entropy divided by the other. The question asks by "
+            "how many nats it rises.",
+            partial(_as_a_ratio, question_asked="double"),
+            "The entropy at 65,536 less the entropy at 32,768.",
+            shows=lambda case, number: (
+                case.arguments == ("double",) and 1.05 < number < 1.25
+            ),
+        ),
+        Mistake(
+            "share: a percentage",
+            "This is a percentage. The share asked for is a part of 1.",
+            partial(_as_percentage, question_asked="share"),
+            "Divide it by 100.",
+            shows=lambda case, number: (
+                case.arguments == ("share",) and 50 < number < 70
+            ),
         ),
         Mistake(
             "share: a number of keys",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 
 import numpy as np
 
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
+from attnbook.judging.planted_bugs import bugs_left
 from attnbook.judging.unrepaired import unrepaired
 from attnbook.mechanisms.soft_lookup import softmax
 
@@ -68,7 +71,11 @@ def _draft(query, key, value, width, bugs):
         distance = np.abs(difference).sum(-1)  # (T, S)
     else:
         distance = np.sqrt((difference**2).sum(-1))  # (T, S)
+    if "no root" in bugs:
+        distance = distance**2
     u = distance / width
+    if "width not squared" in bugs:
+        u = distance / np.sqrt(width)
     kernel = 1 - u if "triangle" in bugs else 1 - u**2
     if "unclipped" not in bugs:
         kernel = np.maximum(kernel, 0)
@@ -79,6 +86,35 @@ def _draft(query, key, value, width, bugs):
     with np.errstate(invalid="ignore", divide="ignore"):
         weights = kernel / total  # (T, S)
     return weights @ value, weights
+
+
+def _slip_beside_bugs(mistake, name, bugs):
+    """One line mended with a slip, and one or two bugs left elsewhere."""
+    left = bugs_left(bugs, _BUGS, _draft, told_first=_FIRST_TO_SHOW)
+    return replace(
+        left,
+        name=f"{left.name}, and {name}",
+        sentence=f"{left.sentence} And it looks as if {name}.",
+        answer=partial(_draft, bugs=(*bugs, mistake)),
+        bugs=len(bugs) + 1,
+    )
+
+
+def _slips_beside_bugs():
+    others = [
+        *combinations(("unclipped", "queries", "empty"), 1),
+        ("unclipped", "queries"),
+        ("queries", "empty"),
+    ]
+    names = {
+        "width not squared": "the width is not squared",
+        "no root": "the root is forgotten",
+    }
+    return [
+        _slip_beside_bugs(mistake, name, bugs)
+        for mistake, name in names.items()
+        for bugs in others
+    ]
 
 
 def _mistaken(query, key, value, width, mistake):
@@ -112,6 +148,10 @@ def _mistaken(query, key, value, width, mistake):
         kernel = np.where(u2 < 1, 1.0, 0.0)
     elif mistake == "turned up":
         kernel = np.abs(1 - u2)
+    elif mistake.startswith("width times"):
+        kernel = np.maximum(1 - u2 / float(mistake.split()[2]) ** 2, 0)
+    elif mistake == "cut at the width":
+        kernel = np.where(np.sqrt(u2) < width, 1 - u2, 0)
     elif mistake == "no width":
         kernel = np.maximum(1 - squared, 0)
     else:
@@ -356,6 +396,22 @@ _OTHER_MISTAKES = [
         "np.maximum(0, …), not np.abs.",
     ),
     (
+        f"width times {2**0.5}",
+        "a factor beside the width",
+        "It is as if the width were multiplied by a number. The 2 of 2 "
+        "width² belongs to the Gaussian kernel.",
+        "u is distance / width, so u² is squared distance / width².",
+        "width times 2",
+        "width times 0.5",
+    ),
+    (
+        "cut at the width",
+        "u cut off at the width",
+        "u is compared with the width. It is divided by the width already: "
+        "its edge is at 1.",
+        "The distance is compared with the width, u with 1.",
+    ),
+    (
         "no width",
         "the width is not used",
         "The distance is not divided by the width.",
@@ -436,6 +492,7 @@ EXERCISE = Exercise(
         replace(mistake, bugs=1)
         for mistake in named(_mistaken, _OTHER_MISTAKES)
     ]
+    + _slips_beside_bugs()
     + named(_mistaken, _RAISING),
     right_answers=[
         _regression_by_loops,

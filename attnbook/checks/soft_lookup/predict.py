@@ -84,6 +84,14 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "a",
+            (5 / 8) / (1 / 2),
+            "the weight is divided",
+            "You divided the weight by 1/2, and a weight above 1 is none. "
+            "It is the scores that are divided.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
             (5 / 8) / 2,
             "half the weight",
             "You halved the weight. It is the scores that are divided by 1/2.",
@@ -103,6 +111,14 @@ EXERCISE = Exercise(
             "no exponential",
             "You divided the score by the sum of the scores. The weights "
             "are made of their exponentials.",
+            "Half the temperature squares the exponentials: 1, 4 and 25.",
+        ),
+        _PREDICTIONS.wrong(
+            "a",
+            (5 / 8) ** 2,
+            "a squared weight",
+            "You squared the weight, 5/8. The exponentials are squared, and "
+            "the sum to divide by is that of the squares.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
@@ -164,6 +180,22 @@ EXERCISE = Exercise(
             "Write the sum of the exponentials that are left: 1 + 5.",
         ),
         _PREDICTIONS.wrong(
+            "c",
+            1 / 6,
+            "another book",
+            "This is the first book's weight. The question asks for the "
+            "third's.",
+            "Read question c once more.",
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            1 / 13,
+            "another book",
+            "This is the first book's weight. The question asks for one of "
+            "the two copies.",
+            "Read question d once more.",
+        ),
+        _PREDICTIONS.wrong(
             "d",
             5 / 16,
             "the copies share one weight",
@@ -220,6 +252,31 @@ EXERCISE = Exercise(
             "This is the third book's weight. The question asks for the "
             "first's.",
             "Read question e once more.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            5 / 17,
+            "the second book",
+            "This is the second book's weight. The question asks for the "
+            "first's.",
+            "Read question e once more.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            0.0,
+            "a score of 0 taken for no weight",
+            "The first score is ln 1 = 0, with either sign. Its exponential "
+            "is 1, not 0.",
+            "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
+            "their sum.",
+        ),
+        _PREDICTIONS.wrong(
+            "f",
+            70 / 8,
+            "divided by 8",
+            "8 is the sum of the exponentials at temperature 1. At a billion "
+            "they are all nearly 1.",
+            "Three equal weights sum to 1: what is each?",
         ),
         _PREDICTIONS.wrong(
             "f",

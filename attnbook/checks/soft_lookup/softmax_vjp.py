@@ -28,6 +28,8 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
     """The same with a mistake."""
     if mistake == "taken for scores":
         weights = softmax(weights)
+    elif mistake == "taken for scores at the temperature":
+        weights = softmax(weights, temperature)
     elif mistake == "exchanged":
         weights, upstream = upstream, weights
     elif mistake == "temperature in the weights":
@@ -36,6 +38,11 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
     product = weights * upstream
     if mistake == "whole array":
         total = product.sum()
+    elif mistake == "each matrix":
+        total = product.sum((-2, -1)[-product.ndim :], keepdims=True)
+    elif mistake == "all axes but the first":
+        axes = tuple(range(1, product.ndim)) or -1
+        total = product.sum(axes, keepdims=True)
     elif mistake == "first axis":
         total = product.sum(0, keepdims=True)
     elif mistake == "second axis":
@@ -48,6 +55,12 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         total = weights @ upstream
     elif mistake == "matmul transposed":
         total = weights @ upstream.T
+    elif mistake == "average":
+        total = np.average(upstream, -1, weights, keepdims=True)
+    elif mistake == "divided by their sum":
+        with np.errstate(invalid="ignore"):
+            total = product.sum(-1, keepdims=True)
+            total = total / weights.sum(-1, keepdims=True)
     elif mistake == "mean of the product":
         total = product.mean(-1, keepdims=True)
     elif mistake == "plain mean":
@@ -67,6 +80,10 @@ def _mistaken(weights, upstream, temperature=1.0, *, mistake):
         gradient = weights * (upstream + total)
     elif mistake == "second without weights":
         gradient = product - total
+    elif mistake == "weights twice":
+        gradient = product - weights**2 * total
+    elif mistake == "log softmax":
+        gradient = upstream - weights * upstream.sum(-1, keepdims=True)
     elif mistake == "sign":
         gradient = -gradient
     if mistake == "temperature forgotten":
@@ -117,6 +134,12 @@ def _vjp_case(name, shape, temperature, seed, masked=0.0):
     return Case(name, (weights, upstream), {"temperature": temperature})
 
 
+def _nothing_allowed():
+    case = _vjp_case("a row with every key masked", (2, 2, 3), 0.8, seed=38)
+    case.arguments[0][1, 0] = 0
+    return case
+
+
 def _builds_no_matrix(answer, seed=37, keys=1200):
     """Peak memory on rows of many keys, of which a Jacobian has as many."""
     random = np.random.default_rng(seed)
@@ -126,7 +149,7 @@ def _builds_no_matrix(answer, seed=37, keys=1200):
     with peak_memory(answer) as peak:
         found = answer(weights, upstream, temperature=0.9)
     is_right = np.shape(found) == right.shape and np.allclose(found, right)
-    return is_right and peak.amount < 20 * right.nbytes
+    return is_right and peak.amount < 50 * right.nbytes
 
 
 def _builds_no_matrix_anew(seed):
@@ -216,6 +239,14 @@ _MISTAKES = [
         "Sum over the last axis, with keepdims=True.",
     ),
     (
+        "each matrix",
+        "one sum for each matrix",
+        "Of a batch (B, T, S) the sum runs over T and S: one number for all "
+        "the rows of a matrix. Each row of keys has its own.",
+        "Sum over the last axis alone, with keepdims=True.",
+        "all axes but the first",
+    ),
+    (
         "first axis",
         "a sum over the wrong axis",
         "The sum runs over an axis that is not the keys'. They are the last.",
@@ -246,6 +277,14 @@ _MISTAKES = [
         "sum in place of mean.",
     ),
     (
+        "average",
+        "a mean that divides by the weights",
+        "np.average divides by the sum of the weights. That is 1, or 0 where "
+        "a query may attend to nothing.",
+        "(weights * upstream).sum(-1, keepdims=True) divides by nothing.",
+        "divided by their sum",
+    ),
+    (
         "added",
         "the sum is added",
         "You add α·g where it is subtracted.",
@@ -259,11 +298,26 @@ _MISTAKES = [
         "Factor the weights out: α * (g - α·g).",
     ),
     (
+        "weights twice",
+        "the weights squared in the second term",
+        "The second term is α² (α·g). It is α (α·g): the other α is in the "
+        "sum already.",
+        "Factor the weights out: α * (g - α·g).",
+    ),
+    (
+        "log softmax",
+        "the gradient of a log-softmax",
+        "g - α Σg goes backward through the logarithm of a softmax. Here the "
+        "upstream belongs to the weights themselves.",
+        "Multiply diag(α) - α αᵀ by g on paper.",
+    ),
+    (
         "taken for scores",
         "weights taken for scores",
         "You put `weights` through a softmax once more. They are weights "
         "already.",
         "No softmax is called here.",
+        "taken for scores at the temperature",
     ),
     (
         "exchanged",
@@ -293,6 +347,7 @@ EXERCISE = Exercise(
         _vjp_case("one row, temperature 2", (5,), 2.0, seed=31),
         _vjp_case("three rows", (3, 4), 0.5, seed=32),
         _vjp_case("a batch with masked keys", (2, 3, 5), 1.5, 33, masked=0.4),
+        _nothing_allowed(),
         _vjp_case("one key", (2, 1), 1.0, seed=34),
         _vjp_case("as many rows as keys", (4, 4), 0.7, seed=35),
         _vjp_case("a long row", (4, 1024), 0.8, seed=36),
@@ -337,7 +392,11 @@ EXERCISE = Exercise(
             "batches",
             "batches, with masked keys",
             1,
-            tries=("a batch with masked keys", "one key"),
+            tries=(
+                "a batch with masked keys",
+                "a row with every key masked",
+                "one key",
+            ),
             fresh=anew(
                 _vjp_case,
                 shape=_three_axes,

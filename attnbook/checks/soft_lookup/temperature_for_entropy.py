@@ -47,6 +47,10 @@ def _one_over(scores, target):
     return 1 / temperature_by_bisection(scores, target)
 
 
+def _in_another_unit(scores, target, size):
+    return temperature_by_bisection(scores / size(scores), target)
+
+
 def _in_few_even_steps(scores, target, steps, high=None):
     """Halved at the arithmetic middle, too seldom."""
     high = np.ptp(scores) * 1e6 if high is None else high
@@ -112,6 +116,10 @@ def _range_of(size, scores, target, low, high, weigh=softmax, measure=entropy):
         else:
             high = middle
     return middle
+
+
+def _range_from_zero(scores, target):
+    return _range_of(np.ptp(scores), scores, target, 0, 1e6)
 
 
 def _rounded(scores, target, places):
@@ -230,6 +238,15 @@ EXERCISE = Exercise(
             "softmax.",
         ),
         Mistake(
+            "a temperature in another unit",
+            "It is as if you divided the scores by their spread before the "
+            "search: the temperature is then in parts of it.",
+            partial(_in_another_unit, size=np.ptp),
+            "Multiply the temperature by what the scores were divided by, "
+            "or leave the scores as they are.",
+            also=(partial(_in_another_unit, size=np.std),),
+        ),
+        Mistake(
             "bits for nats",
             "It is as if your entropy were in bits. The target is in nats.",
             partial(_temperature, measure=_bits),
@@ -258,6 +275,25 @@ EXERCISE = Exercise(
             "cold: low must move up. And is it NaN (hint 4)? Then every "
             "comparison is False.",
             shows=_is_an_end_of_a_range,
+        ),
+        Mistake(
+            "a range that begins at 0",
+            "The range begins at 0, and so does its geometric middle: "
+            "np.sqrt(0 * high) is 0, which is no temperature.",
+            _range_from_zero,
+            "Begin at spread / 1e6.",
+        ),
+        Mistake(
+            "one step of the search",
+            "This is the first middle of a range: the search takes one step.",
+            partial(_temperature, steps=1),
+            "Does `return` stand inside the loop? It belongs behind it.",
+            also=(
+                *(
+                    partial(_in_few_even_steps, steps=1, high=high)
+                    for high in (None, 10, 100, 1e3, 1e4, 1e6)
+                ),
+            ),
         ),
         Mistake(
             "an entropy that stays below the target",

@@ -33,8 +33,20 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
         allowed = ~mask
     if mistake == "none given":
         allowed = np.zeros(scores.shape, bool) if mask is None else mask
+    if mistake == "mask expected":
+        allowed = ~~mask
+    if mistake == "if mask":
+        allowed = mask if mask else allowed
     if mistake == "unmasked":
         allowed = np.ones(scores.shape, bool)
+    if mistake.startswith("times inf") and (
+        mask is not None or mistake == "times inf"
+    ):
+        with np.errstate(invalid="ignore"):
+            scores = scores + ~allowed * -np.inf
+    if mistake == "cosine":
+        lengths = np.linalg.norm(query, axis=-1)[:, None]
+        scores = scores / lengths / np.linalg.norm(key, axis=-1)
     if mistake.startswith("scores of 0"):
         scores = scores * allowed
     if mistake == "scores of 0":
@@ -53,7 +65,7 @@ def _mistaken(query, key, value, k, mask=None, *, mistake):
 def _mistaken_choice(scores, allowed, k, mistake):
     """Which keys are the k best, (T, S)."""
     ranked = np.where(allowed, scores, -np.inf)
-    if mistake in ("masked late", "scores of 0, then cut"):
+    if mistake in ("masked late", "masked last", "scores of 0, then cut"):
         ranked = scores
     elif mistake == "by size":
         ranked = np.where(allowed, np.abs(scores), -np.inf)
@@ -63,10 +75,18 @@ def _mistaken_choice(scores, allowed, k, mistake):
         ranked = np.broadcast_to(ranked.sum(0), ranked.shape)
     elif mistake == "together by the best":
         ranked = np.broadcast_to(ranked.max(0), ranked.shape)
+    elif mistake == "slope":
+        ranked = ranked - 1e-4 * np.arange(scores.shape[1])
+    elif mistake == "rounded":
+        ranked = ranked.round(4)
+    elif mistake == "lowest k":
+        k = min(k, allowed.sum(-1).min())
     order = np.argsort(-ranked, axis=-1, kind="stable")  # (T, S)
     if mistake == "worst":
         worst = np.where(allowed, scores, np.inf)
         order = np.argsort(worst, axis=-1, kind="stable")
+    elif mistake == "worst, masked ones first":
+        order = np.argsort(ranked, axis=-1, kind="stable")
     elif mistake == "last tie":
         order = np.argsort(ranked, axis=-1, kind="stable")[:, ::-1]
     elif mistake == "the end of an order":  # NumPy promises nothing on ties
@@ -75,24 +95,51 @@ def _mistaken_choice(scores, allowed, k, mistake):
         order = np.argsort(-ranked, axis=-1)
     elif mistake == "any tie in parts":
         order = np.argpartition(-ranked, k - 1, axis=-1)
+    elif mistake == "first k":
+        order = np.argsort(~allowed, axis=-1, kind="stable")
+    if mistake == "k unused":
+        return allowed
     if mistake == "all ties":
         floor = np.take_along_axis(ranked, order[:, k - 1 : k], axis=-1)
         return ranked >= floor
     count = {"one more": k + 1, "one less": k - 1}.get(mistake, k)
     kept = np.zeros(scores.shape, bool)
-    np.put_along_axis(kept, order[:, :count], True, axis=-1)
+    if mistake == "all choices":
+        kept[:, order[:, :k]] = True
+    elif mistake == "keys choose":
+        order = np.argsort(-ranked, axis=0, kind="stable")
+        np.put_along_axis(kept, order[:k], True, axis=0)
+    else:
+        np.put_along_axis(kept, order[:, :count], True, axis=-1)
     return kept
 
 
 def _mistaken_weights(scores, allowed, kept, k, key, mistake):
     if mistake == "zeros":
         return softmax(np.where(kept, scores, 0.0))
+    if mistake == "zeros among the allowed":
+        return masked_softmax(np.where(kept, scores, 0.0), allowed)
+    if mistake.startswith("overflow"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = np.exp(scores) * kept
+            if mistake == "overflow":
+                weights = np.where(kept, np.exp(scores), 0.0)
+            total = weights.sum(-1, keepdims=True)
+            return weights / np.where(total == 0, 1, total)
     if mistake == "not renormalised":
         return masked_softmax(scores, allowed) * kept
-    if mistake == "shared anew":
+    if mistake.startswith("shared anew"):
         weights = softmax(scores) * kept
         total = weights.sum(-1, keepdims=True)
-        return weights / np.where(total == 0, 1, total)
+        if mistake == "shared anew":
+            total = np.where(total == 0, 1, total)
+        with np.errstate(invalid="ignore"):
+            return weights / total
+    if mistake == "masked last":
+        whole = _mistaken_choice(scores, allowed, k, "masked last")
+        return masked_softmax(scores, whole) * allowed
+    if mistake in ("sorted places", "filtered", "too few"):
+        return _weights_row_by_row(scores, allowed, k, mistake)
     if mistake == "by their sum":
         weights = scores * kept
         total = weights.sum(-1, keepdims=True)
@@ -117,6 +164,22 @@ def _mistaken_weights(scores, allowed, kept, k, key, mistake):
     return weights
 
 
+def _weights_row_by_row(scores, allowed, k, mistake):
+    weights = np.zeros(scores.shape)
+    for row, line, may in zip(weights, scores, allowed, strict=True):
+        listed = line[may]
+        if listed.size < (k if mistake == "too few" else 1):
+            continue
+        order = np.argsort(-listed, kind="stable")[:k]
+        places = np.flatnonzero(may)[order]
+        if mistake == "filtered":
+            places = order
+        elif mistake == "sorted places":
+            places = np.sort(places)
+        row[places] = softmax(listed[order])
+    return weights
+
+
 def _top_k_by_loops(query, key, value, k, mask=None):
     T, S = len(query), len(key)
     weights = np.zeros((T, S))
@@ -125,9 +188,9 @@ def _top_k_by_loops(query, key, value, k, mask=None):
         places = [s for s in range(S) if mask is None or mask[t, s]]
         scores = {s: float(np.dot(query[t], key[s])) for s in places}
         best = sorted(places, key=lambda s: (-scores[s], s))[:k]
-        total = sum(np.exp(scores[s]) for s in best)
+        powers = {s: np.exp(scores[s] - scores[best[0]]) for s in best}
         for s in best:
-            weights[t, s] = np.exp(scores[s]) / total
+            weights[t, s] = powers[s] / sum(powers.values())
             output[t] += weights[t, s] * value[s]
     return output, weights
 
@@ -142,7 +205,9 @@ def _top_k_by_rank(query, key, value, k, mask=None):
     earlier = place[None, :] < place[:, None]  # (S, S)
     beaten = (other > mine) | ((other == mine) & earlier)  # (T, S, S)
     kept = (beaten.sum(-1) < k) & np.isfinite(scores)  # (T, S)
-    powers = np.where(kept, np.exp(np.minimum(scores, 50)), 0.0)
+    top = np.where(kept, scores, -np.inf).max(-1, keepdims=True)
+    less = np.where(kept, scores, -np.inf) - np.where(top > -np.inf, top, 0)
+    powers = np.exp(less)
     total = powers.sum(-1, keepdims=True)
     weights = powers / np.where(total > 0, total, 1)
     return np.einsum("ts,sv->tv", weights, value), weights
@@ -228,6 +293,23 @@ def _ties_in_long_lists():
     return Case("40 keys, of which many tie", (query, key, value, 9))
 
 
+def _ties_at_900():
+    """Scores whose exponentials are too large for a float, or too small."""
+    query = np.array([[30.0, 0.0], [0.0, 30.0]])
+    key = np.array([[30, -30], [29, -30], [30, -31], [0, -32], [30, -33.0]])
+    value = np.arange(10.0).reshape(5, 2) / 10
+    return Case("keys that tie at scores of 900", (query, key, value, 2))
+
+
+def _nearly_equal():
+    """Scores a millionth apart, of which the later is the higher."""
+    query = np.array([[1.0, 0.0], [0.0, 1.0]])
+    near = 1 + 2.0**-20
+    key = np.array([[1, 0.5], [2, 1], [0, 0], [near, near], [0.5, 0]])
+    value = np.arange(10.0).reshape(5, 2) / 10
+    return Case("scores a millionth apart", (query, key, value, 2))
+
+
 def _masked_key_scores_900():
     random = np.random.default_rng(22)
     query = random.uniform(0.5, 1, (3, 3))
@@ -292,6 +374,20 @@ def _chose_others_of_a_tie(case, found):
     )
 
 
+def _took_the_lower_of_two(case, found):
+    wanted = _top_k(*case.arguments, **case.keywords)[1]
+    return (
+        case.name == "scores a millionth apart"
+        and not np.allclose(wanted, found[1])
+        and np.allclose(np.sort(wanted), np.sort(found[1]))
+    )
+
+
+def _overflows(case, found):
+    at_900 = case.name == "keys that tie at scores of 900"
+    return at_900 and not np.isfinite(found[1]).all()
+
+
 def _has_a_weight_for_each_of_k(case, found):
     query, key, _, k = case.arguments
     return found[1].shape == (len(query), k) and k < len(key)
@@ -299,6 +395,8 @@ def _has_a_weight_for_each_of_k(case, found):
 
 _SHOWN_BY = {
     "a tie goes to the later key": _chose_others_of_a_tie,
+    "scores that are moved to settle ties": _took_the_lower_of_two,
+    "exponentials that overflow": _overflows,
     "weights of the chosen alone": _has_a_weight_for_each_of_k,
 }
 
@@ -328,6 +426,8 @@ EXERCISE = Exercise(
         _top_k_case("k = S", 3, 4, 2, 5, 4, seed=16),
         _top_k_case("one query, one key", 1, 1, 1, 1, 1, seed=17),
         _top_k_case("T = S = d_k = d_v", 4, 4, 4, 4, 2, seed=18),
+        _ties_at_900(),
+        _nearly_equal(),
     ],
     mistakes=[
         replace(mistake, shows=_SHOWN_BY.get(mistake.name))
@@ -403,6 +503,8 @@ EXERCISE = Exercise(
                 "keys that tie",
                 "40 keys, of which many tie",
                 "one query may attend to nothing",
+                "keys that tie at scores of 900",
+                "scores a millionth apart",
             ),
             fresh=anew(_tie_case, S=(5, 40), k=(2, 4), d_v=(2, 4)),
         ),

@@ -14,6 +14,7 @@ ROWS = [
         "The rejected keys get a score of 0, and exp(0) = 1: they "
         "still weigh.",
         "Which score has an exponential of 0? Or use masked_softmax.",
+        "zeros among the allowed",
     ),
     (
         "masked late",
@@ -21,6 +22,7 @@ ROWS = [
         "The k best are chosen before the mask is used, so a masked "
         "key can take a place among them.",
         "Masked keys must be out before you sort.",
+        "masked last",
     ),
     (
         "unmasked",
@@ -48,6 +50,21 @@ ROWS = [
         "the k worst",
         "These are the k keys with the lowest scores.",
         "np.argsort sorts upwards: the best stand last.",
+        "worst, masked ones first",
+    ),
+    (
+        "keys choose",
+        "keys that choose queries",
+        "The sort runs down the queries: each key chooses the k queries that "
+        "score it best. Each query chooses among the keys.",
+        "Sort along axis -1, the keys, and write along it.",
+    ),
+    (
+        "lowest k",
+        "one k for all queries",
+        "Where one query may attend to fewer than k keys, the others get as "
+        "few. Each query has its own number.",
+        "Leave k as it is: chosen & mask takes out what is not allowed.",
     ),
     (
         "by size",
@@ -72,6 +89,22 @@ ROWS = [
         "ties let in more than k",
         "All keys that tie with the k-th are kept, so more than k weigh.",
         "A threshold cannot tell ties apart: choose places, not a threshold.",
+    ),
+    (
+        "slope",
+        "scores that are moved to settle ties",
+        "Two scores lie a millionth apart, and you chose the lower: it is as "
+        "if a small number were added for each place, or the scores rounded.",
+        "Sort -scores as they are, with kind='stable'.",
+        "rounded",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "The exponential of 900 is too large for a float: it is inf, and inf "
+        "/ inf and inf * 0 are NaN. That of -900 is 0.",
+        "masked_softmax subtracts the largest score first.",
+        "overflow, then cut",
     ),
     (
         "one more",
@@ -149,12 +182,82 @@ ROWS = [
         "chosen & mask: a masked key is never chosen.",
     ),
     (
+        "k unused",
+        "k is not used",
+        "All keys that a query may attend to weigh, not the k best alone.",
+        "Where does your code choose?",
+    ),
+    (
+        "first k",
+        "the first k keys",
+        "The keys are chosen by their place in the list, not by their score.",
+        "What does your code sort by?",
+    ),
+    (
+        "all choices",
+        "the choices of all queries",
+        "Each query gets the keys that any query chose: chosen[:, places] "
+        "writes all places into all rows.",
+        "np.put_along_axis(chosen, places, True, axis=-1): hint 3.",
+    ),
+    (
+        "cosine",
+        "a cosine for the dot product",
+        "Queries and keys are divided by their lengths. The score is the "
+        "plain dot product.",
+        "query @ key.T, and nothing more.",
+    ),
+    (
+        "sorted places",
+        "weights at the wrong places",
+        "The weights are those of the chosen keys, but handed out in another "
+        "order.",
+        "Write each weight to the place that its score came from: hint 3.",
+    ),
+    (
+        "filtered",
+        "places counted among the allowed",
+        "The places are counted in the list of allowed keys, and used in the "
+        "list of all keys.",
+        "np.flatnonzero(mask[t])[places] counts in the list of all.",
+    ),
+    (
+        "too few",
+        "fewer than k taken for none",
+        "A query that may attend to fewer than k keys gets no weight. All of "
+        "those keys are chosen.",
+        "What your code does where fewer than k keys are allowed.",
+    ),
+    (
+        "times inf",
+        "0 times infinity",
+        "The mask is multiplied by -inf. 0 * -inf is NaN, so allowed keys "
+        "lose their score.",
+        "np.where(mask, scores, -np.inf) multiplies nothing.",
+        "times inf if masked",
+    ),
+    (
+        "mask expected",
+        "a mask that may be None",
+        "mask=None means that every key may be attended to, and None cannot "
+        "be turned round or indexed with.",
+        "Begin with what happens where mask is None.",
+    ),
+    (
+        "if mask",
+        "an if on a mask",
+        "A mask has a True or False for each query and key, and `if` wants "
+        "one answer.",
+        "if mask is not None.",
+    ),
+    (
         "shared anew",
         "a softmax over all, shared anew",
         "The softmax runs over all keys, masked ones too; what is rejected "
         "is cut off and the rest divided again. Beside a masked score of "
         "900 the rest is 0/0.",
         "Choose first, then let the softmax see only the chosen.",
+        "shared anew, 0/0 left",
     ),
     (
         "by their sum",
