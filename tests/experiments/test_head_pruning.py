@@ -63,17 +63,19 @@ def test_every_curve_begins_with_all_heads_and_ends_with_none():
         assert curve("greedy", seed)[-1] == 0
 
 
-def test_greedy_keeps_most_and_every_order_beats_a_random_one():
+def test_greedy_keeps_most_and_about_a_fifth_can_go_in_its_order():
     for seed in SEEDS:
         area = {
             order: curve(order, seed).mean()
             for order in ("gradient", "single", "greedy")
         }
-        random = np.mean(
-            [curve(f"random {n}", seed).mean() for n in (1, 2, 3)]
-        )
-        assert area["greedy"] == max(area.values())
-        assert min(area.values()) > random
+        random = [curve(f"random {n}", seed).mean() for n in (1, 2, 3)]
+        assert area["greedy"] == max(*area.values(), *random)
+        greedy = curve("greedy", seed)
+        assert min(greedy[:9]) >= 0.95 * greedy[0]
+        assert curve("greedy", seed, "digits")[10] > 0.98
+        gradient = curve("gradient", seed)
+        assert min(gradient[:8]) < 0.95 * gradient[0]
 
 
 def importance(seed, kind=""):
@@ -138,19 +140,24 @@ def test_heads_of_the_last_cross_attention_divide_the_digits():
         assert max(first_lost.max(), second_lost.max()) < 0.04
 
 
-def test_one_head_left_hurts_the_last_cross_attention_most():
+def test_one_head_left_is_too_few_until_the_model_is_trained_on():
     rows = table("one_head_left")
-    one = {
-        layer: np.mean([r["one"] for r in rows if r["layer"] == layer])
-        for layer in {row["layer"] for row in rows}
+    assert max(row["one"] for row in rows) < 0.9
+    for seed in SEEDS:
+        mine = [row for row in rows if row["seed"] == seed]
+        (again,) = [row for row in mine if row["one, more steps"] != ""]
+        assert again["one"] == min(row["one"] for row in mine) < 0.1
+        assert again["one, more steps"] > 0.95
+
+
+def test_one_head_a_layer_is_nearly_as_good_at_its_own_rate():
+    rows = table("heads_trained")
+    mean = {
+        heads: np.mean([r["exact match"] for r in rows if r["heads"] == heads])
+        for heads in (1, 8)
     }
-    assert min(one, key=one.get) == "cross 2"
-    never_had_more = [
-        row["exact match"]
-        for row in table("heads_trained")
-        if row["heads"] == 1
-    ]
-    assert min(never_had_more) > max(row["one"] for row in rows)
+    assert mean[8] - 0.05 < mean[1] < mean[8]
+    assert {row["rate"] for row in rows if row["heads"] == 1} == {1.2e-2}
 
 
 def test_the_model_learns_and_a_pruned_model_forgets(model, task, batch):
