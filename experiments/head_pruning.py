@@ -1,21 +1,25 @@
-"""Which heads of a trained translator can go? After Michel et al. (2019).
+"""Which heads of a trained translator are needed? After Michel et al. (2019).
 
     python -m attnbook.experiments.head_pruning
 
-trains an encoder–decoder made of attention alone on German telephone numbers
-of 1 to 4 pairs, once a seed, and writes four tables:
+trains encoder–decoders made of attention alone on German telephone numbers
+of 1 to 4 pairs, and writes five tables:
 
-- `head_importance.csv`, one row a seed and head: how much is lost without it;
-- `head_pruning.csv`, one row a seed, order and number of heads removed;
-- `one_head_left.csv`, one row a seed and layer: all its heads but one gone;
-- `heads_trained.csv`, one row a seed and number of heads trained with.
+- `heads_rates.csv`, one row per number of heads and learning rate: the first
+  seed, on fresh numbers of the train split, which choose the rate, and how
+  much exact match is lost there when one head is removed;
+- `heads_trained.csv`, one row per seed and number of heads trained with;
+- `head_importance.csv`, one row per seed and head: the loss without it;
+- `one_head_left.csv`, one row per seed and layer: only its best head is kept;
+- `head_pruning.csv`, one row per seed, order and number of heads removed.
 
-Whatever is predicted is predicted on the train split; whatever is reported is
-measured on numbers of 4 pairs that training never saw.
+Rates, orders and best heads are chosen on the train split. Everything that is
+reported is measured on numbers of 4 pairs that training never saw.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 
@@ -30,17 +34,21 @@ from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.positions import sinusoidal
 
 TABLES = (
-    "head_importance",
-    "head_pruning",
-    "one_head_left",
+    "heads_rates",
     "heads_trained",
+    "head_importance",
+    "one_head_left",
+    "head_pruning",
 )
 STEPS = 800
+MORE_STEPS = 200
+MORE_RATE = 1e-3
+RATES = (3e-3, 6e-3, 1.2e-2)
 PAIRS = 4
 HEADS = 8
 LAYERS = 2
 KINDS = ("encoder", "decoder", "cross")
-TRAINED = (1, 2, 4, 8)
+TRAINED = (1, 8)
 MAX_LENGTH = 64
 ALIGNMENTS = ("alignment", "first digits", "second digits")
 
@@ -180,6 +188,26 @@ class AttentionOnlyTranslator(nn.Module):
         return logits, maps[-1].mean(1)
 
 
+class Gated(nn.Module):
+    """A translator with its gates, in the form that `train.fit` asks for.
+
+    Args:
+        model: the translator.
+        gates: (layers, H), a factor of each head.
+    """
+
+    def __init__(self, model: AttentionOnlyTranslator, gates: Tensor):
+        super().__init__()
+        self.model = model
+        self.register_buffer("gates", gates)
+
+    def forward(
+        self, source: Tensor, source_mask: Tensor, target_in: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Score the next tokens with the gates in place."""
+        return self.model(source, source_mask, target_in, self.gates)
+
+
 def task_of(pairs: int = PAIRS) -> data.tasks.Task:
     """German telephone numbers of 1 to `pairs` pairs."""
     return data.telephone_numbers("de", pairs=(1, pairs), longer=None)
@@ -211,16 +239,40 @@ def mean_loss(model, batch, gates: Tensor) -> float:
 
 
 @torch.no_grad()
-def right_answers(model, batch, gates: Tensor) -> Tensor:
+def right_tokens(model, batch, gates: Tensor) -> Tensor:
+    """Which tokens are right after the true tokens before them: (B, T)."""
+    logits, _ = model(batch.source, batch.source_mask, batch.target_in, gates)
+    return logits.argmax(-1) == batch.target_out
+
+
+def whole_answers(right: Tensor, batch) -> Tensor:
     """Which answers are right to the last digit: (B,), boolean.
 
     Greedy decoding writes the whole right answer if and only if each next
     token is the right one after the right ones before it, so that one pass
-    over the true target tells.
+    over the true target is enough.
     """
-    logits, _ = model(batch.source, batch.source_mask, batch.target_in, gates)
-    right = logits.argmax(-1) == batch.target_out  # (B, T)
     return (right | ~batch.target_mask).all(1)
+
+
+def right_answers(model, batch, gates: Tensor) -> Tensor:
+    """Which answers are right to the last digit: (B,), boolean."""
+    return whole_answers(right_tokens(model, batch, gates), batch)
+
+
+def digit_accuracy(right: Tensor, batch, of: int | None = None) -> float:
+    """The share of right digits, each after the true digits before it.
+
+    Args:
+        right: (B, T), boolean, from `right_tokens`.
+        batch: of numbers of one length.
+        of: 0 for the first digit of each pair (the tens, which German says
+            last), 1 for the second digit, None for both.
+    """
+    digits = batch.alignment.any(-1)  # (B, T); the end mark is no digit
+    if of is not None:
+        digits = digits & (torch.arange(digits.shape[1]) % 2 == of)
+    return right[digits].float().mean().item()
 
 
 def exact_match(model, batch, gates: Tensor) -> float:
@@ -229,10 +281,10 @@ def exact_match(model, batch, gates: Tensor) -> float:
 
 
 def gradient_importance(model, batch) -> Tensor:
-    """How much the loss leans on each gate: the mean of |∂L/∂gate|.
+    """How sensitive the loss is to each gate: the mean of |∂L/∂gate|.
 
     Michel et al. (2019), section 4.1: the absolute value is taken example by
-    example, and each layer is divided by its Euclidean norm.
+    example, and the H numbers of each layer are divided by their norm.
 
     Returns:
         (layers, H), of norm 1 along the heads.
@@ -283,13 +335,19 @@ def greedy_order(model, batch) -> list[tuple[int, int]]:
     return order
 
 
-def pruning_curve(model, batch, order) -> list[float]:
-    """Exact match with 0, 1, … and all heads of the order removed."""
-    gates = all_heads(model)
-    curve = [exact_match(model, batch, gates)]
-    for layer, head in order:
-        gates[layer, head] = 0
-        curve.append(exact_match(model, batch, gates))
+def pruning_curve(model, batch, order) -> list[tuple[float, float]]:
+    """With 0, 1, … and all heads of the order removed: how good it still is.
+
+    Returns:
+        For each number of heads removed, exact match and digit accuracy.
+    """
+    gates, curve = all_heads(model), []
+    for place in [None, *order]:
+        if place is not None:
+            gates[place] = 0
+        right = right_tokens(model, batch, gates)
+        whole = whole_answers(right, batch).float().mean().item()
+        curve.append((whole, digit_accuracy(right, batch)))
     return curve
 
 
@@ -312,31 +370,49 @@ def entropy(weights: Tensor, rows: Tensor) -> Tensor:
     return (terms * rows[:, None]).sum((0, 2)) / rows.sum()
 
 
-def favourite_offset(weights: Tensor, rows: Tensor) -> list[tuple[int, float]]:
-    """The distance that each head of self-attention looks at most.
+def favourite_distance(
+    weights: Tensor, rows: Tensor
+) -> list[tuple[int, float]]:
+    """Where the largest weight of a row lies most often, for each head.
+
+    Voita et al. (2019) call a head positional if its largest weight lies at
+    one distance in at least 90 % of the rows.
 
     Args:
-        weights: (B, H, T, T).
+        weights: (B, H, T, T), of self-attention.
         rows: (B, T), boolean; the rows that count.
 
     Returns:
-        For each head the offset, key less query, and its share of the weight.
+        For each head the distance, key position less query position, and the
+        share of the rows whose largest weight lies there.
     """
-    T = weights.shape[-1]
-    kept = weights * rows[:, None, :, None]
-    shares = {
-        offset: kept.diagonal(offset, -2, -1).sum((0, 2)) / rows.sum()
-        for offset in range(1 - T, T)
-    }
-    best = [
-        max(shares, key=lambda o, h=h: shares[o][h].item())
-        for h in range(weights.shape[1])
-    ]
-    return [(o, shares[o][h].item()) for h, o in enumerate(best)]
+    place = torch.arange(weights.shape[-1])
+    distances = weights.argmax(-1) - place  # (B, H, T)
+    found = []
+    for mine in distances.unbind(1):
+        values, counts = mine[rows].unique(return_counts=True)
+        most = counts.argmax()
+        share = counts[most].item() / rows.sum().item()
+        found.append((int(values[most]), share))
+    return found
+
+
+def share_by_chance(keys: Tensor, rows: Tensor) -> float:
+    """How often the largest weight lies on the own place by chance alone.
+
+    A head whose weights have nothing to do with places puts its largest
+    weight on each of n keys equally often, 1/n. The mean of 1/n is also the
+    weight that uniform attention gives to the own place.
+
+    Args:
+        keys: (B, T), how many keys each row may attend to.
+        rows: (B, T), boolean; the rows that count.
+    """
+    return (1 / keys[rows]).mean().item()
 
 
 def alignments(weights: Tensor, batch) -> dict[str, float | str]:
-    """Alignment scores of one head of cross-attention, (B, T, S).
+    """The weight of one head, (B, T, S), on the true source tokens.
 
     Over all digits, over the first digit of each pair (the tens, which
     German says last) and over the second.
@@ -354,25 +430,30 @@ def alignments(weights: Tensor, batch) -> dict[str, float | str]:
 
 @torch.no_grad()
 def describe_heads(model, batch) -> list[dict]:
-    """What the map of each head is like: one dictionary a head."""
+    """What the map of each head is like: one dictionary per head."""
     _, maps = model.attend(batch.source, batch.source_mask, batch.target_in)
+    lengths = batch.source_mask.sum(1, keepdim=True)  # (B, 1)
+    earlier = torch.arange(1, batch.target_out.shape[1] + 1)  # (T,)
+    inside = (batch.source_mask, lengths.expand_as(batch.source_mask))
+    written = (batch.target_mask, earlier.expand_as(batch.target_mask))
     found = []
     for name, weights in zip(layer_names(model.num_layers), maps, strict=True):
-        inside = name.startswith("encoder")
-        rows = batch.source_mask if inside else batch.target_mask
+        rows, keys = inside if name.startswith("encoder") else written
         cross = name.startswith("cross")
         spread = entropy(weights, rows)
-        offsets = None if cross else favourite_offset(weights, rows)
+        favourites = None if cross else favourite_distance(weights, rows)
         blank = dict.fromkeys(ALIGNMENTS, "")
         for head in range(model.num_heads):
-            offset, share = ("", "") if cross else offsets[head]
+            distance, share = ("", "") if cross else favourites[head]
+            chance = "" if cross else round(share_by_chance(keys, rows), 4)
             found.append(
                 {
                     "layer": name,
                     "head": head + 1,
                     "entropy": round(spread[head].item(), 4),
-                    "offset": offset,
-                    "offset share": share if cross else round(share, 4),
+                    "distance": distance,
+                    "share": share if cross else round(share, 4),
+                    "by chance": chance,
                     **(
                         alignments(weights[:, head], batch) if cross else blank
                     ),
@@ -381,8 +462,10 @@ def describe_heads(model, batch) -> list[dict]:
     return found
 
 
-def trained_model(num_heads: int, seed: int, steps: int, progress: bool):
-    """A translator trained on `task_of()`, and the seconds it took."""
+def trained_model(
+    num_heads: int, seed: int, steps: int, rate: float, progress: bool
+):
+    """A translator trained on `task_of()`, and the history of its training."""
     task = task_of()
     torch.manual_seed(seed)
     model = AttentionOnlyTranslator(
@@ -390,26 +473,52 @@ def trained_model(num_heads: int, seed: int, steps: int, progress: bool):
         len(task.target_vocabulary),
         num_heads=num_heads,
     )
-    history = train.fit(model, task, steps, seed=seed, progress=progress)
+    history = train.fit(
+        model, task, steps, lr=rate, seed=seed, progress=progress
+    )
     return model.requires_grad_(False), history
 
 
+def trained_on(
+    model, gates: Tensor, steps: int, seed: int, progress: bool
+) -> AttentionOnlyTranslator:
+    """A copy, trained for some more steps with its gates in place."""
+    pruned = copy.deepcopy(model).requires_grad_(True)
+    train.fit(
+        Gated(pruned, gates),
+        task_of(),
+        steps,
+        lr=MORE_RATE,
+        seed=1000 + seed,
+        warmup=steps // 10,
+        progress=progress,
+    )
+    return pruned.requires_grad_(False)
+
+
 def importance_rows(model, predicting, reporting, seed) -> list[dict]:
-    """One row a head: importance predicted, loss measured, looks."""
+    """One row per head: importance predicted, loss measured, its map."""
     gradient = gradient_importance(model, predicting)
     full = all_heads(model)
     rise = single_ablation(model, predicting) - mean_loss(
         model, predicting, full
     )
-    before = right_answers(model, reporting, full)
+    all_right = right_tokens(model, reporting, full)
+    before = whole_answers(all_right, reporting)
     rows = []
     for place, look in enumerate(describe_heads(model, reporting)):
         layer, head = divmod(place, model.num_heads)
         without = full.clone()
         without[layer, head] = 0
-        after = right_answers(model, reporting, without)
+        right = right_tokens(model, reporting, without)
+        after = whole_answers(right, reporting)
         broken = int((before & ~after).sum())
         mended = int((~before & after).sum())
+        lost = [
+            digit_accuracy(all_right, reporting, of)
+            - digit_accuracy(right, reporting, of)
+            for of in (0, 1)
+        ]
         rows.append(
             {
                 "seed": seed,
@@ -419,20 +528,22 @@ def importance_rows(model, predicting, reporting, seed) -> list[dict]:
                 "broken": broken,
                 "mended": mended,
                 "p": float(f"{sign_test(broken, mended):.2g}"),
+                "first digits lost": round(lost[0], 5),
+                "second digits lost": round(lost[1], 5),
             }
         )
     return rows
 
 
-def pruning_rows(model, predicting, small, reporting, seed, draws):
-    """One row an order and number of heads removed."""
+def pruning_rows(model, predicting, reporting, seed, draws) -> list[dict]:
+    """One row per order and number of heads removed."""
     rng = np.random.default_rng(seed)
     layers, heads = all_heads(model).shape
     every = [divmod(place, heads) for place in range(layers * heads)]
     orders = {
         "gradient": rising(gradient_importance(model, predicting)),
         "single": rising(single_ablation(model, predicting)),
-        "greedy": greedy_order(model, small),
+        "greedy": greedy_order(model, predicting),
     }
     for draw in range(draws):
         shuffled = rng.permutation(len(every))
@@ -442,26 +553,36 @@ def pruning_rows(model, predicting, small, reporting, seed, draws):
             "seed": seed,
             "order": name,
             "removed": removed,
-            "exact match": round(value, 4),
+            "exact match": round(whole, 4),
+            "digits": round(digits, 4),
         }
         for name, order in orders.items()
-        for removed, value in enumerate(pruning_curve(model, reporting, order))
+        for removed, (whole, digits) in enumerate(
+            pruning_curve(model, reporting, order)
+        )
     ]
 
 
-def one_left_rows(model, predicting, reporting, seed) -> list[dict]:
-    """One row a layer: exact match when only its best head is kept."""
-    rows = []
+def one_left_rows(
+    model, predicting, reporting, seed, more_steps, progress
+) -> list[dict]:
+    """One row per layer: exact match when only its best head is kept.
+
+    The layer that loses most is also trained for some more steps with its
+    one head.
+    """
+    rows, kept = [], []
     for layer, name in enumerate(layer_names(model.num_layers)):
-        kept = []
+        tried = []
         for head in range(model.num_heads):
             gates = all_heads(model)
             gates[layer] = 0
             gates[layer, head] = 1
-            kept.append((mean_loss(model, predicting, gates), head, gates))
-        _, head, gates = min(kept, key=lambda each: each[0])
+            tried.append((mean_loss(model, predicting, gates), head, gates))
+        _, head, gates = min(tried, key=lambda each: each[0])
         none = all_heads(model)
         none[layer] = 0
+        kept.append(gates)
         rows.append(
             {
                 "seed": seed,
@@ -472,6 +593,51 @@ def one_left_rows(model, predicting, reporting, seed) -> list[dict]:
                 ),
                 "one": round(exact_match(model, reporting, gates), 4),
                 "none": round(exact_match(model, reporting, none), 4),
+                "one, more steps": "",
+            }
+        )
+    worst = min(range(len(rows)), key=lambda layer: rows[layer]["one"])
+    again = trained_on(model, kept[worst], more_steps, seed, progress)
+    rows[worst]["one, more steps"] = round(
+        exact_match(again, reporting, kept[worst]), 4
+    )
+    return rows
+
+
+def lost_without_each(model, batch) -> Tensor:
+    """Exact match lost when one head is removed: (layers * H,)."""
+    full = all_heads(model)
+    found = []
+    for layer, head in full.nonzero().tolist():
+        without = full.clone()
+        without[layer, head] = 0
+        found.append(exact_match(model, batch, without))
+    return exact_match(model, batch, full) - torch.tensor(found)
+
+
+def rate_rows(models: dict, num_heads: int, tuning) -> list[dict]:
+    """One row per learning rate, measured on the train split.
+
+    Args:
+        models: a trained model for each rate.
+        num_heads: of these models.
+        tuning: a batch of the train split.
+    """
+    rows = []
+    for rate, model in models.items():
+        lost = lost_without_each(model, tuning)
+        rows.append(
+            {
+                "heads": num_heads,
+                "rate": rate,
+                "loss": round(mean_loss(model, tuning, all_heads(model)), 4),
+                "exact match": round(
+                    exact_match(model, tuning, all_heads(model)), 4
+                ),
+                "median lost": round(lost.median().item(), 4),
+                "at most 0.02": round(
+                    (lost < 0.0201).float().mean().item(), 4
+                ),
             }
         )
     return rows
@@ -481,57 +647,76 @@ def run(
     seeds: Iterable[int],
     steps: int = STEPS,
     trained: Iterable[int] = TRAINED,
+    rates: Iterable[float] = RATES,
     count: int = 500,
     draws: int = 3,
+    more_steps: int = MORE_STEPS,
     progress: bool = True,
 ) -> dict[str, list[dict]]:
-    """Train, ablate and prune, once a seed.
+    """Choose a rate for each number of heads; train, ablate and prune.
 
     Args:
-        seeds: of weights and batches.
+        seeds: of weights and batches; the first chooses the rates.
         steps: of training, 128 examples each.
         trained: numbers of heads to train with; the largest is pruned.
+        rates: learning rates to choose from.
         count: held-out examples to measure on.
         draws: of the random order.
+        more_steps: of training with one head left in a layer.
         progress: show progress bars.
 
     Returns:
         The rows of each table, by its name.
     """
     torch.set_num_threads(1)
-    task = task_of()
-    predicting = task.collate(
-        task.examples(256, "train", length=PAIRS, seed=1)
-    )
-    small = task.collate(task.examples(128, "train", length=PAIRS, seed=2))
-    reporting = task.collate(
-        task.examples(count, "held-out", length=PAIRS, seed=3)
-    )
+    task, seeds = task_of(), list(seeds)
+
+    def batch(count, split, seed):
+        examples = task.examples(count, split, length=PAIRS, seed=seed)
+        return task.collate(examples)
+
+    tuning = batch(500, "train", seed=4)
+    predicting = batch(128, "train", seed=1)
+    reporting = batch(count, "held-out", seed=3)
     tables: dict[str, list[dict]] = {name: [] for name in TABLES}
-    trained = sorted(trained)
-    for seed in seeds:
-        for num_heads in trained:
-            model, history = trained_model(num_heads, seed, steps, progress)
+    for num_heads in sorted(trained):
+        tried = {
+            rate: trained_model(num_heads, seeds[0], steps, rate, progress)
+            for rate in rates
+        }
+        found = rate_rows(
+            {rate: model for rate, (model, _) in tried.items()},
+            num_heads,
+            tuning,
+        )
+        tables["heads_rates"] += found
+        rate = min(found, key=lambda row: row["loss"])["rate"]
+        models = {seeds[0]: tried[rate]} | {
+            seed: trained_model(num_heads, seed, steps, rate, progress)
+            for seed in seeds[1:]
+        }
+        for seed, (model, history) in models.items():
             tables["heads_trained"].append(
                 {
                     "seed": seed,
                     "heads": num_heads,
+                    "rate": rate,
                     "parameters": history.parameters,
-                    "seconds": round(history.seconds, 1),
                     "exact match": round(
                         exact_match(model, reporting, all_heads(model)), 4
                     ),
                 }
             )
             print(tables["heads_trained"][-1], flush=True)
+    for seed, (model, _) in models.items():  # of the most heads
         tables["head_importance"] += importance_rows(
             model, predicting, reporting, seed
         )
         tables["one_head_left"] += one_left_rows(
-            model, predicting, reporting, seed
+            model, predicting, reporting, seed, more_steps, progress
         )
         tables["head_pruning"] += pruning_rows(
-            model, predicting, small, reporting, seed, draws
+            model, predicting, reporting, seed, draws
         )
     return tables
 

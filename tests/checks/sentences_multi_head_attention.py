@@ -81,7 +81,7 @@ SENTENCES = {
         ),
         ("With $H = 8$ again,", "e: the heads of question d", "question e"),
         (
-            "everything else left as it is",
+            "everything else is left as it is.",
             "e: shared between W_q and W_k",
             "question e",
         ),
@@ -135,12 +135,12 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "however large its score.",
+            "even if its score is very large.",
             "zeros after the softmax, divided again",
             "large scores",
         ),
         (
-            "however large its score.",
+            "even if its score is very large.",
             "a finite score for what is masked",
             "large scores",
         ),
@@ -157,13 +157,13 @@ SENTENCES = {
     ],
     "04-head-distances": [
         (
-            "With $p$ and $q$ the weights of two heads for the same query, "
-            "and $m = (p + q)/2$ the middle,",
+            "Let $p$ and $q$ be the weights of two heads for the same query, "
+            "and $m = (p + q)/2$ their mean.",
             "the middle is a sum",
             "two heads",
         ),
         (
-            "the divergence of Jensen and Shannon is",
+            "The Jensen–Shannon divergence is",
             "the halves are left out",
             "two heads",
         ),
@@ -279,7 +279,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "however large its score,",
+            "even if its score is very large,",
             "zeros after the softmax, divided again",
             "large scores",
         ),
@@ -295,7 +295,7 @@ SENTENCES = {
             "large scores",
         ),
         (
-            "and the weights that the values are blended with,",
+            "and the weights that the values are averaged with,",
             "the weights before the mixing",
             "two heads",
         ),
@@ -313,17 +313,17 @@ SENTENCES = {
             "gates of all kinds",
         ),
         (
-            "In between, or below 0, or above 1, it is both.",
+            "With any other gate, also below 0 or above 1, both parts remain.",
             "only pruned heads leave a mean",
             "gates of all kinds",
         ),
         (
-            "Heads with a gate of **exactly 0** leave.",
+            "Heads with a gate of **exactly 0** are removed.",
             "a threshold",
             "narrow values",
         ),
         (
-            "Heads with a gate of **exactly 0** leave.",
+            "Heads with a gate of **exactly 0** are removed.",
             "a negative gate taken for 0",
             "means of 0",
         ),

@@ -8,6 +8,7 @@ from attnbook.experiments import table
 from attnbook.experiments.several_relations import (
     RelationReader,
     accuracy,
+    at_best_rate,
     draw,
     most_reachable,
     run,
@@ -29,21 +30,25 @@ def rows(**wanted):
 def test_as_many_heads_as_relations_are_enough_and_fewer_are_not(
     relations, heads
 ):
-    found = rows(symbols=2, relations=relations, heads=heads)
+    every = rows(symbols=2, relations=relations, heads=heads)
+    assert all(row["exact match"] <= row["most"] for row in every)
+    if heads < relations:
+        assert len({row["rate"] for row in every}) == 3
+    found = at_best_rate(every)
     assert {row["seed"] for row in found} >= SEEDS
     for row in found:
-        assert row["exact match"] <= row["most"]
         assert (row["exact match"] > 0.99) == (heads >= relations)
 
 
 def test_one_head_reads_one_digit_and_guesses_the_other_unless_it_may_bend():
-    for row in rows(symbols=10, heads=1, hidden=0):
+    for row in at_best_rate(rows(symbols=10, heads=1, hidden=0)):
         assert row["best relation"] > 0.99
         assert row["worst relation"] == pytest.approx(0.1, abs=0.02)
-    for found in (
+    for every in (
         rows(symbols=10, heads=2, hidden=0),
         rows(symbols=10, heads=1, hidden=64),
     ):
+        found = at_best_rate(every)
         assert {row["seed"] for row in found} >= SEEDS
         assert min(row["exact match"] for row in found) > 0.99
 
@@ -53,9 +58,28 @@ def test_the_study_at_a_reduced_size_still_shows_the_gap():
         {"symbols": 10, "relations": 2, "heads": heads, "hidden": 0}
         for heads in (1, 2)
     ]
-    one, two = run(settings, seeds=[5], steps=400)
+    one, two = run(settings, seeds=[5], steps=400, rates=[1e-2])
     assert one["exact match"] < 0.2
     assert two["exact match"] > 0.95
+
+
+def test_the_best_rate_is_the_one_with_the_best_mean_on_the_tuning_rings():
+    found = at_best_rate(
+        {"rate": rate, "tuning": tuning, "exact match": exact}
+        for rate, tuning, exact in [
+            (0.1, 0.9, 1.0),
+            (0.1, 0.1, 1.0),
+            (0.2, 0.6, 0.0),
+            (0.2, 0.7, 0.0),
+        ]
+    )
+    assert [row["rate"] for row in found] == [0.2, 0.2]
+
+
+def test_a_reader_that_is_perfect_is_not_trained_at_further_rates():
+    setting = {"symbols": 2, "relations": 1, "heads": 1, "hidden": 0}
+    found = run([setting], seeds=[0], steps=200, rates=[1e-2, 3e-3])
+    assert [row["rate"] for row in found] == [1e-2]
 
 
 def test_the_answers_are_the_neighbours_in_the_ring():
