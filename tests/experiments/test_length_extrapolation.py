@@ -10,14 +10,14 @@ from attnbook.experiments import length_extrapolation as study
 from attnbook.experiments import table
 
 
-def values(way, band, column="loss", window="all", late=0):
+def values(way, band, column="loss", window="all", late=0, filler=0):
     return np.array(
         [
             row[column]
             for row in table("length_extrapolation")
-            if (row["way"], row["window"], row["digits late"])
-            == (way, window, late)
-            and row["to position"] == 64 * band
+            if (row["way"], row["window"], row["to position"])
+            == (way, window, 64 * band)
+            and (row["digits late"], row["filler"]) == (late, filler)
         ]
     )
 
