@@ -28,6 +28,7 @@ def values(way, band, column="loss", window="all", **language):
 
 
 LATE = {"digits late": 1}
+PHRASE = {"filler": len(study.FILLER)}
 
 
 @pytest.mark.parametrize("window", ["all", "trained"])
@@ -37,8 +38,9 @@ LATE = {"digits late": 1}
         (study.WAYS, {}),
         (study.RELATIVE, LATE),
         (["relative bias", "ALiBi"], {**LATE, "rate": 1e-2}),
+        (["ALiBi"], {**PHRASE, "rate": 1e-2}),
     ],
-    ids=["usual", "late", "late, tuned"],
+    ids=["usual", "late", "late, tuned", "phrase"],
 )
 def test_every_way_has_at_least_three_seeds_at_every_band(
     window, ways, language
@@ -93,9 +95,16 @@ def test_alibi_is_behind_where_the_right_key_is_not_the_nearest():
     assert late.max() < digits("RoPE", **LATE).min() - 0.03
 
 
+def test_distance_alone_costs_alibi_less_than_a_similar_key_that_is_nearer():
+    far = digits("ALiBi", **PHRASE, rate=1e-2)
+    assert far.min() > digits("ALiBi", **LATE, rate=1e-2).max()
+
+
 def test_alibi_does_not_read_on_where_the_right_key_lies_far():
-    all_keys = digits("ALiBi", "all", **LATE, rate=1e-2)
-    assert (all_keys < digits("ALiBi", **LATE, rate=1e-2) - 0.1).all()
+    for language in (LATE, PHRASE):
+        all_keys = digits("ALiBi", "all", **language, rate=1e-2)
+        window = digits("ALiBi", **language, rate=1e-2)
+        assert (all_keys < window - 0.1).all()
 
 
 # -- the study itself ---------------------------------------------------------
