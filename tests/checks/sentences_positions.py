@@ -129,7 +129,7 @@ SENTENCES = {
             "two sentences",
         ),
         (
-            "more when a model goes on with a text that it has begun.",
+            "more when a model continues a text that it has begun.",
             "the offset is not used",
             "two sentences",
         ),

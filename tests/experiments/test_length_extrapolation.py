@@ -10,14 +10,16 @@ from attnbook.experiments import length_extrapolation as study
 from attnbook.experiments import table
 
 
-def values(way, band, column="loss", window="all", late=0):
+def values(way, band, column="loss", window="all", **language):
+    usual = {"digits late": 0, "filler": 0, "rate": study.RATE}
+    wanted = {**usual, **language}
     return np.array(
         [
             row[column]
             for row in table("length_extrapolation")
-            if (row["way"], row["window"], row["digits late"])
-            == (way, window, late)
-            and row["to position"] == 64 * band
+            if (row["way"], row["window"], row["to position"])
+            == (way, window, 64 * band)
+            and all(row[name] == it for name, it in wanted.items())
         ]
     )
 
@@ -25,12 +27,27 @@ def values(way, band, column="loss", window="all", late=0):
 # -- the committed table ------------------------------------------------------
 
 
+LATE = {"digits late": 1}
+PHRASE = {"filler": len(study.FILLER)}
+
+
 @pytest.mark.parametrize("window", ["all", "trained"])
-@pytest.mark.parametrize("late", [0, 1])
-def test_every_way_has_at_least_three_seeds_at_every_band(window, late):
-    for way in study.RELATIVE if late else study.WAYS:
+@pytest.mark.parametrize(
+    ("ways", "language"),
+    [
+        (study.WAYS, {}),
+        (study.RELATIVE, LATE),
+        (["relative bias", "ALiBi"], {**LATE, "rate": 1e-2}),
+        (["ALiBi"], {**PHRASE, "rate": 1e-2}),
+    ],
+    ids=["usual", "late", "late, tuned", "phrase"],
+)
+def test_every_way_has_at_least_three_seeds_at_every_band(
+    window, ways, language
+):
+    for way in ways:
         for band in range(1, 9):
-            assert len(values(way, band, "loss", window, late)) >= 3
+            assert len(values(way, band, "loss", window, **language)) >= 3
 
 
 def test_within_the_trained_length_the_ways_are_nearly_alike():
@@ -61,16 +78,33 @@ def test_within_known_distances_the_relative_ways_read_on():
         assert values(way, 8, window="trained").min() > 1
 
 
-def test_where_the_far_counts_alibi_falls_behind():
-    def digits(way, **rest):
-        return values(way, 8, "digits right", late=1, **rest)
+def digits(way, window="trained", **language):
+    return values(way, 8, "digits right", window, **language)
 
-    assert values("ALiBi", 1, late=1).min() > values("RoPE", 1, late=1).max()
-    within = {way: digits(way, window="trained") for way in study.RELATIVE}
-    assert within["RoPE"].min() > 0.98
-    assert within["RoPE"].min() > within["relative bias"].max()
-    assert within["relative bias"].min() > within["ALiBi"].max()
-    assert digits("ALiBi").max() < within["ALiBi"].min()
+
+def test_the_rate_decides_how_many_late_digits_are_right():
+    tuned = {**LATE, "rate": 1e-2}
+    for way in ("relative bias", "ALiBi"):
+        assert digits(way, **tuned).mean() > digits(way, **LATE).mean() + 0.05
+    assert digits("relative bias", **tuned).min() > 0.97
+
+
+def test_alibi_is_behind_where_the_right_key_is_not_the_nearest():
+    late = digits("ALiBi", **LATE, rate=1e-2)
+    assert late.max() < digits("relative bias", **LATE, rate=1e-2).min() - 0.03
+    assert late.max() < digits("RoPE", **LATE).min() - 0.03
+
+
+def test_distance_alone_costs_alibi_less_than_a_similar_key_that_is_nearer():
+    far = digits("ALiBi", **PHRASE, rate=1e-2)
+    assert far.min() > digits("ALiBi", **LATE, rate=1e-2).max()
+
+
+def test_alibi_does_not_read_on_where_the_right_key_lies_far():
+    for language in (LATE, PHRASE):
+        all_keys = digits("ALiBi", "all", **language, rate=1e-2)
+        window = digits("ALiBi", **language, rate=1e-2)
+        assert (all_keys < window - 0.1).all()
 
 
 # -- the study itself ---------------------------------------------------------
