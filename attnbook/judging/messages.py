@@ -120,16 +120,16 @@ def tally(marks: Mapping[bool, Sequence[str]]) -> str:
 
 
 def mended(wanted: int, planted: int, left: Mistake | None) -> str:
-    """Say how many bugs are mended, and how many a part asks for."""
+    """Say how many bugs are fixed, and how many a part asks for."""
     if left is None:
         return (
-            f"This part asks for {wanted} of {planted} bugs mended, and "
-            "nothing else spoilt."
+            f"This part asks for {wanted} of {planted} bugs fixed, and "
+            "nothing else broken."
         )
     count = planted - left.bugs
     are = "is" if count == 1 else "are"  # one bug may hide another
     return (
-        f"At most {count} of {planted} bugs {are} mended; this part asks for "
+        f"At most {count} of {planted} bugs {are} fixed; this part asks for "
         f"{wanted}."
     )
 

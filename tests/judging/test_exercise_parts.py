@@ -171,9 +171,9 @@ def test_a_repair_earns_points_by_the_bugs_mended(
 
 def test_the_message_says_how_many_bugs_are_mended():
     text = repair().diagnose(partial(draft, bugs=("shift",)), "all").message
-    assert "2 of 3 bugs are mended; this part asks for 3." in text
+    assert "2 of 3 bugs are fixed; this part asks for 3." in text
     text = repair().diagnose(lambda x: 9 * x, "one").message
-    assert "asks for 1 of 3 bugs mended, and nothing else spoilt." in text
+    assert "asks for 1 of 3 bugs fixed, and nothing else broken." in text
 
 
 def test_half_a_repair_by_heart_earns_nothing_where_cases_are_drawn(

@@ -144,9 +144,9 @@ EXERCISE = Exercise(
         d_v=(2, 4),
     ),
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("all", "all five bugs mended", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("all", "all five bugs fixed", 1, mended=5),
     ],
 )

@@ -534,9 +534,9 @@ EXERCISE = Exercise(
     axes={"output": "B T D"},
     fresh=_near_and_far,
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("all", "all five bugs mended", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("all", "all five bugs fixed", 1, mended=5),
     ],
 )

@@ -526,9 +526,9 @@ EXERCISE = Exercise(
         far=(0, 1),
     ),
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("five", "all five bugs fixed, nothing else broken", 1, mended=5),
     ],
 )
