@@ -1,5 +1,7 @@
 """The table of costs supports what chapter 03 claims of it."""
 
+from statistics import median
+
 import pytest
 import torch
 
@@ -25,10 +27,6 @@ def column(measure, part, d, run_number):
     ]
 
 
-def slope(pairs):
-    return exponent(*zip(*pairs, strict=True))
-
-
 @pytest.mark.parametrize("d", WIDTHS)
 @pytest.mark.parametrize("part", PARTS)
 def test_the_table_has_three_runs_of_every_length(part, d):
@@ -37,21 +35,16 @@ def test_the_table_has_three_runs_of_every_length(part, d):
 
 
 @pytest.mark.parametrize("d", WIDTHS)
-@pytest.mark.parametrize("number", range(3))
-def test_layers_take_linear_and_attention_quadratic_time(d, number):
-    fitted = {
-        part: slope(
-            [
-                pair
-                for pair in column("ms", part, d, number)
-                if pair[0] >= FITTED_FROM
-            ]
-        )
-        for part in PARTS
-    }
-    assert fitted["projections"] == pytest.approx(1, abs=0.2)
-    assert fitted["feed-forward"] == pytest.approx(1, abs=0.2)
-    assert fitted["attention"] == pytest.approx(2.1, abs=0.3)
+def test_layers_take_linear_and_attention_quadratic_time(d):
+    fitted = {}
+    for part in PARTS:  # the median of the runs, as the chapter draws it
+        runs = [dict(column("ms", part, d, number)) for number in range(3)]
+        lengths = [n for n in LENGTHS if n >= FITTED_FROM]
+        ms = [median(run[n] for run in runs) for n in lengths]
+        fitted[part] = exponent(lengths, ms)
+    assert fitted["projections"] == pytest.approx(1, abs=0.15)
+    assert fitted["feed-forward"] == pytest.approx(1, abs=0.15)
+    assert fitted["attention"] == pytest.approx(2.1, abs=0.2)
 
 
 @pytest.mark.parametrize(
