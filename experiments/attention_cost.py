@@ -2,9 +2,10 @@
 
     python -m attnbook.experiments.attention_cost
 
-times self-attention part by part, forward and backward, and counts the bytes
-that it keeps for the backward pass. It writes `attention_cost.csv`: one row a
-part, width, n and run.
+times a Transformer block part by part, forward and backward, and counts the
+bytes that each part keeps for the backward pass. It writes
+`attention_cost.csv`: one row per part, width, n and run. The parts are timed
+in turn at each length, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from statistics import median
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbook.experiments.command import SEEDS, command
@@ -23,9 +25,9 @@ from attnbook.mechanisms.scaled_dot_product import (
 )
 
 TABLES = ("attention_cost",)
-LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
-WIDTHS = (64, 512)
-PARTS = ("projections", "attention")
+LENGTHS = (64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
+WIDTHS = (64, 256)
+PARTS = ("projections", "feed-forward", "attention", "fused, causal")
 FITTED_FROM = 512
 
 
@@ -40,10 +42,25 @@ def projections(d: int) -> Callable[[Tensor], Tensor]:
     return call
 
 
+def feed_forward(d: int) -> Callable[[Tensor], Tensor]:
+    """The network of two layers in a block, four times as wide inside."""
+    return nn.Sequential(
+        nn.Linear(d, 4 * d, bias=False),
+        nn.ReLU(),
+        nn.Linear(4 * d, d, bias=False),
+    )
+
+
 def attention(x: Tensor) -> Tensor:
     """Self-attention of one head, (n, d) to (n, d), without projections."""
     output, _ = scaled_dot_product_attention(x, x, x)
     return output
+
+
+def fused_causal(x: Tensor) -> Tensor:
+    """The same with a causal mask, by PyTorch's fused function."""
+    heads = x[None, None]  # (B, H, n, d)
+    return F.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
 
 
 def saved_bytes(call: Callable[[], Tensor]) -> int:
@@ -85,9 +102,9 @@ def run(
     lengths: Iterable[int] = LENGTHS,
     widths: Iterable[int] = WIDTHS,
     runs: Iterable[int] = (0, 1, 2),
-    budget: float = 0.25,
+    budget: float = 0.1,
 ) -> list[dict]:
-    """Measure each part at each width and length, once a run.
+    """Measure each part at each width and length, once per run.
 
     Args:
         lengths: numbers of tokens n.
@@ -105,7 +122,8 @@ def run(
     for seed in runs:
         torch.manual_seed(seed)
         for d in widths:
-            parts = dict(zip(PARTS, (projections(d), attention), strict=True))
+            calls = projections(d), feed_forward(d), attention, fused_causal
+            parts = dict(zip(PARTS, calls, strict=True))
             for n in lengths:
                 x = torch.randn(n, d, requires_grad=True)
                 for name, part in parts.items():

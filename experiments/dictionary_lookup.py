@@ -3,12 +3,18 @@
     python -m attnbook.experiments.dictionary_lookup
 
 trains four scores to look symbols up in a dictionary that is drawn anew for
-each example, and writes `dictionary_lookup.csv`: one row a score, size, rate,
-seed and number of steps.
+each example. It takes about five minutes on one core and writes two tables:
+
+- `dictionary_lookup.csv`: the accuracy, one row per score, size, rate, seed
+  and number of steps; also the accuracy on other dictionaries, by which a rate
+  is chosen ("validation");
+- `dictionary_rows.csv`: what becomes of single rows of weights with the scale
+  and without it, at two sizes and one rate.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -19,11 +25,16 @@ from torch import Tensor, nn
 
 from attnbook.experiments.command import SEEDS, command
 
-TABLES = ("dictionary_lookup",)
+TABLES = ("dictionary_lookup", "dictionary_rows")
 SCORES = ("unscaled", "unscaled, small start", "scaled", "additive")
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
-RATES = (1e-3, 3e-3)
-STEPS = (100, 300, 1000)
+RATES = (1e-3, 3e-3, 1e-2)
+MORE_RATES = (3e-4, *RATES, 3e-2)  # for the score that may need another
+STEPS = (30, 300)
+
+ROWS_SIZES = (512, 1024)
+ROWS_RATE = 3e-3
+ROWS_STEPS = (100, 300, 1000)
 
 SYMBOLS = 32  # that a key may be
 KEYS = 16  # in each dictionary, all different
@@ -144,18 +155,31 @@ def measure(model: LookUp, batch: Dictionary) -> dict[str, float]:
     }
 
 
-def fit(
-    model: LookUp, rate: float, seed: int, steps: Iterable[int]
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """Train with Adam; yield the measures before, and after each of `steps`.
+def rates(score: str) -> tuple[float, ...]:
+    """The learning rates that a score is tried at."""
+    return MORE_RATES if score == "unscaled" else RATES
 
-    The examples measured on are drawn apart from those trained on.
-    """
+
+def accuracy(model: LookUp, batch: Dictionary) -> float:
+    """The share of the questions that the model answers rightly."""
+    with torch.no_grad():
+        right = model(batch).argmax(-1) == batch.answer
+    return right.double().mean().item()
+
+
+def unseen(seed: int) -> Dictionary:
+    """Dictionaries to measure on, drawn apart from those trained on."""
+    return draw(1024, torch.Generator().manual_seed(2_000 + seed))
+
+
+def train(
+    model: LookUp, rate: float, seed: int, steps: Iterable[int]
+) -> Iterator[int]:
+    """Train with Adam; stop before training, and after each of `steps`."""
     steps = sorted(steps)
     generator = torch.Generator().manual_seed(1_000 + seed)
-    unseen = draw(1024, torch.Generator().manual_seed(2_000 + seed))
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    yield 0, measure(model, unseen)
+    yield 0
     for step in range(1, steps[-1] + 1):
         batch = draw(BATCH, generator)
         loss = F.cross_entropy(model(batch), batch.answer)
@@ -163,43 +187,70 @@ def fit(
         loss.backward()
         optimiser.step()
         if step in steps:
-            yield step, measure(model, unseen)
+            yield step
+
+
+def fit(
+    model: LookUp, rate: float, seed: int, steps: Iterable[int]
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Train; yield all measures before, and after each of `steps`."""
+    for step in train(model, rate, seed, steps):
+        yield step, measure(model, unseen(seed))
+
+
+def accuracies(score: str, d: int, rate: float, seed: int) -> Iterator[dict]:
+    """Train one model; yield its rows of `dictionary_lookup`."""
+    torch.manual_seed(seed)
+    model = LookUp(score, d)
+    other = draw(1024, torch.Generator().manual_seed(3_000 + seed))
+    for step in train(model, rate, seed, STEPS):
+        if step:
+            yield {
+                "score": score,
+                "d": d,
+                "rate": rate,
+                "seed": seed,
+                "steps": step,
+                "accuracy": f"{accuracy(model, unseen(seed)):.4g}",
+                "validation": f"{accuracy(model, other):.4g}",
+            }
+
+
+def single_rows(score: str, d: int, seed: int) -> Iterator[dict]:
+    """Train one model; yield its rows of `dictionary_rows`."""
+    torch.manual_seed(seed)
+    model = LookUp(score, d)
+    for step, found in fit(model, ROWS_RATE, seed, ROWS_STEPS):
+        yield {
+            "score": score,
+            "d": d,
+            "rate": ROWS_RATE,
+            "seed": seed,
+            "steps": step,
+            **{name: f"{value:.4g}" for name, value in found.items()},
+        }
 
 
 def run(
-    scores: Iterable[str] = SCORES,
-    sizes: Iterable[int] = SIZES,
-    rates: Iterable[float] = RATES,
-    seeds: Iterable[int] = (0, 1, 2),
-    steps: Iterable[int] = STEPS,
-) -> list[dict]:
-    """Train each score at each size and rate, once a seed.
+    scores: Iterable[str] = SCORES, seeds: Iterable[int] = SEEDS
+) -> dict[str, list[dict]]:
+    """Train each score at each size and rate, once per seed.
 
     Returns:
-        The rows of the table; step 0 is before training.
+        The rows of the two tables, by name; in the second, step 0 is before
+        training.
     """
     torch.set_num_threads(1)
-    rows = []
-    for score in scores:
-        for d in sizes:
-            for rate in rates:
-                for seed in seeds:
-                    torch.manual_seed(seed)
-                    model = LookUp(score, d)
-                    for step, found in fit(model, rate, seed, steps):
-                        rows.append(
-                            {
-                                "score": score,
-                                "d": d,
-                                "rate": rate,
-                                "seed": seed,
-                                "steps": step,
-                                **{k: f"{v:.4g}" for k, v in found.items()},
-                            }
-                        )
-                    print(rows[-1], flush=True)
-    return rows
+    tables = {name: [] for name in TABLES}
+    for score, d in itertools.product(scores, SIZES):
+        for rate, seed in itertools.product(rates(score), seeds):
+            tables["dictionary_lookup"] += accuracies(score, d, rate, seed)
+            print(tables["dictionary_lookup"][-1], flush=True)
+        if score in ("unscaled", "scaled") and d in ROWS_SIZES:
+            for seed in seeds:
+                tables["dictionary_rows"] += single_rows(score, d, seed)
+    return tables
 
 
 if __name__ == "__main__":
-    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)
+    command(__doc__, TABLES, run, scores=[*SCORES], seeds=SEEDS)

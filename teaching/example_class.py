@@ -219,7 +219,9 @@ STUDENTS: dict[str, Mapping[str, str]] = {
         **RIGHT,
         "03-judge-answer": JUDGE_ALWAYS,
         # A graded cell, written over.
-        "03-judge-scale": 'print("✓ Mend a grader that cannot fail: 4 of 4")',
+        "03-judge-scale": (
+            'print("✓ Repair a grader that cannot fail: 4 of 4")'
+        ),
     },
     "student-11": {**RIGHT, "03-sink-attention-answer": SINK_TYPO},
     "student-12": {

@@ -1,4 +1,4 @@
-"""Exercise 03.4: Mend a grader that cannot fail."""
+"""Exercise 03.4: Repair a grader that cannot fail."""
 
 from __future__ import annotations
 
@@ -379,7 +379,7 @@ _MISTAKES = [
     (
         "d_k = d_v",
         "d_k and d_v alike",
-        "Where d_k equals d_v, their roots cannot be told apart.",
+        "If d_k equals d_v, their roots are the same.",
         "Give the values another size than queries and keys.",
     ),
     (
@@ -441,7 +441,7 @@ _MISTAKES = [
         "shapes",
         "a grader that does not look at the numbers",
         "It lets each suspect pass. Perhaps it compares shapes, asks any() "
-        "for all(), or takes an error of its own for a pass.",
+        "for all(), or counts an error of its own as a pass.",
         "Compare with the output of trusted().",
     ),
     (
@@ -535,7 +535,7 @@ _MISTAKES = [
 
 EXERCISE = _LineUp(
     "03-judge",
-    "Mend a grader that cannot fail",
+    "Repair a grader that cannot fail",
     points=4,
     reference=_judge,
     cases=line_up.PUBLISHED,

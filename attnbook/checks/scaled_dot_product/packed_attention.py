@@ -246,7 +246,7 @@ _OTHER_MISTAKES = [
     (
         "swept",
         "a NaN swept under the carpet",
-        "-inf is added to the scores, and nan_to_num mends the "
+        "-inf is added to the scores, and nan_to_num repairs the "
         "weights. The way back still leads through 0/0: the "
         "gradients are NaN.",
         "masked_fill lets no gradient through; a sum does. "
@@ -435,10 +435,10 @@ EXERCISE = Exercise(
     outputs=("output", "weights"),
     axes={"output": "B H T d_v", "weights": "B H T S"},
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("five", "all five bugs mended", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("five", "all five bugs fixed", 1, mended=5),
     ],
     fresh=anew(
         _packed_case,

@@ -313,7 +313,7 @@ _MISTAKES = [
     (
         "swept",
         "a NaN swept under the carpet",
-        "Where nothing may be attended to, the weights are mended by "
+        "Where nothing may be attended to, the weights are repaired by "
         "nan_to_num, or by a division by infinity. The way back still leads "
         "through it: the gradient is NaN.",
         "With the sink as one more column, no row is empty.",
