@@ -71,7 +71,8 @@ def known_mistake(
     known by what it shows; else those that agree with it where it fails, and
     on half or more of all the trials that it gets wrong. Any slip may
     raise a RuntimeError: where the answer raised, a mistake must raise with
-    the same words, or agree on all.
+    the same words, or agree on all; of those that do, who uses the same words
+    comes first.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def known_mistake(
     """
     theirs = _Answer(answer, outcomes, trials, runner)
     places = range(len(trials))
-    found: dict[str, tuple[Mistake, int]] = {}
+    found: dict[str, tuple[Mistake, tuple[int, bool]]] = {}
     with quiet():
         expected = [runner.known(reference, trial) for trial in trials]
         for mistake in mistakes:
@@ -106,9 +107,8 @@ def known_mistake(
                     )
                 ]
                 is_sure = len(level) == len(trials)
-                if not is_sure and not _alike(
-                    at_fault.error, theirs.outcome(failed).error
-                ):
+                worded = _alike(at_fault.error, theirs.outcome(failed).error)
+                if not is_sure and not worded:
                     continue
                 if is_sure:
                     count = len(trials)
@@ -124,11 +124,12 @@ def known_mistake(
                     if not one_by_one and 2 * len(shared) < len(wrong):
                         continue
                     count = len(level)
-                _, before = found.get(mistake.name, (mistake, 0))
-                found[mistake.name] = mistake, max(count, before)
-    most = max((count for _, count in found.values()), default=0)
-    best = tuple(mistake for mistake, count in found.values() if count == most)
-    if best and most == len(trials):
+                rank = count, worded
+                _, before = found.get(mistake.name, (mistake, rank))
+                found[mistake.name] = mistake, max(rank, before)
+    most = max((rank for _, rank in found.values()), default=(0, True))
+    best = tuple(mistake for mistake, rank in found.values() if rank == most)
+    if best and most[0] == len(trials):
         return Match(best, is_sure=True)
     where = trials[failed]
     if isinstance(where, Case):

@@ -152,12 +152,57 @@ SENTENCES = {
             "one query",
         ),
         (
+            "Scores lie between $-240$ and $240$.",
+            "scores held within bounds",
+            "scores of 200",
+        ),
+        (
+            "padding gets weight 0",
+            "values masked in place of scores",
+            "a padded batch",
+        ),
+        (
             "Values and gradients are checked.",
             "scores without gradient",
             "a padded batch",
         ),
+        (
+            "Values and gradients are checked.",
+            "0/0 that is made 0 afterwards",
+            "nothing to attend to",
+        ),
+        (
+            "Values and gradients are checked.",
+            "weights that are changed in place",
+            "no padding",
+        ),
     ],
     "01-alignment-error-rate": [
+        (
+            "They may stand anywhere.",
+            "a mask that is only counted",
+            "padding in front",
+        ),
+        (
+            r"\text{AER} = 1 - \frac{2\,|A \cap R|}{|A| + |R|}.",
+            "0 where no link is true",
+            "no link is true",
+        ),
+        (
+            r"\text{AER} = 1 - \frac{2\,|A \cap R|}{|A| + |R|}.",
+            "brackets that are missing",
+            "every row counts",
+        ),
+        (
+            "`weights` $(B, T, S)$, `alignment` $(B, T, S)$ boolean",
+            "an axis too many is squeezed away",
+            "one row a sentence",
+        ),
+        (
+            "Count over the whole batch, then divide once.",
+            "0 as soon as one sentence has no row",
+            "a sentence in which no row counts",
+        ),
         (
             "Each target row is linked to the one token with the greatest "
             "weight.",
@@ -256,6 +301,38 @@ SENTENCES = {
     "01-coverage-attention": [
         (
             "It is a tally of the weights of all steps before,",
+            "a tally that is one step late",
+            "the worked example",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
+            "a tally that is added to itself",
+            "no padding",
+        ),
+        (
+            "Returns `(output, weights)`, of shapes $(B, T, d_v)$ and $(B, T, "
+            "S)$.",
+            "a view in place of a transpose",
+            "no padding",
+        ),
+        (
+            "Returns `(output, weights)`, of shapes $(B, T, d_v)$ and $(B, T, "
+            "S)$.",
+            "steps stacked behind the keys",
+            "the worked example",
+        ),
+        (
+            "Scores lie between $-240$ and $240$.",
+            "scores held within bounds",
+            "scores of 200",
+        ),
+        (
+            "Values and gradients are checked",
+            "weights that are changed in place",
+            "no padding",
+        ),
+        (
+            "It is a tally of the weights of all steps before,",
             "only the last step is remembered",
             "long",
         ),
@@ -328,6 +405,26 @@ SENTENCES = {
         ),
     ],
     "01-chunked-attention": [
+        (
+            "gives the same output, the same weights",
+            "a maximum for each piece",
+            "two pieces",
+        ),
+        (
+            "Do not fill it up.",
+            "a last piece that is filled up",
+            "the largest tensor, chunk = 100",
+        ),
+        (
+            "Handle `chunk` keys at a time",
+            "pieces of padding are skipped",
+            "the largest tensor, chunk = 4",
+        ),
+        (
+            "Scores lie between $-240$ and $240$.",
+            "scores held within bounds",
+            "scores of 200",
+        ),
         (
             "gives the same output, the same weights",
             "a softmax for each piece",

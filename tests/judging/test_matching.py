@@ -69,6 +69,28 @@ def test_of_two_mistakes_alike_where_it_fails_the_closer_one_is_named():
     assert_sound(made)
 
 
+def test_of_two_that_raise_everywhere_who_uses_the_same_words_is_named():
+    def raises(words):
+        def answer(x):
+            raise RuntimeError(words)
+
+        return answer
+
+    made = Exercise(
+        "00-words",
+        "Words",
+        1,
+        lambda x: x,
+        [Case("one", (1,)), Case("two", (2,))],
+        [
+            Mistake("left", "Left.", raises("the left one, size 3"), "here."),
+            Mistake("right", "Right.", raises("the right one"), "there."),
+        ],
+    )
+    assert made.diagnose(raises("the left one, size 4")).mistake == "left"
+    assert made.diagnose(raises("neither")).mistake is None
+
+
 def test_a_mistake_within_the_tolerance_where_it_fails_is_not_named():
     made = Exercise(
         "00-near",

@@ -33,10 +33,14 @@ def _counted_rows(alignment, target_mask, mistake):
     counted = target_mask & alignment.any(-1)
     if mistake == "stops":
         return counted.cumprod(1).bool()
-    if mistake == "last row":
+    if mistake in ("last row", "last row alone"):
         after = target_mask.roll(-1, 1)
         after[:, -1] = False
-        return counted & after
+        return after & (counted if mistake == "last row" else target_mask)
+    if mistake == "lengths":
+        T = target_mask.shape[1]
+        first = torch.arange(T) < target_mask.sum(1, keepdim=True)
+        return first & alignment.any(-1)
     return counted
 
 
@@ -92,6 +96,12 @@ def _mistaken(weights, alignment, target_mask, mistake):
                 return 0.0
             return 1 - 2 * hits / (made + truth.sum().item())
     hits = (links & truth).float()
+    if mistake == "one empty" and not counted.any(1).all():
+        return 0.0
+    if mistake == "no hits" and not hits.any():
+        return 0.0
+    if mistake == "squeezed":
+        hits = hits.sum(-1).squeeze() * counted
     if mistake == "one set":
         links, truth = links.any(0), truth.any(0)
         hits = (links & truth).float()
@@ -123,6 +133,10 @@ def _mistaken(weights, alignment, target_mask, mistake):
         return rates.mean().item()
     A, B = links.sum().item(), truth.sum().item()
     hits = hits.sum().item()
+    if mistake == "no brackets":
+        return 1 - 2 * hits / A + B
+    if mistake == "brackets around all":
+        return (1 - 2 * hits) / (A + B)
     if mistake == "recall":
         return 1 - hits / B
     if mistake == "agreement":
@@ -174,6 +188,11 @@ def _alignment_case(name, lengths, T, S, seed):
             alignment[b, 0, (b + 1) % S] = True
     scores = normal(generator, B, T, S) + 1.2 * alignment
     return Case(name, (scores.softmax(-1), alignment, token_mask(lengths, T)))
+
+
+def _padding_in_front(name, lengths, T, S, seed):
+    case = _alignment_case(name, lengths, T, S, seed)
+    return Case(name, tuple(x.flip(1) for x in case.arguments))
 
 
 def _full_case(name, B, T, S, seed):
@@ -244,6 +263,28 @@ EXERCISE = Exercise(
         _near_ties("weights that differ by a thousandth", 2, 3, 4, seed=18),
         _alignment_case("as many rows as tokens", [3, 5], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
+        _padding_in_front("padding in front", [3, 4], 5, 4, seed=19),
+        _full_case("one row a sentence", 3, 1, 4, seed=20),
+        Case(
+            "a sentence in which no row counts",
+            (
+                torch.tensor(
+                    [[[0.6, 0.3, 0.1], [0.2, 0.1, 0.7]], [[1 / 3] * 3] * 2]
+                ),
+                torch.tensor(
+                    [[[1, 1, 0], [1, 0, 0]], [[0] * 3] * 2], dtype=torch.bool
+                ),
+                token_mask([2, 0], 2),
+            ),
+        ),
+        Case(
+            "no link is true",
+            (
+                torch.tensor([[[0.6, 0.3, 0.1], [0.2, 0.1, 0.7]]]),
+                torch.tensor([[[0, 1, 0], [1, 1, 0]]], dtype=torch.bool),
+                torch.ones(1, 2, dtype=torch.bool),
+            ),
+        ),
         Case(
             "truth in padding alone",
             (
@@ -281,6 +322,7 @@ EXERCISE = Exercise(
                 "two sentences",
                 "padded targets",
                 "as many rows as tokens",
+                "padding in front",
             ),
             fresh=anew(
                 _alignment_case,
@@ -300,6 +342,9 @@ EXERCISE = Exercise(
                 "a row whose weights are all 0",
                 "weights that differ by a thousandth",
                 "one token",
+                "one row a sentence",
+                "no link is true",
+                "a sentence in which no row counts",
                 "no row counts",
                 "truth in padding alone",
             ),

@@ -53,11 +53,18 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
     """The same with a mistake."""
     left, right = query @ W_q.T, key @ W_k.T  # (B, T, d_a), (B, S, d_a)
     pieces = right.split(chunk, dim=1)  # each (B, chunk, d_a)
-    if mistake in ("last dropped", "rest at 0"):
+    if mistake in ("last dropped", *_RESTS):
         pieces = pieces[: max(1, key.shape[1] // chunk)]
     if mistake in ("batch in pieces", "batch in chunks"):
         cut = right.chunk if mistake == "batch in chunks" else right.split
         pieces = cut(chunk)
+    if mistake == "padding skipped":
+        masks = mask.split(chunk, dim=1)
+        pieces = [
+            piece
+            for piece, part in zip(pieces, masks, strict=True)
+            if part.any()
+        ]
     if mistake == "kept":
         scores = [_scores(left, piece, v) for piece in pieces]
     elif mistake == "detached":
@@ -94,6 +101,12 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
         ]
     else:
         scores = [_recomputed(left, piece, v) for piece in pieces]
+    if mistake == "own maximum":
+        masks = mask[:, None].split(chunk, dim=-1)
+        scores = [
+            score - score.masked_fill(~part, -1e9).amax(-1, keepdim=True)
+            for score, part in zip(scores, masks, strict=True)
+        ]
     if mistake in ("softmax a piece", "mean of pieces"):
         masks = mask[:, None].split(chunk, dim=-1)
         weights = torch.cat(
@@ -107,13 +120,18 @@ def _mistaken(query, key, value, mask, W_q, W_k, v, chunk, mistake):
             weights = weights / len(scores)
         return weights @ value, weights
     scores = torch.cat(scores, dim=-1)  # (B, T, S)
-    if mistake == "rest at 0" and scores.shape[-1] < key.shape[1]:
+    if mistake in _RESTS:
         rest = key.shape[1] - scores.shape[-1]
-        scores = torch.nn.functional.pad(scores, (0, rest))
+        pad = torch.nn.functional.pad
+        scores = pad(scores, (0, rest), value=_RESTS[mistake])
     weights = late_weights(scores, mask[:, None], (mistake,))
     if mistake == "output detached":
         return weights.detach() @ value, weights
     return weights @ value, weights
+
+
+# What the scores hold where no piece was written.
+_RESTS = {"rest at 0": 0.0, "rest at -inf": -torch.inf}
 
 
 def _whole(query, key, value, mask, W_q, W_k, v, chunk):
@@ -189,6 +207,19 @@ def _other_pieces(query, key, value, mask, W_q, W_k, v, chunk, size):
         for piece in right.split(size(chunk, key.shape[1]), dim=1)
     ]
     weights = masked_softmax(torch.cat(scores, dim=-1), mask[:, None])
+    return weights @ value, weights
+
+
+def _filled_up(query, key, value, mask, W_q, W_k, v, chunk):
+    """Keys are made up, so that `chunk` divides their number."""
+    S = key.shape[1]
+    right = torch.nn.functional.pad(key @ W_k.T, (0, 0, 0, -S % chunk))
+    scores = [
+        _recomputed(query @ W_q.T, piece, v)
+        for piece in right.split(chunk, dim=1)
+    ]
+    scores = torch.cat(scores, dim=-1)[..., :S]
+    weights = masked_softmax(scores, mask[:, None])
     return weights @ value, weights
 
 
@@ -385,6 +416,13 @@ EXERCISE = Exercise(
             "the last piece, which holds more than `chunk`.",
             partial(_other_pieces, size=_with_the_rest),
             "The last piece may be shorter, never longer.",
+        ),
+        Mistake(
+            "a last piece that is filled up",
+            "The values are right, but keys are made up until `chunk` "
+            "divides their number.",
+            _filled_up,
+            "torch.split: the last piece is shorter, and so is the only one.",
         ),
         Mistake(
             "pieces made equal",

@@ -24,6 +24,21 @@ ROWS = [
         "range(0, S, chunk), and a last piece that may be shorter. "
         "torch.split does it.",
         "rest at 0",
+        "rest at -inf",
+    ),
+    (
+        "padding skipped",
+        "pieces of padding are skipped",
+        "A piece in which no sentence has a token is left out, so that its "
+        "scores are missing.",
+        "Score every piece. The mask comes after torch.cat.",
+    ),
+    (
+        "own maximum",
+        "a maximum for each piece",
+        "Each piece has its own largest score taken off, so that the pieces "
+        "cannot be compared any more.",
+        "Collect the scores as they are, (B, T, S), then take one softmax.",
     ),
     (
         "read late",
@@ -136,9 +151,9 @@ ROWS = [
     (
         "kept",
         "everything is kept for the backward pass",
-        "No large tensor is formed at once, but autograd keeps the "
-        "tanh of every piece: together (B, T, S, d_a) again.",
-        "Recompute: torch.utils.checkpoint.checkpoint(f, ..., "
-        "use_reentrant=False), with the product with v inside f.",
+        "No large tensor is formed at once, but autograd keeps the sum or "
+        "the tanh of every piece: together (B, T, S, d_a) again.",
+        "checkpoint keeps what f is given and returns: sum, tanh and product "
+        "with v all belong inside f.",
     ),
 ]

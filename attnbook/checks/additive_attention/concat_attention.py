@@ -110,6 +110,9 @@ def _draft(query, key, value, mask, weight, v, bugs):
         scores = scores / len(v) ** 0.5
     elif "detached" in bugs:
         scores = scores.detach()
+    if "values masked" in bugs:
+        weights = scores.softmax(-1)
+        return weights @ (value * mask[..., None]), weights
     weights = _draft_weights(scores, mask, bugs)  # (B, T, S)
     if "output detached" in bugs:
         return weights.detach() @ value, weights
@@ -260,6 +263,13 @@ _OTHER_MISTAKES = [
         "The padding has weight: the mask has no effect.",
         "Does your code use `mask` at all? masked_fill returns a new "
         "tensor, which must be used.",
+    ),
+    (
+        "values masked",
+        "values masked in place of scores",
+        "The mask is laid on the values, so the padding keeps its weight and "
+        "rows of values lose what it takes.",
+        "Mask the scores: masked_softmax(scores, mask[:, None]).",
     ),
     (
         "zero score",

@@ -88,6 +88,10 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
             covered = weights
         elif mistake == "last two steps":
             covered = sum(rows[-2:])
+        elif mistake == "one step late":
+            covered = sum(rows[:-1], torch.zeros_like(weights))
+        elif mistake == "again":
+            covered = covered + sum(rows)
         elif mistake == "unmasked tally":
             covered = covered + scores.softmax(-1)
         elif mistake == "mean":
@@ -114,6 +118,10 @@ def _mistaken(query, key, value, mask, W_q, W_k, w_c, v, mistake):
     if mistake == "tally returned":
         return torch.stack(rows, dim=1) @ value, covered
     weights = torch.stack(rows, dim=1)  # (B, T, S)
+    if mistake == "viewed":
+        weights = torch.stack(rows).view(weights.shape)
+    if mistake == "stacked last":
+        weights = torch.stack(rows, dim=-1)  # (B, S, T)
     if mistake == "stacked in front":
         weights = torch.stack(rows)  # (T, B, S)
         return (weights.transpose(0, 1) @ value).transpose(0, 1), weights

@@ -24,6 +24,20 @@ ROWS = [
         "Add to the tally; take nothing away.",
     ),
     (
+        "one step late",
+        "a tally that is one step late",
+        "The tally misses the weights of the step just before.",
+        "Step t = 1 already sees those of t = 0: sum(rows), or [:, :t].",
+    ),
+    (
+        "again",
+        "a tally that is added to itself",
+        "At each step, all the steps before are added again, so that early "
+        "weights count several times.",
+        "Add the new weights alone to the tally, and add the tally to the "
+        "keys as they were projected.",
+    ),
+    (
         "unmasked tally",
         "a tally of weights that are not masked",
         "The tally adds up a softmax without the mask, so padding has a "
@@ -102,6 +116,20 @@ ROWS = [
         "should be the other way round.",
         "torch.stack(rows, dim=1) is (B, T, S).",
         "stacked in front",
+    ),
+    (
+        "viewed",
+        "a view in place of a transpose",
+        "The steps are stacked in front, (T, B, S), and cut into (B, T, S): "
+        "rows land in other sentences and steps.",
+        "torch.stack(rows, dim=1) is (B, T, S).",
+    ),
+    (
+        "stacked last",
+        "steps stacked behind the keys",
+        "The steps are the last axis, (B, S, T). They belong between "
+        "sentences and keys.",
+        "torch.stack(rows, dim=1) is (B, T, S).",
     ),
     (
         "keys",

@@ -32,6 +32,14 @@ ROWS = [
         "The last real row of a sentence never counts. It may have a true "
         "link, and a row of no token may stand anywhere.",
         "A row counts only where alignment has a True in it.",
+        "last row alone",
+    ),
+    (
+        "lengths",
+        "a mask that is only counted",
+        "The number of True is taken from target_mask, and the first so many "
+        "rows are read. Padding may stand in front too.",
+        "Use the mask as it is: it says of each row whether it counts.",
     ),
     (
         "truth of all rows",
@@ -152,6 +160,34 @@ ROWS = [
         "You divided by the union of links (Jaccard's index). The "
         "rate divides by the sum.",
         "|A| + |R|, with the hits in both.",
+    ),
+    (
+        "no brackets",
+        "brackets that are missing",
+        "The formula is right on paper. In code, a fraction needs brackets "
+        "around all that stands below the line, and around no more.",
+        "1 - 2 * hits / (A + R): what is divided by what?",
+        "brackets around all",
+    ),
+    (
+        "squeezed",
+        "an axis too many is squeezed away",
+        "squeeze() takes away every axis of size 1, also that of one row a "
+        "sentence: then rows are matched with other sentences.",
+        "squeeze(-1) takes away the last one only.",
+    ),
+    (
+        "no hits",
+        "0 where no link is true",
+        "Where no link is true, your rate is 0. It should be 1: all is wrong.",
+        "Test whether any row counts, not whether any link is true.",
+    ),
+    (
+        "one empty",
+        "0 as soon as one sentence has no row",
+        "In one sentence no row counts, and your rate is 0 for the whole "
+        "batch. The others count.",
+        "`continue` in a loop over sentences, and return after it.",
     ),
     (
         "all wrong",

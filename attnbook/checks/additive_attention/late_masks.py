@@ -1,9 +1,9 @@
 """Masks that come too late or are only counted, and what shows it.
 
 Beside a masked score of 200 the weights of the others are 0 in single
-precision, so that they cannot be divided anew; and a masked score of -100
-beats one of -240. A mask of which only the number of tokens is used is right
-until padding stands in front of them.
+precision, so that they cannot be divided anew; a masked score of -100 beats
+one of -240; and bounds make 240 and 140 alike. A mask of which only the
+number of tokens is used is right until padding stands in front of them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,31 @@ ROWS = [
         "masked_softmax from the chapter.",
     ),
     (
+        "clamped",
+        "scores held within bounds",
+        "Scores are held within bounds before the exponential, so that 240 "
+        "and 140 weigh the same.",
+        "Take the largest score off instead: masked_softmax does it.",
+        "clamped above",
+    ),
+    (
+        "0/0 mended",
+        "0/0 that is made 0 afterwards",
+        "Where nothing is left to share, 0/0 is NaN, and making it 0 mends "
+        "the weights alone: their gradients stay NaN.",
+        "Divide by 1 where the sum is 0, or take masked_softmax.",
+        "0/0 of exp mended",
+        "0/0 added, mended",
+    ),
+    (
+        "written into",
+        "weights that are changed in place",
+        "Writing into what the softmax returned changes a tensor that "
+        "backward still needs.",
+        "masked_fill without the underscore, or torch.where: each makes a "
+        "new tensor.",
+    ),
+    (
         "penalty",
         "a penalty that a large score outweighs",
         "Scores of padding are made smaller, by too little: a score of 200 "
@@ -73,18 +98,20 @@ def padded_in_front(case: Case) -> Case:
 def large_scores() -> tuple[Tensor, ...]:
     """Return query, key, value, mask, W_q, W_k and v; d_k is d_a.
 
-    The scores that count are small or the same number, so that rounding
-    does not move the weights.
+    The scores that count are small, the same number or far apart, so that
+    rounding does not move the weights.
     """
     generator = torch.Generator().manual_seed(200)
     v = torch.tensor([60.0, -50.0, 70.0, 60.0])
-    query = normal(generator, 2, 2, 3, scale=0.005)
-    key = normal(generator, 2, 4, 4, scale=0.005)
+    query = normal(generator, 3, 2, 3, scale=0.005)
+    key = normal(generator, 3, 4, 4, scale=0.005)
     key[0, 3] = 2 * v.sign()  # masked, and scores 230
     key[1, :2] = -20 * v.sign()  # both score -240, whatever is added
-    value = normal(generator, 2, 4, 2)
+    key[2, :2] = 20 * v.sign()  # 240, and with one sign turned 140
+    key[2, 1, 1] *= -1
+    value = normal(generator, 3, 4, 2)
     W_q = normal(generator, 4, 3)
-    return query, key, value, token_mask([3, 2], 4), W_q, torch.eye(4), v
+    return query, key, value, token_mask([3, 2, 2], 4), W_q, torch.eye(4), v
 
 
 def late_weights(
@@ -101,12 +128,33 @@ def late_weights(
         return weights * allowed.any(dim, keepdim=True)
     if "-100" in mistakes:
         return scores.masked_fill(~allowed, -100.0).softmax(dim) * allowed
-    shared, held = "shared anew" in mistakes, "held anew" in mistakes
-    if not (shared or held or "overflow" in mistakes):
-        return masked_weights(masked_softmax, scores, allowed, mistakes, dim)
-    powers = scores.softmax(dim) if shared or held else scores.exp()
-    powers = powers * allowed
-    total = powers.sum(dim, keepdim=True)
-    if held:
+    if "written into" in mistakes:
+        weights = scores.masked_fill(~allowed, -1e9).softmax(dim)
+        return weights.masked_fill_(~allowed, 0)
+    if "0/0 added, mended" in mistakes:
+        return (scores + allowed.float().log()).softmax(dim).nan_to_num()
+    for mistake, powers_of in _POWERS.items():
+        if mistake in mistakes:
+            powers = powers_of(scores, dim) * allowed
+            return _divided(powers, powers.sum(dim, keepdim=True), mistake)
+    return masked_weights(masked_softmax, scores, allowed, mistakes, dim)
+
+
+# What is masked and divided by its sum.
+_POWERS = {
+    "shared anew": torch.softmax,
+    "held anew": torch.softmax,
+    "0/0 mended": torch.softmax,
+    "0/0 of exp mended": lambda scores, dim: scores.exp(),
+    "overflow": lambda scores, dim: scores.exp(),
+    "clamped": lambda scores, dim: scores.clamp(-80, 80).exp(),
+    "clamped above": lambda scores, dim: scores.clamp(max=80).exp(),
+}
+
+
+def _divided(powers: Tensor, total: Tensor, mistake: str) -> Tensor:
+    if mistake == "held anew":
         return powers / total.clamp(min=1e-9)
+    if "mended" in mistake:
+        return (powers / total).nan_to_num()
     return powers / torch.where(total == 0, 1, total)

@@ -198,6 +198,22 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "b",
+            40_000 / 7500,
+            "the keys alone, once they are projected again",
+            "You left three terms out of the second count. They cost as much "
+            "as before, and are still there.",
+            "Count all four terms, before and after.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
+            43_500 / 4000,
+            "over the keys alone",
+            "You divided by the projection of the keys. The whole attention "
+            "has three terms more, once as well as again.",
+            "Count all four terms, before and after.",
+        ),
+        _PREDICTIONS.wrong(
+            "b",
             1.0,
             "nothing changes",
             "Projecting the keys again costs again. Only what is asked for "
@@ -288,6 +304,29 @@ EXERCISE = Exercise(
         ),
         _PREDICTIONS.wrong(
             "c",
+            math.exp(1.25) / (math.exp(1.25) + 1),
+            "one other key, at 0",
+            "You counted one other key, with a score of 0. There are four, "
+            "and they can score as low as the best one scores high.",
+            "The sum in the softmax has five terms.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            math.exp(0.75) / (math.exp(0.75) + 4 * math.exp(-0.75)),
+            "the positive entries alone",
+            "You added the positive entries of v. A tanh of -1 makes a "
+            "negative entry add as well.",
+            "Choose each of the three tanhs by itself, to make v·tanh large.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
+            100 * math.exp(2.5) / (math.exp(2.5) + 4),
+            "per cent",
+            "A weight lies between 0 and 1.",
+            "Give the share itself, not a hundred times as much.",
+        ),
+        _PREDICTIONS.wrong(
+            "c",
             1.25,
             "a score, not a weight",
             "This is the largest score. The weight comes after the softmax "
@@ -301,6 +340,32 @@ EXERCISE = Exercise(
             "That is the answer to c. Here all keys meet the same query, "
             "and its tanh drowns them.",
             "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
+        ),
+        *(
+            _PREDICTIONS.wrong(
+                "d",
+                1 / keys,
+                f"even, over {keys}",
+                f"The weights are even, but you shared 1 among {keys}. It is "
+                "shared among the keys.",
+                "How many keys are there?",
+            )
+            for keys in (2, 4)
+        ),
+        _PREDICTIONS.wrong(
+            "d",
+            20,
+            "per cent",
+            "A weight lies between 0 and 1.",
+            "Give the share itself, not a hundred times as much.",
+        ),
+        _PREDICTIONS.wrong(
+            "e",
+            2.25,
+            "weights moved by one place",
+            "You moved each weight by one place. A weight moves where its "
+            "key moves: in reverse order the middle one stays.",
+            "Write out the three pairs of weight and value.",
         ),
         _PREDICTIONS.wrong(
             "e",
