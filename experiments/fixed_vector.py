@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from statistics import mean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attnbook import data, train
 from attnbook.experiments.command import SEEDS, command
