@@ -217,7 +217,7 @@ _OTHER_MISTAKES = [
     (
         "v forgotten",
         "v is not used",
-        "The hidden layer is summed, each entry alike.",
+        "The hidden layer is summed, without the weights in v.",
         "The product with v.",
     ),
     (
