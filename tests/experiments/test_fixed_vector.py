@@ -16,8 +16,9 @@ from attnbook.experiments.fixed_vector import (
 )
 from attnbook.experiments.leaderboard import STEPS
 
-FIXED = [name for name in VARIANTS if name.startswith("fixed")]
-TRAINED = [(name, STEPS) for name in VARIANTS]
+MEASURED = list(dict.fromkeys(r["variant"] for r in table("fixed_vector")))
+FIXED = [name for name in MEASURED if name.startswith("fixed")]
+TRAINED = [(name, STEPS) for name in MEASURED]
 TRAINED += [(name, PATIENCE * STEPS) for name in FIXED]
 
 
@@ -42,6 +43,11 @@ def values(name, variant, steps, column):
         and row["rate"] == best_rate(variant)
     ]
     return np.reshape(rows, (3, -1))
+
+
+def test_the_table_has_the_variants_of_the_study():
+    assert set(MEASURED) <= set(VARIANTS)
+    assert {"fixed vector, state 64", "additive attention"} <= set(MEASURED)
 
 
 @pytest.mark.parametrize("variant,steps", TRAINED)
