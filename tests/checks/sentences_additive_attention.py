@@ -66,7 +66,8 @@ SENTENCES = {
             "question b",
         ),
         (
-            "Which weight can a key come close to at most, and never reach?",
+            "The weight of one key has an upper limit, which it can come "
+            "close to but never reach.",
             "c: a score, not a weight",
             "question c",
         ),
@@ -89,8 +90,8 @@ SENTENCES = {
     ],
     "01-concat-attention": [
         (
-            "with *one* matrix: lay query and key end to end, multiply, bend, "
-            "and multiply with $v$",
+            "with *one* matrix: concatenate query and key, multiply by the "
+            "matrix, apply tanh, and multiply by $v$",
             "a tanh each for query and key",
             "one query",
         ),
@@ -135,8 +136,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "a sentence with nothing to attend to gets weights of 0 "
-            "throughout.",
+            "in a sentence with nothing to attend to all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to attend to",
         ),
@@ -216,7 +216,7 @@ SENTENCES = {
             "weights that differ by a thousandth",
         ),
         (
-            "With $A$ the links made, $R$ the true links",
+            "With $A$ the set of links made, $R$ the true links",
             "one true link a row",
             "the worked example",
         ),
@@ -246,17 +246,17 @@ SENTENCES = {
             "padded targets",
         ),
         (
-            "Where weights tie, the earlier token is linked",
+            "If weights tie, the earlier token is linked",
             "a tie goes to the later token",
             "weights that tie",
         ),
         (
-            "Where weights tie, the earlier token is linked",
+            "If weights tie, the earlier token is linked",
             "every token that ties is linked",
             "weights that tie",
         ),
         (
-            "Where weights tie, the earlier token is linked, also where all "
+            "If weights tie, the earlier token is linked, even if all weights "
             "are 0.",
             "no link where all weights are 0",
             "a row whose weights are all 0",
@@ -300,12 +300,12 @@ SENTENCES = {
     ],
     "01-coverage-attention": [
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "a tally that is one step late",
             "the worked example",
         ),
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "a tally that is added to itself",
             "no padding",
         ),
@@ -332,17 +332,17 @@ SENTENCES = {
             "no padding",
         ),
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "only the last step is remembered",
             "long",
         ),
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "only the last two steps are remembered",
             "six steps",
         ),
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "a tally with a lid",
             "six steps",
         ),
@@ -352,7 +352,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "It is a tally of the weights of all steps before,",
+            "it adds up the weights of all steps before,",
             "a tally that counts its own step",
             "the worked example",
         ),
@@ -394,7 +394,7 @@ SENTENCES = {
             "scores of 200",
         ),
         (
-            "a sentence with nothing to read gets weights of 0 throughout.",
+            "in a sentence with nothing to read all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),
@@ -493,12 +493,12 @@ SENTENCES = {
             "a short last piece",
         ),
         (
-            "a whole number from 1, which may be more than $S$.",
+            "is a whole number, 1 or more, and may be greater than $S$.",
             _no_more_than_there_are,
             "chunk above S",
         ),
         (
-            "a whole number from 1, which may be more than $S$.",
+            "is a whole number, 1 or more, and may be greater than $S$.",
             "a chunk above S is made smaller",
             "the largest tensor, chunk = 100",
         ),
@@ -513,7 +513,7 @@ SENTENCES = {
             "scores of 200",
         ),
         (
-            "a sentence with nothing to read gets weights of 0 throughout.",
+            "in a sentence with nothing to read all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),

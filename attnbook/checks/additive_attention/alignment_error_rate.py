@@ -308,7 +308,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "links",
-            "links and true links, where every row counts",
+            "links and true links, if every row counts",
             2,
             tries=("every row counts", "one sentence, every row counts"),
             fresh=anew(_full_case, B=(1, 3), T=(2, 6), S=(2, 6)),

@@ -264,7 +264,7 @@ def _memory_case(chunk, name="the largest tensor", S=64, seed=40):
     return Case(
         f"{name}, chunk = {chunk}",
         (*case.arguments[:-1], _Watched(chunk)),
-        look="Cut the projected keys along S, `chunk` keys a piece, before "
+        look="Cut the projected keys along S, `chunk` keys per piece, before "
         "you add query and key.",
     )
 
@@ -429,7 +429,7 @@ EXERCISE = Exercise(
             "The values are right, but the keys are shared out evenly, so "
             "that no piece holds `chunk` keys.",
             partial(_other_pieces, size=_shared_out),
-            "torch.split: `chunk` keys a piece, and the rest in the last.",
+            "torch.split: `chunk` keys per piece, and the rest in the last.",
         ),
         Mistake(
             "a chunk above S is made smaller",

@@ -13,8 +13,8 @@ ROWS = [
     (
         "mean of pieces",
         "a mean over the pieces",
-        "Each piece has a softmax of its own and counts alike, "
-        "however well its keys score.",
+        "Each piece has a softmax of its own, and all pieces count the "
+        "same, however well their keys score.",
         "Collect the scores of all pieces, (B, T, S), then take one softmax.",
     ),
     (

@@ -1,4 +1,4 @@
-"""Exercise 01.2: Repair attention over query and key laid end to end."""
+"""Exercise 01.2: Repair attention over concatenated query and key."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _BUGS = {
     ),
     "outer tanh": (
         "the tanh outside",
-        "The tanh bends the finished score. It belongs on the hidden layer, "
-        "before the product with v.",
+        "You apply the tanh to the finished score. It belongs to the hidden "
+        "layer, before the product with v.",
         "v·tanh(W [q; k]): which bracket closes first?",
     ),
     "over queries": (
@@ -58,7 +58,7 @@ _BUGS = {
 }
 
 # Of several bugs, the one whose symptom the first failing case shows is
-# told: with one query, as in the worked example, rows cannot be mixed up.
+# named: with one query, as in the worked example, rows cannot be mixed up.
 _FIRST_TO_SHOW = ("over queries", "late mask", "order", "outer tanh", "tiled")
 
 
@@ -132,7 +132,7 @@ def _draft_weights(scores, mask, bugs):
 
 
 def _concat_as_a_sum(query, key, value, mask, weight, v):
-    """One matrix is two, side by side: nothing is ever laid end to end."""
+    """One matrix is two, side by side: nothing is ever concatenated."""
     d_q = query.shape[-1]
     left = query @ weight[:, :d_q].T  # (B, T, d_a)
     right = key @ weight[:, d_q:].T  # (B, S, d_a)
@@ -204,20 +204,20 @@ _OTHER_MISTAKES = [
     (
         "tanh twice",
         "a tanh too many",
-        "The score goes through a tanh once more. Only the hidden layer does.",
+        "The score goes through a second tanh. There is only one.",
         "v·tanh(W [q; k]): one tanh, and v after it.",
     ),
     (
         "tanh apart",
         "a tanh each for query and key",
-        "Query and key go through the tanh apart, so they never meet: the "
-        "query adds the same to every score.",
-        "Lay them end to end, or add both parts, before the tanh.",
+        "Query and key go through the tanh separately, so they never meet: "
+        "the query adds the same number to every score.",
+        "Concatenate them, or add both parts, before the tanh.",
     ),
     (
         "v forgotten",
         "v is not used",
-        "The hidden layer is summed, each entry alike.",
+        "The hidden layer is summed, without the weights in v.",
         "The product with v.",
     ),
     (
@@ -267,8 +267,8 @@ _OTHER_MISTAKES = [
     (
         "values masked",
         "values masked in place of scores",
-        "The mask is laid on the values, so the padding keeps its weight and "
-        "rows of values lose what it takes.",
+        "The mask is applied to the values, so the padding keeps its weight, "
+        "and the other tokens get less.",
         "Mask the scores: masked_softmax(scores, mask[:, None]).",
     ),
     (
@@ -295,8 +295,8 @@ _OTHER_MISTAKES = [
     (
         "keys",
         "keys summed in place of values",
-        "The output blends the keys. They are matched with; the "
-        "values are what is fetched.",
+        "The output is an average of the keys. Keys are for matching; the "
+        "output is an average of the values.",
         "The last product.",
     ),
 ]
@@ -312,13 +312,13 @@ _RAISING = [
     (
         "wrong axis",
         "a mask along the queries",
-        "The mask is laid along the queries. It says which keys may be "
+        "The mask runs along the queries. It says which keys may be "
         "attended to.",
         "mask[:, None] is (B, 1, S).",
     ),
 ]
 
-# Whoever mends the mask by hand may leave this, and other bugs beside it.
+# Whoever repairs the mask by hand may leave this, and other bugs beside it.
 _EMPTY_ROWS = {
     "nan": "an empty row of -inf",
     "-1e9": "-1e9 in an empty row",
@@ -344,7 +344,7 @@ _HALF_MENDED = [
 
 EXERCISE = Exercise(
     "01-concat-attention",
-    "Repair attention over query and key laid end to end",
+    "Repair attention over concatenated query and key",
     points=4,
     reference=_concat_attention,
     cases=[
@@ -380,7 +380,7 @@ EXERCISE = Exercise(
         told_first=_FIRST_TO_SHOW,
     )
     + [
-        # Fully mended, with one other slip: worth as much as one bug left.
+        # Fully repaired, with one other slip: worth as much as one bug left.
         replace(mistake, bugs=1)
         for mistake in planted(_draft, _OTHER_MISTAKES)
     ]
@@ -402,9 +402,9 @@ EXERCISE = Exercise(
         d_a=(1, 5),
     ),
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("five", "all five bugs mended, nothing spoilt", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("five", "all five bugs fixed, nothing else broken", 1, mended=5),
     ],
 )

@@ -296,7 +296,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where no sentence is padded",
+            "the values, if no sentence is padded",
             2,
             tries=(
                 "the worked example",
@@ -329,7 +329,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "gradients",
-            "the gradients, those through the tally too",
+            "the gradients, also through the tally",
             1,
             tries=(
                 "no padding",

@@ -47,8 +47,8 @@ ROWS = [
     (
         "w_c summed",
         "one number in place of w_c",
-        "The tally is added to every entry of the hidden layer alike, times "
-        "the sum of w_c. Each entry has its own number in w_c.",
+        "The same number is added to every entry of the hidden layer: the "
+        "tally times the sum of w_c. Each entry has its own number in w_c.",
         "covered[..., None] * w_c is (B, S, d_a).",
     ),
     (
@@ -70,7 +70,7 @@ ROWS = [
     (
         "no w_c",
         "a tally without w_c",
-        "The tally is added to every entry of the hidden layer alike, "
+        "The tally itself is added to every entry of the hidden layer, "
         "without w_c.",
         "covered[..., None] * w_c is (B, S, d_a).",
     ),
@@ -134,8 +134,8 @@ ROWS = [
     (
         "keys",
         "keys summed in place of values",
-        "The output blends the keys. They are matched with; the values are "
-        "what is fetched.",
+        "The output is an average of the keys. Keys are for matching; the "
+        "output is an average of the values.",
         "The last product.",
     ),
     (

@@ -22,7 +22,7 @@ ROWS = [
     (
         "shared anew",
         "a mask after the softmax, shared anew",
-        "Padding is cut off after the softmax and the rest divided anew. "
+        "Padding is cut off after the softmax and the rest divided again. "
         "Beside a masked score of 200 the rest is 0.",
         "Scores of padding become -inf first: masked_softmax does it.",
         "held anew",

@@ -82,8 +82,8 @@ EXERCISE = Exercise(
             "a",
             4 * 10 * 20 * 25,
             "pairs before the projection",
-            "You counted d_q + d_k numbers for each pair: query and key laid "
-            "end to end. Projected first, they are added in d_a.",
+            "You counted d_q + d_k numbers for each pair: query and key, "
+            "concatenated. Here they are projected to d_a numbers and added.",
             "Which size has W_q q + W_k k?",
         ),
         _PREDICTIONS.wrong(
@@ -97,23 +97,23 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "b",
             (40_000 + 2500) / 6500,
-            "the blend is left out",
+            "the average is left out",
             "The weighted sum of the values is missing: T·S·d_v.",
-            "Count four terms: keys, queries, scores, blend.",
+            "Count four terms: keys, queries, scores, average.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (40_000 + 3000) / 7000,
             "the queries are left out",
             "The projection of the queries is missing: T·d_q·d_a.",
-            "Count four terms: keys, queries, scores, blend.",
+            "Count four terms: keys, queries, scores, average.",
         ),
         _PREDICTIONS.wrong(
             "b",
             7500 / 43_500,
             "upside down",
-            "You divided once by again. The question is how many times as "
-            "many.",
+            "You divided the smaller number by the larger. The question is "
+            "how many times as many.",
             "The answer is above 1.",
         ),
         _PREDICTIONS.wrong(
@@ -209,23 +209,23 @@ EXERCISE = Exercise(
             43_500 / 4000,
             "over the keys alone",
             "You divided by the projection of the keys. The whole attention "
-            "has three terms more, once as well as again.",
+            "has three more terms, in both cases.",
             "Count all four terms, before and after.",
         ),
         _PREDICTIONS.wrong(
             "b",
             1.0,
             "nothing changes",
-            "Projecting the keys again costs again. Only what is asked for "
-            "a query anyway stays as it was.",
-            "Count four terms: keys, queries, scores, blend.",
+            "Projecting the keys again costs work again. Only the other three "
+            "terms stay as they were.",
+            "Count four terms: keys, queries, scores, average.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (40_000 + 1500) / 5500,
             "the scores are left out",
             "The scores are missing: v · the hidden layer, T·S·d_a.",
-            "Count four terms: keys, queries, scores, blend.",
+            "Count four terms: keys, queries, scores, average.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -337,8 +337,8 @@ EXERCISE = Exercise(
             "d",
             math.exp(1.25) / (math.exp(1.25) + 4 * math.exp(-1.25)),
             "the largest weight",
-            "That is the answer to c. Here all keys meet the same query, "
-            "and its tanh drowns them.",
+            "That is the answer to c. Here the query is so large that every "
+            "tanh is 1 or -1, whatever the key is.",
             "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
         ),
         *(
