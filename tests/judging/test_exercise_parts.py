@@ -139,7 +139,7 @@ def repair(**more):
         mistakes=unrepaired(BUGS, draft),
         parts=[
             Part("one", "one bug mended", 1, mended=1),
-            Part("all", "all bugs mended", 2, mended=3),
+            Part("all", "all bugs fixed", 2, mended=3),
         ],
         fresh=lambda seed: [Case("drawn anew", (float(seed),))],
         **more,
