@@ -7,6 +7,7 @@ from collections import defaultdict
 from statistics import median
 
 import nbformat
+import numpy as np
 import pytest
 
 from attnbook.experiments import table
@@ -16,9 +17,9 @@ VERDICTS = {
     "holds",
     "holds with conditions",
     "false",
-    "cannot be known",
     "did not reproduce",
-    "not yet tested",
+    "cannot be tested here",
+    "cannot be known",
 }
 CELL = re.compile(r"\.\./(chapters/[\w-]+\.ipynb)#cell-([\w-]+)")
 
@@ -75,16 +76,38 @@ def test_every_variant_of_the_zoo_was_measured_three_times():
     assert all(len(seeds) >= 3 for seeds in runs.values())
 
 
-def test_every_claim_has_a_verdict_and_a_cell_that_shows_it(root):
-    ledger = rows(root, "claims", columns=3)
+def test_every_claim_has_a_verdict_a_design_and_a_cell_that_shows_it(root):
+    ledger = rows(root, "claims", columns=4)
     claims = [row for row in ledger if row[0] != "claim"]
-    assert len(claims) >= 10
-    for claim, verdict, shown in claims:
-        word = verdict.strip("*")
-        assert word in VERDICTS, claim
-        if word in {"cannot be known", "not yet tested"}:
+    assert len(claims) >= 30
+    assert {row[1].strip("*") for row in claims} == VERDICTS
+    for claim, verdict, design, shown in claims:
+        if verdict.strip("*") == "cannot be known":
             continue
         assert CELL.search(shown), claim
+        assert design != "–", claim
+
+
+def test_the_two_popular_examples_are_computed_right(root):
+    page = (root / "backmatter" / "claims.md").read_text("utf-8")
+    words = "Awareness is power in a world where knowledge is everywhere"
+    letters = [len(word) for word in words.split()]
+    told = f"have {letters[0]}, " + ", ".join(map(str, letters[1:-1]))
+    assert f"{told} and {letters[-1]} letters, {sum(letters)} in total" in (
+        " ".join(page.split())
+    )
+    assert sum(map(ord, "on")) == sum(map(ord, "no")) == 221
+    assert "221" in page
+    score = np.array([0.05, 0.8, 0.1, 0.9])
+    weight = np.exp(score) / np.exp(score).sum()
+    first, *more, last = (f"{w:.3f}" for w in weight)
+    assert f"{first}, {', '.join(more)} and {last}" in " ".join(page.split())
+    # The temperature that keys 1 and 3 imply, at most, and 1 and 2, at least.
+    at_most = (0.15 - 0.045) / np.log(0.075 / 0.025)
+    at_least = (0.75 - 0.055) / np.log(0.45 / 0.015)
+    assert f"most {at_most:.3f}" in " ".join(page.split())
+    assert f"of at least {at_least:.3f}" in " ".join(page.split())
+    assert at_most < at_least
 
 
 @pytest.mark.parametrize("page", ["zoo", "claims"])
