@@ -232,7 +232,7 @@ _OTHER_MISTAKES = [
         "overflow",
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
+        "masked_softmax subtracts the largest score first.",
         "exp divided",
         "overflow at least",
     ),
@@ -355,8 +355,8 @@ _OTHER_MISTAKES = [
     (
         "padding",
         "padding inside the window",
-        "Places outside are hidden, and padding is not: `mask` has no effect.",
-        "F.pad(mask, (D, D)) knows both.",
+        "Places outside are hidden, but padding is not: `mask` has no effect.",
+        "F.pad(mask, (D, D)) covers both.",
     ),
     (
         "unmasked",
