@@ -136,13 +136,58 @@ def test_feeding_helps_general_on_longer_numbers_and_not_within():
     without, fed = (values(M, "general", feeding=f) for f in ("no", "yes"))
     assert fed.mean() == pytest.approx(without.mean(), abs=0.005)
     longer = f"{M}, longer"
-    without, fed = (
-        values(longer, "general", feeding=f) for f in ("no", "yes")
+    without, fed, ones = (
+        values(longer, "general", feeding=f) for f in ("no", "yes", "constant")
     )
     assert fed.min() > without.max()
+    assert ones.max() < without.min()  # a wider GRU alone does not help
 
 
-def test_bahdanau_s_step_takes_longest_and_half_of_that_is_the_encoder():
+def test_feeding_does_not_help_the_location_score():
+    without, fed = (values(M, "location", feeding=f) for f in ("no", "yes"))
+    assert fed.mean() < without.mean()
+
+
+def test_concat_with_half_of_its_matrix_does_badly():
+    whole, simplified = (
+        values(M, score) for score in ("concat", "concat, simplified")
+    )
+    assert simplified.max() < whole.min() - 0.1
+    assert values(M, "general").min() > whole.max()
+
+
+def test_a_narrow_window_costs_and_helps_on_longer_numbers_if_scaled():
+    whole, narrow, scaled = (
+        {
+            measure: values(measure, "general", window, width, "yes")
+            for measure in (M, f"{M}, longer")
+        }
+        for window, width in (
+            ("global", 0),
+            ("local-m", 3),
+            ("local-m, scaled", 3),
+        )
+    )
+    for window in (narrow, scaled):
+        assert window[M].max() < whole[M].min() - 0.05
+    for window in (narrow, whole):
+        longer = f"{M}, longer"
+        assert scaled[longer].min() > window[longer].max()
+
+
+def test_local_p_of_the_paper_s_width_is_as_good_as_global():
+    whole = values(M, "general", feeding="yes")
+    local = values(M, "general", "local-p", 10, "yes")
+    assert local.mean() == pytest.approx(whole.mean(), abs=0.005)
+    aligned = values("alignment", "general", "local-p", 10, "yes")
+    blind = values("alignment", "location", feeding="yes")
+    assert aligned.min() > blind.max() + 0.4
+    assert aligned.mean() == pytest.approx(
+        values("alignment", "general", feeding="yes").mean(), abs=0.02
+    )
+
+
+def test_a_step_of_bahdanau_s_takes_longest_also_with_equal_encoders():
     luong = times("general", "global", 0, "no")
     wide = times("general, wide encoder", "global", 0, "no")
     bahdanau = times("Bahdanau", "global", 0, "yes")
