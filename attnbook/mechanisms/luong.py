@@ -39,8 +39,8 @@ class LuongTranslator(StepwiseDecoder):
 
     Luong et al. (2015), section 3. The recurrent network runs on the tokens
     alone, so that without input feeding training runs it over all T at once
-    and attends once. The encoder has half the size in each direction: its
-    states are D wide, as a dot product needs.
+    and attends once. The encoder has half the size in each direction, unless
+    told otherwise: its states are D wide, as a dot product needs.
 
     Args:
         source_vocabulary: number of source tokens.
@@ -51,6 +51,8 @@ class LuongTranslator(StepwiseDecoder):
         half_width: D of the local windows, in source tokens to either side.
         input_feeding: whether h~ enters the next step (section 3.3).
         max_length: the longest source, for the location score.
+        slope: source tokens that the window of local-m moves per step.
+        encoder_size: of the encoder in each direction; None is half of D.
 
     Raises:
         ValueError: for an unknown score or window, or an odd size.
@@ -66,27 +68,32 @@ class LuongTranslator(StepwiseDecoder):
         half_width: float = 3,
         input_feeding: bool = False,
         max_length: int = 64,
+        slope: float = 1,
+        encoder_size: int | None = None,
     ):
         super().__init__()
         _check_options(score, window, size)
         self.window = window
         self.half_width = half_width
         self.input_feeding = input_feeding
-        self.encoder = Encoder(source_vocabulary, size // 2)
+        self.slope = slope
+        encoder_size = encoder_size or size // 2
+        wide = 2 * encoder_size  # of the encoder's states
+        self.encoder = Encoder(source_vocabulary, encoder_size)
         self.embedding = nn.Embedding(target_vocabulary, size)
-        self.start = nn.Linear(size, size)
+        self.start = nn.Linear(wide, size)
         self.gru = nn.GRU(
             2 * size if input_feeding else size, size, batch_first=True
         )
         self.score = {
             "dot": lambda: DotScore(),
-            "general": lambda: GeneralScore(size, size),
-            "concat": lambda: ConcatScore(size, size, size),
+            "general": lambda: GeneralScore(size, wide),
+            "concat": lambda: ConcatScore(size, wide, size),
             "location": lambda: LocationScore(size, max_length),
         }[score]()
         if window == "local-p":
             self.centre = PredictedCentre(size)
-        self.combine = nn.Linear(2 * size, size, bias=False)
+        self.combine = nn.Linear(wide + size, size, bias=False)
         self.readout = nn.Linear(size, target_vocabulary, bias=False)
 
     def start_from(
@@ -109,7 +116,8 @@ class LuongTranslator(StepwiseDecoder):
             first: the step of the first query, for local-m.
 
         Returns:
-            context (B, T, D) and weights (B, T, S). With local-p a row of
+            context (B, T, D), as wide as the encoder's states, and weights
+            (B, T, S). With local-p a row of
             weights sums to less than 1 (equation 10).
         """
         scores = self.score(query, memory.states, memory.projected)
@@ -117,7 +125,7 @@ class LuongTranslator(StepwiseDecoder):
         mask = memory.mask[:, None]  # (B, 1, S)
         if self.window == "local-m":
             mask = mask & monotonic_window(
-                T, S, self.half_width, first, scores.device
+                T, S, self.half_width, first, scores.device, self.slope
             )  # (B, T, S)
         if self.window == "local-p":
             centre = self.centre(query, memory.mask.sum(1))  # (B, T)
@@ -131,7 +139,7 @@ class LuongTranslator(StepwiseDecoder):
         self, hidden: Tensor, context: Tensor
     ) -> tuple[Tensor, Tensor]:
         """h~ = tanh(W_c [c; h]), (B, T, D), and its logits, (B, T, V)."""
-        both = torch.cat([context, hidden], dim=-1)  # (B, T, 2D)
+        both = torch.cat([context, hidden], dim=-1)  # (B, T, 2D) or wider
         attentional = torch.tanh(self.combine(both))  # (B, T, D)
         return attentional, self.readout(attentional)
 

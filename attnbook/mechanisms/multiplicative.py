@@ -177,11 +177,16 @@ class LocationScore(nn.Module):
 
 
 def monotonic_window(
-    T: int, S: int, half_width: float, first: int = 0, device=None
+    T: int,
+    S: int,
+    half_width: float,
+    first: int = 0,
+    device=None,
+    slope: float = 1,
 ) -> Tensor:
-    """Where local-m may look: at keys s with |s - t| <= half_width.
+    """Where local-m may look: at keys s with |s - slope·t| <= half_width.
 
-    Luong et al. (2015), section 3.2, with p_t = t.
+    Luong et al. (2015), section 3.2, have p_t = t, a slope of 1.
 
     Args:
         T: number of queries.
@@ -189,6 +194,7 @@ def monotonic_window(
         half_width: D, in keys to either side.
         first: the t of the first query.
         device: of the result.
+        slope: keys that the centre moves per query.
 
     Returns:
         (T, S), boolean; True may be attended to.
@@ -197,7 +203,7 @@ def monotonic_window(
         ValueError: if half_width is negative.
     """
     _check_not_negative(half_width)
-    centre = first + torch.arange(T, device=device)  # (T,)
+    centre = slope * (first + torch.arange(T, device=device))  # (T,)
     place = torch.arange(S, device=device)  # (S,)
     return (place - centre[:, None]).abs() <= half_width
 

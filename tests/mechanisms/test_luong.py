@@ -132,6 +132,28 @@ def test_a_local_window_gives_no_weight_outside_and_local_p_less_than_1():
     assert (weights.sum(-1) < 1).all()
 
 
+def test_the_window_of_local_m_moves_by_its_slope():
+    source, mask, target = batch()
+    _, weights = made({"window": "local-m", "slope": 1.5})(
+        source, mask, target
+    )
+    for t in range(4):
+        for s in range(5):
+            assert (weights[0, t, s] > 0) == (abs(s - 1.5 * t) <= 1.5)
+
+
+@pytest.mark.parametrize("score", ["general", "concat"])
+def test_the_encoder_may_be_wider_than_the_decoder(score):
+    model = made({"score": score, "encoder_size": 5})
+    source, mask, target = batch()
+    memory, state = model.start_from(source, mask)
+    assert memory.states.shape == (2, 5, 10)
+    assert state.hidden.shape == (2, 6)
+    logits, weights = model(source, mask, target)
+    stepwise = StepwiseDecoder.forward(model, source, mask, target)
+    torch.testing.assert_close((logits, weights), stepwise)
+
+
 def test_beyond_a_short_source_a_monotonic_window_is_empty_and_harmless():
     model = made({"window": "local-m"})
     source, mask, target = batch()

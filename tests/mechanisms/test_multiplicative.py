@@ -187,6 +187,15 @@ def test_a_monotonic_window_is_a_band_around_the_step(first):
             assert window[t, s] == (abs(s - t - first) <= 1)
 
 
+def test_the_centre_of_a_monotonic_window_moves_by_its_slope():
+    window = monotonic_window(4, 8, 1, slope=1.5)
+    later = monotonic_window(2, 8, 1, first=2, slope=1.5)
+    for t in range(4):
+        for s in range(8):
+            assert window[t, s] == (abs(s - 1.5 * t) <= 1)
+    assert later.equal(window[2:])
+
+
 @DTYPES
 def test_a_gaussian_window_is_the_factor_of_the_paper(dtype):
     centre = torch.tensor([[0.0, 2.5], [4.2, 7.0]], dtype=dtype)

@@ -161,7 +161,11 @@ LUONG = {
     "GeneralScore": scored,
     "ConcatScore": scored,
     "LocationScore": scored,
-    "monotonic_window": lambda it: [it(3, 5, 1), it(4, 2, 1.5, 2)],
+    "monotonic_window": lambda it: [
+        it(3, 5, 1),
+        it(4, 2, 1.5, 2),
+        it(4, 7, 1, 1, slope=1.3),
+    ],
     "PredictedCentre": centred,
     "gaussian_window": lambda it: list(
         it(torch.tensor([[0.0, 2.3], [4.0, -1.0]]), 5, 2)

@@ -232,7 +232,7 @@ _OTHER_MISTAKES = [
         "overflow",
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
+        "masked_softmax subtracts the largest score first.",
         "exp divided",
         "overflow at least",
     ),
@@ -355,8 +355,8 @@ _OTHER_MISTAKES = [
     (
         "padding",
         "padding inside the window",
-        "Places outside are hidden, and padding is not: `mask` has no effect.",
-        "F.pad(mask, (D, D)) knows both.",
+        "Places outside are hidden, but padding is not: `mask` has no effect.",
+        "F.pad(mask, (D, D)) covers both.",
     ),
     (
         "unmasked",
@@ -438,10 +438,10 @@ EXERCISE = Exercise(
     outputs=("output", "weights"),
     axes={"output": "B T d_v", "weights": "B T 2D+1"},
     parts=[
-        Part("two", "two of the five bugs mended", 1, mended=2),
-        Part("three", "three of the five bugs mended", 1, mended=3),
-        Part("four", "four of the five bugs mended", 1, mended=4),
-        Part("five", "all five bugs mended", 1, mended=5),
+        Part("two", "two of the five bugs fixed", 1, mended=2),
+        Part("three", "three of the five bugs fixed", 1, mended=3),
+        Part("four", "four of the five bugs fixed", 1, mended=4),
+        Part("five", "all five bugs fixed", 1, mended=5),
     ],
     fresh=anew(
         _band_case,

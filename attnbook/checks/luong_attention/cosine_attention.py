@@ -243,13 +243,13 @@ _MISTAKES = [
     (
         "other eps",
         "an epsilon of its own",
-        "A fixed number stands where `eps` should.",
+        "A fixed number is used in the place of `eps`.",
         "√(|x|² + eps), with the argument.",
     ),
     (
         "eps squared",
         "ε² for ε",
-        "The square of ε stands under the root. It is ε itself.",
+        "The square of ε is under the root. It should be ε itself.",
         "√(|x|² + ε).",
     ),
     (
@@ -348,8 +348,8 @@ _MISTAKES = [
     (
         "values",
         "values of length 1",
-        "The values are divided by their length too. They are what "
-        "is fetched.",
+        "The values are divided by their length too. They "
+        "should be fetched as they are.",
         "The last product.",
     ),
     (
@@ -370,7 +370,7 @@ _MISTAKES = [
         "overflow",
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
+        "masked_softmax subtracts the largest score first.",
         "exp divided",
     ),
     (

@@ -62,7 +62,7 @@ EXERCISE = Exercise(
                 98.2,
                 "not between 0 and 1",
                 "A weight lies between 0 and 1.",
-                "No per cent; and the softmax divides by its sum.",
+                "Not a percentage, and softmax weights sum to 1.",
             ),
             shows=_is_no_weight,
         ),
@@ -70,8 +70,8 @@ EXERCISE = Exercise(
             "a",
             36.0,
             "a square of 6",
-            "You took W as if keys were as long as queries. It is what "
-            "allows them not to be.",
+            "You took W as if keys were as long as queries. W is what "
+            "allows different sizes.",
             "q·W k: which shape must W have?",
         ),
         _PREDICTIONS.wrong(
@@ -192,7 +192,7 @@ EXERCISE = Exercise(
             1200.0,
             "the dot products are left out",
             "This is the projection alone. Each pair needs a dot product too.",
-            "S · d_k · d_q for the keys, then one dot product a pair.",
+            "S · d_k · d_q for the keys, then one dot product per pair.",
         ),
         _PREDICTIONS.wrong(
             "e",
@@ -221,7 +221,7 @@ EXERCISE = Exercise(
             1440 + 720.0,
             "the queries projected, then short keys",
             "Keys are projected to the queries' size, once each.",
-            "S · d_k · d_q for the keys, then one dot product a pair.",
+            "S · d_k · d_q for the keys, then one dot product per pair.",
         ),
         _PREDICTIONS.wrong(
             "f",
@@ -255,8 +255,8 @@ EXERCISE = Exercise(
             "a",
             100.0,
             "a square matrix",
-            "You took W as if queries were as long as keys. It is what "
-            "allows them not to be.",
+            "You took W as if queries were as long as keys. W is what "
+            "allows different sizes.",
             "q·W k: which shape must W have?",
         ),
         _PREDICTIONS.wrong(
@@ -278,15 +278,15 @@ EXERCISE = Exercise(
             "b",
             8 * 6 * 10 + 8.0,
             "a product for a sum",
-            "Query and key are laid end to end: 6 + 10 numbers, not 6 · 10.",
+            "Query and key are concatenated: 6 + 10 numbers, not 6 · 10.",
             "W has the shape (d_a, d_q + d_k).",
         ),
         _PREDICTIONS.wrong(
             "c",
             20 * 6.0,
             "as long as this sentence",
-            "The matrix is made once, for the longest sentence there may be.",
-            "How many rows has it: S, or the greatest length?",
+            "The matrix is made once, for the longest possible sentence.",
+            "How many rows does it have: S, or the greatest length?",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -334,14 +334,14 @@ EXERCISE = Exercise(
             "the queries projected",
             "This projects the queries. It gives the same scores and another "
             "count; the question is about projected keys.",
-            "S · d_k · d_q for the keys, then one dot product a pair.",
+            "S · d_k · d_q for the keys, then one dot product per pair.",
         ),
         _PREDICTIONS.wrong(
             "e",
             12 * 20 * 6.0,
             "the projection is left out",
-            "These are the dot products alone. W k has a price too.",
-            "S · d_k · d_q for the keys, then one dot product a pair.",
+            "These are the dot products alone. W k has a cost too.",
+            "S · d_k · d_q for the keys, then one dot product per pair.",
         ),
         _PREDICTIONS.wrong(
             "e",

@@ -211,7 +211,7 @@ _MISTAKES = [
         "plain",
         "the past is not used",
         "This is plain attention with the general score.",
-        "exp(s) is divided by what the steps before gave that key.",
+        "exp(s) is divided by what the steps before gave to that key.",
     ),
     (
         "own step",
@@ -318,7 +318,8 @@ _MISTAKES = [
     (
         "added",
         "what was read is read again",
-        "The past is added. Keys that were read gain, and should lose.",
+        "The past is added. Keys that were read gain weight, and should "
+        "lose it.",
         "The sign of the logarithm.",
     ),
     (
@@ -337,7 +338,7 @@ _MISTAKES = [
     (
         "clamped",
         "scores that are cut off",
-        "Scores above a bound are set to it, and all alike then.",
+        "Scores above a bound are set to the bound, so they all become equal.",
         "Keep to logarithms: s - logsumexp of the steps before.",
         "clamped at 88",
         "clamped at 50",
@@ -399,8 +400,8 @@ _MISTAKES = [
     (
         "over queries",
         "a softmax over the steps",
-        "For each key, the weights sum to 1 over the steps. Each step "
-        "must spend 1 over the keys.",
+        "For each key, the weights sum to 1 over the steps. In each "
+        "step they should sum to 1 over the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     (

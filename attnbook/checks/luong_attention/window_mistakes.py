@@ -133,7 +133,7 @@ MISTAKES = [
         "no chain",
         "the gradient of the centre, not of raw",
         "You stopped at the centre. It is the length times sigmoid(raw).",
-        "One more factor: the derivative of the centre by raw.",
+        "One more factor: the derivative of the centre with respect to raw.",
     ),
     (
         "no length",
@@ -184,7 +184,7 @@ MISTAKES = [
         "no centre",
         "no way back to the centre",
         "You treat the window as fixed. The Gaussian moves with the centre.",
-        "The derivative of the Gaussian by the centre.",
+        "The derivative of the Gaussian with respect to the centre.",
     ),
     (
         "over T",
@@ -215,7 +215,7 @@ MISTAKES = [
         "overflow",
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
+        "masked_softmax subtracts the largest score first.",
         "exp divided",
     ),
     (
@@ -249,7 +249,7 @@ MISTAKES = [
     (
         "no window",
         "a softmax over the whole sentence",
-        "α shares out the weight inside the window alone.",
+        "α is a softmax over the keys inside the window alone.",
         "The line of window_forward that makes `allowed`.",
         "unmasked",
     ),
@@ -262,7 +262,7 @@ MISTAKES = [
     (
         "gaussian twice",
         "the Gaussian twice on the way to the centre",
-        "The Gaussian is multiplied in twice.",
+        "You multiplied by the Gaussian twice.",
         "Σ upstream · weights · (s - p)/σ².",
     ),
     (
