@@ -22,9 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbook import data, train
+from attnbook import data
 from attnbook.experiments.command import SEEDS, command
 from attnbook.experiments.norm_placement import DEPTH, translator
+from attnbook.experiments.warmup import outcome, short_numbers
 from attnbook.mechanisms.transformer import (
     DecoderLayer,
     EncoderLayer,
@@ -241,27 +242,14 @@ def train_briefly(
         seed: of the weights and of the batches.
         steps: of training, 32 examples each.
     """
-    torch.set_num_threads(1)
-    task = data.telephone_numbers("de", pairs=(1, 3), longer=None)
+    task = short_numbers()
     model = variant(task, "no residuals", depth, seed)
-    history = train.fit(
-        model,
-        task,
-        steps,
-        batch_size=32,
-        lr=rate,
-        seed=seed,
-        warmup=steps // 4,
-        progress=False,
-    )
-    batch = task.sample(250, np.random.default_rng(seed), "held-out")
     return {
         "blocks": depth,
         "rate": rate,
         "seed": seed,
         "steps": steps,
-        "last loss": round(float(np.mean(history.loss[-20:])), 3),
-        "exact match": round(train.exact_match(model, batch), 4),
+        **outcome(model, task, steps // 4, rate, seed, steps),
     }
 
 

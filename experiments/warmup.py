@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import nn
 
 from attnbook import data, train
 from attnbook.experiments import FOLDER, table
@@ -50,9 +51,45 @@ def train_briefly(
         steps: of training, 32 examples each.
         progress: show a progress bar.
     """
-    torch.set_num_threads(1)
-    task = data.telephone_numbers("de", pairs=(1, 3), longer=None)
+    task = short_numbers()
     model = translator(task, placement, depth, seed)
+    return {
+        "placement": placement,
+        "warm-up": warmup,
+        "rate": rate,
+        "seed": seed,
+        "layers": depth,
+        "steps": steps,
+        **outcome(model, task, warmup, rate, seed, steps, progress),
+    }
+
+
+def short_numbers() -> data.tasks.Task:
+    """The task of the short trainings: telephone numbers of 1 to 3 pairs."""
+    return data.telephone_numbers("de", pairs=(1, 3), longer=None)
+
+
+def outcome(
+    model: nn.Module,
+    task: data.tasks.Task,
+    warmup: int,
+    rate: float,
+    seed: int,
+    steps: int,
+    progress: bool = False,
+) -> dict[str, float]:
+    """Train a model for a short while; its last loss and its exact match.
+
+    Args:
+        model: an untrained translator.
+        task: from `short_numbers`.
+        warmup: steps of linear growth, 0 for none.
+        rate: Adam's peak rate.
+        seed: of the batches.
+        steps: of training, 32 examples each.
+        progress: show a progress bar.
+    """
+    torch.set_num_threads(1)
     history = train.fit(
         model,
         task,
@@ -65,12 +102,6 @@ def train_briefly(
     )
     batch = task.sample(250, np.random.default_rng(seed), "held-out")
     return {
-        "placement": placement,
-        "warm-up": warmup,
-        "rate": rate,
-        "seed": seed,
-        "layers": depth,
-        "steps": steps,
         "last loss": round(float(np.mean(history.loss[-20:])), 3),
         "exact match": round(train.exact_match(model, batch), 4),
     }
