@@ -200,8 +200,8 @@ EXERCISE = Exercise(
             "sqrt",
             temperature_by_bisection(_LENGTH_SCORES, np.sqrt(np.log(4096))),
             "the root of an entropy",
-            "It is as if the target were the root of ln 4096. Take the root of "
-            "the number of keys: √4096 = 64.",
+            "It is as if the target were the root of ln 4096. Take the root "
+            "of the number of keys: √4096 = 64.",
             "64 keys are an entropy of ln 64.",
         ),
         _CONCLUSIONS.wrong(

@@ -44,8 +44,8 @@ _BUGS = {
     ),
     "empty": (
         "nothing in reach",
-        "You divide by a total of 0, and 0/0 is NaN. A query with no key within "
-        "the width should get weights and an output of 0.",
+        "You divide by a total of 0, and 0/0 is NaN. A query with no key "
+        "within the width should get weights and an output of 0.",
         "Look at the total before you divide by it.",
     ),
 }

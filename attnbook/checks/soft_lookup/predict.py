@@ -94,8 +94,8 @@ EXERCISE = Exercise(
             "a",
             (5 / 8) / 2,
             "half the weight",
-            "You halved the weight. The scores are divided by 1/2, and not the "
-            "weights.",
+            "You halved the weight. The scores are divided by 1/2, and not "
+            "the weights.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
@@ -359,7 +359,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "shelf",
-            "a key that is masked and a key that is added (c and d)",
+            "a masked key and an added key (c and d)",
             1,
             tries=questions("cd"),
         ),

@@ -434,7 +434,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "unit",
-            "scores in any unit, and temperatures far from their spread",
+            "scores in any unit, and extreme temperatures",
             1,
             tries=(
                 "scores close together",

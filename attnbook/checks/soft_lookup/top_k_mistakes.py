@@ -144,7 +144,7 @@ ROWS = [
         "the chosen share alike",
         "The k best all get the same weight. Their weights should be "
         "the softmax of their scores.",
-        "Your weights depend only on which keys are chosen, not on the scores.",
+        "Your weights depend only on which keys are chosen, not on scores.",
     ),
     (
         "scaled",
