@@ -356,6 +356,7 @@ def run(
                         "digits late": delay,
                         "filler": len(filler),
                         "rate": rate,
+                        "steps": steps,
                         "seed": seed,
                         "window": name,
                         "to position": end,
@@ -372,7 +373,8 @@ def run(
 def run_all(seeds: Iterable[int], steps: int) -> list[dict]:
     """The whole table: all ways, then those whose digits stand further off.
 
-    At `ANOTHER_RATE` all ways are trained with one seed, for comparison.
+    For comparison all ways are trained at `ANOTHER_RATE` with one seed, and
+    ALiBi with twice as many steps where the digits come late.
     """
     seeds = list(seeds)
     rows = run(WAYS, seeds, steps)
@@ -380,6 +382,7 @@ def run_all(seeds: Iterable[int], steps: int) -> list[dict]:
     rows += run(RELATIVE, seeds, steps, delay=1)
     for way in ("relative bias", "ALiBi"):
         rows += run([way], seeds, steps, delay=1, rate=BEST[way])
+    rows += run(["ALiBi"], seeds, 2 * steps, delay=1, rate=BEST["ALiBi"])
     return rows + run(
         ["ALiBi"], seeds, steps, filler=FILLER, rate=BEST["ALiBi"]
     )

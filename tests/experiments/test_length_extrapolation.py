@@ -11,7 +11,8 @@ from attnbook.experiments import table
 
 
 def values(way, band, column="loss", window="all", **language):
-    usual = {"digits late": 0, "filler": 0, "rate": study.RATE}
+    usual = {"digits late": 0, "filler": 0}
+    usual |= {"rate": study.RATE, "steps": study.STEPS}
     wanted = {**usual, **language}
     return np.array(
         [
