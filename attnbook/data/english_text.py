@@ -1,13 +1,13 @@
 """English that every Python carries: the help texts of the language.
 
-`pydoc_data.topics` holds what `help()` prints about Python itself, a few hundred
-kilobytes of real prose with some code in it. So a language model needs no
-download. The texts differ between versions of Python, and numbers measured on
-them do so too: a table names the version, `PYTHON`.
+`pydoc_data.topics` holds what `help()` prints about Python itself, a few
+hundred kilobytes of real prose with some code in it. So a language model
+needs no download. The texts differ between versions of Python, and numbers
+measured on them do so too: a table names the version, `PYTHON`.
 
-The help texts repeat themselves. A paragraph that occurs again is dropped before
-anything is held out; otherwise a third of the held-out text would be known from
-training.
+The help texts repeat themselves. A paragraph that occurs again is dropped
+before anything is held out; otherwise a third of the held-out text would be
+known from training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import platform
 import re
 from collections.abc import Iterable
 from functools import cache
-
 from pydoc_data import topics
 
 PYTHON = platform.python_version()

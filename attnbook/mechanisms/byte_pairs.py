@@ -1,9 +1,10 @@
 """Byte-pair encoding: frequent pairs of tokens become tokens of their own.
 
-Sennrich, Haddow and Birch (2016) merge letters within words; Radford et al. (2019)
-begin with the 256 bytes, so that any text can be written and there is no unknown
-token. A text is first cut into pieces (a word with the space before it, a run of
-signs, a run of white space), and no token reaches across two pieces.
+Sennrich, Haddow and Birch (2016) merge letters within words; Radford et al.
+(2019, section 2.2) begin with the 256 bytes, so that any text can be written
+and there is no unknown token. A text is first cut into pieces (a word with the
+space before it, a run of signs, a run of white space), and no token reaches
+across two pieces.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _PIECE = re.compile(r" ?\w+| ?[^\w\s]+|\s+(?= \S)|\s+")
 
 
 def pieces(text: str) -> list[str]:
-    """Cut a text into pieces that no token crosses; joined, they are the text."""
+    """Cut a text into pieces that no token crosses; joined they are it."""
     return _PIECE.findall(text)
 
 
@@ -59,8 +60,8 @@ class BytePairs:
                 0 <= part < len(self._bytes) for part in pair
             ):
                 raise ValueError(
-                    f"merge {len(self._bytes) - BYTES} is {pair}; expected two "
-                    f"ids from 0 to {len(self._bytes) - 1}"
+                    f"merge {len(self._bytes) - BYTES} is {pair}; expected "
+                    f"two ids from 0 to {len(self._bytes) - 1}"
                 )
             self._bytes.append(self._bytes[pair[0]] + self._bytes[pair[1]])
         self._new = {p: BYTES + at for at, p in enumerate(self.merges)}

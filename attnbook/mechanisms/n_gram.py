@@ -1,14 +1,15 @@
 """The n-gram model: the next token, counted after the last n - 1 tokens.
 
-Interpolated with one absolute discount in the form of Kneser and Ney (1995), as
-Chen and Goodman (1999, section 2.7) write it: each count gives up a discount,
-and what was given up is spread by the model of one token less.
+Interpolated, with one absolute discount, in the form of Kneser and Ney (1995)
+as Chen and Goodman (1999, section 2.7) write it: each count gives up a
+discount, and what was given up is spread by the model of one token less.
 
 $$P_n(w | h) = \\frac{\\max(c(h w) - D, 0)}{c(h)} + \\frac{D N(h)}{c(h)}
 P_{n-1}(w | h')$$
 
-$N(h)$ is the number of different tokens seen after $h$, and $h'$ is $h$ without
-its first token. Below the highest order $c(h w)$ does not count how often $h w$
+$c(h w)$ is the count of $h$ followed by $w$, $c(h)$ its sum over $w$, $N(h)$
+the number of different tokens seen after $h$, and $h'$ is $h$ without its
+first token. Below the highest order $c(h w)$ does not count how often $h w$
 occurs, but after how many different tokens. Below the first order stands the
 uniform distribution, so that nothing has probability 0.
 """
