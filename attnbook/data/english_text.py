@@ -45,7 +45,7 @@ def english(part: str) -> str:
         )
     return "".join(
         block
-        for number, block in enumerate(_blocks(_paragraphs()))
+        for number, block in enumerate(_blocks(_once(_paragraphs())))
         if _part_of(number) == part
     )
 
@@ -58,13 +58,20 @@ def _part_of(number: int) -> str:
 
 
 def _paragraphs() -> list[str]:
-    """Every paragraph once, in the alphabetical order of the topics."""
-    found = {}
-    for topic in sorted(topics.topics):
-        for paragraph in re.split(r"\n\s*\n", topics.topics[topic]):
-            words = paragraph.split()
-            if words:
-                found.setdefault(" ".join(words), paragraph.strip("\n"))
+    """Every paragraph of the topics, in the alphabetical order of these."""
+    return [
+        paragraph.strip("\n")
+        for topic in sorted(topics.topics)
+        for paragraph in re.split(r"\n\s*\n", topics.topics[topic])
+        if paragraph.split()
+    ]
+
+
+def _once(paragraphs: Iterable[str]) -> list[str]:
+    """Each paragraph where it stands first; the white space may differ."""
+    found: dict[str, str] = {}
+    for paragraph in paragraphs:
+        found.setdefault(" ".join(paragraph.split()), paragraph)
     return list(found.values())
 
 
