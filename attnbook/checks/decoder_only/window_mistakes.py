@@ -1,0 +1,300 @@
+"""What often goes wrong where a text is scored in windows.
+
+Of each mistake its key, its name, its sentence and where to look; then the
+keys of other code that makes it.
+"""
+
+MISTAKES = [
+    (
+        "counted twice",
+        "tokens of an overlap counted twice",
+        "A token that two windows predict has two losses in your list.",
+        "Of a later window, which tokens are new?",
+    ),
+    (
+        "twice in the sum",
+        "tokens of an overlap twice in the sum",
+        "The losses are right, but the sum has those of an overlap twice.",
+        "Sum the N - 1 losses that you return.",
+    ),
+    (
+        "twice, divided by its share",
+        "a mean with the overlap in it",
+        "The mean is over the losses of all windows, so that tokens of an "
+        "overlap weigh double.",
+        "Sum the N - 1 losses that you return.",
+    ),
+    (
+        "mean of windows",
+        "a mean of means",
+        "You average the windows' means. Windows of different length then "
+        "weigh the same, and tokens of an overlap count twice.",
+        "Sum the N - 1 losses that you return.",
+    ),
+    (
+        "last",
+        "the shortest context",
+        "A token that several windows predict has the loss of the last one, "
+        "which knows the least of what is before it.",
+        "Of a later window the tokens at the *end* are new.",
+        "first places",
+    ),
+    (
+        "mean",
+        "the mean over the windows of a token",
+        "A token that several windows predict has the mean of their losses.",
+        "Take the loss of the first window that predicts it.",
+    ),
+    (
+        "best",
+        "the best window of each token",
+        "A token that several windows predict has the smallest of their "
+        "losses. To choose it one has to know the token.",
+        "Take the loss of the first window that predicts it.",
+    ),
+    (
+        "no overlap",
+        "windows that do not overlap",
+        "Each window begins where the last one ended.",
+        "A window begins `stride` tokens after the one before.",
+    ),
+    (
+        "stride as window",
+        "windows as long as the stride",
+        "The windows read `stride` tokens. They may read `window`.",
+        "ids[begin : begin + window].",
+    ),
+    (
+        "one window",
+        "the first window alone",
+        "Only the tokens of the first window are scored.",
+        "How does the loop go on?",
+    ),
+    (
+        "a window a token",
+        "a window for each token",
+        "Each token has a window of its own, with the longest context there "
+        "is. That costs a call of the model for each token.",
+        "Windows begin at 0, stride, 2 · stride, …",
+    ),
+    (
+        "windows too many",
+        "windows that predict nothing new",
+        "The last token has been predicted, and your loop goes on to windows "
+        "that begin later.",
+        "Stop when there are N - 1 losses.",
+    ),
+    (
+        "whole windows alone",
+        "the rest of the text left out",
+        "A last window that is shorter than the others is not scored.",
+        "The last window ends where the text ends.",
+    ),
+    (
+        "last window moved back",
+        "a last window that is moved back",
+        "The last window begins earlier, so that it is full.",
+        "Windows begin at 0, stride, 2 · stride, …; the last one is shorter.",
+    ),
+    (
+        "last prediction lost",
+        "the last prediction of each window thrown away",
+        "A window of t tokens predicts t tokens: the last logits are for the "
+        "token *after* the window.",
+        "Read ids[a : a + window], compare with ids[a + 1 : a + window + 1].",
+    ),
+    (
+        "one token too long",
+        "one token too many in a window",
+        "Your window reads one token more than the model can.",
+        "ids[begin : begin + window].",
+    ),
+    (
+        "last places",
+        "the last `stride` losses of a short window",
+        "Of each later window you take the last `stride` losses. The last "
+        "window may be shorter, and then some of them are not new.",
+        "How many losses are there already?",
+    ),
+    (
+        "the same everywhere",
+        "the first window cut as well",
+        "Of the first window you take the last `stride` losses too. All of "
+        "its tokens are new.",
+        "How many losses are there already?",
+    ),
+    (
+        "one left out",
+        "one new token left out",
+        "Of each later window you leave out one token too many.",
+        "window - stride tokens of a later window were predicted before.",
+    ),
+    (
+        "own token",
+        "a token compared with its own logits",
+        "The logits at a token are for the one *after* it.",
+        "model(ids[a:b]) is compared with ids[a + 1 : b + 1].",
+    ),
+    (
+        "probabilities",
+        "softmax twice",
+        "cross_entropy takes logits, and you give it probabilities.",
+        "F.cross_entropy(model(…), target).",
+    ),
+    (
+        "log of softmax",
+        "the logarithm of a probability of 0",
+        "At logits of 200 a probability becomes 0 in single precision, and "
+        "its logarithm infinite.",
+        "log_softmax, or F.cross_entropy.",
+    ),
+    (
+        "exponentials",
+        "exponentials that overflow",
+        "A logit above 88 makes exp infinite, and infinite over infinite is "
+        "NaN.",
+        "log_softmax, or F.cross_entropy.",
+    ),
+    (
+        "small added",
+        "a small number added to a probability",
+        "With 1e-9 added no loss is above 21 nats. A model that is sure and "
+        "wrong gets away with it.",
+        "log_softmax, or F.cross_entropy.",
+    ),
+    (
+        "over the tokens",
+        "a softmax over the tokens of the window",
+        "The probabilities sum to 1 over the places of the window, not over "
+        "the vocabulary.",
+        "logits are (t, V): dim=-1.",
+    ),
+    (
+        "sign",
+        "log-probabilities, not losses",
+        "A loss is minus the logarithm of the probability.",
+        "The losses are positive.",
+    ),
+    (
+        "losses in bits",
+        "losses in bits",
+        "The losses are asked for in nats, and only the last number in bits.",
+        "Divide the sum by log 2, not the losses.",
+    ),
+    (
+        "first loss 0",
+        "a loss for the first token",
+        "The first token has no token before it, and nothing predicts it. "
+        "Your list has a 0 for it.",
+        "N - 1 losses.",
+    ),
+    (
+        "nats",
+        "nats per byte",
+        "The sum is in nats. A bit is log 2 nats.",
+        "Divide by log 2.",
+    ),
+    (
+        "log 2 multiplied",
+        "multiplied by log 2",
+        "There are more bits than nats: a bit is the smaller unit.",
+        "Divide by log 2.",
+    ),
+    (
+        "log10",
+        "the decimal logarithm",
+        "You divided by log 10.",
+        "Divide by log 2.",
+    ),
+    (
+        "per token",
+        "bits per token",
+        "The bits are divided by the number of tokens.",
+        "Divide by the bytes of the tokens that are predicted.",
+        "per token of all",
+    ),
+    (
+        "kinds of token",
+        "bits per token that has bytes",
+        "The bits are divided by the number of tokens that have bytes.",
+        "Divide by the bytes themselves.",
+    ),
+    (
+        "bytes of the first",
+        "the bytes of the first token too",
+        "Nothing predicts the first token, so its bytes do not count.",
+        "widths[1:].",
+    ),
+    (
+        "bytes of the last",
+        "the bytes of the wrong tokens",
+        "You left out the bytes of the last token. The first one is not "
+        "predicted.",
+        "widths[1:].",
+    ),
+    (
+        "times the bytes",
+        "multiplied by the bytes of a token",
+        "A byte takes fewer bits than a token. You multiplied.",
+        "The bits of the text, divided by its bytes.",
+    ),
+    (
+        "whole",
+        "the bits of the whole text",
+        "These are the bits of the text, not of a byte.",
+        "Divide by the bytes of the tokens that are predicted.",
+    ),
+    (
+        "perplexity",
+        "a perplexity",
+        "You return the exponential of a loss.",
+        "Sum of the losses, divided by log 2, divided by the bytes.",
+        "perplexity of a byte",
+    ),
+    (
+        "each by its bytes",
+        "a mean of ratios",
+        "You divide each loss by the bytes of its token, and average. A "
+        "short token then weighs as much as a long one.",
+        "One sum of losses, one sum of bytes, one division.",
+        "each by its bytes, inf",
+    ),
+    (
+        "mean over mean of all",
+        "two means over different tokens",
+        "You divide the mean loss by the mean width of *all* tokens, the "
+        "first one among them.",
+        "widths[1:].",
+    ),
+    (
+        "no width, no loss",
+        "tokens of no bytes left out",
+        "A token of no bytes adds nothing to the bytes, but its loss counts.",
+        "Sum all N - 1 losses.",
+    ),
+    (
+        "no width is one",
+        "tokens of no bytes counted as one byte",
+        "A token of no bytes adds nothing to the bytes.",
+        "The sum of widths[1:], as it is.",
+    ),
+    (
+        "eighths",
+        "divided by 8",
+        "A byte of text is one symbol here. The bits that are counted are "
+        "those that the model needs for it.",
+        "Sum of the losses, divided by log 2, divided by the bytes.",
+    ),
+    (
+        "bytes per bit",
+        "upside down",
+        "You divided the bytes by the bits.",
+        "Bits per byte.",
+    ),
+    (
+        "last loss lost",
+        "the last loss left out",
+        "The last loss is not in the sum.",
+        "Sum all N - 1 losses.",
+    ),
+]
