@@ -12,7 +12,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from attnbook.explorers.generation import packed
+from attnbook.explorers.generation import eight_bits
 from attnbook.mechanisms.byte_pairs import BytePairs
 from attnbook.mechanisms.decoder_only import (
     BLOCK_2018,
@@ -58,11 +58,11 @@ def model_cases() -> list[dict]:
     cases = []
     for name, design in DESIGNS.items():
         made = model(design)
-        data, parts = packed.packed(made)
+        data, parts = eight_bits.packed(made)
         made.load_state_dict(
             {
                 key: torch.as_tensor(value)
-                for key, value in packed.rounded_weights(made).items()
+                for key, value in eight_bits.rounded_weights(made).items()
             },
             strict=not design.tied,
         )

@@ -67,7 +67,7 @@ def frames() -> explorers.Frames:
     )
 
 
-def generation() -> explorers.Generation:
+def small_decoder() -> tuple[DecoderOnly, BytePairs]:
     """Two layers of three heads, not trained, with logits far from equal."""
     text = "the cat sat on the mat and the cat ate the mouse on the mat " * 2
     pairs = BytePairs.learn(text, 270)
@@ -78,7 +78,11 @@ def generation() -> explorers.Generation:
         for block in model.blocks:
             for weights in block.parameters():
                 weights.add_(0.2 * torch.randn_like(weights))
-    return explorers.Generation(model, pairs, "the cat", longest=20)
+    return model, pairs
+
+
+def generation() -> explorers.Generation:
+    return explorers.Generation(*small_decoder(), "the cat", longest=20)
 
 
 def head_picker() -> explorers.HeadPicker:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import traitlets
 
-from attnbook.explorers.generation.packed import packed
+from attnbook.explorers.generation.eight_bits import packed
 from attnbook.explorers.kit.explorer import (
     Explorer,
     as_array,

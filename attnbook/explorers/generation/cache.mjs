@@ -82,8 +82,9 @@ export function drawCost({ get }) {
   const why = make("p", { class: "quiet number" });
   const node = make(
     "div", { class: "panes cost" },
-    make("div", {}, triangle,
-      make("p", { class: "quiet" }, make("i", { class: "key now" }),
+    make("div", {},
+      make("p", { class: "part", text: "Pairs of query (row) and key" }),
+      triangle, make("p", { class: "quiet" }, make("i", { class: "key now" }),
         "in this step ", make("i", { class: "key past" }), "before")),
     make("div", {},
       make("table", {},

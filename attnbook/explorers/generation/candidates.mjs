@@ -34,7 +34,7 @@ export function drawRules(tools, size) {
   const least = share("Min-p", "min_p", 0, tools);
   const left = make("p", { class: "number" });
   const node = make(
-    "div", {},
+    "div", { class: "rules" },
     make("p", { class: "part", text: "The rules, in this order" }),
     make("div", { class: "controls" },
       temperature.node, k.node, p.node, least.node),
@@ -47,16 +47,15 @@ export function drawRules(tools, size) {
     least.show(get("min_p"));
     const held = sum(own.filter((_, id) => weights[id] > 0));
     set(left, {
-      text: `${kept} of ${size} tokens stay. The model gives ` +
+      text: `${kept} of ${size} tokens stay. The model itself gives ` +
         `${kept > 1 ? "them" : "it"} ${number(held, 3)}.`,
     });
   };
   return { node, show };
 }
 
-// Rows by the model's own probability, each a button that picks its token;
-// above them, the weights end to end and where the random number falls.
-export function drawCandidates({ get, change }, name, pick) {
+// The weights end to end, and where the random number falls.
+export function drawLot({ get, change }, name) {
   const needle = make("i", { class: "needle" });
   const line = make("div", { class: "line" });
   const lot = make("div", { class: "lot", "aria-hidden": "true" },
@@ -66,6 +65,34 @@ export function drawCandidates({ get, change }, name, pick) {
     type: "button", onclick: () => change({ seed: get("seed") + 1 }),
     text: "Another number",
   });
+  const node = make("div", {},
+    make("p", { class: "part", text:
+      "The draw: all weights side by side, and a random number" }),
+    lot, says, again);
+  const show = ({ order, next, u, weights }, full) => {
+    const first = order.slice(0, MOST);
+    const rest = sum(order.slice(MOST).map((id) => weights[id]));
+    line.replaceChildren(
+      ...first.filter((id) => weights[id] > 0).map((id) => make("i", {
+        class: id === next ? "hit" : "", "--weight": weights[id],
+      })),
+      rest > 0 ? make("i", {
+        class: first.includes(next) ? "rest" : "rest hit", "--weight": rest,
+      }) : "",
+    );
+    set(needle, { "--at": u });
+    set(lot, { hidden: full });
+    set(says, {
+      text: full
+        ? "The figure ends here. Go back, or start again."
+        : `${number(u, 4)} falls on ${name(next)}.`,
+    });
+  };
+  return { node, show };
+}
+
+// Rows by the model's own probability, each a button that picks its token.
+export function drawCandidates(name, pick) {
   const rows = Array.from({ length: MOST }, () => {
     const button = make("button", {
       type: "button", onclick: () => pick(row.id),
@@ -90,10 +117,11 @@ export function drawCandidates({ get, change }, name, pick) {
         head("pick a token"), head("model"), make("td"), head("weight"))),
       make("tbody", {}, ...rows.map((row) => row.node)),
       make("tfoot", {}, make("tr", {}, others, own, make("td"), weight))),
-    lot, says, again,
+    make("p", { class: "quiet legend" },
+      "Bar: the weight after the rules. Line: the model’s own probability."),
   );
   const show = (now, full) => {
-    const { ids, order, next, u } = now;
+    const { ids, order, next } = now;
     set(title, { text: `Candidates for token ${ids.length + 1}` });
     rows.forEach((row, i) => {
       const id = row.id = order[i];
@@ -103,7 +131,7 @@ export function drawCandidates({ get, change }, name, pick) {
       set(row.node, { class: (rule ? "gone" : "") +
         (id === next && !full ? " hit" : "") });
       set(row.button, {
-        text: name(id), "aria-disabled": full,
+        text: name(id), "aria-disabled": `${full}`,
         "aria-label": `Pick ${name(id)}`,
       });
       set(row.own, { text: number(now.own[id], 3) });
@@ -119,24 +147,6 @@ export function drawCandidates({ get, change }, name, pick) {
     set(others, { text: `${rest.length} others` });
     set(own, { text: total(now.own) });
     set(weight, { text: total(now.weights) });
-    const first = order.slice(0, rows.length);
-    const inside = first.includes(next);
-    line.replaceChildren(
-      ...first.filter((id) => now.weights[id] > 0).map((id) => make("i", {
-        class: id === next ? "hit" : "", "--weight": now.weights[id],
-      })),
-      make("i", {
-        class: inside ? "rest" : "rest hit",
-        "--weight": sum(rest.map((id) => now.weights[id])),
-      }),
-    );
-    set(needle, { "--at": u });
-    set(lot, { hidden: full });
-    set(says, {
-      text: full
-        ? "The figure ends here. Go back, or start again."
-        : `The random number ${number(u, 4)} falls on ${name(next)}.`,
-    });
   };
   return { node, show };
 }

@@ -10,7 +10,7 @@ import { element as make, explore, number, set, toggle } from
 import { bytesHere, fetchBytes } from "../kit/fetched.mjs";
 import { heatMap, ramp, style as heatStyle } from "../kit/heat_map.mjs";
 import { candidates, drawn, ranked, uniform } from "../kit/sampling.mjs";
-import { drawCandidates, drawRules } from "./candidates.mjs";
+import { drawCandidates, drawLot, drawRules } from "./candidates.mjs";
 import { drawCost, drawStores } from "./cache.mjs";
 import style from "./style.css";
 
@@ -97,12 +97,13 @@ function render(context) {
     });
     const text = make("p", { class: "text" });
     const rules = drawRules(tools, pairs.size);
-    const list = drawCandidates(tools, name, append);
+    const list = drawCandidates(name, append);
+    const lot = drawLot(tools, name);
     const map = heatMap({
       label: "Attention of the newest token, by layer and head",
       rows: Array.from({ length: layers * heads }, (_, i) =>
         `L${Math.floor(i / heads) + 1} head ${(i % heads) + 1}`),
-      columns: Array(longest).fill(""),
+      columns: Array.from({ length: longest }, (_, s) => `${s + 1}`),
       corner: "token",
       look: (i, s) => {
         const row = now?.attention[Math.floor(i / heads)][i % heads];
@@ -136,7 +137,8 @@ function render(context) {
       make("label", { class: "pick" }, "Prompt", input),
       text,
       make("div", { class: "buttons" }, ...buttons),
-      make("div", { class: "panes" }, list.node, rules.node),
+      make("div", { class: "panes" }, list.node,
+        make("div", {}, rules.node, lot.node)),
       make("div", { class: "beside" },
         make("p", { class: "part", text:
           "Attention of the newest token, and the cache of all" }),
@@ -160,12 +162,15 @@ function render(context) {
         text: name(id).replaceAll("␣", " ").replaceAll("↵", "↵\n"),
       })));
       const full = ids.length >= longest;
-      for (const each of [next, more]) set(each, { "aria-disabled": full });
-      set(undo, { "aria-disabled": ids.length === start });
-      columns.forEach((head, s) => set(head, {
-        text: s < ids.length ? name(ids[s]) : "",
-      }));
+      for (const each of [next, more]) {
+        set(each, { "aria-disabled": `${full}` });
+      }
+      set(undo, { "aria-disabled": `${ids.length === start}` });
       map.show(map.at()[0], ids.length - 1);
+      columns.forEach((head, s) => {
+        set(head, { text: s < ids.length ? name(ids[s]) : `${s + 1}` });
+        head.classList.toggle("free", s >= ids.length);
+      });
       const { offsetLeft: left } = map.cells[0][ids.length - 1];
       const shown = left - grid.scrollLeft;
       if (shown < 120 || shown > grid.clientWidth - 30) {
@@ -174,6 +179,7 @@ function render(context) {
       const kept = now.weights.filter((weight) => weight > 0).length;
       rules.show(now, kept);
       list.show(now, full);
+      lot.show(now, full);
       stores.show(now);
       without.show(!get("cached"));
       cost.show(start, ids.length);

@@ -4,7 +4,7 @@
 
 import { dot, rates, softmax, turned } from "./arithmetic.mjs";
 
-// The weights from the bytes that packed.py writes: `parts` are
+// The weights from the bytes that eight_bits.py writes: `parts` are
 // [name, rows, columns], columns 0 for a vector. First all vectors and the
 // scale of each row of a matrix, 32 bits each; then the rows, 8 bits a weight.
 export function unpack(bytes, parts) {
