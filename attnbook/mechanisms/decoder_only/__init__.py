@@ -16,6 +16,7 @@ from attnbook.mechanisms.decoder_only.blocks import (
     SwiGLU,
 )
 from attnbook.mechanisms.decoder_only.cache import Cache
+from attnbook.mechanisms.decoder_only.goodness_of_fit import Fit, chi_squared
 from attnbook.mechanisms.decoder_only.model import DecoderOnly
 from attnbook.mechanisms.decoder_only.sampling import (
     chooser,
@@ -44,10 +45,12 @@ __all__ = [
     "CausalSelfAttention",
     "DecoderOnly",
     "Design",
+    "Fit",
     "Pass",
     "RMSNorm",
     "SwiGLU",
     "accepted",
+    "chi_squared",
     "chooser",
     "generate",
     "min_p",

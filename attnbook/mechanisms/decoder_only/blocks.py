@@ -19,7 +19,12 @@ from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
 )
 from attnbook.mechanisms.shapes import require
-from attnbook.mechanisms.transformer.layers import EncoderLayer, FeedForward
+from attnbook.mechanisms.transformer.from_torch import (
+    copy_feed_forward,
+    copy_norm,
+    sizes_of,
+)
+from attnbook.mechanisms.transformer.layers import FeedForward
 from attnbook.mechanisms.transformer.norms import LayerNorm
 
 CHOICES = {
@@ -249,11 +254,13 @@ class Block(nn.Module):
                 "from_torch: the layer is post-norm; expected one made with "
                 "norm_first=True"
             )
-        copied = EncoderLayer.from_torch(layer)
         bias = layer.linear1.bias is not None
-        D, d_ff = layer.self_attn.embed_dim, layer.linear1.out_features
-        made = cls(D, layer.self_attn.num_heads, d_ff, Design(bias=bias))
-        made.to(layer.linear1.weight).load_state_dict(copied.state_dict())
+        made = cls(*sizes_of(layer), Design(bias=bias))
+        made.to(layer.linear1.weight)
+        made.attention = CausalSelfAttention.from_torch(layer.self_attn)
+        copy_norm(layer.norm1, made.attention_norm)
+        copy_feed_forward(layer, made.feed_forward)
+        copy_norm(layer.norm2, made.feed_forward_norm)
         return made
 
 

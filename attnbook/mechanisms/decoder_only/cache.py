@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from attnbook.mechanisms.decoder_only.model import DecoderOnly
+from torch import Tensor, nn
 
 
 class Places(NamedTuple):
@@ -35,14 +32,14 @@ class Cache:
     attended to. Each row has its own length.
 
     Args:
-        model: whose tokens are kept; nothing of it is changed.
+        model: a `DecoderOnly`, for its sizes; it is not kept.
         batch: B, the number of rows.
 
     Raises:
         ValueError: if batch is less than 1.
     """
 
-    def __init__(self, model: DecoderOnly, batch: int):
+    def __init__(self, model: nn.Module, batch: int):
         if batch < 1:
             raise ValueError(f"batch is {batch}; expected at least 1 row")
         like = model.token_embedding.weight
