@@ -102,6 +102,33 @@ class DecoderOnly(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Predict each next token from those before it.
 
+        Args:
+            ids: as in `read`.
+            cache: as in `read`.
+            counts: as in `read`.
+
+        Returns:
+            logits (B, T, V), and each block's weights (B, H, T, S).
+
+        Raises:
+            ValueError: as `read`.
+        """
+        x, weights = self.read(ids, cache, counts)
+        with torch.set_grad_enabled(cache is None and torch.is_grad_enabled()):
+            return self.logits(x), weights
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The last norm and the readout: (..., D) to (..., V)."""
+        return self.readout(self.norm(x))
+
+    def read(
+        self,
+        ids: Tensor,
+        cache: Cache | None = None,
+        counts: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run the blocks. Who writes needs the logits of one place only.
+
         Without a cache the tokens stand at positions 0 to T - 1. With one,
         the new tokens of row b stand behind the `cache.lengths[b]` tokens
         that it holds, and are added to it; no gradient is kept.
@@ -110,11 +137,11 @@ class DecoderOnly(nn.Module):
             ids: (B, T), integers.
             cache: what the model has read before; grows.
             counts: (B,), how many of the T tokens of each row are real; the
-                others are padding, on the right, and their logits mean
-                nothing.
+                others are padding, on the right, and what comes out at
+                their places means nothing.
 
         Returns:
-            logits (B, T, V), and each block's weights (B, H, T, S). S is T
+            x (B, T, D), and each block's weights (B, H, T, S). S is T
             without a cache, else the length of the longest row.
 
         Raises:
@@ -125,19 +152,19 @@ class DecoderOnly(nn.Module):
         self._check(ids, cache, counts)
         if cache is None:
             positions = torch.arange(ids.shape[1], device=ids.device)  # (T,)
-            return self._read(ids, positions, None, [None] * len(self.blocks))
+            return self._run(ids, positions, None, [None] * len(self.blocks))
         places = cache.places(ids.shape[1], counts)
         remember = [
             partial(cache.write, layer, places)
             for layer in range(len(self.blocks))
         ]
         with torch.no_grad():
-            found = self._read(ids, places.positions, places.mask, remember)
+            found = self._run(ids, places.positions, places.mask, remember)
         new = ids.shape[1] if counts is None else counts
         cache.lengths = cache.lengths + new
         return found
 
-    def _read(self, ids, positions, mask, remember):
+    def _run(self, ids, positions, mask, remember):
         """Run the stack on tokens at positions (T,) or (B, T)."""
         x = self.token_embedding(ids)  # (B, T, D)
         angles = None
@@ -153,7 +180,7 @@ class DecoderOnly(nn.Module):
         for block, storing in zip(self.blocks, remember, strict=True):
             x, of_block = block(x, mask, angles, storing)
             weights.append(of_block)
-        return self.readout(self.norm(x)), weights
+        return x, weights
 
     def _check(self, ids, cache, counts) -> None:
         """Raise a ValueError that names the first argument that is wrong."""

@@ -199,9 +199,9 @@ def generate(
     new = rows
     for _ in range(count):
         ids, counts = _padded(new if cache else rows, device)
-        logits, _ = model(ids, kept, counts)  # (B, T, V)
-        last = logits[torch.arange(len(rows), device=device), counts - 1]
-        new = choose(last)[:, None].tolist()  # B lists of one token
+        x, _ = model.read(ids, kept, counts)  # (B, T, D)
+        last = x[torch.arange(len(rows), device=device), counts - 1]  # (B, D)
+        new = choose(model.logits(last))[:, None].tolist()  # B lists of one
         rows = [row + token for row, token in zip(rows, new, strict=True)]
     return [row[-count:] for row in rows]
 
