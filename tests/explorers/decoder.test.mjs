@@ -155,7 +155,7 @@ test("a text becomes the tokens that Python makes of it", () => {
 
 test("a token's white space and broken characters can be seen", () => {
   const bytes = (text) => [...new TextEncoder().encode(text)];
-  assert.equal(visible(bytes(" é\n")), "␣é↵");
+  assert.equal(visible(bytes(" é\n")), "·é↵");
   assert.equal(visible([0xc3]), "<c3>");
   assert.equal(visible([0]), "<00>");
 });

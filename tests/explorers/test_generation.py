@@ -23,6 +23,8 @@ from attnbook.mechanisms.decoder_only import (
 )
 from book.on_demand import load_on_demand
 
+FALLS_ON = re.compile(r"^The number 0\.\d{4} falls on “")
+
 
 @pytest.fixture
 def decoder():
@@ -143,19 +145,28 @@ def test_the_newest_token_attends_as_in_python(show, generation, decoder):
 # -- what the reader does -----------------------------------------------------
 
 
-def test_a_press_appends_the_token_on_which_the_number_falls(
-    show, generation
-):
+def test_a_press_appends_the_token_on_which_the_number_falls(show, generation):
     page = show([generation])
     before = tokens(page)
-    said = page.get_by_text(re.compile(r"^0\.\d{4} falls on "))
-    falls_on = said.inner_text().removesuffix(".").split(" falls on ")[1]
-    expect(page.locator("tr.hit, .rest.hit").first).to_be_attached()
+    said = page.get_by_text(FALLS_ON).inner_text()
+    falls_on = said.removesuffix("”.").split(" falls on “")[1]
+    expect(page.locator("tr.hit, .rest.hit")).to_have_count(1)
     next_token(page).click()
     expect(page.locator(".text span")).to_have_count(len(before) + 1)
     newest = page.locator(".text .newest").inner_text()
-    assert newest.replace(" ", "␣") == falls_on
+    assert newest.replace(" ", "·") == falls_on
     expect(page.get_by_text("Candidates for token 4")).to_be_visible()
+
+
+def test_the_needle_stands_on_the_part_that_is_drawn(show, generation):
+    page = show([generation])
+    for _ in range(4):
+        hit = page.locator(".line .hit").bounding_box()
+        needle = page.locator(".needle").bounding_box()
+        middle = needle["x"] + needle["width"] / 2
+        assert hit["x"] - 1 <= middle <= hit["x"] + hit["width"] + 1
+        next_token(page).press("ArrowRight")
+        page.wait_for_timeout(50)
 
 
 def test_arrow_keys_go_on_and_back_and_stay_inside(show, generation):
@@ -195,7 +206,7 @@ def test_the_likeliest_alone_is_greedy_decoding(show, generation, decoder):
     # Bytes that are no text stand as <f6> in the page.
     for name, id in zip(said, ids, strict=False):
         try:
-            expected = pairs.token(id).decode().replace(" ", "␣")
+            expected = pairs.token(id).decode().replace(" ", "·")
         except UnicodeDecodeError:
             expected = "".join(f"<{byte:x}>" for byte in pairs.token(id))
         assert name == expected or not expected.isprintable()
@@ -211,7 +222,7 @@ def test_a_finger_picks_a_candidate_on_a_phone(show, generation):
 
 def test_another_number_may_choose_another_token(show, generation):
     page = show([generation])
-    said = page.get_by_text(re.compile(r"^0\.\d{4} falls on "))
+    said = page.get_by_text(FALLS_ON)
     found = set()
     for _ in range(6):
         found.add(said.inner_text())
@@ -395,10 +406,10 @@ def test_a_model_that_does_not_fit_is_refused():
     model, pairs = small_decoder()
     with pytest.raises(ValueError, match="the model's 99 tokens, got 270"):
         explorers.Generation(DecoderOnly(99, 8, 2, 1, 9), pairs, "a")
-    large = DecoderOnly(270, 128, 4, 2, 9)
-    with pytest.raises(ValueError, match="at most 250,000 weights, got"):
+    large = DecoderOnly(270, 256, 4, 2, 9)
+    with pytest.raises(ValueError, match="at most 500,000 weights, got"):
         explorers.Generation(large, pairs, "a")
     with torch.no_grad():
         model.readout.weight[0, 0] = float("nan")
-    with pytest.raises(ValueError, match="readout.weight must be finite"):
+    with pytest.raises(ValueError, match=r"readout\.weight must be finite"):
         explorers.Generation(model, pairs, "a")

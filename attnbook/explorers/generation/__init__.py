@@ -16,8 +16,8 @@ from attnbook.explorers.kit.explorer import (
 from attnbook.mechanisms.byte_pairs import BytePairs
 from attnbook.mechanisms.decoder_only import DecoderOnly
 
-MOST = 250_000  # weights; each is a byte that the page loads
-CONTEXT = 48  # tokens that fit side by side
+MOST = 500_000  # weights; each is a byte that the page loads
+MOST_TOKENS, FITTING = 64, 40  # on a phone they scroll, on a page they fit
 
 
 class Generation(Explorer):
@@ -29,11 +29,11 @@ class Generation(Explorer):
 
     Parameters
     ----------
-    model : a `DecoderOnly` of at most 250,000 weights
+    model : a `DecoderOnly` of at most 500,000 weights
     tokenizer : the `BytePairs` that it was trained with
     prompt : the text to continue; the reader can change it
     longest : tokens, prompt included, at which the figure ends; by default
-        48, or what the model reads if that is less
+        40, or what the model reads if that is less
     temperature, k, p, min_p : where the sliders start; by default nothing
         is dropped
     seed : of the random numbers
@@ -80,13 +80,13 @@ class Generation(Explorer):
         seed: int = 0,
     ) -> None:
         _check_model(model, tokenizer)
-        most = min(model.longest, CONTEXT)
-        longest = most if longest is None else longest
+        most = min(model.longest, MOST_TOKENS)
+        longest = min(most, FITTING) if longest is None else longest
         if not 2 <= longest <= most:
             raise ValueError(
                 f"longest must lie between 2 and {most}, got {longest}. The "
-                f"model reads {model.longest} tokens, and {CONTEXT} fit side "
-                "by side."
+                f"model reads {model.longest} tokens, and the figure has room "
+                f"for {MOST_TOKENS}."
             )
         count = len(tokenizer.encode(prompt))
         if not 0 < count < longest:

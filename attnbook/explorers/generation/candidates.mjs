@@ -85,7 +85,7 @@ export function drawLot({ get, change }, name) {
     set(says, {
       text: full
         ? "The figure ends here. Go back, or start again."
-        : `${number(u, 4)} falls on ${name(next)}.`,
+        : `The number ${number(u, 4)} falls on “${name(next)}”.`,
     });
   };
   return { node, show };
@@ -118,7 +118,8 @@ export function drawCandidates(name, pick) {
       make("tbody", {}, ...rows.map((row) => row.node)),
       make("tfoot", {}, make("tr", {}, others, own, make("td"), weight))),
     make("p", { class: "quiet legend" },
-      "Bar: the weight after the rules. Line: the model’s own probability."),
+      "Bar: the weight after the rules. Line: the model’s own probability. " +
+      "· is a space, ↵ the end of a line."),
   );
   const show = (now, full) => {
     const { ids, order, next } = now;

@@ -135,8 +135,8 @@ function render(context) {
     const body = make(
       "div", { class: "body" },
       make("label", { class: "pick" }, "Prompt", input),
-      text,
       make("div", { class: "buttons" }, ...buttons),
+      text,
       make("div", { class: "panes" }, list.node,
         make("div", {}, rules.node, lot.node)),
       make("div", { class: "beside" },
@@ -159,7 +159,7 @@ function render(context) {
       text.replaceChildren(...ids.map((id, t) => make("span", {
         class: `${t < start ? "given" : ""} ${t % 2 ? "odd" : ""} ` +
           (t === ids.length - 1 ? "newest" : ""),
-        text: name(id).replaceAll("␣", " ").replaceAll("↵", "↵\n"),
+        text: name(id).replaceAll("·", " ").replaceAll("↵", "↵\n"),
       })));
       const full = ids.length >= longest;
       for (const each of [next, more]) {
@@ -183,10 +183,10 @@ function render(context) {
       stores.show(now);
       without.show(!get("cached"));
       cost.show(start, ids.length);
-      say(`${ids.length} tokens, the newest ${name(ids.at(-1))}. ` + (full
+      say(`${ids.length} tokens, the newest “${name(ids.at(-1))}”. ` + (full
         ? "The figure ends here."
         : `${kept} candidates stay; the number ${number(now.u, 4)} ` +
-          `chooses ${name(now.next)}, weight ` +
+          `falls on “${name(now.next)}”, weight ` +
           `${number(now.weights[now.next], 3)}.`));
     };
 

@@ -34,7 +34,7 @@ export function bytePairs(merges) {
   };
 }
 
-const signs = { " ": "␣", "\n": "↵", "\t": "⇥" };
+const signs = { " ": "·", "\n": "↵", "\t": "⇥" };
 
 // The bytes of a token as a reader sees them: white space as a sign, bytes
 // that are no character in hexadecimals.
