@@ -295,8 +295,8 @@ MISTAKES = [
         "d",
         2.0,
         "the first letter forgotten",
-        "bcda stands there twice. What is before it?",
-        "The text begins with an a.",
+        "You counted bcda, which stands there twice, and nothing else.",
+        "What is the first letter of the text?",
     ),
     (
         "d",

@@ -352,8 +352,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "bounds",
-            "short texts, windows that do not overlap, large logits, no "
-            "window too many",
+            "short texts, large logits, no window too many",
             1,
             tries=(
                 "windows that do not overlap",
