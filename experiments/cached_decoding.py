@@ -17,6 +17,7 @@ length, so that a busy machine slows both.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from statistics import median
@@ -118,10 +119,7 @@ def step_seconds(model: DecoderOnly, T: int, cache: bool) -> list[float]:
         return token
 
     generate(model, [[0]], T, choose, cache)
-    return [
-        after - before
-        for before, after in zip(times[:-1], times[1:], strict=True)
-    ]
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def reading_seconds(model: DecoderOnly, T: int) -> float:

@@ -16,6 +16,7 @@ from attnbook.mechanisms.decoder_only import (
     top_p,
     with_temperature,
 )
+from attnbook.mechanisms.decoder_only.goodness_of_fit import _pooled
 
 DRAWS = 20_000
 P = torch.tensor([0.05, 0.4, 0.2, 0.25, 0.1], dtype=torch.float64)
@@ -234,10 +235,24 @@ def test_rare_outcomes_are_counted_together():
     counts[50] = 10  # in the rare ones together: as expected
     fit = chi_squared(counts, probabilities)
     assert fit.degrees == 2 and fit.p_value > 0.99
-    few = chi_squared(
-        counts[:12] + 0, torch.tensor([0.5, 0.4999, *[1e-5] * 10])
-    )
-    assert few.degrees == 1  # even together too rare: they join the second
+    few = torch.tensor([0.5, 0.4999, *[1e-5] * 10])
+    fit = chi_squared(counts[:12], few)  # even together they are too rare
+    assert fit.degrees == 1 and fit.p_value > 0.7
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    data=st.lists(st.floats(0.001, 1), min_size=3, max_size=60),
+    draws=st.integers(50, 5000),
+)
+def test_every_group_of_outcomes_is_expected_often_enough(data, draws):
+    p = torch.tensor(data, dtype=torch.float64)
+    expected = p / p.sum() * draws
+    seen, together = _pooled(expected.clone(), expected.clone(), 5.0)
+    torch.testing.assert_close(together.sum(), expected.sum())
+    torch.testing.assert_close(seen, together)
+    assert (together >= 5.0 - 1e-9).all()
+    assert len(together) >= min(2, (expected >= 5).sum())
 
 
 @pytest.mark.parametrize(

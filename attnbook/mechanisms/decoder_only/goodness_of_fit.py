@@ -24,8 +24,8 @@ def chi_squared(
     Pearson (1900): χ² is the sum of (seen − expected)² / expected. Draws
     from `probabilities` give a p-value that is about uniform from 0 to 1; a
     very small one says that they come from another distribution. Outcomes
-    that are expected fewer than `least` times are counted together, since
-    the approximation fails for them.
+    that are expected fewer than `least` times are counted together with
+    their neighbours, since the approximation fails for them alone.
 
     Args:
         counts: (V,), how often each outcome came.
@@ -68,20 +68,26 @@ def chi_squared(
     return Fit(float(statistic), degrees, float(p_value))
 
 
-def _pooled(seen: Tensor, expected: Tensor, least: float):
-    """Count the rare outcomes together; the impossible ones stay alone.
-
-    If even together they are rare, the least frequent of the others joins.
-    """
-    order = expected.argsort()
-    seen, expected = seen[order], expected[order]
-    first = int((expected <= 0).sum())
-    last = first + int(((expected < least) & (expected > 0)).sum())
-    while last < len(seen) and 0 < expected[first:last].sum() < least:
-        last += 1
-    if last <= first:
+def _pooled(
+    seen: Tensor, expected: Tensor, least: float
+) -> tuple[Tensor, Tensor]:
+    """Count rare outcomes together, in groups; impossible ones stay alone."""
+    rare = (expected > 0) & (expected < least)
+    if not rare.any():
         return seen, expected
-    return tuple(
-        torch.cat([x[:first], x[first:last].sum()[None], x[last:]])
-        for x in (seen, expected)
-    )
+    # Each rare outcome has less than `least`, so that a group of those that
+    # begin within twice that much has more than `least`, but for the last.
+    begins = expected[rare].cumsum(0) - expected[rare]
+    last = max(int(expected[rare].sum() // (2 * least)) - 1, 0)
+    group = (begins // (2 * least)).long().clamp(max=last)
+    grouped, alone = [], []
+    for values in (seen, expected):
+        sums = torch.zeros(last + 1, dtype=values.dtype)
+        grouped.append(sums.index_add(0, group, values[rare]))
+        alone.append(values[~rare])
+    if grouped[1][0] < least and (alone[1] > 0).any():
+        common = alone[1].where(alone[1] > 0, torch.inf).argmin()
+        for group_sum, values in zip(grouped, alone, strict=True):
+            values[common] += group_sum[0]  # all that is rare is too little
+        return tuple(alone)
+    return tuple(torch.cat(pair) for pair in zip(alone, grouped, strict=True))
