@@ -26,9 +26,10 @@ class DecoderOnly(nn.Module):
     """Token ids in, logits of each next token out.
 
     Radford et al. (2018), section 3.1, with the norms before the sublayers
-    and one more at the end, as Radford et al. (2019), section 2.3, have it,
-    and their start: weights of standard deviation 0.02, those that write to
-    the residual stream divided by √(2L). There is no dropout.
+    and one more at the end, as Radford et al. (2019), section 2.3, have it.
+    Weights start with standard deviation 0.02 (2018, section 4.1), those
+    that write to the residual stream with 0.02 / √(2L) (2019, section 2.3).
+    There is no dropout.
 
     Args:
         vocabulary: V, the number of tokens.

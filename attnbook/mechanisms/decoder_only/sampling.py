@@ -21,7 +21,7 @@ Choose = Callable[[Tensor], Tensor]
 def with_temperature(logits: Tensor, temperature: float) -> Tensor:
     """Divide the logits: below 1 likely tokens gain, above 1 unlikely ones.
 
-    Ackley, Hinton and Sejnowski (1985), section 2.
+    Ackley, Hinton and Sejnowski (1985).
 
     Args:
         logits: (..., V).
@@ -41,7 +41,7 @@ def with_temperature(logits: Tensor, temperature: float) -> Tensor:
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Keep the k likeliest tokens; of equal ones those of smaller id.
 
-    Fan, Lewis and Dauphin (2018), section 5.2.
+    Fan, Lewis and Dauphin (2018).
 
     Args:
         logits: (..., V).
@@ -80,7 +80,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
 def min_p(logits: Tensor, p: float) -> Tensor:
     """Keep the tokens at least p times as probable as the likeliest one.
 
-    Nguyen et al. (2025), section 3.
+    Nguyen et al. (2025).
 
     Args:
         logits: (..., V).
