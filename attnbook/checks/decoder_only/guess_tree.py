@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from attnbook.checks.decoder_only.tree_mistaken import ancestors, mistaken
 from attnbook.checks.decoder_only.tree_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
@@ -28,177 +29,6 @@ def _guess_tree(parents, lengths, S):
                 seen[b, t] |= seen[b, parent]
                 positions[b, t] = positions[b, parent] + 1
     return positions, torch.cat([kept, seen], -1)
-
-
-# -- mistakes ----------------------------------------------------------------
-
-
-def _ancestors(row, t):
-    """The guesses on the way up from t, without t."""
-    found = []
-    while row[t] >= 0:
-        t = row[t]
-        found.append(t)
-    return found
-
-
-def _seen_by(row, t, mistake):
-    """The guesses that guess t may see."""
-    T = len(row)
-    if row[t] == -2:
-        seen = mistake in ("empty sees itself", "empty sees both")
-        return [t] if seen else []
-    above = _ancestors(row, t)
-    real = [s for s in range(T) if row[s] != -2]
-    if mistake == "itself hidden":
-        return above
-    if mistake == "parent alone":
-        return [t, *above[:1]]
-    if mistake == "itself alone":
-        return [t]
-    if mistake == "three generations":
-        return [t, *above[:2]]
-    if mistake == "triangle":
-        return [s for s in real if s <= t]
-    if mistake == "triangle of all":
-        return list(range(t + 1))
-    if mistake == "everything":
-        return real
-    if mistake == "descendants":
-        return [s for s in real if s == t or t in _ancestors(row, s)]
-    if mistake == "family":
-        return [
-            s for s in real if s == t or s in above or t in _ancestors(row, s)
-        ]
-    if mistake == "children":
-        return [s for s in real if s == t or row[s] == t]
-    if mistake == "siblings":
-        return [s for s in real if s == t or s in above or row[s] == row[t]]
-    if mistake == "earlier siblings":
-        return [
-            s for s in real if s in (t, *above) or (row[s] == row[t] and s < t)
-        ]
-    if mistake == "by depth":
-        deep = len(above)
-        return [s for s in real if s == t or len(_ancestors(row, s)) < deep]
-    if mistake == "root of all":
-        return sorted({0, t, *above})
-    if mistake == "root left out":
-        return [t, *above[:-1]] if above else [t]
-    if mistake == "minus one as an index":
-        return [t, *above, T - 1]
-    return [t, *above]
-
-
-def _position_of(row, t, length, S, lengths, mistake):
-    depth = len(_ancestors(row, t))
-    if mistake in ("by index", "by index, empty too"):
-        return length + t
-    if mistake == "depth from 1":
-        return length + depth + 1
-    if mistake == "one too near":
-        return length + depth - 1
-    if mistake == "depth alone":
-        return depth
-    if mistake == "after the buffer":
-        return S + depth
-    if mistake == "longest row":
-        return int(lengths.max()) + depth
-    if mistake == "length alone":
-        return length
-    if mistake == "parent and one":
-        return length + row[t] + 1
-    if mistake == "first length":
-        return int(lengths[0]) + depth
-    return length + depth
-
-
-def _with_parents_as_indices(parents, lengths, S, mistake):
-    """-1 and -2 count from the end."""
-    B, T = parents.shape
-    depth = torch.full((B, T), 0 if mistake == "indices" else -1)
-    seen = torch.eye(T).bool().repeat(B, 1, 1)
-    for b, row in enumerate(parents.tolist()):
-        for t, parent in enumerate(row):
-            if parent == -2 and mistake != "indices, empty too":
-                seen[b, t] = False
-                continue
-            seen[b, t] |= seen[b, parent]
-            depth[b, t] = depth[b, parent] + 1
-    real = parents > (-3 if mistake == "indices, empty too" else -2)
-    text = (torch.arange(S) < lengths[:, None])[:, None] & real[..., None]
-    return (lengths[:, None] + depth) * real, torch.cat([text, seen], -1)
-
-
-def _mistaken(parents, lengths, S, mistake):
-    """The same with a mistake."""
-    if mistake.startswith("indices"):
-        return _with_parents_as_indices(parents, lengths, S, mistake)
-    B, T = parents.shape
-    if mistake == "one tree":
-        parents = parents[:1].expand(B, T)
-    elif mistake == "empty as first":
-        parents = parents.clamp(min=-1)
-    positions = torch.zeros(B, T, dtype=torch.long)
-    kept = torch.zeros(B, T, S, dtype=torch.bool)
-    seen = torch.zeros(B, T, T, dtype=torch.bool)
-    for b, row in enumerate(parents.tolist()):
-        length = int(lengths[b])
-        for t in range(T):
-            for s in _seen_by(row, t, mistake):
-                seen[b, t, s] = True
-            if row[t] == -2 and mistake == "empty placed":
-                positions[b, t] = length
-            if row[t] == -2 and mistake == "by index, empty too":
-                positions[b, t] = length + t
-            empty = row[t] == -2
-            text = mistake in ("empty sees the text", "empty sees both")
-            if empty and not text:
-                continue
-            limit = {
-                "all of the buffer": S,
-                "the longest text": int(lengths.max()),
-                "one key too few": length - 1,
-                "one key too many": length + 1,
-                "no text": 0,
-                "first length": int(lengths[0]),
-            }.get(mistake, length)
-            kept[b, t, :limit] = True
-            if mistake == "text for the first alone" and row[t] >= 0:
-                kept[b, t] = False
-            if mistake == "text by position":
-                kept[b, t] = torch.arange(S) < length - 1 + len(
-                    _ancestors(row, t)
-                )
-            if not empty:
-                positions[b, t] = _position_of(
-                    row, t, length, S, lengths, mistake
-                )
-    if mistake == "guesses first":
-        return positions, torch.cat([seen, kept], -1)
-    if mistake == "guesses alone":
-        return positions, seen
-    if mistake == "behind the text":
-        mask = torch.cat([kept, torch.zeros_like(seen)], -1)
-        for b, length in enumerate(lengths.tolist()):
-            mask[b, :, length : length + T] |= seen[b]
-        return positions, mask
-    mask = torch.cat([kept, seen], -1)
-    if mistake == "inverted":
-        return positions, ~mask
-    if mistake == "exchanged":
-        return mask, positions
-    if mistake == "numbers":
-        return positions, torch.zeros(mask.shape).masked_fill(
-            ~mask, -torch.inf
-        )
-    if mistake == "zeros and ones":
-        return positions, mask.long()
-    if mistake == "transposed":
-        return positions, torch.cat([kept, seen.mT], -1)
-    if mistake == "one more axis":
-        return positions, mask[:, None]
-    return positions, mask
 
 
 # -- right, written differently ----------------------------------------------
@@ -280,7 +110,7 @@ def _each_path_is_read_as_if_alone(answer):
     output = F.scaled_dot_product_attention(query, key, value, mask)
     for b, row in enumerate(parents.tolist()):
         for t in range(T):
-            path = sorted([t, *_ancestors(row, t)])
+            path = sorted([t, *ancestors(row, t)])
             read = [*range(int(lengths[b])), *(S + s for s in path)]
             alone = F.scaled_dot_product_attention(
                 query[b, t : t + 1], key[b, read], value[b, read]
@@ -336,7 +166,7 @@ EXERCISE = Exercise(
             3,
         ),
     ],
-    mistakes=named(_mistaken, MISTAKES),
+    mistakes=named(mistaken, MISTAKES),
     right_answers=[_by_powers, _by_generations],
     properties=[
         Property(

@@ -11,6 +11,7 @@ MISTAKES = [
         "Each guess sees all guesses before it, those of other branches too.",
         "From a guess, go to its parent, and on until there is none.",
         "triangle of all",
+        "triangle; empty",
     ),
     (
         "everything",
@@ -24,6 +25,7 @@ MISTAKES = [
         "A guess sees itself and its parent. The parent's parent is part of "
         "its text too.",
         "Go on from the parent to *its* parent.",
+        "parent alone; empty",
     ),
     (
         "three generations",
@@ -37,12 +39,29 @@ MISTAKES = [
         "a guess that does not see itself",
         "A token sees its own place too, as in any causal mask.",
         "The path of a guess ends with the guess.",
+        "itself hidden; empty",
     ),
     (
         "itself alone",
         "a guess that sees no other guess",
         "A guess sees itself and the text, but not the guesses it follows.",
         "From a guess, go to its parent, and on until there is none.",
+        "itself alone, depth 0",
+        "itself alone; empty",
+    ),
+    (
+        "no guesses",
+        "no guess sees a guess",
+        "The columns of the guesses are all False.",
+        "A guess sees itself, at column S + t.",
+        "no guesses; empty",
+    ),
+    (
+        "zero for none",
+        "guess 0 taken for none",
+        "The way up ends before guess 0. It is a guess like the others.",
+        "Go on while the guess is 0 or more.",
+        "zero for none; empty",
     ),
     (
         "descendants",
@@ -50,6 +69,7 @@ MISTAKES = [
         "A guess sees the guesses that follow it, not those that it follows.",
         "The row is the guess that looks, the column what it sees.",
         "transposed",
+        "descendants; empty",
     ),
     (
         "family",
@@ -70,6 +90,8 @@ MISTAKES = [
         "to go on, not part of its text.",
         "From a guess, go to its parent, and on until there is none.",
         "earlier siblings",
+        "uncles",
+        "siblings; empty",
     ),
     (
         "by depth",
@@ -77,6 +99,7 @@ MISTAKES = [
         "A guess sees all guesses of a smaller depth, those of other "
         "branches too.",
         "From a guess, go to its parent, and on until there is none.",
+        "by depth; empty",
     ),
     (
         "root of all",
@@ -90,6 +113,7 @@ MISTAKES = [
         "The path ends one step too early: the guess that follows the text "
         "is missing.",
         "Stop when the *parent* is -1, after adding the guess.",
+        "root left out; empty",
     ),
     (
         "minus one as an index",
@@ -100,12 +124,15 @@ MISTAKES = [
         "indices",
         "indices, empty too",
         "indices, from -1",
+        "naive",
+        "naive, no path",
     ),
     (
         "one tree",
         "the tree of the first row",
         "All rows get the tree of row 0.",
         "parents is (B, T): a tree for each row.",
+        "one tree; empty",
     ),
     (
         "by index",
@@ -114,6 +141,7 @@ MISTAKES = [
         "have the same position.",
         "A guess stands one after its parent.",
         "by index, empty too",
+        "by index; empty",
     ),
     (
         "depth from 1",
@@ -121,6 +149,7 @@ MISTAKES = [
         "A guess that follows the text stands at position `length`: those of "
         "the text are 0 to length - 1.",
         "The depth of a guess without a parent is 0.",
+        "depth from 1; empty",
     ),
     (
         "one too near",
@@ -128,6 +157,7 @@ MISTAKES = [
         "A guess that follows the text has the position of the text's last "
         "token.",
         "The text has positions 0 to length - 1.",
+        "one too near; empty",
     ),
     (
         "depth alone",
@@ -135,6 +165,7 @@ MISTAKES = [
         "The positions count from the beginning of the guesses. The text is "
         "before them.",
         "Add the length of the row's text.",
+        "depth alone; empty",
     ),
     (
         "after the buffer",
@@ -142,18 +173,21 @@ MISTAKES = [
         "The positions begin with S, the places in the buffer. The text of a "
         "row may be shorter.",
         "Add the length of the row's own text.",
+        "after the buffer; empty",
     ),
     (
         "longest row",
         "positions after the longest text",
         "All rows go on after the longest text of the batch.",
         "Add the length of the row's own text.",
+        "longest row; empty",
     ),
     (
         "length alone",
         "one position for all guesses",
         "All guesses stand right after the text.",
         "A guess stands one after its parent.",
+        "length alone; empty",
     ),
     (
         "parent and one",
@@ -161,23 +195,41 @@ MISTAKES = [
         "The position is one after the parent's place in the list, not one "
         "after the parent's position.",
         "How deep is the parent?",
+        "parent and one; empty",
     ),
     (
         "first length",
         "the length of the first row",
         "All rows get the length of row 0.",
         "lengths is (B,): a length for each row.",
+        "first length, positions",
+        "first length, mask",
     ),
     (
         "all of the buffer",
         "the whole buffer is seen",
         "The guesses see all S places, also those behind the row's text.",
         "torch.arange(S) < lengths[:, None].",
+        "all of the buffer; empty",
     ),
     (
         "the longest text",
         "the longest text is seen",
         "The guesses see as many places as the longest text has.",
+        "torch.arange(S) < lengths[:, None].",
+        "the longest text; empty",
+    ),
+    (
+        "text inverted",
+        "the empty places are seen, not the text",
+        "The guesses see the places behind the text, and not the text.",
+        "torch.arange(S) < lengths[:, None].",
+    ),
+    (
+        "text at the right end",
+        "the text at the right end",
+        "You take the last places of the buffer for the text. It stands in "
+        "the first ones.",
         "torch.arange(S) < lengths[:, None].",
     ),
     (
@@ -185,12 +237,14 @@ MISTAKES = [
         "the last token of the text is hidden",
         "The guesses see one token of the text too few.",
         "A text of n tokens has the places 0 to n - 1.",
+        "one key too few; empty",
     ),
     (
         "one key too many",
         "one place behind the text is seen",
         "The guesses see one place too many.",
         "A text of n tokens has the places 0 to n - 1.",
+        "one key too many; empty",
     ),
     (
         "no text",
@@ -216,6 +270,7 @@ MISTAKES = [
         "the guesses before the text",
         "The first T columns are the guesses. The text comes first.",
         "torch.cat([text, guesses], -1).",
+        "guesses first; empty",
     ),
     (
         "behind the text",
@@ -223,6 +278,36 @@ MISTAKES = [
         "The columns of the guesses begin right behind the text of a row. "
         "They are the last T columns of all rows.",
         "torch.cat([text, guesses], -1).",
+    ),
+    (
+        "first columns",
+        "guesses in the columns of the text",
+        "Guess t stands in column t. That is a place of the text.",
+        "Guess t has the column S + t.",
+    ),
+    (
+        "mask alone",
+        "the positions not returned",
+        "You return one tensor. The positions are asked for too.",
+        "return positions, mask.",
+    ),
+    (
+        "first row alone",
+        "the first row alone",
+        "Only row 0 is filled in.",
+        "How far is `return` indented?",
+    ),
+    (
+        "last guess left out",
+        "the last guess left out",
+        "The last guess is not filled in.",
+        "range(T) ends with T - 1.",
+    ),
+    (
+        "first guess left out",
+        "the first guess left out",
+        "Guess 0 is not filled in.",
+        "range(T) begins with 0.",
     ),
     (
         "guesses alone",
@@ -235,6 +320,7 @@ MISTAKES = [
         "the mask is inverted",
         "True stands where a guess may not look.",
         "True means *may attend*.",
+        "inverted; empty",
     ),
     (
         "numbers",
@@ -242,6 +328,7 @@ MISTAKES = [
         "The mask is added to the scores in some libraries. Here it is "
         "boolean.",
         "True means *may attend*.",
+        "numbers, finite",
     ),
     (
         "zeros and ones",
@@ -290,5 +377,14 @@ MISTAKES = [
         "a place without a guess has a position",
         "Its position should be 0.",
         "parents == -2.",
+        "empty at -1",
+    ),
+    (
+        "minus two",
+        "-2 taken as an index",
+        "In Python an index of -2 is the last but one, so that this guess "
+        "seems to be the parent.",
+        "Ask whether a parent is -2 before you use it.",
+        "minus two on the way",
     ),
 ]
