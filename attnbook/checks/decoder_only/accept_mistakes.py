@@ -55,6 +55,18 @@ MISTAKES = [
         "one minus",
     ),
     (
+        "product",
+        "a product for the ratio",
+        "You compare the number with p(x) times q(x).",
+        "number < p(x)/q(x).",
+    ),
+    (
+        "own numbers",
+        "other random numbers",
+        "You draw random numbers of your own.",
+        "numbers[b, g] belongs to draft g of row b.",
+    ),
+    (
         "difference",
         "a difference for the ratio",
         "You compare the number with p(x) - q(x).",
@@ -104,6 +116,14 @@ MISTAKES = [
         "drafts after a rejected one counted",
         "You count every draft that passes. After the first that fails, the "
         "others follow a text that is not written.",
+        "cumprod, then sum.",
+        "every good one, first rest",
+        "every good one, last rest",
+    ),
+    (
+        "argmin",
+        "the place of the smallest for a count",
+        "argmin gives the first failure, but 0 where no draft fails.",
         "cumprod, then sum.",
     ),
     (
@@ -171,6 +191,8 @@ MISTAKES = [
         "places without a draft are tried",
         "A row has counts[b] drafts. What stands behind them is none.",
         "torch.arange(G) < counts[:, None].",
+        "padding tried, padded end",
+        "one draft too many",
     ),
     (
         "from p",
@@ -178,6 +200,7 @@ MISTAKES = [
         "After a rejection the next token comes from p. Where q is too low "
         "it has to come more often, or the text is not the target's.",
         "(p - q), cut at 0, divided by its sum.",
+        "p divided",
     ),
     (
         "from q",
@@ -190,6 +213,31 @@ MISTAKES = [
         "the absolute difference",
         "You take |p - q|. Where q is larger nothing may be drawn.",
         "(p - q).clamp(min=0).",
+    ),
+    (
+        "larger",
+        "the larger of p and q",
+        "You redraw in proportion to max(p, q).",
+        "(p - q).clamp(min=0).",
+    ),
+    (
+        "small bound",
+        "a small number for 0",
+        "Where q is larger nothing may be drawn, not even rarely.",
+        "(p - q).clamp(min=0).",
+    ),
+    (
+        "index too large",
+        "a place of q that is not there",
+        "Where all G drafts are accepted, q has no place G.",
+        "Clamp the index for q, or ask first whether a draft has failed.",
+    ),
+    (
+        "cases exchanged",
+        "the two cases exchanged",
+        "You subtract q where nothing was rejected, and not where something "
+        "was.",
+        "accepted < counts means that a draft has failed.",
     ),
     (
         "squares",
@@ -248,6 +296,7 @@ MISTAKES = [
         "The differences are probabilities already; a softmax gives the "
         "zeros a share.",
         "Divide by the sum.",
+        "softmax of logits",
     ),
     (
         "greedy",
@@ -261,6 +310,7 @@ MISTAKES = [
         "What is left of p does not sum to 1.",
         "Divide by the sum.",
         "divided by one",
+        "divided by all rows",
     ),
     (
         "one place back",
@@ -268,12 +318,14 @@ MISTAKES = [
         "You take p and q at the last accepted draft. The next token stands "
         "where the first draft failed.",
         "p[b, accepted[b]].",
+        "one place back, both",
     ),
     (
         "p one further",
         "p and q of different places",
         "You take p one place after the draft that failed.",
         "p[:, g] and q[:, g] are both for draft g.",
+        "one place on",
     ),
     (
         "first place",
@@ -302,6 +354,7 @@ MISTAKES = [
         "is. What stands in q there is no draft.",
         "accepted < counts, or not?",
         "full is all columns",
+        "if any",
     ),
     (
         "uniform end",
@@ -335,6 +388,13 @@ MISTAKES = [
         "softmax(logits / temperature), for both.",
     ),
     (
+        "temperature last",
+        "powers of probabilities that do not sum to 1",
+        "You raise the probabilities to 1/temperature and do not divide them "
+        "by their sum.",
+        "softmax(logits / temperature), for both.",
+    ),
+    (
         "multiplied",
         "multiplied by the temperature",
         "The logits are multiplied by the temperature.",
@@ -345,6 +405,8 @@ MISTAKES = [
         "logits in place of probabilities",
         "You divide and subtract logits.",
         "softmax(logits / temperature), for both.",
+        "logits subtracted",
+        "logarithms",
     ),
     (
         "exponentials",
@@ -358,6 +420,7 @@ MISTAKES = [
         "a softmax over the drafts",
         "The probabilities sum to 1 over the places, not over the vocabulary.",
         "The logits are (B, G, V): dim=-1.",
+        "over the rows",
     ),
     (
         "one step late",
@@ -378,6 +441,12 @@ MISTAKES = [
         "a logarithm of the rest",
         "You return log-probabilities.",
         "rest sums to 1.",
+    ),
+    (
+        "drafted",
+        "the drafts returned",
+        "You return the drafts. How many of them are accepted is asked for.",
+        "A whole number for each row.",
     ),
     (
         "exchanged",

@@ -351,8 +351,8 @@ MISTAKES = [
     (
         "empty as first",
         "places without a guess taken for first guesses",
-        "-2 is treated as -1. No guess stands there.",
-        "parents == -1 and parents == -2 are two things.",
+        "A row has counts[b] guesses. What stands behind them is none.",
+        "torch.arange(T) < counts[:, None].",
     ),
     (
         "empty sees itself",
@@ -376,15 +376,19 @@ MISTAKES = [
         "empty placed",
         "a place without a guess has a position",
         "Its position should be 0.",
-        "parents == -2.",
+        "Where t >= counts[b], nothing is filled in.",
         "empty at -1",
     ),
     (
-        "minus two",
-        "-2 taken as an index",
-        "In Python an index of -2 is the last but one, so that this guess "
-        "seems to be the parent.",
-        "Ask whether a parent is -2 before you use it.",
-        "minus two on the way",
+        "one guess too few",
+        "the last guess of each row taken for none",
+        "A row of n guesses has the guesses 0 to n - 1.",
+        "torch.arange(T) < counts[:, None].",
+    ),
+    (
+        "first count",
+        "the count of the first row",
+        "All rows get as many guesses as row 0 has.",
+        "counts is (B,): a count for each row.",
     ),
 ]
