@@ -40,6 +40,8 @@ def _good(p, q, drafted, counts, numbers, mistake):
     at_p, at_q = (
         x[:, :G].gather(-1, drafted[..., None])[..., 0] for x in (p, q)
     )
+    if mistake == "ratio one step late":
+        at_p = p[:, 1:].gather(-1, drafted[..., None])[..., 0]
     if mistake.startswith("one number"):
         numbers = numbers[:, :1].expand_as(numbers)
     elif mistake == "numbers of row 0":
@@ -63,7 +65,7 @@ def _good(p, q, drafted, counts, numbers, mistake):
         "epsilon": numbers < at_p / (at_q + 0.01),
         "overlap": numbers < torch.minimum(p[:, :G], q).sum(-1),
     }.get(mistake, numbers < at_p / at_q)
-    if mistake in ("padding tried", "padding tried, padded end"):
+    if mistake.startswith("padding tried"):
         return good
     if mistake == "one draft too many":
         return good & (torch.arange(G) <= counts[:, None])
@@ -156,7 +158,9 @@ def _rest_of(p, q, drafted, accepted, counts, mistake):
         "uniform end": torch.ones_like(here),
         "q at the end": there,
     }.get(mistake, here)
-    if mistake == "full is all columns":
+    if mistake == "padding tried, counted end":
+        full, end = accepted >= G, p[rows, counts]
+    elif mistake in ("full is all columns", "padding tried, all columns"):
         full = accepted >= G
     rest = torch.where(full[:, None], end, rest)
     if mistake == "divided by all rows":

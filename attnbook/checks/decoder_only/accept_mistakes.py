@@ -193,6 +193,8 @@ MISTAKES = [
         "torch.arange(G) < counts[:, None].",
         "padding tried, padded end",
         "one draft too many",
+        "padding tried, counted end",
+        "padding tried, all columns",
     ),
     (
         "from p",
@@ -428,6 +430,7 @@ MISTAKES = [
         "You compare a draft with the logits *after* it. Place g of both is "
         "for draft g.",
         "target has G + 1 places, and the last one is for the token after.",
+        "ratio one step late",
     ),
     (
         "a token",

@@ -134,6 +134,12 @@ def mistaken(model, ids, widths, window, stride, mistake):
         losses = torch.cat(
             [take(rows, window, stride, first > 1) for first, rows in found]
         )
+    elif mistake == "mean of what is new":
+        done, means = 0, []
+        for first, rows in found:
+            means.append(rows[done + 1 - first :].mean())
+            done = first + len(rows) - 1
+        losses = torch.stack(means)
     elif mistake == "mean of each window":
         losses = torch.stack([rows.mean() for rows in lists])
     else:

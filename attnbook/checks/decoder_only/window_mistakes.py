@@ -147,6 +147,7 @@ MISTAKES = [
         "a loss for each window",
         "You return one loss for each window.",
         'reduction="none" gives a loss for each token.',
+        "mean of what is new",
     ),
     (
         "all but the first",
