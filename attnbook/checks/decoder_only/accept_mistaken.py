@@ -24,6 +24,8 @@ def _probabilities(target, draft, temperature, mistake):
         "target at 1": (1.0, temperature),
         "no temperature": (1.0, 1.0),
         "multiplied": (1 / temperature, 1 / temperature),
+        "draft multiplied": (temperature, 1 / temperature),
+        "target multiplied": (1 / temperature, temperature),
     }.get(mistake, (temperature, temperature))
     p, q = (target / hot).softmax(-1), (draft / cold).softmax(-1)
     if mistake == "p and q exchanged":
@@ -44,6 +46,8 @@ def _good(p, q, drafted, counts, numbers, mistake):
         at_p = p[:, 1:].gather(-1, drafted[..., None])[..., 0]
     if mistake.startswith("one number"):
         numbers = numbers[:, :1].expand_as(numbers)
+    elif mistake == "last number":
+        numbers = numbers[:, -1:].expand_as(numbers)
     elif mistake == "numbers of row 0":
         numbers = numbers[:1].expand_as(numbers)
     good = {
@@ -56,6 +60,10 @@ def _good(p, q, drafted, counts, numbers, mistake):
         "upside down": numbers < at_q / at_p,
         "difference": numbers < at_p - at_q,
         "product": numbers < at_p * at_q,
+        "smaller of both": numbers < torch.minimum(at_p, at_q),
+        "with q": numbers < at_q,
+        "one minus the other": numbers < 1 - at_q / at_p,
+        "draft's best": drafted == q.argmax(-1),
         "own numbers": torch.rand(drafted.shape) < at_p / at_q,
         "without numbers": at_p / at_q > 0.5,
         "everything": torch.ones_like(drafted, dtype=torch.bool),
@@ -131,6 +139,9 @@ def _rest_of(p, q, drafted, accepted, counts, mistake):
         ),
         "positive where p is larger": here * (here > there),
         "squares": (here - there) ** 2,
+        "positive squares": positive**2,
+        "q of the first": (here - q[:, 0]).clamp(min=0),
+        "times what q leaves": here * (1 - there),
         "one place back": (
             p[rows, (accepted - 1).clamp(0, G)]
             - q[rows, (accepted - 1).clamp(0, G - 1)]
@@ -209,6 +220,12 @@ def mistaken(target, draft, drafted, counts, numbers, temperature, mistake):
         return drafted, rest
     if mistake == "one more is counted":
         accepted = accepted + 1
+    elif mistake == "one less is counted":
+        accepted = accepted - 1
+    elif mistake == "any":
+        accepted = (accepted > 0).long()
+    elif mistake == "sum of the batch":
+        accepted = accepted.sum().expand_as(accepted)
     elif mistake == "rejections":
         accepted = counts - accepted
     elif mistake == "share":

@@ -14,10 +14,11 @@ MISTAKES = [
     ),
     (
         "argmax of both",
-        "accepted if both find the same token most probable",
-        "You compare the most probable tokens of p and q, whatever was "
-        "drafted.",
+        "accepted by what the draft finds most probable",
+        "You compare most probable tokens. Whether the draft finds a token "
+        "most probable says nothing of p.",
         "number < p(x)/q(x), x the drafted token.",
+        "draft's best",
     ),
     (
         "more probable",
@@ -55,12 +56,6 @@ MISTAKES = [
         "one minus",
     ),
     (
-        "product",
-        "a product for the ratio",
-        "You compare the number with p(x) times q(x).",
-        "number < p(x)/q(x).",
-    ),
-    (
         "own numbers",
         "other random numbers",
         "You draw random numbers of your own.",
@@ -68,9 +63,14 @@ MISTAKES = [
     ),
     (
         "difference",
-        "a difference for the ratio",
-        "You compare the number with p(x) - q(x).",
+        "a number compared with no ratio",
+        "You compare the number with a difference or a product of p(x) and "
+        "q(x), with q(x), or with the smaller of both.",
         "number < p(x)/q(x).",
+        "product",
+        "smaller of both",
+        "with q",
+        "one minus the other",
     ),
     (
         "everything",
@@ -104,6 +104,7 @@ MISTAKES = [
         "one number for all drafts of a row",
         "All drafts of a row are compared with its first number.",
         "numbers is (B, G).",
+        "last number",
     ),
     (
         "numbers of row 0",
@@ -167,6 +168,19 @@ MISTAKES = [
         "You return its place, which counts from 0, and not how many there "
         "are.",
         "No draft accepted is 0.",
+        "one less is counted",
+    ),
+    (
+        "any",
+        "whether any draft is accepted",
+        "You return 1 where a draft is accepted, however many there are.",
+        "Two drafts pass and the third fails: that is 2.",
+    ),
+    (
+        "sum of the batch",
+        "the accepted drafts of all rows",
+        "You add up over the rows. Each has its own count.",
+        "accepted is (B,).",
     ),
     (
         "rejections",
@@ -217,6 +231,12 @@ MISTAKES = [
         "(p - q).clamp(min=0).",
     ),
     (
+        "times what q leaves",
+        "p times 1 - q",
+        "You redraw in proportion to p (1 - q).",
+        "(p - q).clamp(min=0).",
+    ),
+    (
         "larger",
         "the larger of p and q",
         "You redraw in proportion to max(p, q).",
@@ -246,6 +266,7 @@ MISTAKES = [
         "the squared difference",
         "You square p - q. Where q is larger nothing may be drawn.",
         "(p - q).clamp(min=0).",
+        "positive squares",
     ),
     (
         "not cut",
@@ -334,6 +355,7 @@ MISTAKES = [
         "the rest at the first place",
         "You take p and q at the first draft of the row.",
         "p[b, accepted[b]].",
+        "q of the first",
     ),
     (
         "padded end",
@@ -373,15 +395,17 @@ MISTAKES = [
     (
         "draft at 1",
         "a draft at another temperature",
-        "q is taken at temperature 1. The drafts were drawn at the "
+        "q is not taken at the temperature. The drafts were drawn at the "
         "temperature that is given, so the ratio is wrong.",
         "softmax(logits / temperature), for both.",
+        "draft multiplied",
     ),
     (
         "target at 1",
         "a target at another temperature",
-        "p is taken at temperature 1.",
+        "p is not taken at the temperature.",
         "softmax(logits / temperature), for both.",
+        "target multiplied",
     ),
     (
         "no temperature",

@@ -26,6 +26,15 @@ def _seen_by(row, t, mistake):
         return []
     if mistake == "zero for none":
         return [s for s in (t, *above) if s]
+    if mistake == "same depth":
+        deep = len(above)
+        return [
+            s for s in real if s in above or len(ancestors(row, s)) == deep
+        ]
+    if mistake == "parent alone, depth":
+        return [t, *above[:1]]
+    if mistake == "three generations, depth":
+        return [t, *above[:2]]
     if mistake == "uncles":
         beside = {row[s] for s in (t, *above)}
         return [s for s in real if row[s] in beside]
@@ -83,6 +92,10 @@ def _position_of(row, t, length, S, lengths, mistake):
         return S + depth
     if mistake == "longest row":
         return int(lengths.max()) + depth
+    if mistake == "parent alone, depth":
+        return length + min(depth, 1)
+    if mistake == "three generations, depth":
+        return length + min(depth, 2)
     if mistake == "zero for none":
         return length + len([s for s in (t, *ancestors(row, t)) if s]) - 1
     if mistake in ("length alone", "itself alone, depth 0"):
@@ -174,6 +187,8 @@ def mistaken(parents, counts, lengths, S, mistake):
                 "first length, mask": int(lengths[0]),
             }.get(mistake, length)
             kept[b, t, :limit] = True
+            if mistake == "text grows":
+                kept[b, t, : length + t] = True
             if mistake == "text inverted":
                 kept[b, t] = torch.arange(S) >= length
             elif mistake == "text at the right end":
@@ -188,6 +203,11 @@ def mistaken(parents, counts, lengths, S, mistake):
                 positions[b, t] = _position_of(
                     row, t, length, S, lengths, mistake
                 )
+    if mistake in ("mask of row 0", "positions of row 0"):
+        whole = torch.cat([kept, seen], -1)
+        if mistake == "positions of row 0":
+            return positions[:1].expand(B, T), whole
+        return positions, whole[:1].expand(B, T, S + T)
     if mistake == "guesses first":
         return positions, torch.cat([seen, kept], -1)
     if mistake == "mask alone":
