@@ -127,7 +127,7 @@ SENTENCES = {
         ),
         (
             "padding gets weight 0, whatever its score",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (
@@ -153,7 +153,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -195,8 +195,8 @@ SENTENCES = {
         ),
         (
             "`weights` $(B, T, S)$, `alignment` $(B, T, S)$ boolean",
-            "an axis too many is squeezed away",
-            "one row a sentence",
+            "one axis too many is squeezed",
+            "one row per sentence",
         ),
         (
             "Count over the whole batch, then divide once.",
@@ -216,8 +216,8 @@ SENTENCES = {
             "weights that differ by a thousandth",
         ),
         (
-            "With $A$ the set of links made, $R$ the true links",
-            "one true link a row",
+            "Let $A$ be the set of links made, $R$ the set of true links",
+            "one true link per row",
             "the worked example",
         ),
         (
@@ -323,7 +323,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -343,7 +343,7 @@ SENTENCES = {
         ),
         (
             "it adds up the weights of all steps before,",
-            "a tally with a lid",
+            "a tally with a limit",
             "six steps",
         ),
         (
@@ -390,7 +390,7 @@ SENTENCES = {
         ),
         (
             "Padding gets weight 0, whatever its score;",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (
@@ -422,7 +422,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -441,12 +441,12 @@ SENTENCES = {
             "two pieces",
         ),
         (
-            "never holds that tensor: neither at once",
+            "never holds that tensor: not at once",
             "the whole tensor",
             "the largest tensor, chunk = 4",
         ),
         (
-            "nor, in parts, for the backward pass.",
+            "not in parts that are kept for the backward pass.",
             "everything is kept for the backward pass",
             _KEPT,
         ),
@@ -461,14 +461,12 @@ SENTENCES = {
             "the largest tensor, chunk = 16",
         ),
         (
-            "has shape $(B, T, \\text{chunk}, d_a)$, no more and no fewer "
-            "keys.",
+            "Handle `chunk` keys at a time, no more and no fewer",
             "one more key than `chunk`",
             "the largest tensor, chunk = 4",
         ),
         (
-            "has shape $(B, T, \\text{chunk}, d_a)$, no more and no fewer "
-            "keys.",
+            "Handle `chunk` keys at a time, no more and no fewer",
             "`chunk` pieces in place of pieces of `chunk` keys",
             "the largest tensor, chunk = 4",
         ),
@@ -509,7 +507,7 @@ SENTENCES = {
         ),
         (
             "Padding gets weight 0, whatever its score;",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (

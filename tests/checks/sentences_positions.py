@@ -201,7 +201,7 @@ SENTENCES = {
             "padding in front and between",
         ),
         (
-            "Rows of padding may hold anything, NaN included.",
+            "Their weights may be anything, even NaN.",
             only_nan_taken_out,
             "NaN and infinity in padding",
         ),
@@ -211,7 +211,7 @@ SENTENCES = {
             "padding in front and between",
         ),
         (
-            "Rows of padding may hold anything, NaN included.",
+            "Their weights may be anything, even NaN.",
             "0 times NaN",
             "NaN and infinity in padding",
         ),
@@ -371,8 +371,8 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Each counts to a hundred-thousandth of itself, the slowest too, "
-            "which may be below a millionth:",
+            "Each must be right to a hundred-thousandth of itself, even the "
+            "slowest, which may be below a millionth.",
             "rounded",
             "slow rates of a larger base, in millionths",
         ),

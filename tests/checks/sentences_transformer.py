@@ -36,8 +36,7 @@ SENTENCES = {
             "question c",
         ),
         (
-            "How many times as probable as greedy's answer of two tokens is "
-            "that of a beam of 2?",
+            "How many times as probable is the beam's answer?",
             "e: the probability of the answer",
             "question e",
         ),
@@ -95,8 +94,8 @@ SENTENCES = {
             "one layer",
         ),
         (
-            "the gain and the shift of the attention's norm and of the "
-            "feed-forward network's,",
+            "the gain and the shift of the attention's norm and those of the "
+            "feed-forward network's norm.",
             "one norm for both sublayers",
             "two layers",
         ),
@@ -176,7 +175,7 @@ SENTENCES = {
             "two sentences",
         ),
         (
-            "Values are checked, and the gradient of the loss.",
+            "The check compares both values, and the gradient of the loss.",
             "a loss without gradient",
             "two sentences",
         ),
@@ -208,12 +207,12 @@ SENTENCES = {
             "a second source after some steps",
         ),
         (
-            "of what was row `rows[i]` until now.",
+            "gets the source that belonged to row `rows[i]` until now.",
             "rows of the source as it was read",
             "fewer and more rows",
         ),
         (
-            "Scores may be large, those of hidden places too.",
+            "Scores may be large, also those of hidden places.",
             "a mask after the softmax, and divided again",
             "large scores",
         ),
@@ -233,8 +232,8 @@ SENTENCES = {
             "three steps",
         ),
         (
-            "row $i$ goes on with the source of what was row `rows[i]` until "
-            "now.",
+            "The new row $i$ gets the source that belonged to row `rows[i]` "
+            "until now.",
             "rows by the inverse order",
             "rows in another order",
         ),
@@ -286,7 +285,7 @@ SENTENCES = {
             "two of five",
         ),
         (
-            "There are `beam` places, less one for each answer that has "
+            "There are `beam` places, minus one for each answer that has "
             "ended before.",
             "places counted again while sorting out",
             "the worked example",
@@ -297,7 +296,7 @@ SENTENCES = {
             "three of five",
         ),
         (
-            "There are `beam` places, less one for each answer that has "
+            "There are `beam` places, minus one for each answer that has "
             "ended before.",
             "the beam filled up again",
             "two of five",

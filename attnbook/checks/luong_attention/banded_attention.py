@@ -24,14 +24,15 @@ _BUGS = {
     "shifted": (
         "a window that is off by one",
         "The window of query t holds the keys t - D - 1 to t + D - 1.",
-        "With D entries of room on the left, key s stands at s + D, and the "
-        "window of query t starts at t.",
+        "With D entries of room on the left, key s is at index s + D, and the "
+        "window of query t starts at index t.",
     ),
     "border": (
         "borders that may be attended to",
-        "The room at both ends is filled with zeros, and is marked as if it "
-        "were text. A key of zeros scores 0, and exp(0) = 1.",
-        "The mask needs room at both ends too. What should it hold there?",
+        "The room at both ends is filled with zeros, and your mask allows it. "
+        "A key of zeros has a score of 0, and exp(0) = 1.",
+        "The mask needs room at both ends too. Which value should it have "
+        "there?",
     ),
     "sigma": (
         "a Gaussian twice too wide",
@@ -46,8 +47,8 @@ _BUGS = {
     ),
     "late mask": (
         "a mask after the softmax",
-        "Weights are cut off after the softmax, so the share of what may not "
-        "be attended to is lost.",
+        "Weights are set to 0 after the softmax, so the weight of masked "
+        "places is lost, and the rest sums to less than 1.",
         "Scores become -inf first: masked_softmax does it.",
     ),
 }
@@ -254,17 +255,17 @@ _OTHER_MISTAKES = [
     (
         "no gap",
         "windows moved up at the front",
-        "The first windows have places before the sentence. Your weights "
-        "begin with key 0 there.",
-        "Column 0 belongs to key t - D, with a weight of 0 where there is "
-        "none.",
+        "The first windows have places before the sentence. There, your "
+        "weights begin with key 0.",
+        "Column 0 belongs to key t - D. If there is no such key, its weight "
+        "is 0.",
     ),
     (
         "share",
         "a Gaussian that is divided",
         "The Gaussian is divided by its sum or by σ√(2π). Here it is 1 at "
         "distance 0.",
-        "exp(-x²/(2σ²)), and no factor before it.",
+        "exp(-x²/(2σ²)), without a factor before it.",
         "density",
     ),
     (
@@ -284,8 +285,8 @@ _OTHER_MISTAKES = [
         "other way",
         "a window that is off by one, to the right",
         "The window of query t holds the keys t - D + 1 to t + D + 1.",
-        "With D entries of room on the left, key s stands at s + D, "
-        "and the window of query t starts at t.",
+        "With D entries of room on the left, key s is at index s + D, "
+        "and the window of query t starts at index t.",
     ),
     (
         "past alone",
@@ -328,7 +329,8 @@ _OTHER_MISTAKES = [
     (
         "no gaussian",
         "no Gaussian",
-        "All keys of the window count alike: the Gaussian has no effect.",
+        "The Gaussian has no effect: keys far from the centre are not "
+        "weakened.",
         "weights = softmax(...), then weights * gaussian.",
     ),
     (
@@ -336,7 +338,7 @@ _OTHER_MISTAKES = [
         "rows that sum to 1 again",
         "The Gaussian is inside the softmax, or the weights are "
         "divided by their sum. Luong's rows sum to less than 1.",
-        "weights = softmax(...), then weights * gaussian, and no more.",
+        "weights = softmax(...), then weights * gaussian. Nothing follows.",
     ),
     (
         "whole half",
@@ -348,9 +350,9 @@ _OTHER_MISTAKES = [
     (
         "plain output",
         "an output without the Gaussian",
-        "The weights are right. The output is blended with those from before "
-        "the Gaussian.",
-        "The weights that are returned are those that blend the values.",
+        "The weights are right. But the output was computed with the weights "
+        "before the Gaussian.",
+        "Multiply the values by the same weights that you return.",
     ),
     (
         "padding",

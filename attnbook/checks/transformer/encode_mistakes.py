@@ -36,14 +36,14 @@ MISTAKES = [
         "both sublayers read the same stream",
         "The feed-forward network reads the stream before attention has "
         "added to it.",
-        "Two lines that change x, one after the other.",
+        "Write two lines that change x, one after the other.",
     ),
     (
         ("attention lost",),
         "attention's output lost on the way",
         "The feed-forward network reads the sum with attention's output, but "
         "its own output is added to the stream before that sum.",
-        "Two lines that change x, one after the other.",
+        "Write two lines that change x, one after the other.",
     ),
     (
         ("normalised once",),
@@ -252,8 +252,8 @@ MISTAKES = [
     (
         ("padding zeroed",),
         "padding set to 0",
-        "The output of padding is 0. It is what the stack makes of it: the "
-        "mask says what may be attended to, no more.",
+        "You set the output of padding to 0. Padding goes through the stack "
+        "like a token: the mask only says what may be attended to.",
         "attend uses the mask; nothing else does.",
         ("padding zeroed each time",),
     ),

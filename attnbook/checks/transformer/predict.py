@@ -430,7 +430,7 @@ EXERCISE = Exercise(
             "f",
             -3 / 5,
             "divided by the variance",
-            "You divided by the variance. Its root is what has the unit of "
+            "You divided by the variance. Only its root has the unit of "
             "the features.",
             "√5, not 5.",
         ),
@@ -466,7 +466,7 @@ EXERCISE = Exercise(
             "f",
             -0.006,
             "divided by the variance itself",
-            "You divided by 50,000. Its root is what has the unit of the "
+            "You divided by 50,000. Only its root has the unit of the "
             "features.",
             "(200 - 500)/√50,000.",
         ),
