@@ -55,8 +55,8 @@ SENTENCES = {
             "question a",
         ),
         (
-            "How many times as many multiply-adds does the whole attention "
-            "need",
+            "By what factor does this increase the multiply-adds of the whole "
+            "attention?",
             "b: a count, not a ratio",
             "question b",
         ),
@@ -136,7 +136,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "in a sentence with nothing to attend to all weights are 0.",
+            "in a sentence with nothing to attend to, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to attend to",
         ),
@@ -300,12 +300,12 @@ SENTENCES = {
     ],
     "01-coverage-attention": [
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that is one step late",
             "the worked example",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that is added to itself",
             "no padding",
         ),
@@ -332,17 +332,17 @@ SENTENCES = {
             "no padding",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "only the last step is remembered",
             "long",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "only the last two steps are remembered",
             "six steps",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally with a limit",
             "six steps",
         ),
@@ -352,7 +352,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that counts its own step",
             "the worked example",
         ),
@@ -394,7 +394,7 @@ SENTENCES = {
             "scores of 200",
         ),
         (
-            "in a sentence with nothing to read all weights are 0.",
+            "in a sentence with nothing to read, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),
@@ -511,7 +511,7 @@ SENTENCES = {
             "scores of 200",
         ),
         (
-            "in a sentence with nothing to read all weights are 0.",
+            "in a sentence with nothing to read, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),

@@ -195,12 +195,14 @@ SENTENCES = {
         ("and a finite gradient.", "a root of 0", "vectors of zeros"),
         ("`eps` a number.", "an epsilon of its own", "a large eps"),
         (
-            "Values and gradients are checked, that of `log_scale` too.",
+            "Values and gradients are checked, including the gradient of "
+            "`log_scale`.",
             "a scale without gradient",
             "a padded batch",
         ),
         (
-            "Values and gradients are checked, that of `log_scale` too.",
+            "Values and gradients are checked, including the gradient of "
+            "`log_scale`.",
             in_numpy,
             "a padded batch",
         ),

@@ -174,14 +174,14 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "the **mean of JS over the rows that count**, over the whole "
-            "batch: add up all of them, then divide once.",
+            "the **mean of JS over all rows that count** in the batch: add up "
+            "JS over these rows of all sentences, then divide once.",
             "a mean of means",
             "padded targets",
         ),
         (
-            "the **mean of JS over the rows that count**, over the whole "
-            "batch: add up all of them, then divide once.",
+            "the **mean of JS over all rows that count** in the batch: add up "
+            "JS over these rows of all sentences, then divide once.",
             "divided by all rows",
             "padded targets",
         ),
@@ -307,8 +307,8 @@ SENTENCES = {
     ],
     "04-prune-heads": [
         (
-            "each head is moved towards its own mean $m_h$, taken over some "
-            "data beforehand, by its gate $g_h$:",
+            "the gate $g_h$ moves the output of each head towards its mean "
+            "$m_h$ over some earlier data:",
             "means that skip the output projection",
             "gates of all kinds",
         ),

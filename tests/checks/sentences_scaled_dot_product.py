@@ -56,7 +56,7 @@ SENTENCES = {
             "question c",
         ),
         (
-            "The same query and keys, but nobody scales.",
+            "The same query and keys, but the scores are not scaled.",
             "d: with the scale",
             "question d",
         ),
@@ -66,7 +66,7 @@ SENTENCES = {
             "question e",
         ),
         (
-            "The entropy of the weights, in nats,",
+            "Which number does the entropy of the weights, in nats, approach",
             "f: bits",
             "question f",
         ),
@@ -281,12 +281,14 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "the largest $k$ for which $1 + k\\, z_k > z_1 + \\dots + z_k$.",
+            "where $k$ is the largest number with $1 + k\\, z_k > z_1 + "
+            "\\dots + z_k$.",
             "the k before z is missing",
             "two heads",
         ),
         (
-            "the largest $k$ for which $1 + k\\, z_k > z_1 + \\dots + z_k$.",
+            "where $k$ is the largest number with $1 + k\\, z_k > z_1 + "
+            "\\dots + z_k$.",
             "a running sum that stops one short",
             "two heads",
         ),

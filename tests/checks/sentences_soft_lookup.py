@@ -95,7 +95,8 @@ SENTENCES = {
     ],
     "00-epanechnikov-regression": [
         (
-            "With $u$ the distance between query and key divided by the width",
+            "Let $u$ be the distance between query and key divided by the "
+            "width",
             "the width is not used",
             "the worked example",
         ),
@@ -199,7 +200,7 @@ SENTENCES = {
         (
             "All other keys get a weight of exactly 0.",
             _small_weights_for_the_rest,
-            "With 23 keys and k = 5, five keys weigh and sum to 1.",
+            "With 23 keys and k = 5, five keys get weight, and it sums to 1.",
         ),
         (
             "If fewer than $k$ keys are allowed, all of these are chosen.",
@@ -244,8 +245,8 @@ SENTENCES = {
         (
             "Six digits have to be right for scores in any unit",
             "the search stops too early",
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
         ),
         (
             "for scores in any unit: their spread (the largest minus the "
@@ -256,14 +257,14 @@ SENTENCES = {
         (
             "Six digits have to be right for scores in any unit",
             "right to some places, not digits",
-            "The softmax at your temperature has the entropy asked for, also "
-            "where scores differ by a thousandth.",
+            "The softmax at your temperature has the target entropy, even if "
+            "scores differ by a thousandth.",
         ),
         (
             "(the largest minus the smallest) may be 0.001 or 1,000.",
             _in_a_hundred_steps_of_one_range,
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
         ),
         (
             "(the largest minus the smallest) may be 0.001 or 1,000.",

@@ -4,7 +4,7 @@ from attnbook.checks.transformer import EXERCISES
 
 _CHEAP = (
     "After the first step neither a step nor `select` touches the source "
-    "again: less than twice the products that steps need."
+    "again. The limit is twice the products that the steps need."
 )
 
 
@@ -20,7 +20,7 @@ class ReadBySelect(EXERCISES["06-cross-attention-cache"].reference):
 SENTENCES = {
     "06-predict": [
         (
-            "gain and a shift. How many parameters are that?",
+            "gain and a shift. How many parameters does the layer have?",
             "a: 48 too few",
             "question a",
         ),
@@ -31,12 +31,12 @@ SENTENCES = {
             "question b",
         ),
         (
-            "What share of its peak is it at step 1600?",
+            "What share of its peak value does it have at step 1600?",
             "c: the rate, not its share",
             "question c",
         ),
         (
-            "How many times as probable is the beam's answer?",
+            "How many times as probable as greedy's answer is the beam's?",
             "e: the probability of the answer",
             "question e",
         ),
@@ -64,7 +64,8 @@ SENTENCES = {
             "one layer",
         ),
         (
-            "its output is added to the stream as it was.",
+            "its output is added to the stream itself, which is not "
+            "normalised.",
             "a residual that begins after the norm",
             "one layer",
         ),
@@ -129,7 +130,7 @@ SENTENCES = {
     "06-smoothed-loss": [
         (
             "Loss and floor are means over all rows of the batch that count: "
-            "one sum, one division.",
+            "sum once, then divide once.",
             "a mean of means",
             "padded",
         ),
@@ -322,12 +323,12 @@ SENTENCES = {
             "two of five",
         ),
         (
-            "any token may be BOS or EOS.",
+            "BOS and EOS may have any token id.",
             "BOS taken for token 0",
             "four of six, a strong penalty",
         ),
         (
-            "any token may be BOS or EOS.",
+            "BOS and EOS may have any token id.",
             "EOS taken for token 1",
             "more places than tokens",
         ),

@@ -199,6 +199,8 @@ def test_a_step_of_bahdanau_s_takes_longest_also_with_equal_encoders():
     assert (bahdanau / luong).min() > 2
     assert 1.2 < np.median(wide / luong) < 1.7
     assert 1.4 < np.median(bahdanau / wide) < 1.9
+    same = times("concat, wide encoder", "global", 0, "no")
+    assert 1 < np.median(bahdanau / same) < 1.3
     fed = times("general", "global", 0, "yes")
     assert (fed / luong).min() > 1.3
 

@@ -13,14 +13,14 @@ ROWS = [
         "last step",
         "only the last step is remembered",
         "The tally holds the weights of the step before, not the sum "
-        "of all steps before.",
+        "of all earlier steps.",
         "Add to the tally; do not replace it.",
     ),
     (
         "last two steps",
         "only the last two steps are remembered",
         "The tally holds the weights of the two steps before, not the sum of "
-        "all steps before.",
+        "all earlier steps.",
         "Add to the tally; take nothing away.",
     ),
     (

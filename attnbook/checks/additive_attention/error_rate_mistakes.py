@@ -100,7 +100,8 @@ ROWS = [
         "least",
         "the least weight",
         "Each row is linked to the token with the least weight.",
-        "argmax, not argmin; the last place of a sort is the greatest.",
+        "Use argmax, not argmin. After a sort, the greatest weight is in the "
+        "last place.",
     ),
     (
         "as many as true",
@@ -115,7 +116,8 @@ ROWS = [
         "only the first true token counts as a hit",
         "The link is compared with the first true token of its row. Any true "
         "token of the row is a hit.",
-        "alignment.argmax gives one place; gather looks at the link's.",
+        "alignment.argmax gives one place; gather looks at the place of the "
+        "link.",
     ),
     (
         "first true of one",

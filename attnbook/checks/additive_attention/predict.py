@@ -113,7 +113,7 @@ EXERCISE = Exercise(
             7500 / 43_500,
             "upside down",
             "You divided the smaller number by the larger one. The question "
-            "is how many times as many.",
+            "asks for the factor of the increase.",
             "The answer is above 1.",
         ),
         _PREDICTIONS.wrong(
@@ -122,7 +122,8 @@ EXERCISE = Exercise(
             "as sharp as you like",
             "The weight cannot come near 1. A tanh lies between -1 and 1, so "
             "a score is at most the sum of the absolute values in v.",
-            "The largest score possible, and the smallest for the others.",
+            "Take the largest possible score for one key, and the smallest "
+            "for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -231,16 +232,15 @@ EXERCISE = Exercise(
             "b",
             43_500,
             "a count, not a ratio",
-            "This is the number of multiply-adds. The question is how many "
-            "times as many.",
+            "This is the number of multiply-adds. The question asks for "
+            "a factor.",
             "Divide it by the number when keys are projected once.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (40_000 + 3500) / 7500 - 1,
             "how much more",
-            "This is how much is added. The question is how many times as "
-            "many.",
+            "This is how much is added. The question asks for the factor.",
             "Do not take 1 off.",
         ),
         _PREDICTIONS.wrong(
@@ -284,8 +284,9 @@ EXERCISE = Exercise(
             "c",
             1 / 5,
             "even weights",
-            "The five keys need not score alike: you choose them.",
-            "The largest score possible, and the smallest for the others.",
+            "The scores of the five keys can differ: you choose the keys.",
+            "Take the largest possible score for one key, and the smallest "
+            "for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -346,8 +347,8 @@ EXERCISE = Exercise(
                 "d",
                 1 / keys,
                 f"even, over {keys}",
-                f"The weights are even, but you shared 1 among {keys}. It is "
-                "shared among the keys.",
+                f"The weights are equal, but you divided 1 by {keys}. Divide "
+                "it by the number of keys.",
                 "How many keys are there?",
             )
             for keys in (2, 4)

@@ -41,8 +41,8 @@ _BUGS = {
     ),
     "inside": (
         "the Gaussian inside the softmax",
-        "The Gaussian multiplies the scores. It multiplies the weights, after "
-        "the softmax.",
+        "The Gaussian multiplies the scores. It should multiply the weights, "
+        "after the softmax.",
         "weights = softmax(...), then weights * gaussian.",
     ),
     "late mask": (
@@ -225,8 +225,9 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "What is blocked has its share of the exponentials and is struck out "
-        "afterwards. Where its score leads by far, nothing is left.",
+        "Masked places get a share of the softmax and are set to 0 "
+        "afterwards. If a masked score is by far the largest, nothing is "
+        "left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -240,16 +241,16 @@ _OTHER_MISTAKES = [
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur. What is blocked must lie below any "
-        "score.",
+        "Scores of -100 and less occur. A masked score must be below every "
+        "other score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
     ),
     (
         "zero score",
         "a score of 0 for what is blocked",
-        "exp(0) = 1 is a share of the softmax. What is blocked needs a score "
-        "of -inf.",
+        "exp(0) = 1 still gets a share of the softmax. A masked place needs "
+        "a score of -inf.",
         "masked_softmax sets -inf.",
     ),
     (
@@ -311,7 +312,7 @@ _OTHER_MISTAKES = [
     (
         "bracket",
         "the 2 is squared too",
-        "The exponent divides by (2σ)². It is 2σ²: the square is of σ alone.",
+        "The exponent divides by (2σ)². It should be 2σ²: only σ is squared.",
         "The line that makes the Gaussian.",
     ),
     (

@@ -238,7 +238,7 @@ _MISTAKES = [
         "a root of 0",
         "The value at a vector of zeros is right, but the slope of a "
         "root at 0 is infinite, and 0 times ∞ is NaN in the backward pass.",
-        "ε is under the root, so the root is never of 0.",
+        "With ε under the root, you never take the root of 0.",
     ),
     (
         "other eps",
@@ -491,7 +491,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where some key may be attended to",
+            "the values in sentences with an allowed key",
             2,
             tries=(
                 "the worked example",
@@ -517,7 +517,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "gradients",
-            "the gradients, that of `log_scale` too",
+            "the gradients, including the gradient of `log_scale`",
             1,
             tries=(
                 "a padded batch",

@@ -222,15 +222,15 @@ _MISTAKES = [
     (
         "last step",
         "only the last step is remembered",
-        "You divide by the exponential of the step before. It is the "
-        "sum over all steps before.",
+        "You divide by the exponential of the step before. Divide by the sum "
+        "over all steps before.",
         "A running sum over T.",
     ),
     (
         "over keys",
         "a sum along the sentence",
-        "The running sum goes along the keys. It goes along the "
-        "steps, for each key by itself.",
+        "The running sum goes along the keys. It should go along the steps, "
+        "for each key by itself.",
         "Scores are (B, T, S), and the steps are axis 1.",
         "over keys, moved",
     ),
@@ -279,8 +279,8 @@ _MISTAKES = [
     (
         "plain sum",
         "scores summed without exponential",
-        "You subtract the sum of the earlier scores. It is the "
-        "logarithm of the sum of their exponentials.",
+        "You subtract the sum of the earlier scores. Subtract the logarithm "
+        "of the sum of their exponentials.",
         "torch.logcumsumexp.",
     ),
     (
@@ -482,7 +482,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where some key may be attended to",
+            "the values in sentences with an allowed key",
             2,
             tries=(
                 "the worked example",

@@ -208,7 +208,7 @@ MISTAKES = [
     (
         "strict",
         "an edge that is left out",
-        "A key just D away from the centre is in the window.",
+        "A key exactly D away from the centre is in the window.",
         "|s - p| <= D.",
     ),
     (

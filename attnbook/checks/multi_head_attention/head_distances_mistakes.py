@@ -247,7 +247,7 @@ _MISTAKES = [
     (
         "rows from the front",
         "the first rows of a sentence",
-        "You count the rows of a sentence that count, and keep that many "
+        "You add up query_mask for each sentence, and keep that many rows "
         "from the front. But padding may be in front.",
         "query_mask says *which* rows count.",
     ),
@@ -479,7 +479,7 @@ _MISTAKES = [
         "nothing over nothing",
         "0 rows",
         "If no row counts, you divide by 0. The distances should then be 0.",
-        "The case “no row counts”: how many rows has it?",
+        "If no row counts, how many rows does your code divide by?",
     ),
     (
         "0/0",

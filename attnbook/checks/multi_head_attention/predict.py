@@ -57,7 +57,7 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake(
             "one number for all letters",
-            "This is the number of question a, and another letter was asked.",
+            "This is the answer to question a, but another letter was asked.",
             lambda question: _PREDICTIONS.answers["a"],
             'An `if question == "a" or "A":` is always true.',
         ),
@@ -112,7 +112,7 @@ EXERCISE = Exercise(
             "each head as wide as the model",
             "You counted 64 products for each score. A head is D/H = 8 "
             "numbers wide.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -120,7 +120,7 @@ EXERCISE = Exercise(
             "one head alone, or scores counted",
             "This is the work of one head (and also the number of scores). "
             "All heads are asked for, and each score takes 8 multiply-adds.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -285,7 +285,7 @@ EXERCISE = Exercise(
             "scores of one head",
             "This is how many scores one head has. Each takes 8 "
             "multiply-adds, and there are 8 heads.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -293,14 +293,14 @@ EXERCISE = Exercise(
             "the projection of the queries",
             "These are the multiply-adds of the projection of the queries. "
             "Count only the scores.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (10 + 20) * 64,
             "as many as numbers in queries and keys",
             "You added T and S. But each query is multiplied by each key.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -397,7 +397,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "maps",
-            "how many weights there are, and of what rank (c, d)",
+            "the number of weights and the rank of scores (c, d)",
             1,
             tries=questions("cd"),
         ),

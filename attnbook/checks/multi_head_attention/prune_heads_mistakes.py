@@ -172,8 +172,8 @@ _MISTAKES = [
     (
         "mean of all heads",
         "the whole mean of every head",
-        "Each head leaves its whole mean. Only the part that the gate "
-        "takes away is replaced.",
+        "Each head leaves its whole mean. Only the part that the gate takes "
+        "away should be replaced.",
         "The factor is 1 - gate[h].",
     ),
     (

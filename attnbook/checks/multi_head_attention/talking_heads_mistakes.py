@@ -243,15 +243,15 @@ _MISTAKES = [
     (
         "scores transposed",
         "mix_scores transposed",
-        "The first mixing goes by columns. The heads that come out "
-        "are the *rows* of the matrix, as in nn.Linear.",
+        "The first mixing uses the columns as new heads. The new heads are "
+        "the *rows* of the matrix, as in nn.Linear.",
         "new[i] is the sum over h of mix_scores[i, h] · old[h].",
     ),
     (
         "weights transposed",
         "mix_weights transposed",
-        "The second mixing goes by columns. The heads that come out "
-        "are the *rows* of the matrix, as in nn.Linear.",
+        "The second mixing uses the columns as new heads. The new heads are "
+        "the *rows* of the matrix, as in nn.Linear.",
         "new[g] is the sum over i of mix_weights[g, i] · old[i].",
     ),
     (

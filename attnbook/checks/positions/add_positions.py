@@ -522,7 +522,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "the table laid along the batch",
-            "`table[:, None]` is (T, 1, D): beside (B, T, D) its T meets B.",
+            "`table[:, None]` is (T, 1, D): its T is under B of (B, T, D).",
             _table_along_the_batch,
             "embedded + table, as they are.",
             bugs=1,

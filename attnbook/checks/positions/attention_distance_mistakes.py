@@ -224,7 +224,7 @@ _ROWS = [
         "divided by the length",
         "The distance is divided by S, or S - 1. The distance should be in "
         "tokens.",
-        "The last line, or a mean over the keys where a sum belongs.",
+        "The last line, or a mean over the keys instead of a sum.",
         "by the longest",
     ),
     (
@@ -236,8 +236,8 @@ _ROWS = [
     ),
     (
         "key minus query",
-        "distances with a sign, turned",
-        "Keys before the query get a negative distance. Both sides are away.",
+        "distances with the other sign",
+        "Keys before the query get a negative distance. Make it positive.",
         "The absolute value.",
     ),
     (
@@ -276,7 +276,7 @@ _ROWS = [
     (
         "root of squares",
         "the root of the mean square",
-        "Distances are squared, averaged, and the root taken. The question "
+        "You take the root of the mean of squared distances. The question "
         "is their mean.",
         "The absolute value, and no square.",
     ),

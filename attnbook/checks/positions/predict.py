@@ -133,7 +133,7 @@ EXERCISE = Exercise(
             "c",
             0.75,
             "a reward for distance",
-            "The bias is subtracted: what lies further back must lose.",
+            "The bias is subtracted: a key further back gets a lower score.",
             "The sign of the bias in the chapter's formula.",
         ),
         _PREDICTIONS.wrong(
@@ -197,7 +197,7 @@ EXERCISE = Exercise(
             4.0,
             "one side, and without 0",
             "This counts the distances 1 to 4. Keys stand on both sides of "
-            "the query, and one in its own place.",
+            "the query, and one key stands in the query's place.",
             "Count -4, -3, … , 4.",
         ),
         _PREDICTIONS.wrong(
@@ -205,7 +205,7 @@ EXERCISE = Exercise(
             39.0,
             "no clipping",
             "Distances beyond 4 share the bias of 4: that is what lets the "
-            "table meet a length it has not seen.",
+            "table work for longer texts.",
             "Which numbers remain after clamp(-4, 4)?",
         ),
         _PREDICTIONS.wrong(
@@ -276,7 +276,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "b",
             0.8 * math.cos(1000),
-            "turned by the move",
+            "the score turned too",
             "Both vectors have moved by 1000, so both have turned further by "
             "the same angle.",
             "What is left of two angles in the score?",
@@ -345,7 +345,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "c",
             -18.0,
-            "the head for the slope",
+            "number of the head taken as slope",
             "You multiplied by the number of the head.",
             "The slope of head h of 8 is 2 to the power of -h.",
         ),
@@ -368,7 +368,7 @@ EXERCISE = Exercise(
             "d",
             1.3 / 6,
             "shared among the tokens",
-            "The output is a mean by weight already, and its weights have "
+            "The output is already a weighted mean, and its weights have "
             "moved along with the tokens.",
             "Which sum does the token compute before, which after?",
         ),
@@ -382,7 +382,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "e",
             11.0,
-            "a bias of its own for what is far",
+            "a separate bias for far keys",
             "You gave the distances beyond 4, and those beyond -4, one more "
             "number each. But they use the numbers of 4 and -4.",
             "Which numbers remain after clamp(-4, 4)?",

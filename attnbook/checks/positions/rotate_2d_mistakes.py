@@ -80,8 +80,8 @@ _MISTAKES = [
     (
         "backwards",
         "turned the other way",
-        "The angles have the wrong sign. Scores between two such "
-        "vectors come out right; the vectors do not.",
+        "The angles have the wrong sign. Scores between two such vectors "
+        "belong to the opposite distance.",
         "(x, y) becomes (x cos - y sin, x sin + y cos).",
     ),
     (
@@ -124,7 +124,7 @@ _MISTAKES = [
     ),
     (
         "alternate",
-        "row and column by turns",
+        "row and column in alternation",
         "Features turn alternately with the row and with the column. Here "
         "each has one half of the features.",
         "x[..., : d // 2] and x[..., d // 2 :].",
@@ -176,7 +176,7 @@ _MISTAKES = [
     (
         "no rate",
         "the same angle for all pairs",
-        "Every pair turns by the position itself. Pair i has a rate.",
+        "Every pair turns by the position itself. Each pair has its own rate.",
         "The angle is position times rate.",
     ),
     (

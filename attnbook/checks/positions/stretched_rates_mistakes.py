@@ -83,7 +83,7 @@ _ROWS = [
     ),
     (
         "wanted",
-        "the length for the stretch",
+        "the length used as the stretch",
         "The rates are divided by the wanted length itself.",
         "s = wanted / trained.",
     ),

@@ -368,7 +368,7 @@ _MISTAKES = [
         "all alike",
         "inputs that are all alike",
         "Equal scores have equal weights, with any scale.",
-        "Random numbers tell the keys apart: torch.randn.",
+        "Use random numbers, so that the scores differ: torch.randn.",
     ),
     (
         "d = 1",
@@ -380,21 +380,21 @@ _MISTAKES = [
         "d_k = d_v",
         "d_k and d_v alike",
         "If d_k equals d_v, their roots are the same.",
-        "Give the values another size than queries and keys.",
+        "Give the values a different size from queries and keys.",
     ),
     (
         "no padding",
         "a mask that masks nothing",
         "If every key may be attended to, a mask that is used wrongly makes "
         "no difference.",
-        "Give each sentence another length, one of them 0.",
+        "Give the sentences different lengths, one of them 0.",
     ),
     (
         "like masks",
         "sentences of one length",
         "All sentences have the same mask, so a mask of the wrong sentence "
         "makes no difference, and no row is empty.",
-        "Give each sentence another length, one of them 0.",
+        "Give the sentences different lengths, one of them 0.",
         "one sentence",
     ),
     (
@@ -407,8 +407,8 @@ _MISTAKES = [
     (
         "nan passes",
         "a NaN gets through the comparison",
-        "Any comparison with NaN is False, so `difference > 1e-5` is too. "
-        "And nan_to_num hides NaN.",
+        "Any comparison with NaN is False, so `difference > 1e-5` is False "
+        "too. And nan_to_num hides NaN.",
         "Use torch.allclose, or `not (difference <= 1e-5)`.",
         "nan_to_num",
     ),

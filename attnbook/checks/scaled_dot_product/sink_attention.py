@@ -316,7 +316,7 @@ _MISTAKES = [
         "a NaN that is only hidden",
         "If nothing may be attended to, you repair the weights with "
         "nan_to_num or a division by infinity. But the backward pass still "
-        "meets it: the gradient is NaN.",
+        "meets NaN, and so the gradient is NaN.",
         "With the sink as one more column, no row is empty.",
         "finite row maximum",
     ),

@@ -150,7 +150,7 @@ EXERCISE = Exercise(
             "double",
             1.0,
             "bits for nats",
-            "Twice the keys add one bit. In nats this is another number.",
+            "Twice as many keys add one bit. In nats this is another number.",
             "entropy is in nats: a fair coin has ln 2 of them.",
         ),
         _CONCLUSIONS.wrong(

@@ -503,10 +503,10 @@ EXERCISE = Exercise(
     ],
     properties=[
         Property(
-            "Keys and values that change places together take their weights "
-            "along.",
+            "If keys and values change places together, their weights move "
+            "with them.",
             _regression_is_equivariant,
-            "Does your code lean on the place of a key in the list?",
+            "Does your code depend on the place of a key in the list?",
         ),
         Property(
             "Queries, keys and width in millimetres give the output that "

@@ -1,4 +1,4 @@
-"""Exercise 00.4: Set the temperature by the focus wanted."""
+"""Exercise 00.4: Find the temperature for a given focus."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def _nearly_uniform():
 
 EXERCISE = Exercise(
     "00-temperature-for-entropy",
-    "Set the temperature by the focus wanted",
+    "Find the temperature for a given focus",
     points=3,
     reference=temperature_by_bisection,
     cases=[
@@ -403,14 +403,14 @@ EXERCISE = Exercise(
             "Does the range that you search grow with the scores?",
         ),
         Property(
-            "The softmax at your temperature has the entropy asked for, "
-            "also where scores differ by a thousandth.",
+            "The softmax at your temperature has the target entropy, even if "
+            "scores differ by a thousandth.",
             _is_right_in_a_small_unit,
             "Six digits have to be right, not six places after the point.",
         ),
         Property(
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
             _is_right_far_below_the_spread,
             "From spread / 1e6 to spread * 1e6 is wide enough a range.",
         ),
@@ -443,10 +443,10 @@ EXERCISE = Exercise(
                 "the largest score is 0",
                 "Scores that are 7 times as large need 7 times the "
                 "temperature; a constant added to them needs no change.",
-                "The softmax at your temperature has the entropy asked for, "
-                "also where scores differ by a thousandth.",
-                "Six digits are right, also far below the spread, where the "
-                "best two scores nearly tie.",
+                "The softmax at your temperature has the target entropy, "
+                "even if scores differ by a thousandth.",
+                "Six digits are right even at temperatures far below the "
+                "spread, where the best two scores nearly tie.",
             ),
             fresh=anew(
                 _temperature_case,

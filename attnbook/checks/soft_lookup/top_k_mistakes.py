@@ -86,7 +86,7 @@ ROWS = [
     (
         "all ties",
         "ties let in more than k",
-        "All keys that tie with the k-th are kept, so more than k weigh.",
+        "All keys that tie with the k-th are kept, so more than k get weight.",
         "A threshold cannot tell ties apart: choose places, not a threshold.",
     ),
     (

@@ -122,7 +122,7 @@ MISTAKES = [
     ),
     (
         "without the five",
-        "the five above the line is missing",
+        "the 5 of the numerator is missing",
         "This is (|Y|/6)^α.",
         "((5 + |Y|)/6)^α: it is 1 for one token.",
     ),

@@ -16,8 +16,8 @@ MISTAKES = [
     (
         "not selected",
         "rows that are not chosen",
-        "`select` changes nothing: sentences go on with the source "
-        "of another.",
+        "`select` changes nothing: a sentence goes on with the source "
+        "of another one.",
         "Index the keys, the values and the mask by `rows`.",
     ),
     (
@@ -240,7 +240,7 @@ MISTAKES = [
         "divided again",
         "a mask after the softmax, and divided again",
         "The mask cuts weights off after the softmax, and the rest is "
-        "divided by its sum. Where a hidden score leads by far, that is 0.",
+        "divided by its sum. With one very large hidden score the sum is 0.",
         "Use masked_softmax: the mask comes before the softmax.",
     ),
     (

@@ -14,8 +14,8 @@ MISTAKES = [
     (
         ("norms exchanged",),
         "the two norms exchanged",
-        "Attention has the norm of the feed-forward network, and the other "
-        "way round.",
+        "Attention has the norm of the feed-forward network, and the "
+        "feed-forward network has that of attention.",
         'layer["norms"] holds the attention\'s first.',
     ),
     (
@@ -238,7 +238,7 @@ MISTAKES = [
     (
         ("no eps",),
         "eps is not used",
-        "The variance has no eps added to it, or that of torch's default.",
+        "No eps is added to the variance, or only torch's default eps.",
         "(variance + eps).sqrt(), with the `eps` that is given.",
         ("eps of torch",),
     ),
