@@ -82,11 +82,6 @@ def windows() -> explorers.ScoreWindow:
 
 
 @pytest.fixture
-def generation() -> explorers.Generation:
-    return samples.generation()
-
-
-@pytest.fixture
 def show(chromium, tmp_path) -> Iterator[Callable]:
     """``show(widgets, …)`` opens a page of widgets; any fault fails it.
 
