@@ -215,17 +215,14 @@ def test_a_short_training_at_two_rates():
 
 
 def test_the_rate_is_the_one_with_the_least_training_loss():
-    for name in tuned_rates.TUNED:
-        tried, measured = (
-            [row for row in table(each) if row["model"] == name]
-            for each in ("rates_tried", "tuned_rates")
-        )
-        rates = [row["rate"] for row in tried]
-        best = tuned_rates.best_rate(tried)
-        assert len(rates) >= 3 and min(rates) < best < max(rates)
-        assert {row["rate"] for row in measured} == {best}
-        seeds = {row["seed"] for row in measured}
-        assert len(seeds) >= 3 and not seeds & {row["seed"] for row in tried}
+    tried, measured = table("rates_tried"), table("tuned_rates")
+    assert {row["model"] for row in tried + measured} == {tuned_rates.TUNED}
+    rates = [row["rate"] for row in tried]
+    best = tuned_rates.best_rate(tried)
+    assert len(rates) >= 3 and min(rates) < best < max(rates)
+    assert {row["rate"] for row in measured} == {best}
+    seeds = {row["seed"] for row in measured}
+    assert len(seeds) >= 3 and not seeds & {row["seed"] for row in tried}
 
 
 def right_at(name, model, length):
