@@ -110,17 +110,18 @@ def _given(name, parents, lengths, S):
 def _each_path_is_read_as_if_alone(answer):
     """Attention under the mask is that of each path after its text."""
     generator = torch.Generator().manual_seed(85)
-    parents = torch.tensor([[-1, 0, 0, 2, -1], [-1, -1, 1, 2, 3]])
-    lengths, S = torch.tensor([2, 4]), 5
+    # Lists, which an answer that changes its inputs in place cannot reach.
+    trees, texts = [[-1, 0, 0, 2, -1], [-1, -1, 1, 2, 3]], [2, 4]
+    parents, lengths, S = torch.tensor(trees), torch.tensor(texts), 5
     B, T = parents.shape
     query = torch.randn(B, T, 3, generator=generator)
     key, value = torch.randn(2, B, S + T, 3, generator=generator)
     _, mask = answer(parents, torch.tensor([T, T]), lengths, S)
     output = F.scaled_dot_product_attention(query, key, value, mask)
-    for b, row in enumerate(parents.tolist()):
+    for b, row in enumerate(trees):
         for t in range(T):
             path = sorted([t, *ancestors(row, t)])
-            read = [*range(int(lengths[b])), *(S + s for s in path)]
+            read = [*range(texts[b]), *(S + s for s in path)]
             alone = F.scaled_dot_product_attention(
                 query[b, t : t + 1], key[b, read], value[b, read]
             )
