@@ -1,10 +1,10 @@
-"""Train a translator, and measure what it has learnt."""
+"""Train a translator or a language model, and measure what it has learnt."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,15 +62,16 @@ def fit(
     target: float | None = None,
     every: int = 100,
     progress: bool = True,
+    loss_of: Callable[..., Tensor] | None = None,
 ) -> History:
-    """Train a translator on a task by teacher forcing, with Adam.
+    """Train a model on a task by teacher forcing, with Adam.
 
     The same seed gives the same weights on one machine, provided that the
     model was made under `torch.manual_seed` as well.
 
     Args:
-        model: `model(source, source_mask, target_in)` returns logits
-            (B, T, V) and weights.
+        model: a translator; `model(source, source_mask, target_in)` returns
+            logits (B, T, V) and weights. Or another that `loss_of` can call.
         task: from `attnbook.data`; batches are drawn from its train split.
         steps: at most this many.
         batch_size: examples a step.
@@ -82,6 +83,8 @@ def fit(
             reaches this, from 0 to 1; None takes all the steps.
         every: steps between two looks at the target.
         progress: show a progress bar.
+        loss_of: the loss of a model on a batch; `batch_loss`, that of a
+            translator, if None. `text_loss` is that of a language model.
 
     Raises:
         ValueError: for steps, batch_size or target out of range.
@@ -111,7 +114,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = lr * learning_rate(step, steps, warmup)
         batch = task.sample(batch_size, rng).to(device)
-        loss = batch_loss(model, batch)
+        loss = (loss_of or batch_loss)(model, batch)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), clip)
@@ -141,6 +144,59 @@ def batch_loss(model: nn.Module, batch) -> Tensor:
     return F.cross_entropy(
         logits[batch.target_mask], batch.target_out[batch.target_mask]
     )
+
+
+def text_loss(model: nn.Module, windows: Tensor) -> Tensor:
+    """Mean cross-entropy of each next token of a text, in nats a token.
+
+    Args:
+        model: `model(ids)` returns logits (B, T, V) and weights.
+        windows: (B, T + 1); the model reads the first T tokens of each row,
+            and its T predictions are compared with the last T.
+    """
+    logits, _ = model(windows[:, :-1])  # (B, T, V)
+    return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+
+
+@torch.no_grad()
+def text_log_loss(model: nn.Module, ids, longest: int) -> float:
+    """-log P of a text, in nats, summed over its tokens.
+
+    The model reads windows of `longest` tokens, each half a window further
+    than the one before, and only what is new in a window counts, so that a
+    prediction has about half a window before it, or more. The first token,
+    which has nothing before it, counts as drawn from all V alike. In bits per
+    byte: `text_log_loss(model, ids, T) / math.log(2) / len(text.encode())`.
+
+    Args:
+        model: `model(ids)` returns logits (B, T, V) and weights.
+        ids: (N,), the text.
+        longest: T, tokens that the model reads at once.
+
+    Raises:
+        ValueError: for a text of fewer than two tokens, or longest below 1.
+    """
+    ids = torch.as_tensor(ids, device=next(model.parameters()).device)
+    if len(ids) < 2 or longest < 1:
+        raise ValueError(
+            f"text_log_loss: ids has {len(ids)} tokens and longest is "
+            f"{longest}; expected at least 2 and 1"
+        )
+    T = min(longest, len(ids) - 1)
+    last = len(ids) - 1 - T  # where the last window begins
+    begins = torch.tensor([*range(0, last, T - T // 2), last])  # (W,)
+    known = torch.cat([torch.zeros(1, dtype=int), begins[:-1] + T])  # (W,)
+    model.eval()
+    total = 0.0
+    for begin, until in zip(begins.split(64), known.split(64), strict=True):
+        at = begin[:, None] + torch.arange(T + 1)  # (B, T + 1)
+        windows = ids[at]
+        logits, _ = model(windows[:, :-1])  # (B, T, V)
+        losses = F.cross_entropy(
+            logits.transpose(1, 2), windows[:, 1:], reduction="none"
+        )  # (B, T)
+        total += losses[at[:, 1:] > until[:, None]].sum().item()
+    return total + math.log(logits.shape[-1])
 
 
 @torch.no_grad()

@@ -2,8 +2,11 @@
 
 After the build, the pictures that a widget carries in its state become
 files, which its view asks for by address: an address works on a page opened
-from disk, too. The pictures of a page say their size, so that nothing jumps,
-and are left to the browser to load when they come near the window.
+from disk, too. Other bytes, such as the weights of a model, become scripts,
+because a page opened from disk may load scripts and nothing else of that kind
+(`attnbook/explorers/kit/fetched.mjs`). The pictures of a page say their size,
+so that nothing jumps, and are left to the browser to load when they come near
+the window.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ _STATE = re.compile(
     r".*?</script>",
     re.DOTALL,
 )
-# A picture under two kilobytes is not worth a request.
-_DATA = re.compile(r"data:image/(\w+);base64,([A-Za-z0-9+/=]{2000,})")
+# What has under two kilobytes is not worth a request.
+_DATA = re.compile(
+    r"data:(?:image/(\w+)|application/octet-stream)"
+    r";base64,([A-Za-z0-9+/=]{2000,})"
+)
 _IMAGE = re.compile(
     r"<img (?![^>]*\b(?:loading|width)=)"
     r'([^>]*\bsrc="([^"]*_images/[^"]+\.png)"[^>]*?) ?/?>'
@@ -31,15 +37,15 @@ _IMAGE = re.compile(
 
 
 def load_on_demand(out: Path) -> None:
-    """Let the pages of the book built in ``out`` load pictures when needed.
+    """Let the pages of the book built in ``out`` load bytes when needed.
 
-    What is already so stays as it is; pictures that no page names any
-    longer are deleted.
+    What is already so stays as it is; files that no page names any longer
+    are deleted.
     """
     named: set[str] = set()
     for page in sorted(out.rglob("*.html")):
         before = page.read_text("utf-8")
-        text = _with_pictures_aside(before, out, page)
+        text = _with_bytes_aside(before, out, page)
         text = _with_lazy_images(text, page)
         if text != before:
             page.write_text(text, "utf-8")
@@ -49,14 +55,17 @@ def load_on_demand(out: Path) -> None:
             picture.unlink()
 
 
-def _with_pictures_aside(text: str, out: Path, page: Path) -> str:
-    """In the widgets' state, an address for the bytes of each picture."""
+def _with_bytes_aside(text: str, out: Path, page: Path) -> str:
+    """In the widgets' state, an address for the bytes of each data: URL."""
     folder = out / PICTURES
     where = Path(os.path.relpath(folder, page.parent)).as_posix()
 
     def address(found: re.Match) -> str:
-        data = base64.b64decode(found[2])
-        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{found[1]}"
+        kind, text = found[1], found[2]
+        data = base64.b64decode(text)
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{kind or 'js'}"
+        if not kind:
+            data = f'bookBytes("{name}", "{text}");\n'.encode()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
         return f"{where}/{name}"

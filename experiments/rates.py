@@ -64,3 +64,28 @@ def tuned(
     models = {first: candidates[rate]}
     models |= {seed: trained(seed, rate) for seed in others}
     return Tuned(rate, models, tried)
+
+
+def widened(
+    loss: Callable[[float], float], rates: Sequence[float], factor: float = 2
+) -> tuple[float, dict[float, float]]:
+    """The rate of least loss, in a grid that grows until it is inside.
+
+    While the best rate is the first or the last of the grid, the grid gets
+    one more rate beyond it.
+
+    Args:
+        loss: what a rate leads to, on text or numbers to tune on.
+        rates: to begin with.
+        factor: between a rate at the edge and the next one beyond it.
+
+    Returns:
+        the rate, and the losses of all that were tried.
+    """
+    tried = {rate: loss(rate) for rate in sorted(rates)}
+    while True:
+        best = min(tried, key=tried.__getitem__)
+        beyond = {min(tried): best / factor, max(tried): best * factor}
+        if best not in beyond:
+            return best, tried
+        tried[beyond[best]] = loss(beyond[best])

@@ -8,11 +8,11 @@ so that whatever slows the machine slows all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnbook import train
 
@@ -23,6 +23,7 @@ def steps_in_turn(
     blocks: int,
     rounds: int,
     batch_size: int = 128,
+    loss_of: Callable[..., Tensor] = train.batch_loss,
 ) -> list[dict[Hashable, float]]:
     """The median milliseconds of a training step, of each model.
 
@@ -36,6 +37,7 @@ def steps_in_turn(
         blocks: repetitions of the measurement.
         rounds: steps of each model in a block, of which the median is taken.
         batch_size: examples per step.
+        loss_of: the loss of a model on a batch.
 
     Returns:
         For each block the milliseconds by name.
@@ -50,7 +52,7 @@ def steps_in_turn(
     def one_round() -> dict[Hashable, float]:
         batch = task.sample(batch_size, rng)
         return {
-            name: _step(model, optimisers[name], batch)
+            name: _step(model, optimisers[name], batch, loss_of)
             for name, model in models.items()
         }
 
@@ -67,10 +69,10 @@ def steps_in_turn(
     return found
 
 
-def _step(model: nn.Module, optimiser, batch) -> float:
+def _step(model: nn.Module, optimiser, batch, loss_of) -> float:
     """Take one step; its milliseconds."""
     started = time.process_time()
-    loss = train.batch_loss(model, batch)
+    loss = loss_of(model, batch)
     optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)

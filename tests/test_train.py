@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnbook import data, train
+from attnbook.data.windows import Windows
 from attnbook.mechanisms.recurrent import (
     AdditiveTranslator,
     FixedVectorTranslator,
@@ -127,6 +128,69 @@ def test_one_wrong_digit_makes_an_answer_wrong():
     unfinished = right.clone()
     unfinished[0, -1] = 5
     assert train.exact_match(KnowsTheTruth(unfinished), batch) == 0.75
+
+
+class Bigrams(torch.nn.Module):
+    """A language model whose logits depend on the last token alone."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.table = torch.nn.Parameter(logits)
+
+    def forward(self, ids):
+        return self.table[ids], None
+
+
+def test_the_loss_of_windows_is_that_of_each_next_token():
+    model = Bigrams(torch.randn(5, 5))
+    windows = torch.tensor([[0, 3, 1], [4, 4, 2]])
+    log_p = model.table.log_softmax(-1)
+    expected = [log_p[a, b] for row in windows for a, b in pairwise(row)]
+    torch.testing.assert_close(
+        train.text_loss(model, windows), -torch.stack(expected).mean()
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ids=st.lists(st.integers(0, 4), min_size=2, max_size=200),
+    longest=st.integers(1, 20),
+)
+def test_every_token_of_a_text_counts_once(ids, longest):
+    torch.manual_seed(0)
+    model = Bigrams(torch.randn(5, 5))
+    log_p = model.table.log_softmax(-1)
+    expected = math.log(5) - sum(log_p[a, b].item() for a, b in pairwise(ids))
+    found = train.text_log_loss(model, ids, longest)
+    assert math.isclose(found, expected, rel_tol=1e-4)
+
+
+def test_a_prediction_has_half_a_window_before_it():
+    class Counts(Bigrams):
+        """Is sure of what it predicts from half a window on."""
+
+        def forward(self, ids):
+            logits = torch.zeros(*ids.shape, 2)
+            logits[:, 4:, 0] = 50.0
+            return logits, None
+
+    ids = [0] * 100
+    unsure = 1 + 4  # the first token, and those of the first half window
+    found = train.text_log_loss(Counts(torch.zeros(1)), ids, 8)
+    assert math.isclose(found, unsure * math.log(2), rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("count, longest", [(1, 8), (8, 0)])
+def test_a_text_without_a_prediction_is_refused(count, longest):
+    with pytest.raises(ValueError, match=f"ids has {count} tokens"):
+        train.text_log_loss(Bigrams(torch.zeros(5, 5)), [0] * count, longest)
+
+
+def test_a_language_model_is_trained_by_its_own_loss():
+    model = Bigrams(torch.zeros(3, 3))
+    text = Windows([0, 1, 2] * 20, 5)
+    train.fit(model, text, 60, 4, 0.1, progress=False, loss_of=train.text_loss)
+    assert train.text_log_loss(model, [0, 1, 2, 0], 5) < math.log(3) + 0.3
 
 
 def test_what_stands_after_the_end_does_not_count():

@@ -4,6 +4,9 @@ One task runs through the course: a number is read out in words and the model
 writes its digits. Every pair is right by construction, nothing is downloaded,
 and length is a dial. `numbers_in_words` and `telephone_numbers` make tasks;
 `spell` and `spell_digits` spell one number.
+
+What is read where there is nothing to translate stands in `english_text`, real
+English that every Python carries, and in `windows`.
 """
 
 from attnbook.data.batch import Batch, Example

@@ -7,6 +7,7 @@ cell works in the published page, in Jupyter, in VS Code and in Colab.
 from attnbook.explorers.alignment_scrubber import AlignmentScrubber
 from attnbook.explorers.block_walk import BlockWalk
 from attnbook.explorers.frames import Frames
+from attnbook.explorers.generation import Generation
 from attnbook.explorers.head_picker import HeadPicker
 from attnbook.explorers.mask_painter import MaskPainter
 from attnbook.explorers.rotary_dial import RotaryDial
@@ -20,6 +21,7 @@ __all__ = [
     "AlignmentScrubber",
     "BlockWalk",
     "Frames",
+    "Generation",
     "HeadPicker",
     "MaskPainter",
     "RotaryDial",

@@ -82,6 +82,11 @@ def windows() -> explorers.ScoreWindow:
 
 
 @pytest.fixture
+def generation() -> explorers.Generation:
+    return samples.generation()
+
+
+@pytest.fixture
 def show(chromium, tmp_path) -> Iterator[Callable]:
     """``show(widgets, …)`` opens a page of widgets; any fault fails it.
 

@@ -10,9 +10,12 @@ from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 
 from attnbook import explorers
 from attnbook.explorers.kit.explorer import Explorer
+from attnbook.mechanisms.byte_pairs import BytePairs
+from attnbook.mechanisms.decoder_only import BLOCK_TODAY, DecoderOnly
 
 
 def alignment_scrubber() -> explorers.AlignmentScrubber:
@@ -62,6 +65,24 @@ def frames() -> explorers.Frames:
     return explorers.Frames(
         draw, [0.5, 1.0, 2.0], "width", lambda v: f"A bump of width {v}"
     )
+
+
+def small_decoder() -> tuple[DecoderOnly, BytePairs]:
+    """Two layers of three heads, not trained, with logits far from equal."""
+    text = "the cat sat on the mat and the cat ate the mouse on the mat " * 2
+    pairs = BytePairs.learn(text, 270)
+    torch.manual_seed(3)
+    model = DecoderOnly(pairs.size, 24, 3, 2, 32, design=BLOCK_TODAY)
+    with torch.no_grad():
+        model.readout.weight.normal_(std=0.4)
+        for block in model.blocks:
+            for weights in block.parameters():
+                weights.add_(0.2 * torch.randn_like(weights))
+    return model, pairs
+
+
+def generation() -> explorers.Generation:
+    return explorers.Generation(*small_decoder(), "the cat", longest=20)
 
 
 def head_picker() -> explorers.HeadPicker:
@@ -142,6 +163,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "AlignmentScrubber": alignment_scrubber,
     "BlockWalk": block_walk,
     "Frames": frames,
+    "Generation": generation,
     "HeadPicker": head_picker,
     "MaskPainter": mask_painter,
     "RotaryDial": rotary_dial,

@@ -21,12 +21,13 @@ class FeedForward(nn.Module):
     Args:
         d_model: D, the size of a token.
         d_ff: size of the hidden layer, four times D in the paper.
+        bias: whether the two layers add a bias, as in the paper.
     """
 
-    def __init__(self, d_model: int, d_ff: int):
+    def __init__(self, d_model: int, d_ff: int, bias: bool = True):
         super().__init__()
-        self.widen = nn.Linear(d_model, d_ff)
-        self.narrow = nn.Linear(d_ff, d_model)
+        self.widen = nn.Linear(d_model, d_ff, bias)
+        self.narrow = nn.Linear(d_ff, d_model, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""

@@ -19,12 +19,13 @@ class LayerNorm(nn.Module):
     Args:
         size: number of features, the last dimension.
         eps: added to the variance.
+        bias: whether it shifts; without, it only scales.
     """
 
-    def __init__(self, size: int, eps: float = 1e-5):
+    def __init__(self, size: int, eps: float = 1e-5, bias: bool = True):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
-        self.bias = nn.Parameter(torch.zeros(size))
+        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class LayerNorm(nn.Module):
     def from_torch(cls, norm: nn.LayerNorm) -> LayerNorm:
         """A copy of PyTorch's layer normalisation over one dimension."""
         (size,) = norm.normalized_shape
-        made = cls(size).to(norm.weight)
+        made = cls(size, bias=norm.bias is not None).to(norm.weight)
         copy_norm(norm, made)
         return made
 
