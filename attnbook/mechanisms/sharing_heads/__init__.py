@@ -1,0 +1,60 @@
+"""Fewer keys and values: heads and layers that share them, and latents.
+
+Grouped-query attention has multi-head and multi-query attention as its ends
+(Ainslie et al. 2023). Multi-head latent attention caches one small vector of
+a token for all heads (DeepSeek-AI 2024).
+"""
+
+from attnbook.mechanisms.sharing_heads.costs import (
+    FORMS,
+    PUBLISHED,
+    CacheShape,
+    Cost,
+    LatentShape,
+    cached_numbers,
+    latent_cost,
+    storage_bytes,
+)
+from attnbook.mechanisms.sharing_heads.decoder import (
+    LatentDecoder,
+    SharingDecoder,
+)
+from attnbook.mechanisms.sharing_heads.grouped import (
+    GroupedQueryAttention,
+    GroupedSelfAttention,
+    copied_attention,
+    grouped_attention,
+    repeat_heads,
+)
+from attnbook.mechanisms.sharing_heads.latent import (
+    LatentSelfAttention,
+    MultiHeadLatentAttention,
+)
+from attnbook.mechanisms.sharing_heads.pooling import (
+    pooled,
+    pooled_decoder,
+    pooled_rows,
+)
+
+__all__ = [
+    "FORMS",
+    "PUBLISHED",
+    "CacheShape",
+    "Cost",
+    "GroupedQueryAttention",
+    "GroupedSelfAttention",
+    "LatentDecoder",
+    "LatentSelfAttention",
+    "LatentShape",
+    "MultiHeadLatentAttention",
+    "SharingDecoder",
+    "cached_numbers",
+    "copied_attention",
+    "grouped_attention",
+    "latent_cost",
+    "pooled",
+    "pooled_decoder",
+    "pooled_rows",
+    "repeat_heads",
+    "storage_bytes",
+]
