@@ -29,6 +29,7 @@ from attnbook.mechanisms.sharing_heads.grouped import (
 from attnbook.mechanisms.sharing_heads.latent import (
     LatentSelfAttention,
     MultiHeadLatentAttention,
+    latent_of,
 )
 from attnbook.mechanisms.sharing_heads.pooling import (
     pooled,
@@ -52,6 +53,7 @@ __all__ = [
     "copied_attention",
     "grouped_attention",
     "latent_cost",
+    "latent_of",
     "pooled",
     "pooled_decoder",
     "pooled_rows",

@@ -28,6 +28,7 @@ from attnbook.mechanisms.scaled_dot_product import (
 )
 from attnbook.mechanisms.shapes import require_vectors
 from attnbook.mechanisms.sharing_heads.grouped import (
+    GroupedQueryAttention,
     grouped_attention,
     size_of_head,
 )
@@ -301,6 +302,57 @@ class LatentSelfAttention(MultiHeadLatentAttention):
             causal,
             absorbed=remember is not None,
         )
+
+
+@torch.no_grad()
+def latent_of(
+    module: GroupedQueryAttention, d_head: int | None = None
+) -> MultiHeadLatentAttention:
+    """Latent attention that computes the same as grouped attention.
+
+    Its latent is all keys and values of a token, 2·G·d numbers, so that it
+    caches as much; its matrices only pick (Meng et al. 2025, section 3).
+    What groups can compute, a latent of as many numbers can.
+
+    Args:
+        module: without biases.
+        d_head: features of the new heads, d or more, of which d are used;
+            d if left out.
+
+    Raises:
+        ValueError: if the module has biases, or d_head is less than d.
+    """
+    d_head = module.d_head if d_head is None else d_head
+    if module.key_projection.bias is not None or d_head < module.d_head:
+        raise ValueError(
+            f"d_head is {d_head}, and the module has heads of "
+            f"{module.d_head}; expected as many or more, and a module "
+            "without projection_bias"
+        )
+    H, G, d = module.num_heads, module.num_kv_heads, module.d_head
+    weight = module.query_projection.weight
+    made = MultiHeadLatentAttention(
+        weight.shape[1], H, 2 * G * d, d_head=d_head, norm=False
+    ).to(weight)
+    for each in made.parameters():
+        each.zero_()
+    ratio = math.sqrt(d_head / d)  # of the scales
+    by_head = made.query_projection.weight.unflatten(0, (H, -1))
+    by_head[:, :d] = ratio * weight.unflatten(0, (H, -1))
+    made.latent_projection.weight.copy_(
+        torch.cat(
+            [module.key_projection.weight, module.value_projection.weight]
+        )
+    )
+    picks = torch.eye(2 * G * d).to(weight).unflatten(0, (2, G, d))
+    for projection, of_groups in zip(
+        (made.key_projection, made.value_projection), picks, strict=True
+    ):
+        of_heads = of_groups.repeat_interleave(H // G, dim=0)  # (H, d, 2Gd)
+        projection.weight.unflatten(0, (H, -1))[:, :d] = of_heads
+    outputs = made.output_projection.weight.unflatten(1, (H, -1))
+    outputs[..., :d] = module.output_projection.weight.unflatten(1, (H, -1))
+    return made
 
 
 def _check_sizes(num_heads, d_latent, d_rotary, d_query) -> None:
