@@ -114,6 +114,16 @@ def test_a_rewound_cache_remembers_nothing_of_what_it_forgot(name, n, data):
     torch.testing.assert_close(logits, expected[:, kept:], **CLOSE)
 
 
+@pytest.mark.parametrize("absorbs", [True, False])
+def test_latents_are_read_in_either_form(absorbs):
+    model, ids = latent(), text(2)
+    for block in model.blocks:
+        block.attention.absorbs = absorbs
+    cache = Cache(model, 2)
+    found = [model(ids[:, at : at + 7], cache)[0] for at in (0, 7)]
+    torch.testing.assert_close(torch.cat(found, 1), model(ids)[0], **CLOSE)
+
+
 @models
 def test_generating_is_the_same_with_and_without_a_cache(name):
     model, prompts = MODELS[name], [[1], [2, 3, 4, 5, 6], [7, 8]]

@@ -257,11 +257,12 @@ class LatentSelfAttention(MultiHeadLatentAttention):
     """Each token attends to itself and to those before it, by latents.
 
     The counterpart of `decoder_only.CausalSelfAttention`, which it can
-    replace in a block. The form is `absorbed` where there is a cache, and
-    naive in training.
-
-    Args: as those of `MultiHeadLatentAttention`.
+    replace in a block; its arguments are those of the class above. Where
+    there is a cache the form is the absorbed one, unless `absorbs` is set to
+    False, and in training it is the naive one.
     """
+
+    absorbs = True
 
     def forward(
         self,
@@ -300,7 +301,7 @@ class LatentSelfAttention(MultiHeadLatentAttention):
             kept,
             mask,
             causal,
-            absorbed=remember is not None,
+            absorbed=remember is not None and self.absorbs,
         )
 
 
