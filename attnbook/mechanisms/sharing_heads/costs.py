@@ -145,39 +145,31 @@ def _latent(model, source, layers, heads):
     )
 
 
+GPT_2 = "Radford et al. (2019), and its configuration"
+PALM = "Chowdhery et al. (2022), table 1"
+LLAMA_2 = "Touvron et al. (2023), and its configuration"
+LLAMA_3 = "Grattafiori et al. (2024), table 3"
+MISTRAL = "Jiang et al. (2023), table 1"
+GEMMA = "Mesnard et al. (2024), table 1"
+GEMMA_3N = "its configuration"
+# The last 15 layers have no keys of their own; of the others every fifth
+# keeps all tokens.
+GEMMA_3N_SHARES = {"own": 20, "local": 16, "window": 512}
+
 PUBLISHED = (
-    _shape("GPT-2 XL", "Radford et al. (2019), table 2", 48, 25, 25, 64),
+    _shape("GPT-2 XL", GPT_2, 48, 25, 25, 64),
     _shape("GPT-3", "Brown et al. (2020), table 2.1", 96, 96, 96, 128),
-    _shape("PaLM 540B", "Chowdhery et al. (2022), table 1", 118, 48, 1, 256),
-    _shape("Llama 2 7B", "its configuration", 32, 32, 32, 128),
-    _shape("Llama 2 70B", "its configuration", 80, 64, 8, 128),
-    _shape("Llama 3 8B", "Llama Team (2024), table 3", 32, 32, 8, 128),
-    _shape("Llama 3 405B", "Llama Team (2024), table 3", 126, 128, 8, 128),
-    _shape(
-        "Mistral 7B",
-        "Jiang et al. (2023), table 1",
-        32,
-        32,
-        8,
-        128,
-        local=32,
-        window=4096,
-    ),
-    _shape("Gemma 2B", "Gemma Team (2024), table 1", 18, 8, 1, 256),
-    _shape("Gemma 7B", "Gemma Team (2024), table 1", 28, 16, 16, 256),
-    _shape(
-        "Gemma 3n E4B",
-        "its configuration",
-        35,
-        8,
-        2,
-        256,
-        own=20,
-        local=16,
-        window=512,
-    ),
-    _shape("Qwen3-235B", "Qwen Team (2025), table 2", 94, 64, 4, 128),
+    _shape("PaLM 540B", PALM, 118, 48, 1, 256),
+    _shape("Llama 2 7B", LLAMA_2, 32, 32, 32, 128),
+    _shape("Llama 2 70B", LLAMA_2, 80, 64, 8, 128),
+    _shape("Llama 3 8B", LLAMA_3, 32, 32, 8, 128),
+    _shape("Llama 3 405B", LLAMA_3, 126, 128, 8, 128),
+    _shape("Mistral 7B", MISTRAL, 32, 32, 8, 128, local=32, window=4096),
+    _shape("Gemma 2B", GEMMA, 18, 8, 1, 256),
+    _shape("Gemma 7B", GEMMA, 28, 16, 16, 256),
+    _shape("Gemma 3n E4B", GEMMA_3N, 35, 8, 2, 256, **GEMMA_3N_SHARES),
+    _shape("Qwen3-235B", "Yang et al. (2025), table 2", 94, 64, 4, 128),
     _latent("DeepSeek-V2", "DeepSeek-AI (2024), section 3.1.2", 60, 128),
     _latent("DeepSeek-V3", "DeepSeek-AI (2024b), section 4.2", 61, 128),
-    _latent("Kimi K2", "Kimi Team (2025), table 2", 61, 64),
+    _latent("Kimi K2", "Kimi Team (2025), section 2.3", 61, 64),
 )

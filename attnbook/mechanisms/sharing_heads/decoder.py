@@ -20,7 +20,7 @@ class SharingDecoder(DecoderOnly):
     """A decoder-only model in which heads, and layers, share their keys.
 
     Ainslie et al. (2023), section 2.2, for the heads; Brandon et al. (2024),
-    section 2, for the layers. With the defaults it is a `DecoderOnly`.
+    for the layers. With the defaults it is a `DecoderOnly`.
 
     Args:
         vocabulary: V.

@@ -285,7 +285,7 @@ class GroupedSelfAttention(GroupedQueryAttention):
         qk_norm: whether queries and keys are normalised in each head.
         owns_keys: whether it has keys and values of its own. If not, it has
             no projections for them, and reads those that `remember` gives:
-            another block's (Brandon et al. 2024, section 2).
+            another block's (Brandon et al. 2024).
 
     Raises:
         ValueError: if G does not divide H, or H does not divide D.

@@ -312,7 +312,7 @@ def latent_of(
     """Latent attention that computes the same as grouped attention.
 
     Its latent is all keys and values of a token, 2·G·d numbers, so that it
-    caches as much; its matrices only pick (Meng et al. 2025, section 3).
+    caches as much; its matrices only pick (Meng et al. 2025).
     What groups can compute, a latent of as many numbers can.
 
     Args:
