@@ -13,6 +13,8 @@ from attnbook.mechanisms.sharing_heads import (
     LatentShape,
     MultiHeadLatentAttention,
     cached_numbers,
+    flops_per_number,
+    grouped_attention,
     latent_cost,
     storage_bytes,
 )
@@ -60,6 +62,37 @@ def test_of_deepseek_s_shapes_decoding_wants_one_form_and_reading_the_other():
     whole = {form: latent_cost(DEEPSEEK, 4096, 4096, form) for form in FORMS}
     assert 3 < whole["absorbed"].flops / whole["keys made anew"].flops < 3.3
     assert whole["keys made anew"].flops == whole["keys cached"].flops
+
+
+def test_with_a_long_context_the_forms_break_even_at_171_new_tokens():
+    """c·d / (c - d): the making of S keys against T wider products."""
+    S = 10**9
+    for T, wins in [(170, "absorbed"), (171, "keys made anew")]:
+        flops = {
+            form: latent_cost(DEEPSEEK, T, S, form).flops
+            for form in ("absorbed", "keys made anew")
+        }
+        assert min(flops, key=flops.__getitem__) == wins
+
+
+@pytest.mark.parametrize("G", [1, 2, 8])
+def test_flops_for_each_number_read_are_those_that_are_counted(G):
+    q, k = torch.zeros(1, 8, 1, 4), torch.zeros(1, G, 50, 4)
+    with FlopCounterMode(display=False) as counter:
+        grouped_attention(q, k, k)
+    read = cached_numbers(G, 4) * 50
+    assert counter.get_total_flops() / read == flops_per_number(8, G)
+
+
+def test_a_latent_is_read_for_hundreds_of_flops():
+    H, _, c, r = DEEPSEEK
+    T, S = 1, 10**7
+    flops = latent_cost(DEEPSEEK, T, S, "absorbed").flops
+    assert flops / (S * (c + r)) == pytest.approx(
+        flops_per_number(H, H, c, r), rel=1e-3
+    )
+    assert 483 < flops_per_number(H, H, c, r) < 484
+    assert flops_per_number(32, 32) == 2 and flops_per_number(32, 8) == 8
 
 
 def test_what_differs_cannot_be_asked_for():

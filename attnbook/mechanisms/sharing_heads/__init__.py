@@ -12,6 +12,7 @@ from attnbook.mechanisms.sharing_heads.costs import (
     Cost,
     LatentShape,
     cached_numbers,
+    flops_per_number,
     latent_cost,
     storage_bytes,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "SharingDecoder",
     "cached_numbers",
     "copied_attention",
+    "flops_per_number",
     "grouped_attention",
     "latent_cost",
     "latent_of",

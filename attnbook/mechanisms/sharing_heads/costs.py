@@ -25,6 +25,28 @@ def cached_numbers(
     return 2 * num_kv_heads * d_head
 
 
+def flops_per_number(
+    num_heads: int, num_kv_heads: int, d_latent: int = 0, d_rotary: int = 0
+) -> float:
+    """FLOPs of scores and sums for each number that is read from the cache.
+
+    For one new token. With keys of their own a number is read for one
+    multiplication and one addition, 2 FLOPs, so that decoding waits for
+    memory; with shared heads for 2·H/G. With a latent that is absorbed it
+    is 2·H for the rotary key and 4·H for the latent, which is key and value.
+
+    Args:
+        num_heads: H.
+        num_kv_heads: G; without meaning where there is a latent.
+        d_latent: d_c, 0 without one.
+        d_rotary: features of the rotary key.
+    """
+    if d_latent:
+        of_token = 2 * num_heads * (2 * d_latent + d_rotary)
+        return of_token / (d_latent + d_rotary)
+    return 2 * num_heads / num_kv_heads
+
+
 def storage_bytes(tensors: Iterable[Tensor]) -> int:
     """Bytes of memory behind tensors; shared memory counts once.
 
