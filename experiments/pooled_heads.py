@@ -101,9 +101,11 @@ class Study:
             start: where training starts; it stays as it is.
             steps: of training.
             seed: of the batches.
-            rates: where the search begins.
+            rates: where the search begins; a single one is taken as it is.
         """
         key = (*name.values(), steps)
+        if len(rates) == 1:
+            self.rates[key] = rates[0]
         if key in self.rates:
             return trained_on(start, self.of, steps, self.rates[key], seed)
         found: dict[float, DecoderOnly] = {}
