@@ -126,12 +126,11 @@ def test_the_study_at_a_reduced_size_shows_that_a_cache_saves_steps():
         (row["way"], row["tokens"]): row["ms"]
         for row in found["decoding_steps"]
     }
-    assert steps[WITHOUT, 160] / steps[WITHOUT, 32] > 1.4
-    assert steps[WITH, 160] / steps[WITH, 32] < 1.4
-    assert steps[WITHOUT, 160] > steps[WITH, 160]
+    grown = {way: steps[way, 160] / steps[way, 32] for way in WAYS}
+    assert grown[WITHOUT] > grown[WITH]
     total = {
         (row["way"], row["T"]): row["seconds"]
         for row in found["decoding_total"]
     }
-    assert total[READING, 192] < 0.2 * total[WITH, 192]
+    assert total[READING, 192] < 0.5 * total[WITH, 192]
     assert len(found["decoding_dots"]) == 4

@@ -240,9 +240,13 @@ def test_a_typed_prompt_is_cut_as_python_cuts_it(show, generation, decoder):
     ids = pairs.encode(text)
     expect(page.locator(".text span")).to_have_count(len(ids))
     assert page.locator(".text .given").count() == len(ids)
+    expect(page.get_by_text("Only the first 19 tokens")).to_be_hidden()
+    page.get_by_label("Prompt").fill("zwölf Boxkämpfer jagen Eva")
+    expect(page.locator(".text span")).to_have_count(19)
+    expect(page.get_by_text("Only the first 19 tokens")).to_be_visible()
     page.get_by_label("Prompt").fill("")  # nothing to continue: as it was
     page.wait_for_timeout(100)
-    expect(page.locator(".text span")).to_have_count(len(ids))
+    expect(page.locator(".text span")).to_have_count(19)
 
 
 def test_at_the_last_place_nothing_is_appended(show, generation):

@@ -6,20 +6,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from attnbook.checks.decoder_only.tree_mistaken import ancestors, mistaken
 from attnbook.checks.decoder_only.tree_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 
 
-def _guess_tree(parents, lengths, S):
+def _guess_tree(parents, counts, lengths, S):
     B, T = parents.shape
     positions = torch.zeros(B, T, dtype=torch.long)
     seen = torch.zeros(B, T, T, dtype=torch.bool)
     kept = (torch.arange(S) < lengths[:, None])[:, None].repeat(1, T, 1)
     for b, row in enumerate(parents.tolist()):
         for t, parent in enumerate(row):
-            if parent == -2:
+            if t >= counts[b]:
                 kept[b, t] = False
                 continue
             seen[b, t, t] = True
@@ -30,185 +31,16 @@ def _guess_tree(parents, lengths, S):
     return positions, torch.cat([kept, seen], -1)
 
 
-# -- mistakes ----------------------------------------------------------------
-
-
-def _ancestors(row, t):
-    """The guesses on the way up from t, without t."""
-    found = []
-    while row[t] >= 0:
-        t = row[t]
-        found.append(t)
-    return found
-
-
-def _seen_by(row, t, mistake):
-    """The guesses that guess t may see."""
-    T = len(row)
-    if row[t] == -2:
-        seen = mistake in ("empty sees itself", "empty sees both")
-        return [t] if seen else []
-    above = _ancestors(row, t)
-    real = [s for s in range(T) if row[s] != -2]
-    if mistake == "itself hidden":
-        return above
-    if mistake == "parent alone":
-        return [t, *above[:1]]
-    if mistake == "itself alone":
-        return [t]
-    if mistake == "three generations":
-        return [t, *above[:2]]
-    if mistake == "triangle":
-        return [s for s in real if s <= t]
-    if mistake == "triangle of all":
-        return list(range(t + 1))
-    if mistake == "everything":
-        return real
-    if mistake == "descendants":
-        return [s for s in real if s == t or t in _ancestors(row, s)]
-    if mistake == "family":
-        return [
-            s for s in real if s == t or s in above or t in _ancestors(row, s)
-        ]
-    if mistake == "children":
-        return [s for s in real if s == t or row[s] == t]
-    if mistake == "siblings":
-        return [s for s in real if s == t or s in above or row[s] == row[t]]
-    if mistake == "earlier siblings":
-        return [
-            s for s in real if s in (t, *above) or (row[s] == row[t] and s < t)
-        ]
-    if mistake == "by depth":
-        deep = len(above)
-        return [s for s in real if s == t or len(_ancestors(row, s)) < deep]
-    if mistake == "root of all":
-        return sorted({0, t, *above})
-    if mistake == "root left out":
-        return [t, *above[:-1]] if above else [t]
-    if mistake == "minus one as an index":
-        return [t, *above, T - 1]
-    return [t, *above]
-
-
-def _position_of(row, t, length, S, lengths, mistake):
-    depth = len(_ancestors(row, t))
-    if mistake in ("by index", "by index, empty too"):
-        return length + t
-    if mistake == "depth from 1":
-        return length + depth + 1
-    if mistake == "one too near":
-        return length + depth - 1
-    if mistake == "depth alone":
-        return depth
-    if mistake == "after the buffer":
-        return S + depth
-    if mistake == "longest row":
-        return int(lengths.max()) + depth
-    if mistake == "length alone":
-        return length
-    if mistake == "parent and one":
-        return length + row[t] + 1
-    if mistake == "first length":
-        return int(lengths[0]) + depth
-    return length + depth
-
-
-def _with_parents_as_indices(parents, lengths, S, mistake):
-    """-1 and -2 count from the end."""
-    B, T = parents.shape
-    depth = torch.full((B, T), 0 if mistake == "indices" else -1)
-    seen = torch.eye(T).bool().repeat(B, 1, 1)
-    for b, row in enumerate(parents.tolist()):
-        for t, parent in enumerate(row):
-            if parent == -2 and mistake != "indices, empty too":
-                seen[b, t] = False
-                continue
-            seen[b, t] |= seen[b, parent]
-            depth[b, t] = depth[b, parent] + 1
-    real = parents > (-3 if mistake == "indices, empty too" else -2)
-    text = (torch.arange(S) < lengths[:, None])[:, None] & real[..., None]
-    return (lengths[:, None] + depth) * real, torch.cat([text, seen], -1)
-
-
-def _mistaken(parents, lengths, S, mistake):
-    """The same with a mistake."""
-    if mistake.startswith("indices"):
-        return _with_parents_as_indices(parents, lengths, S, mistake)
-    B, T = parents.shape
-    if mistake == "one tree":
-        parents = parents[:1].expand(B, T)
-    elif mistake == "empty as first":
-        parents = parents.clamp(min=-1)
-    positions = torch.zeros(B, T, dtype=torch.long)
-    kept = torch.zeros(B, T, S, dtype=torch.bool)
-    seen = torch.zeros(B, T, T, dtype=torch.bool)
-    for b, row in enumerate(parents.tolist()):
-        length = int(lengths[b])
-        for t in range(T):
-            for s in _seen_by(row, t, mistake):
-                seen[b, t, s] = True
-            if row[t] == -2 and mistake == "empty placed":
-                positions[b, t] = length
-            if row[t] == -2 and mistake == "by index, empty too":
-                positions[b, t] = length + t
-            empty = row[t] == -2
-            text = mistake in ("empty sees the text", "empty sees both")
-            if empty and not text:
-                continue
-            limit = {
-                "all of the buffer": S,
-                "the longest text": int(lengths.max()),
-                "one key too few": length - 1,
-                "one key too many": length + 1,
-                "no text": 0,
-                "first length": int(lengths[0]),
-            }.get(mistake, length)
-            kept[b, t, :limit] = True
-            if mistake == "text for the first alone" and row[t] >= 0:
-                kept[b, t] = False
-            if mistake == "text by position":
-                kept[b, t] = torch.arange(S) < length - 1 + len(
-                    _ancestors(row, t)
-                )
-            if not empty:
-                positions[b, t] = _position_of(
-                    row, t, length, S, lengths, mistake
-                )
-    if mistake == "guesses first":
-        return positions, torch.cat([seen, kept], -1)
-    if mistake == "guesses alone":
-        return positions, seen
-    if mistake == "behind the text":
-        mask = torch.cat([kept, torch.zeros_like(seen)], -1)
-        for b, length in enumerate(lengths.tolist()):
-            mask[b, :, length : length + T] |= seen[b]
-        return positions, mask
-    mask = torch.cat([kept, seen], -1)
-    if mistake == "inverted":
-        return positions, ~mask
-    if mistake == "exchanged":
-        return mask, positions
-    if mistake == "numbers":
-        return positions, torch.zeros(mask.shape).masked_fill(
-            ~mask, -torch.inf
-        )
-    if mistake == "zeros and ones":
-        return positions, mask.long()
-    if mistake == "transposed":
-        return positions, torch.cat([kept, seen.mT], -1)
-    if mistake == "one more axis":
-        return positions, mask[:, None]
-    return positions, mask
-
-
 # -- right, written differently ----------------------------------------------
 
 
-def _by_powers(parents, lengths, S):
+def _by_powers(parents, counts, lengths, S):
     """Ancestors are what can be reached: powers of a matrix."""
     T = parents.shape[1]
-    real = parents > -2
-    edges = F.one_hot(parents.clamp(min=-1) + 1, T + 1)[..., 1:].double()
+    real = torch.arange(T) < counts[:, None]
+    edges = F.one_hot(torch.where(real, parents, -1) + 1, T + 1)[
+        ..., 1:
+    ].double()
     reach = torch.linalg.inv(torch.eye(T).double() - edges).round()
     seen = (reach > 0) & real[..., None]
     positions = lengths[:, None] + reach.sum(-1).long() - 1
@@ -216,7 +48,7 @@ def _by_powers(parents, lengths, S):
     return positions * real, torch.cat([kept, seen], -1)
 
 
-def _by_generations(parents, lengths, S):
+def _by_generations(parents, counts, lengths, S):
     """All rows at once: step up from all guesses until none is left."""
     B, T = parents.shape
     mask = torch.zeros(B, T, S + T, dtype=torch.bool)
@@ -224,7 +56,7 @@ def _by_generations(parents, lengths, S):
     rows, columns = torch.meshgrid(
         torch.arange(B), torch.arange(T), indexing="ij"
     )
-    at = torch.where(parents == -2, -1, columns)
+    at = torch.where(columns < counts[:, None], columns, -1)
     depth = -1
     while (at >= 0).any():
         living = at >= 0
@@ -234,7 +66,7 @@ def _by_generations(parents, lengths, S):
         up = parents.gather(1, at.clamp(min=0))
         at = torch.where(living, up, -1)
     text = torch.arange(S) < lengths[:, None]
-    mask[..., :S] = text[:, None] & (parents != -2)[..., None]
+    mask[..., :S] = text[:, None] & (columns < counts[:, None])[..., None]
     return positions, mask
 
 
@@ -242,11 +74,11 @@ def _by_generations(parents, lengths, S):
 
 
 def _tree(random, T, count):
-    """Parents of `count` guesses, and -2 for the places that hold none."""
+    """Parents of `count` guesses, and -1 in the places that hold none."""
     row = [-1]
     while len(row) < count:
         row.append(int(random.integers(-1, len(row))))
-    return row + [-2] * (T - count)
+    return row + [-1] * (T - count)
 
 
 def _tree_case(name, B, T, S, seed, empty=0):
@@ -258,6 +90,7 @@ def _tree_case(name, B, T, S, seed, empty=0):
         name,
         (
             torch.tensor([_tree(random, T, T - n) for n in fewer.tolist()]),
+            torch.tensor(T - fewer),
             torch.tensor(lengths),
             S,
         ),
@@ -265,7 +98,13 @@ def _tree_case(name, B, T, S, seed, empty=0):
 
 
 def _given(name, parents, lengths, S):
-    return Case(name, (torch.tensor(parents), torch.tensor(lengths), S))
+    """Lists of parents, and None for a place that holds no guess."""
+    counts = [sum(p is not None for p in row) for row in parents]
+    filled = [[-1 if p is None else p for p in row] for row in parents]
+    return Case(
+        name,
+        (*map(torch.tensor, (filled, counts, lengths)), S),
+    )
 
 
 def _each_path_is_read_as_if_alone(answer):
@@ -276,11 +115,11 @@ def _each_path_is_read_as_if_alone(answer):
     B, T = parents.shape
     query = torch.randn(B, T, 3, generator=generator)
     key, value = torch.randn(2, B, S + T, 3, generator=generator)
-    _, mask = answer(parents, lengths, S)
+    _, mask = answer(parents, torch.tensor([T, T]), lengths, S)
     output = F.scaled_dot_product_attention(query, key, value, mask)
     for b, row in enumerate(parents.tolist()):
         for t in range(T):
-            path = sorted([t, *_ancestors(row, t)])
+            path = sorted([t, *ancestors(row, t)])
             read = [*range(int(lengths[b])), *(S + s for s in path)]
             alone = F.scaled_dot_product_attention(
                 query[b, t : t + 1], key[b, read], value[b, read]
@@ -298,7 +137,7 @@ EXERCISE = Exercise(
     cases=[
         _given(
             "the worked example",
-            [[-1, 0, 0, 1], [-1, -1, 1, -2]],
+            [[-1, 0, 0, 1], [-1, -1, 1, None]],
             [3, 1],
             3,
         ),
@@ -324,7 +163,7 @@ EXERCISE = Exercise(
         _tree_case("places that hold no guess", 3, 6, 4, seed=82, empty=3),
         _given(
             "one guess alone, and none",
-            [[-1, -2, -2], [-2, -2, -2], [-1, 0, -2]],
+            [[-1, None, None], [None] * 3, [-1, 0, None]],
             [2, 3, 0],
             3,
         ),
@@ -336,7 +175,7 @@ EXERCISE = Exercise(
             3,
         ),
     ],
-    mistakes=named(_mistaken, MISTAKES),
+    mistakes=named(mistaken, MISTAKES),
     right_answers=[_by_powers, _by_generations],
     properties=[
         Property(

@@ -11,6 +11,7 @@ MISTAKES = [
         "Each guess sees all guesses before it, those of other branches too.",
         "From a guess, go to its parent, and on until there is none.",
         "triangle of all",
+        "triangle; empty",
     ),
     (
         "everything",
@@ -24,6 +25,8 @@ MISTAKES = [
         "A guess sees itself and its parent. The parent's parent is part of "
         "its text too.",
         "Go on from the parent to *its* parent.",
+        "parent alone; empty",
+        "parent alone, depth",
     ),
     (
         "three generations",
@@ -31,18 +34,36 @@ MISTAKES = [
         "A guess sees itself, its parent and the parent's parent. Paths may "
         "be longer.",
         "Go on until a parent is -1.",
+        "three generations, depth",
     ),
     (
         "itself hidden",
         "a guess that does not see itself",
         "A token sees its own place too, as in any causal mask.",
         "The path of a guess ends with the guess.",
+        "itself hidden; empty",
     ),
     (
         "itself alone",
         "a guess that sees no other guess",
         "A guess sees itself and the text, but not the guesses it follows.",
         "From a guess, go to its parent, and on until there is none.",
+        "itself alone, depth 0",
+        "itself alone; empty",
+    ),
+    (
+        "no guesses",
+        "no guess sees a guess",
+        "The columns of the guesses are all False.",
+        "A guess sees itself, at column S + t.",
+        "no guesses; empty",
+    ),
+    (
+        "zero for none",
+        "guess 0 taken for none",
+        "The way up ends before guess 0. It is a guess like the others.",
+        "Go on while the guess is 0 or more.",
+        "zero for none; empty",
     ),
     (
         "descendants",
@@ -50,6 +71,7 @@ MISTAKES = [
         "A guess sees the guesses that follow it, not those that it follows.",
         "The row is the guess that looks, the column what it sees.",
         "transposed",
+        "descendants; empty",
     ),
     (
         "family",
@@ -70,6 +92,9 @@ MISTAKES = [
         "to go on, not part of its text.",
         "From a guess, go to its parent, and on until there is none.",
         "earlier siblings",
+        "uncles",
+        "siblings; empty",
+        "same depth",
     ),
     (
         "by depth",
@@ -77,6 +102,7 @@ MISTAKES = [
         "A guess sees all guesses of a smaller depth, those of other "
         "branches too.",
         "From a guess, go to its parent, and on until there is none.",
+        "by depth; empty",
     ),
     (
         "root of all",
@@ -90,6 +116,7 @@ MISTAKES = [
         "The path ends one step too early: the guess that follows the text "
         "is missing.",
         "Stop when the *parent* is -1, after adding the guess.",
+        "root left out; empty",
     ),
     (
         "minus one as an index",
@@ -100,12 +127,17 @@ MISTAKES = [
         "indices",
         "indices, empty too",
         "indices, from -1",
+        "naive",
+        "naive, no path",
     ),
     (
         "one tree",
         "the tree of the first row",
         "All rows get the tree of row 0.",
         "parents is (B, T): a tree for each row.",
+        "one tree; empty",
+        "mask of row 0",
+        "positions of row 0",
     ),
     (
         "by index",
@@ -114,6 +146,7 @@ MISTAKES = [
         "have the same position.",
         "A guess stands one after its parent.",
         "by index, empty too",
+        "by index; empty",
     ),
     (
         "depth from 1",
@@ -121,6 +154,7 @@ MISTAKES = [
         "A guess that follows the text stands at position `length`: those of "
         "the text are 0 to length - 1.",
         "The depth of a guess without a parent is 0.",
+        "depth from 1; empty",
     ),
     (
         "one too near",
@@ -128,6 +162,7 @@ MISTAKES = [
         "A guess that follows the text has the position of the text's last "
         "token.",
         "The text has positions 0 to length - 1.",
+        "one too near; empty",
     ),
     (
         "depth alone",
@@ -135,6 +170,7 @@ MISTAKES = [
         "The positions count from the beginning of the guesses. The text is "
         "before them.",
         "Add the length of the row's text.",
+        "depth alone; empty",
     ),
     (
         "after the buffer",
@@ -142,18 +178,21 @@ MISTAKES = [
         "The positions begin with S, the places in the buffer. The text of a "
         "row may be shorter.",
         "Add the length of the row's own text.",
+        "after the buffer; empty",
     ),
     (
         "longest row",
         "positions after the longest text",
         "All rows go on after the longest text of the batch.",
         "Add the length of the row's own text.",
+        "longest row; empty",
     ),
     (
         "length alone",
         "one position for all guesses",
         "All guesses stand right after the text.",
         "A guess stands one after its parent.",
+        "length alone; empty",
     ),
     (
         "parent and one",
@@ -161,23 +200,41 @@ MISTAKES = [
         "The position is one after the parent's place in the list, not one "
         "after the parent's position.",
         "How deep is the parent?",
+        "parent and one; empty",
     ),
     (
         "first length",
         "the length of the first row",
         "All rows get the length of row 0.",
         "lengths is (B,): a length for each row.",
+        "first length, positions",
+        "first length, mask",
     ),
     (
         "all of the buffer",
         "the whole buffer is seen",
         "The guesses see all S places, also those behind the row's text.",
         "torch.arange(S) < lengths[:, None].",
+        "all of the buffer; empty",
     ),
     (
         "the longest text",
         "the longest text is seen",
         "The guesses see as many places as the longest text has.",
+        "torch.arange(S) < lengths[:, None].",
+        "the longest text; empty",
+    ),
+    (
+        "text inverted",
+        "the empty places are seen, not the text",
+        "The guesses see the places behind the text, and not the text.",
+        "torch.arange(S) < lengths[:, None].",
+    ),
+    (
+        "text at the right end",
+        "the text at the right end",
+        "You take the last places of the buffer for the text. It stands in "
+        "the first ones.",
         "torch.arange(S) < lengths[:, None].",
     ),
     (
@@ -185,12 +242,15 @@ MISTAKES = [
         "the last token of the text is hidden",
         "The guesses see one token of the text too few.",
         "A text of n tokens has the places 0 to n - 1.",
+        "one key too few; empty",
     ),
     (
         "one key too many",
-        "one place behind the text is seen",
-        "The guesses see one place too many.",
+        "places behind the text are seen",
+        "The guesses see a place, or several, that hold nothing.",
         "A text of n tokens has the places 0 to n - 1.",
+        "one key too many; empty",
+        "text grows",
     ),
     (
         "no text",
@@ -203,6 +263,7 @@ MISTAKES = [
         "the text for the first guesses alone",
         "Only guesses without a parent see the text.",
         "A path begins with the text, however long it is.",
+        "text for the first alone; empty",
     ),
     (
         "text by position",
@@ -216,6 +277,7 @@ MISTAKES = [
         "the guesses before the text",
         "The first T columns are the guesses. The text comes first.",
         "torch.cat([text, guesses], -1).",
+        "guesses first; empty",
     ),
     (
         "behind the text",
@@ -223,6 +285,36 @@ MISTAKES = [
         "The columns of the guesses begin right behind the text of a row. "
         "They are the last T columns of all rows.",
         "torch.cat([text, guesses], -1).",
+    ),
+    (
+        "first columns",
+        "guesses in the columns of the text",
+        "Guess t stands in column t. That is a place of the text.",
+        "Guess t has the column S + t.",
+    ),
+    (
+        "mask alone",
+        "the positions not returned",
+        "You return one tensor. The positions are asked for too.",
+        "return positions, mask.",
+    ),
+    (
+        "first row alone",
+        "the first row alone",
+        "Only row 0 is filled in.",
+        "How far is `return` indented?",
+    ),
+    (
+        "last guess left out",
+        "the last guess left out",
+        "The last guess is not filled in.",
+        "range(T) ends with T - 1.",
+    ),
+    (
+        "first guess left out",
+        "the first guess left out",
+        "Guess 0 is not filled in.",
+        "range(T) begins with 0.",
     ),
     (
         "guesses alone",
@@ -235,6 +327,7 @@ MISTAKES = [
         "the mask is inverted",
         "True stands where a guess may not look.",
         "True means *may attend*.",
+        "inverted; empty",
     ),
     (
         "numbers",
@@ -242,6 +335,7 @@ MISTAKES = [
         "The mask is added to the scores in some libraries. Here it is "
         "boolean.",
         "True means *may attend*.",
+        "numbers, finite",
     ),
     (
         "zeros and ones",
@@ -264,8 +358,8 @@ MISTAKES = [
     (
         "empty as first",
         "places without a guess taken for first guesses",
-        "-2 is treated as -1. No guess stands there.",
-        "parents == -1 and parents == -2 are two things.",
+        "A row has counts[b] guesses. What stands behind them is none.",
+        "torch.arange(T) < counts[:, None].",
     ),
     (
         "empty sees itself",
@@ -289,6 +383,19 @@ MISTAKES = [
         "empty placed",
         "a place without a guess has a position",
         "Its position should be 0.",
-        "parents == -2.",
+        "Where t >= counts[b], nothing is filled in.",
+        "empty at -1",
+    ),
+    (
+        "one guess too few",
+        "the last guess of each row taken for none",
+        "A row of n guesses has the guesses 0 to n - 1.",
+        "torch.arange(T) < counts[:, None].",
+    ),
+    (
+        "first count",
+        "the count of the first row",
+        "All rows get as many guesses as row 0 has.",
+        "counts is (B,): a count for each row.",
     ),
 ]

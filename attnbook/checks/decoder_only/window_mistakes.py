@@ -8,14 +8,11 @@ MISTAKES = [
     (
         "counted twice",
         "tokens of an overlap counted twice",
-        "A token that two windows predict has two losses in your list.",
+        "A token that two windows predict has two losses, in what you return "
+        "or in your sum.",
         "Of a later window, which tokens are new?",
-    ),
-    (
         "twice in the sum",
-        "tokens of an overlap twice in the sum",
-        "The losses are right, but the sum has those of an overlap twice.",
-        "Sum the N - 1 losses that you return.",
+        "loop: counted twice",
     ),
     (
         "twice, divided by its share",
@@ -37,7 +34,6 @@ MISTAKES = [
         "A token that several windows predict has the loss of the last one, "
         "which knows the least of what is before it.",
         "Of a later window the tokens at the *end* are new.",
-        "first places",
     ),
     (
         "mean",
@@ -47,10 +43,11 @@ MISTAKES = [
     ),
     (
         "best",
-        "the best window of each token",
-        "A token that several windows predict has the smallest of their "
-        "losses. To choose it one has to know the token.",
+        "a window chosen by its loss",
+        "A token that several windows predict has the smallest or the largest "
+        "of their losses. To choose it one has to know the token.",
         "Take the loss of the first window that predicts it.",
+        "worst",
     ),
     (
         "no overlap",
@@ -59,9 +56,17 @@ MISTAKES = [
         "A window begins `stride` tokens after the one before.",
     ),
     (
+        "stride for overlap",
+        "the stride taken for the overlap",
+        "Two windows share `stride` tokens in your code. It is how far one "
+        "begins after the other.",
+        "By how much does the beginning of a window grow?",
+    ),
+    (
         "stride as window",
         "windows as long as the stride",
-        "The windows read `stride` tokens. They may read `window`.",
+        "Of each window only `stride` tokens are scored, as if it were no "
+        "longer. It has `window`.",
         "ids[begin : begin + window].",
     ),
     (
@@ -69,13 +74,14 @@ MISTAKES = [
         "the first window alone",
         "Only the tokens of the first window are scored.",
         "How does the loop go on?",
+        "loop: one window",
     ),
     (
         "a window a token",
         "a window for each token",
         "Each token has a window of its own, with the longest context there "
         "is. That costs a call of the model for each token.",
-        "Windows begin at 0, stride, 2 · stride, …",
+        "By how much does the beginning of a window grow?",
     ),
     (
         "windows too many",
@@ -102,12 +108,55 @@ MISTAKES = [
         "A window of t tokens predicts t tokens: the last logits are for the "
         "token *after* the window.",
         "Read ids[a : a + window], compare with ids[a + 1 : a + window + 1].",
+        "last prediction not asked",
     ),
     (
         "one token too long",
         "one token too many in a window",
         "Your window reads one token more than the model can.",
         "ids[begin : begin + window].",
+        "the whole text at once",
+    ),
+    (
+        "behind the end",
+        "a window behind the text",
+        "You call the model without any token: your window begins where the "
+        "text has ended, because the losses are never N - 1.",
+        "Of each window, how many losses do you take?",
+        "loop: one left out",
+    ),
+    (
+        "a batch of one",
+        "a batch of one text",
+        "You give the model ids with an axis for a batch. It takes (t,).",
+        "model(ids[a:b]).",
+    ),
+    (
+        "one token too short",
+        "one token too few in a window",
+        "Your window reads one token less than the model can.",
+        "It reads `window` tokens, and predicts as many.",
+    ),
+    (
+        "mean of a window for each",
+        "the mean of a window for each of its tokens",
+        "Each token gets the mean loss of its window.",
+        'reduction="none" gives a loss for each token.',
+    ),
+    (
+        "mean of each window",
+        "a loss for each window",
+        "You return one loss for each window.",
+        'reduction="none" gives a loss for each token.',
+        "mean of what is new",
+    ),
+    (
+        "all but the first",
+        "the first `stride` losses left out",
+        "Of a later window you leave out `stride` losses. It is the others "
+        "that were known before.",
+        "How many losses are there already?",
+        "loop: all but the first",
     ),
     (
         "last places",
@@ -115,6 +164,7 @@ MISTAKES = [
         "Of each later window you take the last `stride` losses. The last "
         "window may be shorter, and then some of them are not new.",
         "How many losses are there already?",
+        "loop: last places",
     ),
     (
         "the same everywhere",
@@ -122,6 +172,7 @@ MISTAKES = [
         "Of the first window you take the last `stride` losses too. All of "
         "its tokens are new.",
         "How many losses are there already?",
+        "loop: the same everywhere",
     ),
     (
         "one left out",
@@ -134,6 +185,25 @@ MISTAKES = [
         "a token compared with its own logits",
         "The logits at a token are for the one *after* it.",
         "model(ids[a:b]) is compared with ids[a + 1 : b + 1].",
+    ),
+    (
+        "two tokens on",
+        "a token compared with the logits of the one before last",
+        "The logits at a token are for the one right after it.",
+        "model(ids[a:b]) is compared with ids[a + 1 : b + 1].",
+    ),
+    (
+        "minus the logit",
+        "logits taken for log-probabilities",
+        "A loss needs log-probabilities. You took logits as they are.",
+        "log_softmax, or F.cross_entropy.",
+    ),
+    (
+        "minus the probability",
+        "probabilities without a logarithm",
+        "A loss is minus the *logarithm* of the probability.",
+        "log_softmax, or F.cross_entropy.",
+        "one minus the probability",
     ),
     (
         "probabilities",
@@ -157,10 +227,15 @@ MISTAKES = [
     ),
     (
         "small added",
-        "a small number added to a probability",
-        "With 1e-9 added no loss is above 21 nats. A model that is sure and "
-        "wrong gets away with it.",
+        "a probability that cannot be 0",
+        "A small number is added to the probability, or bounds it, so that no "
+        "loss is above 20 or 30 nats. Here losses of 200 are right.",
         "log_softmax, or F.cross_entropy.",
+        "smaller added",
+        "larger added",
+        "smallest added",
+        "bounded at 1e-9",
+        "bounded at 1e-12",
     ),
     (
         "over the tokens",
@@ -176,6 +251,19 @@ MISTAKES = [
         "The losses are positive.",
     ),
     (
+        "exponentials returned",
+        "exponentials of the losses returned",
+        "You return exp of each loss.",
+        "The losses are asked for in nats, as cross_entropy gives them.",
+    ),
+    (
+        "no target at the end",
+        "a last window without a target",
+        "Your last window reads the last token of the text, and there is no "
+        "token after it to compare with.",
+        "min(begin + window, len(ids) - 1).",
+    ),
+    (
         "losses in bits",
         "losses in bits",
         "The losses are asked for in nats, and only the last number in bits.",
@@ -185,7 +273,7 @@ MISTAKES = [
         "first loss 0",
         "a loss for the first token",
         "The first token has no token before it, and nothing predicts it. "
-        "Your list has a 0 for it.",
+        "You have a loss for it.",
         "N - 1 losses.",
     ),
     (
@@ -198,6 +286,13 @@ MISTAKES = [
         "log 2 multiplied",
         "multiplied by log 2",
         "There are more bits than nats: a bit is the smaller unit.",
+        "Divide by log 2.",
+    ),
+    (
+        "log2 of the sum",
+        "the logarithm of a sum of losses",
+        "The losses are logarithms already. To have them in bits they are "
+        "divided.",
         "Divide by log 2.",
     ),
     (
@@ -239,6 +334,19 @@ MISTAKES = [
         "The bits of the text, divided by its bytes.",
     ),
     (
+        "nats of the text",
+        "nats of the text, or of a token",
+        "You return the sum of the losses, or their mean.",
+        "Nats to bits, then from tokens to bytes.",
+        "nats per token",
+    ),
+    (
+        "by the mean of bytes",
+        "a sum divided by a mean",
+        "You divide the sum of the losses by the *mean* bytes of a token.",
+        "One sum of losses, one sum of bytes, one division.",
+    ),
+    (
         "whole",
         "the bits of the whole text",
         "These are the bits of the text, not of a byte.",
@@ -252,12 +360,27 @@ MISTAKES = [
         "perplexity of a byte",
     ),
     (
+        "exponentials of losses",
+        "exponentials of losses",
+        "You take exponentials of losses. That of a loss of 100 nats is "
+        "infinite.",
+        "Nats to bits: divide by log 2.",
+    ),
+    (
+        "weighed by bytes",
+        "losses weighed by bytes",
+        "You multiply each loss by the bytes of its token.",
+        "One sum of losses, one sum of bytes, one division.",
+    ),
+    (
         "each by its bytes",
         "a mean of ratios",
         "You divide each loss by the bytes of its token, and average. A "
         "short token then weighs as much as a long one.",
         "One sum of losses, one sum of bytes, one division.",
         "each by its bytes, inf",
+        "each by its bytes, summed",
+        "each by its bytes, real",
     ),
     (
         "mean over mean of all",
@@ -271,6 +394,8 @@ MISTAKES = [
         "tokens of no bytes left out",
         "A token of no bytes adds nothing to the bytes, but its loss counts.",
         "Sum all N - 1 losses.",
+        "no width dropped",
+        "no width dropped from the list",
     ),
     (
         "no width is one",
@@ -280,10 +405,30 @@ MISTAKES = [
     ),
     (
         "eighths",
-        "divided by 8",
+        "an 8 that does not belong there",
         "A byte of text is one symbol here. The bits that are counted are "
         "those that the model needs for it.",
         "Sum of the losses, divided by log 2, divided by the bytes.",
+        "eight times",
+        "nats and eighths",
+    ),
+    (
+        "exchanged",
+        "the two results exchanged",
+        "The number is returned first.",
+        "return losses, bits.",
+    ),
+    (
+        "bits alone",
+        "the losses not returned",
+        "You return one number. The losses are asked for too.",
+        "return losses, bits.",
+    ),
+    (
+        "a list",
+        "a list of losses",
+        "The losses are a list. A tensor is asked for.",
+        "torch.stack(losses).",
     ),
     (
         "bytes per bit",

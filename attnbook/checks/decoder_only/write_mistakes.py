@@ -80,6 +80,14 @@ MISTAKES = [
         "The last *real* token of row b is at counts[b] - 1.",
     ),
     (
+        ("place as a column",),
+        "a column that is not there",
+        "After the prompt a single token is read, so that x has one column, "
+        "and you ask for another.",
+        "counts[b] - 1, with counts of 1 after the first step.",
+        ("counts stay",),
+    ),
+    (
         ("one place further",),
         "one column too far",
         "You read the column after the last real token.",
@@ -98,6 +106,28 @@ MISTAKES = [
         "that new tokens see places which are not written yet.",
         "Which place has each new token? It may see the places up to there.",
         ("everything",),
+        ("a triangle, then everything",),
+    ),
+    (
+        ("inverted",),
+        "the mask is inverted",
+        "A token sees the places *behind* its own.",
+        "Key s may be seen from place n if s <= n.",
+        ("upper triangle",),
+    ),
+    (
+        ("from the start alone",),
+        "a mask from the first new place",
+        "All tokens that are read at once get the mask of the first of them, "
+        "so that a prompt sees its first token alone.",
+        "Make it from `places`: (B, T, L).",
+    ),
+    (
+        ("all written",),
+        "no mask on what is written",
+        "All rows see all places up to the last one that any row has "
+        "written, so that shorter rows see padding.",
+        "The mask is (B, T, L), made from each row's places.",
     ),
     (
         ("written so far",),
@@ -179,8 +209,9 @@ MISTAKES = [
     (
         ("from 1",),
         "places that begin with 1",
-        "The first token gets the embedding of place 1.",
+        "The first token stands at place 1.",
         "Places begin with 0.",
+        ("start at 1",),
     ),
     (
         ("place of the step",),
@@ -207,10 +238,53 @@ MISTAKES = [
         "x is the token's embedding and that of its place.",
     ),
     (
+        ("no scale",),
+        "no scale",
+        "The scores are not divided by the root of D.",
+        "F.scaled_dot_product_attention does it by itself.",
+    ),
+    (
+        ("scaled by D",),
+        "scaled by D",
+        "The scores are divided by D, not by its root.",
+        "F.scaled_dot_product_attention does it by itself.",
+    ),
+    (
+        ("one buffer",),
+        "one buffer for keys and values",
+        "Keys and values are one and the same tensor, so that the values "
+        "overwrite the keys.",
+        "`key = value = torch.zeros(…)` makes one tensor with two names.",
+    ),
+    (
+        ("places of row 0",),
+        "keys and values at the places of the first row",
+        "All rows write their keys and values where the first row does.",
+        "key[rows[:, None], places].",
+    ),
+    (
         ("no residual",),
         "no residual",
         "The attention's output takes the place of the stream.",
-        "x = x + …",
+        "The output is added to x.",
+    ),
+    (
+        ("1 - p",),
+        "1 - p in place of p",
+        "You keep tokens until they have 1 - p together.",
+        "The tokens that are *dropped* have 1 - p or less.",
+    ),
+    (
+        ("upwards",),
+        "sorted the wrong way",
+        "You begin with the least probable token.",
+        "sort(descending=True).",
+    ),
+    (
+        ("not sorted",),
+        "not sorted",
+        "The running sum goes over the tokens in the order of their numbers.",
+        "A running sum over the tokens, the most probable first.",
     ),
     (
         ("crossing, nothing left",),
@@ -255,12 +329,66 @@ MISTAKES = [
         "the order used the wrong way round",
         "`kept` is brought back by gather, which follows `order` once more.",
         "scatter undoes a sort, gather repeats it.",
+        ("gathered",),
     ),
     (
         ("not divided",),
         "not divided again",
         "The probabilities of what is kept do not sum to 1.",
         "Divide by their sum.",
+    ),
+    (
+        ("divided by all rows",),
+        "divided by the sum of all rows",
+        "The probabilities of all rows together sum to 1.",
+        "sum(-1, keepdim=True).",
+    ),
+    (
+        ("softmax again",),
+        "a softmax of probabilities",
+        "What is kept goes through a second softmax, which gives the dropped "
+        "tokens a share.",
+        "Divide by the sum.",
+    ),
+    (
+        ("drawn before top-p",),
+        "drawn before top-p",
+        "The token is drawn from the probabilities of all tokens.",
+        "Draw from what is returned as `chances`.",
+    ),
+    (
+        ("plain returned",),
+        "probabilities before top-p returned",
+        "The token is drawn from what top-p keeps, but you return the "
+        "probabilities of all tokens.",
+        "Return what the token was drawn from.",
+    ),
+    (
+        ("logits returned",),
+        "logits returned",
+        "You return logits in place of probabilities.",
+        "Return what the token was drawn from.",
+    ),
+    (
+        ("sorted place",),
+        "a place in the sorted list taken for a token",
+        "You draw from the sorted probabilities and return the place in the "
+        "sorted list.",
+        "Draw after scatter, when token v has its probability at place v.",
+    ),
+    (
+        ("drawn in sorted order",),
+        "drawn in sorted order",
+        "The running sum for the draw goes over the sorted tokens. `draw` "
+        "wants them in the order of their numbers.",
+        "Draw after scatter, when token v has its probability at place v.",
+    ),
+    (
+        ("drawn anew",),
+        "other random numbers",
+        "The tokens are drawn with other numbers than those of their row and "
+        "step.",
+        "draw(probabilities, numbers[:, step]).",
     ),
     (
         ("first shared",),
@@ -286,6 +414,37 @@ MISTAKES = [
         "the most probable token",
         "You take the most probable token and draw nothing.",
         "draw(probabilities, numbers[:, step]).",
+    ),
+    (
+        ("steps first",),
+        "steps before rows",
+        "The steps stand along the first axis. It is that of the rows.",
+        "torch.stack(tokens, 1).",
+    ),
+    (
+        ("with the prompts",),
+        "the prompts returned too",
+        "Before the tokens that are written stand those of the prompts.",
+        "written is (B, N).",
+    ),
+    (
+        ("first batch",),
+        "the first batch alone",
+        "Your function returns after the first batch.",
+        "How far is `return` indented?",
+    ),
+    (
+        ("last batch",),
+        "the last batch alone",
+        "Only the last batch is returned.",
+        "Two lists with an entry for each batch.",
+    ),
+    (
+        ("not reset", "emptied"),
+        "a pointer that is not reset, and an empty buffer",
+        "Keys and values begin anew with each batch, but `start` goes on, so "
+        "that the new text sees places that hold nothing.",
+        "Where is `start` set to 0, and how often?",
     ),
     (
         ("row 0",),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import traitlets
+from torch import nn
 
 from attnbook.explorers.generation.eight_bits import packed
 from attnbook.explorers.kit.explorer import (
@@ -13,11 +16,18 @@ from attnbook.explorers.kit.explorer import (
     as_array,
     as_temperature,
 )
-from attnbook.mechanisms.byte_pairs import BytePairs
-from attnbook.mechanisms.decoder_only import DecoderOnly
 
 MOST = 500_000  # weights; each is a byte that the page loads
 MOST_TOKENS, FITTING = 64, 40  # on a phone they scroll, on a page they fit
+
+
+class Tokenizer(Protocol):
+    """What the figure needs of a `BytePairs`."""
+
+    merges: Sequence[tuple[int, int]]
+    size: int
+
+    def encode(self, text: str) -> list[int]: ...
 
 
 class Generation(Explorer):
@@ -29,8 +39,9 @@ class Generation(Explorer):
 
     Parameters
     ----------
-    model : a `DecoderOnly` of at most 500,000 weights
-    tokenizer : the `BytePairs` that it was trained with
+    model : a `mechanisms.decoder_only.DecoderOnly`, of at most 500,000
+        weights
+    tokenizer : the `mechanisms.byte_pairs.BytePairs` that it was trained with
     prompt : the text to continue; the reader can change it
     longest : tokens, prompt included, at which the figure ends; by default
         40, or what the model reads if that is less
@@ -69,8 +80,8 @@ class Generation(Explorer):
 
     def __init__(
         self,
-        model: DecoderOnly,
-        tokenizer: BytePairs,
+        model: nn.Module,
+        tokenizer: Tokenizer,
         prompt: str,
         longest: int | None = None,
         temperature: float = 1.0,
@@ -124,7 +135,7 @@ class Generation(Explorer):
         )
 
 
-def _check_model(model: DecoderOnly, tokenizer: BytePairs) -> None:
+def _check_model(model: nn.Module, tokenizer: Tokenizer) -> None:
     count = sum(weights.numel() for weights in model.parameters())
     if count > MOST:
         raise ValueError(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 
 import numpy as np
-from torch import Tensor
-
-from attnbook.mechanisms.decoder_only import DecoderOnly
+from torch import Tensor, nn
 
 LARGEST = 127  # of 8 bits with a sign
 TYPE = "data:application/octet-stream;base64,"
 
 
-def packed(model: DecoderOnly) -> tuple[str, list[tuple[str, int, int]]]:
+def packed(model: nn.Module) -> tuple[str, list[tuple[str, int, int]]]:
     """The weights as a data: URL, and its parts (name, rows, columns).
 
     A vector, which has 0 columns, is kept in 32 bits, and so is the scale of
@@ -36,7 +34,7 @@ def packed(model: DecoderOnly) -> tuple[str, list[tuple[str, int, int]]]:
     return TYPE + base64.b64encode(data).decode(), parts
 
 
-def rounded_weights(model: DecoderOnly) -> dict[str, np.ndarray]:
+def rounded_weights(model: nn.Module) -> dict[str, np.ndarray]:
     """The weights that the page computes with, by name."""
     found = {}
     for name, weights in own_weights(model).items():
@@ -49,7 +47,7 @@ def rounded_weights(model: DecoderOnly) -> dict[str, np.ndarray]:
     return found
 
 
-def own_weights(model: DecoderOnly) -> dict[str, Tensor]:
+def own_weights(model: nn.Module) -> dict[str, Tensor]:
     """Each weight once, by its name in ``state_dict``."""
     return dict(model.named_parameters())
 

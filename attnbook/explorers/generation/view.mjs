@@ -42,10 +42,12 @@ function render(context) {
     const pairs = bytePairs(get("merges"));
     const [longest, layers, heads] = ["longest", "layers", "heads"].map(get);
     const name = (id) => visible(pairs.token(id));
-    const encoded = (text) => pairs.encode(text).slice(0, longest - 1);
+    const most = longest - 1; // tokens of a prompt: one place stays free
+    const encoded = (text) => pairs.encode(text).slice(0, most);
     const chosen = () => [...encoded(get("prompt")), ...get("chosen")];
     let read;
     let now; // what stands in the figure
+    let shown;
 
     const look = (ids) => {
       const { logits, attention, cache } = read(ids, get("cached"));
@@ -95,6 +97,9 @@ function render(context) {
       oninput: () => encoded(input.value).length &&
         change({ prompt: input.value, chosen: [] }),
     });
+    const cut = make("p", {
+      class: "quiet", text: `Only the first ${most} tokens are read.`,
+    });
     const text = make("p", { class: "text" });
     const rules = drawRules(tools, pairs.size);
     const list = drawCandidates(name, append);
@@ -135,6 +140,7 @@ function render(context) {
     const body = make(
       "div", { class: "body" },
       make("label", { class: "pick" }, "Prompt", input),
+      cut,
       make("div", { class: "buttons" }, ...buttons),
       text,
       make("div", { class: "panes" }, list.node,
@@ -147,6 +153,33 @@ function render(context) {
     );
     root.append(note, body);
 
+    // What follows the tokens, and not the rules.
+    const drawContext = (ids, start, full) => {
+      for (const each of [next, more]) {
+        set(each, { "aria-disabled": `${full}` });
+      }
+      set(undo, { "aria-disabled": `${ids.length === start}` });
+      set(cut, { hidden: pairs.encode(get("prompt")).length <= most });
+      text.replaceChildren(...ids.map((id, t) => make("span", {
+        class: `${t < start ? "given" : ""} ${t % 2 ? "odd" : ""} ` +
+          (t === ids.length - 1 ? "newest" : ""),
+        text: name(id).replaceAll("·", " ").replaceAll("↵", "↵\n"),
+      })));
+      map.show(map.at()[0], ids.length - 1);
+      columns.forEach((head, s) => {
+        set(head, { text: s < ids.length ? name(ids[s]) : `${s + 1}` });
+        head.classList.toggle("free", s >= ids.length);
+      });
+      const { offsetLeft: left } = map.cells[0][ids.length - 1];
+      const place = left - grid.scrollLeft;
+      if (place < 120 || place > grid.clientWidth - 30) {
+        grid.scrollLeft = left - grid.clientWidth * 0.6;
+      }
+      stores.show(now);
+      without.show(!get("cached"));
+      cost.show(start, ids.length);
+    };
+
     const draw = () => {
       set(body, { class: read ? "body" : "body waiting" });
       if (!read) return;
@@ -156,33 +189,14 @@ function render(context) {
       if (input !== root.getRootNode().activeElement) {
         input.value = get("prompt");
       }
-      text.replaceChildren(...ids.map((id, t) => make("span", {
-        class: `${t < start ? "given" : ""} ${t % 2 ? "odd" : ""} ` +
-          (t === ids.length - 1 ? "newest" : ""),
-        text: name(id).replaceAll("·", " ").replaceAll("↵", "↵\n"),
-      })));
       const full = ids.length >= longest;
-      for (const each of [next, more]) {
-        set(each, { "aria-disabled": `${full}` });
-      }
-      set(undo, { "aria-disabled": `${ids.length === start}` });
-      map.show(map.at()[0], ids.length - 1);
-      columns.forEach((head, s) => {
-        set(head, { text: s < ids.length ? name(ids[s]) : `${s + 1}` });
-        head.classList.toggle("free", s >= ids.length);
-      });
-      const { offsetLeft: left } = map.cells[0][ids.length - 1];
-      const shown = left - grid.scrollLeft;
-      if (shown < 120 || shown > grid.clientWidth - 30) {
-        grid.scrollLeft = left - grid.clientWidth * 0.6;
-      }
+      const state = `${ids} ${start} ${get("cached")}`;
+      if (state !== shown) drawContext(ids, start, full);
+      shown = state;
       const kept = now.weights.filter((weight) => weight > 0).length;
       rules.show(now, kept);
       list.show(now, full);
       lot.show(now, full);
-      stores.show(now);
-      without.show(!get("cached"));
-      cost.show(start, ids.length);
       say(`${ids.length} tokens, the newest “${name(ids.at(-1))}”. ` + (full
         ? "The figure ends here."
         : `${kept} candidates stay; the number ${number(now.u, 4)} ` +
@@ -202,13 +216,15 @@ function render(context) {
       const near = new IntersectionObserver(async ([{ isIntersecting }]) => {
         if (!isIntersecting) return;
         near.disconnect();
+        let bytes;
         try {
-          begin(await fetchBytes(get("weights")));
-          draw();
+          bytes = await fetchBytes(get("weights"));
         } catch {
-          set(note, { text:
+          return void set(note, { text:
             "The model could not be loaded. Reload the page to try again." });
         }
+        begin(bytes);
+        draw();
       }, { rootMargin: "100%" });
       near.observe(note);
     }
