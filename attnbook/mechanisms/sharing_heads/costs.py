@@ -173,7 +173,7 @@ LLAMA_2 = "Touvron et al. (2023), and its configuration"
 LLAMA_3 = "Grattafiori et al. (2024), table 3"
 MISTRAL = "Jiang et al. (2023), table 1"
 GEMMA = "Mesnard et al. (2024), table 1"
-GEMMA_3N = "its configuration"
+GEMMA_3N = "Google (2025), its configuration"
 # The last 15 layers have no keys of their own; of the others every fifth
 # keeps all tokens.
 GEMMA_3N_SHARES = {"own": 20, "local": 16, "window": 512}
