@@ -44,7 +44,8 @@ def variant(shape: CacheShape, kind: str, groups: int) -> CacheShape:
 def shape_cases() -> Iterator[dict]:
     """Every published shape and some made ones, and their variants."""
     for shape in (*PUBLISHED, *MADE):
-        divisors = [G for G in range(1, shape.heads + 1) if not shape.heads % G]
+        H = shape.heads
+        divisors = [G for G in range(1, H + 1) if H % G == 0]
         groups = divisors[len(divisors) // 2]
         variants = {kind: variant(shape, kind, groups) for kind in KINDS}
         for kind, each in {"as published": shape, **variants}.items():

@@ -166,13 +166,13 @@ def _check_shapes(shapes: Sequence[Shape]) -> None:
             )
 
 
-def _whole(
-    name: str, value: int, low: int, high: int | None = None
-) -> int:
+def _whole(name: str, value: int, low: int, high: int | None = None) -> int:
     most = value if high is None else high
     if not isinstance(value, Integral) or not low <= value <= most:
-        upward = f"of at least {low}" if high is None else (
-            f"from {low} to {high:,}"
+        upward = (
+            f"of at least {low}"
+            if high is None
+            else (f"from {low} to {high:,}")
         )
         raise ValueError(
             f"{name} must be a whole number {upward}, got {value!r}. "
