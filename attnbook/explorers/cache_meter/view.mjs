@@ -79,7 +79,7 @@ function comparison() {
   const node = make(
     "table", {},
     make("thead", {}, make("tr", {}, head("keys and values", "wide"),
-      head("a token"), head("a sequence"), all, head("fit"))),
+      head("per token"), head("per sequence"), all, head("fit"))),
     make("tbody", {}, ...lines.flatMap(({ row, below }) => [row, below])),
   );
   return { node, lines, all };
@@ -103,7 +103,7 @@ function everyModel(shapes, onpick) {
     make("summary", { text: `All ${shapes.length} models at this length` }),
     make("table", { class: "every" },
       make("thead", {}, make("tr", {}, head("as published", "wide"),
-        head("a token"), length, make("td"))),
+        head("per token"), length, make("td"))),
       make("tbody", {}, ...rows.map((row) => row.node))),
   );
   const show = (chosen, tokens, each) => {
