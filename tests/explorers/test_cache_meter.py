@@ -22,7 +22,7 @@ def as_bytes(text: str) -> float:
 
 
 def table(page) -> dict[str, list[str]]:
-    """What each row says: bytes per token, per sequence, of all; how many fit."""
+    """What each row says: three numbers of bytes, and how many fit."""
     rows = page.locator("tbody tr:has(th):visible").evaluate_all(
         "rows => rows.map(row => [...row.children].map(x => x.textContent))"
     )
