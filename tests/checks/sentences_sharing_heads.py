@@ -97,7 +97,7 @@ SENTENCES = {
         ),
         (
             "empty places count.",
-            "padding left out of one of the positions",
+            "padding left out of some positions",
             "two rows",
         ),
         (
@@ -111,7 +111,11 @@ SENTENCES = {
             "a mask in the order of heads, not of rows",
             _ALONE,
         ),
-        ("up to its own, and no others.", "a token that sees its future", "one row"),
+        (
+            "up to its own, and no others.",
+            "a token that sees its future",
+            "one row",
+        ),
         (
             "Scores are divided by $\\sqrt d$, the root of the width of a "
             "head.",
@@ -191,7 +195,7 @@ SENTENCES = {
             "windows alone, a large budget",
         ),
         (
-            "The last `\"num_kv_shared_layers\"` of them read the keys and "
+            'The last `"num_kv_shared_layers"` of them read the keys and '
             "values of earlier layers,",
             "the first layers left out",
             "shared layers of both kinds",
@@ -207,13 +211,13 @@ SENTENCES = {
             "full layers alone",
         ),
         (
-            "A layer of `\"full_attention\"` keeps all tokens of a text.",
+            'A layer of `"full_attention"` keeps all tokens of a text.',
             "a window in every layer",
             "windows, and layers that share",
         ),
         (
-            "A layer of `\"sliding_attention\"` keeps the newest "
-            "`\"sliding_window\"` tokens,",
+            'A layer of `"sliding_attention"` keeps the newest '
+            '`"sliding_window"` tokens,',
             "windows ignored",
             "windows, and layers that share",
         ),
@@ -233,29 +237,29 @@ SENTENCES = {
             "full layers alone",
         ),
         (
-            "in each of `\"num_key_value_heads\"` heads.",
+            'in each of `"num_key_value_heads"` heads.',
             "counted with the heads of queries",
             "full layers alone",
         ),
         (
             "If the entry is missing, there are as many as "
-            "`\"num_attention_heads\"`, the heads of queries.",
+            '`"num_attention_heads"`, the heads of queries.',
             "one head where none is named",
             "a bare configuration",
         ),
         (
-            "A head is `\"head_dim\"` wide.",
+            'A head is `"head_dim"` wide.',
             "a width that is not the named one",
             "full layers alone",
         ),
         (
-            "it is `\"hidden_size\"` divided by `\"num_attention_heads\"`.",
+            'it is `"hidden_size"` divided by `"num_attention_heads"`.',
             "keys as wide as the model",
             "texts shorter than the window",
         ),
         (
-            "`\"float32\"` has 4 bytes, `\"bfloat16\"` and `\"float16\"` have "
-            "2, `\"float8\"` has 1.",
+            '`"float32"` has 4 bytes, `"bfloat16"` and `"float16"` have '
+            '2, `"float8"` has 1.',
             "always two bytes",
             "full layers alone",
         ),
@@ -283,12 +287,12 @@ SENTENCES = {
             "a row for each token",
         ),
         (
-            "With `\"token\"`, a row is one token of one head of one text:",
+            'With `"token"`, a row is one token of one head of one text:',
             "one scale for all heads",
             "a row for each token",
         ),
         (
-            "With `\"channel\"`, a row is one of the $d$ features of one head "
+            'With `"channel"`, a row is one of the $d$ features of one head '
             "of one text, over all $S$ tokens.",
             "`per` not read",
             "a row for each channel",

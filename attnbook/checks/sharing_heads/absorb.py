@@ -47,7 +47,11 @@ def _head_by_head(query, up, bias, output, H, d_r):
         columns.append(o @ both[d_k:])
         shift = shift + o @ bias[h * (d_k + d_v) + d_k :][:d_v]
     wide = up.shape[1] + d_r
-    return torch.cat(rows) * (wide / width) ** 0.5, torch.cat(columns, 1), shift
+    return (
+        torch.cat(rows) * (wide / width) ** 0.5,
+        torch.cat(columns, 1),
+        shift,
+    )
 
 
 def _by_large_matrices(query, up, bias, output, H, d_r):
@@ -55,7 +59,7 @@ def _by_large_matrices(query, up, bias, output, H, d_r):
     d_c, width = up.shape[1], query.shape[0] // H
     d_k, wide = width - d_r, up.shape[1] + d_r
     d_v = up.shape[0] // H - d_k
-    into, out, keep = [], [], []
+    into, out = [], []
     eye = torch.eye(d_r, dtype=up.dtype)
     for part in up.split(d_k + d_v):
         into.append(torch.block_diag(part[:d_k].mT, eye))  # (wide, width)
@@ -139,9 +143,7 @@ def _the_same_at_200(answer):
 
 def _attention_anew(seed, **more):
     random = np.random.default_rng(seed)
-    return partial(
-        _the_same_attention, seed=seed_from(random) % 10**6, **more
-    )
+    return partial(_the_same_attention, seed=seed_from(random) % 10**6, **more)
 
 
 _SAME = (

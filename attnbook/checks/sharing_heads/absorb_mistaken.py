@@ -29,6 +29,7 @@ def _query_parts(query, H, d_k, d_r, mistake):
 def _up_parts(up, H, d_k, mistake):
     """Keys and values of each head, of a matrix or of a bias."""
     d_v = up.shape[0] // H - d_k
+    mistake = mistake.removesuffix(", bias right")
     if mistake == "halves":
         key, value = up.split([H * d_k, H * d_v])
         return key.unflatten(0, (H, -1)), value.unflatten(0, (H, -1))
@@ -53,7 +54,7 @@ def _up_parts(up, H, d_k, mistake):
     return key, value
 
 
-def _ratio(d_k, d_r, d_c, H, mistake):
+def _ratio(d_k, d_r, d_c, d_v, mistake):
     old, new = d_k + d_r, d_c + d_r
     return {
         "no scale": 1.0,
@@ -66,6 +67,8 @@ def _ratio(d_k, d_r, d_c, H, mistake):
         "latent alone above": math.sqrt(d_c / old),
         "key alone below": math.sqrt(new / d_k),
         "half": 0.5,
+        "values above": math.sqrt((d_v + d_r) / old),
+        "values below": math.sqrt(new / (d_v + d_r)),
     }.get(mistake, math.sqrt(new / old))
 
 
@@ -120,13 +123,16 @@ def _new_output(by_head, value, d_r, mistake):
 
 
 def _new_bias(output, by_head, bias, H, d_k, mistake):
-    of_key, of_value = _up_parts(bias, H, d_k, mistake)
+    cut = "" if mistake.endswith("bias right") else mistake
+    of_key, of_value = _up_parts(bias, H, d_k, cut)
     if mistake == "no bias":
         return torch.zeros_like(output[:, 0])
     if mistake == "bias of values as it is":
         return of_value.flatten()
     if mistake == "bias of keys":
-        return torch.einsum("Dhv,hv->D", by_head, of_key[:, : of_value.shape[1]])
+        return torch.einsum(
+            "Dhv,hv->D", by_head, of_key[:, : of_value.shape[1]]
+        )
     if mistake == "bias of both":
         both = of_key[:, : of_value.shape[1]] + of_value
         return torch.einsum("Dhv,hv->D", by_head, both)
@@ -153,10 +159,6 @@ def mistaken(query, up, bias, output, H, d_r, mistake):
         )
     elif mistake == "gradients of the up-projection cut off":
         up, bias = up.detach(), bias.detach()
-    elif mistake == "single precision":
-        query, up, bias, output = (
-            y.float() for y in (query, up, bias, output)
-        )
     d_k = len(query) // H - d_r
     if mistake == "rotary width forgotten":
         d_k = len(query) // H
@@ -165,7 +167,7 @@ def mistaken(query, up, bias, output, H, d_r, mistake):
     d_c = up.shape[1]
     own, turned = _query_parts(query, H, d_k, d_r, mistake)
     key, value = _up_parts(up, H, d_k, mistake)
-    ratio = _ratio(d_k, d_r, d_c, H, mistake)
+    ratio = _ratio(d_k, d_r, d_c, value.shape[1], mistake)
     by_head = _per_head(output, H, mistake, "output", dim=1)
     found = (
         _new_query(key, own, turned, ratio, mistake),

@@ -68,6 +68,13 @@ MISTAKES = [
         _SCALE,
     ),
     (
+        "values below",
+        "the width of the values in the scale",
+        "You took d_v. Scores compare queries with keys.",
+        _SCALE,
+        "values above",
+    ),
+    (
         "scale on the latent alone",
         "a scale for the latent alone",
         "The rows of the rotary part need the scale too.",
@@ -104,12 +111,14 @@ MISTAKES = [
         "You divided the up-projection into two parts. Each head has its "
         "keys and its values side by side.",
         _UP,
+        "halves, bias right",
     ),
     (
         "values first",
         "values before keys",
         "You took the first rows of a head for the values.",
         _UP,
+        "values first, bias right",
     ),
     (
         "key for value",

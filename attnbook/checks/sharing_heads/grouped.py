@@ -85,9 +85,10 @@ def _groups_as_an_axis(x, T, padding, model, H, G):
 
 
 def _grouped_case(
-    name, H, G, d, T, S, padding, seed, D=7, scale=0.7, dtype=torch.float32
+    name, H, G, d, T, S, padding, seed, D=None, scale=0.7, dtype=torch.float32
 ):
     generator = torch.Generator().manual_seed(seed)
+    D = D or 2 * H
     x = normal(generator, len(padding), S, D, scale=scale)
     model = {
         "query": normal(generator, H * d, D, scale=0.6),
@@ -104,9 +105,7 @@ def _grouped_case(
 
 def _worked_groups():
     """Keys of 0, so that each head averages what it may see."""
-    x = torch.tensor(
-        [[[1.0, 0], [0, 1], [2, 2]], [[9.0, 9], [4, 0], [0, 2]]]
-    )
+    x = torch.tensor([[[1.0, 0], [0, 1], [2, 2]], [[9.0, 9], [4, 0], [0, 2]]])
     value = torch.tensor([[1.0, 0], [0, 0], [0, 1], [0, 0]])
     model = {
         "query": torch.zeros(8, 2),
@@ -146,9 +145,7 @@ def _a_row_attends_as_if_alone(answer, seed=94):
     ).arguments
     together, _ = answer(x, T, padding, model, H, G)
     for b in range(len(x)):
-        alone, _ = answer(
-            x[b : b + 1], T, padding[b : b + 1], model, H, G
-        )
+        alone, _ = answer(x[b : b + 1], T, padding[b : b + 1], model, H, G)
         if not torch.allclose(together[b], alone[0], atol=1e-5):
             return False
     return True

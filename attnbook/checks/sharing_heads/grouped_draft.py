@@ -37,6 +37,8 @@ def _turned(x, start, bugs, is_query):
         start = 0
     elif "one further" in bugs and is_query:
         start = start + 1
+    elif "from T" in bugs and is_query:
+        start = x.shape[2]
     elif "all at the end" in bugs and is_query:
         return torch.cat(
             [
@@ -50,17 +52,13 @@ def _turned(x, start, bugs, is_query):
         or ("head axis of keys" in bugs and not is_query)
     ):
         return turn(x.transpose(1, 2), start).transpose(1, 2)
-    if "turned back" in bugs and not is_query:
-        x = x.flip(-1)
-        return turn(x, start).flip(-1)
     return turn(x, start)
 
 
-def _turned_by_real(q, k, S, T, padding):
-    """Positions that leave out the padding, wrongly for one of both."""
-    starts = (S - T - padding).tolist()
-    q = [turn(row[None], start) for row, start in zip(q, starts, strict=True)]
-    return torch.cat(q), turn(k, 0)
+def _turned_by_row(x, starts):
+    """Each row from a first position of its own."""
+    rows = zip(x, starts.tolist(), strict=True)
+    return torch.stack([turn(row, start) for row, start in rows])
 
 
 _KEYS = {
@@ -100,6 +98,8 @@ def _mask_of(S, T, padding, H, bugs):
         earlier = torch.ones(T, S, dtype=torch.bool)
     if "padding seen" in bugs:
         real = torch.ones_like(real)
+    elif "first hidden" in bugs:
+        real = place > padding[:, None, None]
     elif "one hidden" in bugs:
         hidden = (place == padding[:, None, None]) & (place < S - T)
         real = real & ~hidden
@@ -120,6 +120,9 @@ def _mask_of(S, T, padding, H, bugs):
         mask = ~mask | (place == last)
     if "mask tiled" in bugs:
         return mask.repeat(H, 1, 1).unflatten(0, (B, H))
+    if "rows and heads exchanged" in bugs:
+        mask = mask.repeat_interleave(H, 0).unflatten(0, (H, B))
+        return mask.transpose(0, 1)
     return mask[:, None].expand(B, H, T, S)
 
 
@@ -153,6 +156,9 @@ _SCALES = {
     "by d": lambda d, D, H, G: 1 / d,
     "by D": lambda d, D, H, G: D**-0.5,
     "by D over H": lambda d, D, H, G: (D // H) ** -0.5,
+    "by D / H": lambda d, D, H, G: (D / H) ** -0.5,
+    "of all heads": lambda d, D, H, G: (d * H) ** -0.5,
+    "of all keys": lambda d, D, H, G: (d * G) ** -0.5,
     "multiplied": lambda d, D, H, G: d**0.5,
     "by G": lambda d, D, H, G: (D / G) ** -0.5,
     "of the group": lambda d, D, H, G: (d * H / G) ** -0.5,
@@ -178,8 +184,10 @@ def draft(x, T, padding, model, H, G, bugs):
     d = q.shape[-1]
     if "values turned" in bugs:
         v = turn(v, 0)
-    if "padding in positions" in bugs:
-        q, k = _turned_by_real(q, k, S, T, padding)
+    if "padding out of queries" in bugs:
+        q, k = _turned_by_row(q, S - T - padding), turn(k, 0)
+    elif "padding out of keys" in bugs:
+        q, k = turn(q, S - T), _turned_by_row(k, -padding)
     else:
         q = _turned(q, S - T, bugs, is_query=True)
         k = _turned(k, 0, bugs, is_query=False)

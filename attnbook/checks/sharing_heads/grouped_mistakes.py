@@ -166,15 +166,16 @@ MISTAKES = [
     (
         ("from 0",),
         "queries from position 0",
-        "The first query is turned as if it stood at position 0. T queries "
-        "are the newest of S tokens.",
+        "The first query and the first key are turned alike, as if T queries "
+        "were the oldest of S tokens. They are the newest.",
         "turn(q, S - T).",
     ),
     (
         ("one further",),
-        "queries one position further",
+        "queries from a wrong position",
         "The first query stands at S - T, because positions count from 0.",
         "turn(q, S - T).",
+        ("from T",),
     ),
     (
         ("all at the end",),
@@ -183,11 +184,12 @@ MISTAKES = [
         "turn(q, S - T) gives each its own.",
     ),
     (
-        ("padding in positions",),
-        "padding left out of one of the positions",
-        "The positions of the queries leave the padding out, those of the "
-        "keys do not, so that distances are wrong.",
+        ("padding out of queries",),
+        "padding left out of some positions",
+        "You subtract the padding from the positions of the queries or from "
+        "those of the keys, but not from both, so that distances are wrong.",
         "turn(q, S - T) and turn(k, 0), in each row.",
+        ("padding out of keys",),
     ),
     (
         ("queries from 0",),
@@ -224,6 +226,7 @@ MISTAKES = [
         "the first token hidden",
         "The first real token of a row is hidden.",
         "s >= padding[b].",
+        ("first hidden",),
     ),
     (
         ("one seen",),
@@ -260,6 +263,13 @@ MISTAKES = [
         "padding seen, tokens hidden",
         "A row sees its empty places, and its tokens are hidden.",
         "s >= padding[b].",
+    ),
+    (
+        ("rows and heads exchanged",),
+        "rows and heads of the mask exchanged",
+        "You repeat the mask for the heads, but read its first axis as "
+        "(H, B).",
+        _MASK,
     ),
     (
         ("mask inverted",),
@@ -333,8 +343,10 @@ MISTAKES = [
     (
         ("by D over H",),
         "scaled by D // H",
-        "The scores are divided by the root of D // H. Heads are wider here.",
+        "The scores are divided by the root of D // H. Heads may have another "
+        "width.",
         "q.shape[-1] is d.",
+        ("by D / H",),
     ),
     (
         ("multiplied",),
@@ -351,9 +363,12 @@ MISTAKES = [
     ),
     (
         ("of the group",),
-        "scaled by the width of a group",
-        "The scores are divided by the root of all features of a group.",
+        "scaled by the width of several heads",
+        "The scores are divided by the root of all features of a group, or "
+        "of all heads.",
         "q.shape[-1] is d.",
+        ("of all heads",),
+        ("of all keys",),
     ),
     (
         ("features of heads mixed",),

@@ -75,10 +75,9 @@ def _layer_by_layer(config, lengths, budget):
         H = config["num_attention_heads"]
         shared = config.get("num_kv_shared_layers", 0)
         for layer in range(config["num_hidden_layers"] - shared):
-            kept = n
-            if "layer_types" in config:
-                if config["layer_types"][layer] == "sliding_attention":
-                    kept = min(n, config["sliding_window"])
+            kinds = config.get("layer_types", {})
+            has_window = kinds and kinds[layer] == "sliding_attention"
+            kept = min(n, config["sliding_window"]) if has_window else n
             numbers = 2.0 * config.get("num_key_value_heads", H) * kept
             numbers *= config.get("head_dim", config["hidden_size"] / H)
             found += numbers * _BYTES[config["dtype"]]

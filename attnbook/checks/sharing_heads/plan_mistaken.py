@@ -81,7 +81,7 @@ def _kept(tokens, kind, config, mistake):
     """Tokens that a layer keeps."""
     W = config.get("sliding_window", math.inf)
     sliding = kind == "sliding_attention"
-    if mistake == "kinds exchanged" and W < math.inf:
+    if mistake == "kinds exchanged" and "sliding_window" in config:
         sliding = not sliding
     if mistake == "windows ignored":
         return tokens
@@ -162,6 +162,8 @@ def _longest(config, lengths, budget, total, mistake):
         return int(budget // (total / sum(lengths)))
     if mistake == "slope of one token":
         return int(budget // need(1))
+    if mistake == "slope, not rounded":
+        return budget / need(1)
     if mistake in ("windows full at once", "below 0", "division"):
         G = _heads(config, "")
         each = 2 * G * _width(config, G, "") * _number(config, "") * texts
@@ -184,12 +186,9 @@ def _longest(config, lengths, budget, total, mistake):
         if mistake == "minus one without a bound":
             return -1
         return math.inf
-    if mistake == "unbounded by windows":
-        if "full_attention" not in _layers(config, ""):
-            return math.inf
-    if mistake == "unbounded by no full layer":
-        if "full_attention" not in config.get("layer_types", ["full_attention"]):
-            return math.inf
+    all_windows = "full_attention" not in _layers(config, "")
+    if mistake == "unbounded by windows" and all_windows:
+        return math.inf
     low, high = 0, 10**6
     while high - low > 1:
         middle = (low + high) // 2

@@ -296,6 +296,7 @@ MISTAKES = [
         "You divided the budget by the bytes of a first token. Once the "
         "windows are full, a token needs fewer.",
         _LONGEST,
+        "slope, not rounded",
     ),
     (
         "windows full at once",

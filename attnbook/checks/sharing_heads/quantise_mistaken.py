@@ -20,7 +20,9 @@ _OVER = {
 
 
 def _range(x, per, mistake):
-    dims = _OVER.get(mistake, {"token": (3,), "channel": (2,)})[per]
+    dims = _OVER.get(
+        mistake.removesuffix(", expanded"), {"token": (3,), "channel": (2,)}
+    )[per]
     lowest, highest = x.amin(dims, True), x.amax(dims, True)
     if mistake == "from 0":
         lowest = torch.zeros_like(lowest)
@@ -130,8 +132,31 @@ def _error(x, codes, scale, lowest, mistake):
     }.get(mistake, lambda: off.amax((2, 3)))()
 
 
+# How 8 bits with a sign, or from 0, are divided: steps, and what is added.
+_AROUND_0 = {
+    "127 a side, 128 added": (127, 128),
+    "127 a side, 127 added": (127, 127),
+    "127 a side": (127, 0),
+    "255 from 0": (255, 0),
+    "127.5 a side, 128 added": (127.5, 128),
+}
+
+
+def _around_0(x, per, mistake):
+    """Codes for a range from -|x| to |x|."""
+    steps, added = _AROUND_0[mistake]
+    scale = x.abs().amax(-1 if per == "token" else -2, keepdim=True) / steps
+    scale = torch.where(scale > 0, scale, 1.0)
+    codes = (x / scale).round().long() + added
+    codes, lowest = (codes % 256).to(torch.uint8), -added * scale
+    error = (codes * scale + lowest - x).abs().amax((2, 3))
+    return codes, scale, lowest, error
+
+
 def mistaken(x, per, mistake):
     """Codes, scale, lowest and error, with a mistake."""
+    if mistake in _AROUND_0:
+        return _around_0(x, per, mistake)
     lowest, highest = _range(x, per, mistake)
     scale = _scale(lowest, highest, mistake)
     codes = _codes(x, lowest, scale, mistake)
@@ -139,6 +164,11 @@ def mistaken(x, per, mistake):
     if mistake == "codes in 7 bits":
         codes = codes // 2
     codes = codes.to(torch.uint8)
+    if mistake.endswith("expanded"):
+        wide = x[..., :1] if per == "token" else x[..., :1, :]
+        scale, lowest = scale.expand_as(wide), lowest.expand_as(wide)
+    if mistake == "all axes lost":
+        return codes, scale.squeeze(), lowest.squeeze(), error
     if mistake == "axes lost":
         dim = 3 if per == "token" else 2
         return codes, scale.squeeze(dim), lowest.squeeze(dim), error

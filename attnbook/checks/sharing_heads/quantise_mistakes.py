@@ -33,6 +33,11 @@ MISTAKES = [
         "Your range goes from -|x| to |x|. It should go from the lowest to "
         "the highest number of the row.",
         "amin and amax.",
+        "127 a side, 128 added",
+        "127 a side, 127 added",
+        "127 a side",
+        "255 from 0",
+        "127.5 a side, 128 added",
     ),
     (
         "from 0",
@@ -121,18 +126,21 @@ MISTAKES = [
         "one scale for the whole cache",
         "You have one scale for all numbers.",
         _ROW,
+        "one row for all, expanded",
     ),
     (
         "one row a text",
         "one scale for a text",
         "You have one scale for each text.",
         _ROW,
+        "one row a text, expanded",
     ),
     (
         "one row a head",
         "one scale for a head",
         "You have one scale for each head.",
         _ROW,
+        "one row a head, expanded",
     ),
     (
         "heads together",
@@ -214,6 +222,7 @@ MISTAKES = [
         "scale and lowest have lost an axis, so that they do not fit the "
         "codes.",
         "keepdim=True.",
+        "all axes lost",
     ),
     (
         "inverse scale",
