@@ -103,15 +103,18 @@ def _worked_cache():
     return Case("the worked example", (x[None], "token"))
 
 
-def _flat_case(name, B, G, S, d, per, seed, scale=1.0):
-    """One row or channel of each head has the same number everywhere."""
+def _flat_case(name, B, G, S, d, per, seed, scale=1.0, level=0.3):
+    """One row or channel of each head has the same number everywhere.
+
+    A level of 0 stays what it is where numbers are moved by a part.
+    """
     case = _cache_case(name, B, G, S, d, per, seed, scale)
     x = case.arguments[0]
     for g in range(G):
         if per == "token":
-            x[:, g, (seed + g) % S] = 0.3 * scale * (g - 1)
+            x[:, g, (seed + g) % S] = level * (g - 1)
         else:
-            x[:, g, :, (seed + g) % d] = 0.3 * scale * (g - 1)
+            x[:, g, :, (seed + g) % d] = level * (g - 1)
     return case
 
 
@@ -240,6 +243,7 @@ EXERCISE = Exercise(
                 d=(3, 6),
                 per=["token", "channel"],
                 scale=(0.5, 2.0),
+                level=0.0,
             ),
         ),
     ],
