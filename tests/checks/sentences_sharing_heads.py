@@ -69,8 +69,9 @@ SENTENCES = {
     ],
     "08-grouped": [
         (
-            "The newest $T$ of the $S$ tokens ask,",
-            "the oldest tokens ask",
+            "All $S$ tokens have keys and values, the newest $T$ of them have "
+            "queries.",
+            "queries of the oldest tokens",
             "one row",
         ),
         (
@@ -191,7 +192,7 @@ SENTENCES = {
         ),
         (
             "and `math.inf` if any length fits.",
-            "a large number in place of inf",
+            "another value in place of inf",
             "windows alone, a large budget",
         ),
         (

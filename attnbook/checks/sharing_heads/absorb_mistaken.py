@@ -67,6 +67,7 @@ def _ratio(d_k, d_r, d_c, d_v, mistake):
         "latent alone above": math.sqrt(d_c / old),
         "key alone below": math.sqrt(new / d_k),
         "half": 0.5,
+        "both scales": (old * new) ** -0.5,
         "values above": math.sqrt((d_v + d_r) / old),
         "values below": math.sqrt(new / (d_v + d_r)),
     }.get(mistake, math.sqrt(new / old))
@@ -146,6 +147,8 @@ def _new_bias(output, by_head, bias, H, d_k, mistake):
         return output @ bias[: output.shape[1]]
     if mistake == "bias of the last rows":
         return output @ bias[-output.shape[1] :]
+    if mistake == "whole bias":
+        return output @ bias
     if mistake == "bias subtracted":
         return -output @ of_value.flatten()
     return torch.einsum("Dhv,hv->D", by_head, of_value)
@@ -176,6 +179,8 @@ def mistaken(query, up, bias, output, H, d_r, mistake):
     )
     if mistake == "query transposed":
         return found[0].T, *found[1:]
+    if mistake == "new leaves":
+        return tuple(y.detach().requires_grad_() for y in found)
     if mistake == "two results":
         return found[:2]
     if mistake == "exchanged":

@@ -42,6 +42,7 @@ MISTAKES = [
         "the new scale twice",
         "The plain attention divides by √(d_c + d_r) itself.",
         _SCALE,
+        "both scales",
     ),
     (
         "root multiplied",
@@ -306,6 +307,13 @@ MISTAKES = [
         "bias of the last rows",
     ),
     (
+        "whole bias",
+        "the bias of keys and values together",
+        "You multiply the whole bias by the output matrix. Only its entries "
+        "for values fit.",
+        _UP,
+    ),
+    (
         "bias subtracted",
         "the bias subtracted",
         "The bias is added.",
@@ -317,6 +325,7 @@ MISTAKES = [
         "What you return does not depend on the matrices for autograd.",
         "No detach, no .data, no torch.no_grad.",
         "gradients of the up-projection cut off",
+        "new leaves",
     ),
     (
         "two results",

@@ -37,8 +37,12 @@ def _turned(x, start, bugs, is_query):
         start = 0
     elif "one further" in bugs and is_query:
         start = start + 1
+    elif "one nearer" in bugs and is_query:
+        start = start - 1
     elif "from T" in bugs and is_query:
         start = x.shape[2]
+    elif "from S" in bugs and is_query:
+        start = start + x.shape[2]
     elif "all at the end" in bugs and is_query:
         return torch.cat(
             [
@@ -70,6 +74,8 @@ _KEYS = {
     "reversed": lambda k, H, G: k.flip(1).repeat_interleave(H // G, 1),
     "copies": lambda k, H, G: k.repeat_interleave(G, 1)[:, :H],
     "sequence": lambda k, H, G: k.repeat_interleave(H // G, 2),
+    "batch": lambda k, H, G: k.repeat_interleave(H // G, 0),
+    "G times": lambda k, H, G: k.repeat_interleave(G, 1),
     "next": lambda k, H, G: k.roll(-1, 1).repeat_interleave(H // G, 1),
 }
 
@@ -94,6 +100,8 @@ def _mask_of(S, T, padding, H, bugs):
     earlier = place <= last  # (T, S)
     if "itself hidden" in bugs:
         earlier = (place < last) | (last == S - T) & (place == last)
+    elif "strictly earlier" in bugs:
+        earlier = place < last
     if "future seen" in bugs:
         earlier = torch.ones(T, S, dtype=torch.bool)
     if "padding seen" in bugs:
@@ -120,6 +128,8 @@ def _mask_of(S, T, padding, H, bugs):
         mask = ~mask | (place == last)
     if "mask tiled" in bugs:
         return mask.repeat(H, 1, 1).unflatten(0, (B, H))
+    if "rows as heads" in bugs:
+        return mask[None]
     if "rows and heads exchanged" in bugs:
         mask = mask.repeat_interleave(H, 0).unflatten(0, (H, B))
         return mask.transpose(0, 1)
@@ -157,6 +167,7 @@ _SCALES = {
     "by D": lambda d, D, H, G: D**-0.5,
     "by D over H": lambda d, D, H, G: (D // H) ** -0.5,
     "by D / H": lambda d, D, H, G: (D / H) ** -0.5,
+    "by H": lambda d, D, H, G: H**-0.5,
     "of all heads": lambda d, D, H, G: (d * H) ** -0.5,
     "of all keys": lambda d, D, H, G: (d * G) ** -0.5,
     "multiplied": lambda d, D, H, G: d**0.5,

@@ -62,6 +62,9 @@ MISTAKES = [
         _ORDER,
         ("keys: copies",),
         ("values: copies",),
+        ("both: G times",),
+        ("keys: G times",),
+        ("values: G times",),
     ),
     (
         ("values: tile",),
@@ -128,6 +131,21 @@ MISTAKES = [
         ("values: sequence",),
     ),
     (
+        ("both: batch",),
+        "copied along the rows of the batch",
+        "You copied each *row* of the batch: axis 0 is that of the rows.",
+        "repeat_interleave(H // G, 1).",
+        ("keys: batch",),
+        ("values: batch",),
+    ),
+    (
+        ("rows as heads",),
+        "the mask's rows at the place of the heads",
+        "mask[None] is (1, B, T, S), so that the rows of the batch stand at "
+        "the place of the heads.",
+        _MASK,
+    ),
+    (
         ("head axis of queries",),
         "queries turned by their head",
         "The queries are turned by the number of their head.",
@@ -176,6 +194,8 @@ MISTAKES = [
         "The first query stands at S - T, because positions count from 0.",
         "turn(q, S - T).",
         ("from T",),
+        ("from S",),
+        ("one nearer",),
     ),
     (
         ("all at the end",),
@@ -202,6 +222,7 @@ MISTAKES = [
         "a token that does not see itself",
         "A token sees the places up to its own, its own among them.",
         "s <= n, not s < n.",
+        ("strictly earlier",),
     ),
     (
         ("future seen",),
@@ -355,6 +376,12 @@ MISTAKES = [
         "d ** -0.5.",
     ),
     (
+        ("by H",),
+        "scaled by the number of heads",
+        "The scores are divided by the root of H.",
+        "q.shape[-1] is d.",
+    ),
+    (
         ("by G",),
         "scaled by D over G",
         "The scores are divided by the root of D / G. The number of groups "
@@ -409,14 +436,14 @@ MISTAKES = [
     ),
     (
         ("oldest",),
-        "the oldest tokens ask",
-        "The first T tokens ask. It is the newest ones.",
+        "queries of the oldest tokens",
+        "The first T tokens have queries. It should be the newest ones.",
         "x[:, -T:].",
     ),
     (
         ("all queries",),
-        "all tokens ask",
-        "All S tokens ask. It is the newest T.",
+        "queries of all tokens",
+        "All S tokens have queries. It should be the newest T.",
         "x[:, -T:].",
     ),
     (

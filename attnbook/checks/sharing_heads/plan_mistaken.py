@@ -27,6 +27,8 @@ def _width(config, G, mistake):
     D, H = config["hidden_size"], config["num_attention_heads"]
     if mistake == "width by key heads":
         return D // G
+    if mistake == "width by key heads, if not named":
+        return config.get("head_dim", D // G)
     if mistake == "head_dim alone":
         return config["head_dim"]
     if mistake == "width not read":
@@ -152,6 +154,9 @@ def _longest(config, lengths, budget, total, mistake):
         texts = 1
     elif mistake == "what is left":
         budget = budget - total
+    elif mistake == "how much longer":
+        rest = _longest(config, lengths, max(0, budget - total), total, "")
+        return rest + max(lengths)
     elif mistake == "longest of all tokens":
         return texts * _longest(config, lengths, budget, total, "")
 
@@ -207,6 +212,8 @@ def _longest(config, lengths, budget, total, mistake):
         return low + over
     if mistake == "minus one for nothing":
         return low or -1
+    if mistake == "None for nothing":
+        return low or None
     return low
 
 

@@ -7,7 +7,7 @@ keys of other code that makes it.
 _SHARING = "A layer among the last num_kv_shared_layers keeps nothing."
 _HEADS = "num_key_value_heads is how many heads keep keys and values."
 _WINDOW = "A window layer keeps min(tokens, sliding_window)."
-_LONGEST = "The bytes of as many texts, of T tokens each, up to the budget."
+_LONGEST = "The bytes of as many texts, of n tokens each, up to the budget."
 
 MISTAKES = [
     (
@@ -57,6 +57,7 @@ MISTAKES = [
         "heads of keys. Fewer heads of keys are not wider.",
         "head_dim where it is named, else hidden_size by the query heads.",
         "width of the model",
+        "width by key heads, if not named",
     ),
     (
         "head_dim alone",
@@ -279,9 +280,10 @@ MISTAKES = [
     (
         "what is left",
         "what is left of the budget",
-        "You subtracted the total first. The texts of T tokens are others, "
+        "You subtracted the total first. The texts of n tokens are others, "
         "and have the whole budget.",
         _LONGEST,
+        "how much longer",
     ),
     (
         "by proportion",
@@ -320,7 +322,7 @@ MISTAKES = [
     ),
     (
         "a large number",
-        "a large number in place of inf",
+        "another value in place of inf",
         "Where any length fits, math.inf is asked for.",
         "return total, math.inf.",
         "the window",
@@ -361,9 +363,10 @@ MISTAKES = [
     ),
     (
         "minus one for nothing",
-        "minus one for no token",
+        "another value for no token",
         "Where not one token fits, 0 is asked for.",
         "The search begins with 0.",
+        "None for nothing",
     ),
     (
         "fraction",

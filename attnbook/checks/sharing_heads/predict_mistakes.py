@@ -73,8 +73,8 @@ MISTAKES = [
         "a",
         416.0,
         "the numbers that are kept",
-        "This many numbers are kept of a token. The question is how many heads "
-        "keep as many.",
+        "This many numbers are kept of a token. The question is how many "
+        "heads keep as many.",
         "A head keeps 2 · 64.",
     ),
     (

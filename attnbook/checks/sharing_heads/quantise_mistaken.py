@@ -109,6 +109,9 @@ def _error(x, codes, scale, lowest, mistake):
     off = (restored - x).abs()
     bound = (scale / 2).expand_as(x)
     return {
+        "norm": lambda: off.square().sum((2, 3)).sqrt(),
+        "mean of rows": lambda: off.amax(3).mean(2),
+        "mean of channels": lambda: off.amax(2).mean(2),
         "mean": lambda: off.mean((2, 3)),
         "root mean square": lambda: off.square().mean((2, 3)).sqrt(),
         "squares": lambda: off.square().amax((2, 3)),
@@ -159,6 +162,8 @@ def mistaken(x, per, mistake):
         return _around_0(x, per, mistake)
     lowest, highest = _range(x, per, mistake)
     scale = _scale(lowest, highest, mistake)
+    if mistake == "lowest 0 where flat":
+        lowest = lowest.masked_fill(lowest == highest, 0.0)
     codes = _codes(x, lowest, scale, mistake)
     error = _error(x, codes, scale, lowest, mistake)
     if mistake == "codes in 7 bits":

@@ -198,6 +198,13 @@ MISTAKES = [
         "added to the range",
     ),
     (
+        "lowest 0 where flat",
+        "a lowest number of 0 for a row of one number",
+        "Where all numbers of a row are the same, it is their number that is "
+        "the lowest.",
+        "Only the scale is replaced.",
+    ),
+    (
         "any row",
         "a scale of 1 for all rows",
         "One row of the same numbers changes the scale of all rows.",
@@ -273,8 +280,10 @@ MISTAKES = [
     (
         "mean",
         "the mean error",
-        "You return the mean of the errors, not the largest one.",
+        "You return a mean of errors, not the largest one.",
         _ERROR,
+        "mean of rows",
+        "mean of channels",
     ),
     (
         "root mean square",
@@ -293,8 +302,10 @@ MISTAKES = [
     (
         "sum",
         "the sum of the errors",
-        "You return the sum of the errors, not the largest one.",
+        "You return the sum of the errors, or the root of the sum of their "
+        "squares, not the largest one.",
         _ERROR,
+        "norm",
     ),
     (
         "signed",
