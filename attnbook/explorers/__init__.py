@@ -6,6 +6,7 @@ cell works in the published page, in Jupyter, in VS Code and in Colab.
 
 from attnbook.explorers.alignment_scrubber import AlignmentScrubber
 from attnbook.explorers.block_walk import BlockWalk
+from attnbook.explorers.cache_meter import CacheMeter
 from attnbook.explorers.frames import Frames
 from attnbook.explorers.generation import Generation
 from attnbook.explorers.head_picker import HeadPicker
@@ -20,6 +21,7 @@ from attnbook.explorers.wavelengths import Wavelengths
 __all__ = [
     "AlignmentScrubber",
     "BlockWalk",
+    "CacheMeter",
     "Frames",
     "Generation",
     "HeadPicker",

@@ -116,12 +116,12 @@ class MultiHeadAttention(nn.Module):
         H = self.num_heads
         _check(query, key, value, gate, self.query_projection.in_features, H)
         if mask is not None:
-            mask = _by_head(mask, query, key, H)
+            mask = by_head(mask, query, key, H)
         q = split_heads(self.query_projection(query), H)  # (B, H, T, d)
         k = split_heads(self.key_projection(key), H)  # (B, H, S, d)
         v = split_heads(self.value_projection(value), H)  # (B, H, S, d)
         if rotate is not None:
-            q, k = rotate(q, _positions(q)), rotate(k, _positions(k))
+            q, k = rotate(q, positions_of(q)), rotate(k, positions_of(k))
         output, weights = scaled_dot_product_attention(
             q, k, v, mask, causal, bias=bias
         )  # (B, H, T, d), (B, H, T, S)
@@ -190,7 +190,7 @@ def _check(
         )
 
 
-def _by_head(mask: Tensor, query: Tensor, key: Tensor, H: int) -> Tensor:
+def by_head(mask: Tensor, query: Tensor, key: Tensor, H: int) -> Tensor:
     """Give the mask four dimensions that broadcast to (B, H, T, S).
 
     Raises:
@@ -247,6 +247,6 @@ def _check_copyable(module: nn.MultiheadAttention) -> None:
         )
 
 
-def _positions(x: Tensor) -> Tensor:
+def positions_of(x: Tensor) -> Tensor:
     """Positions of a tensor (B, H, L, d), from 0: (L,)."""
     return torch.arange(x.shape[-2], device=x.device)

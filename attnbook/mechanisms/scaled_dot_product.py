@@ -67,18 +67,42 @@ def scaled_dot_product_attention(
         ValueError: if a shape does not fit, naming the argument.
     """
     _check_shapes(query, key, value)
-    T, S, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
     if scale is None:
-        scale = 1 / math.sqrt(d_k)
+        scale = 1 / math.sqrt(query.shape[-1])
     # Scaling the T·d_k queries costs less than scaling the T·S scores.
     scores = query * scale @ key.transpose(-2, -1)  # (..., T, S)
+    weights = attention_weights(scores, mask, causal, bias)
+    return weights @ value, weights  # (..., T, d_v), (..., T, S)
+
+
+def attention_weights(
+    scores: Tensor,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """Softmax over the keys that a mask, the order and a bias leave.
+
+    Args:
+        scores: (..., T, S), scaled.
+        mask: boolean, broadcastable to the scores; True may be attended to.
+        causal: as in `scaled_dot_product_attention`.
+        bias: as in `scaled_dot_product_attention`.
+
+    Returns:
+        weights, of the shape of the scores.
+
+    Raises:
+        TypeError: if the mask is not boolean, or the bias is.
+        ValueError: if a shape does not fit, naming the argument.
+    """
     if bias is not None:
         scores, mask = _biased(scores, bias, mask)
     if causal:
+        T, S = scores.shape[-2:]
         earlier = causal_mask(T, S, scores.device)  # (T, S)
         mask = earlier if mask is None else _fitting(mask, scores) & earlier
-    weights = masked_softmax(scores, mask)
-    return weights @ value, weights  # (..., T, d_v), (..., T, S)
+    return masked_softmax(scores, mask)
 
 
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor) -> None:

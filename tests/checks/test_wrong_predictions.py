@@ -13,6 +13,7 @@ from attnbook.checks import (
     multi_head_attention,
     positions,
     scaled_dot_product,
+    sharing_heads,
     soft_lookup,
     transformer,
 )
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (positions, "05-predict"),
         (transformer, "06-predict"),
         (decoder_only, "07-predict"),
+        (sharing_heads, "08-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -75,6 +77,7 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (positions, "05-predict", "05-positions"),
         (transformer, "06-predict", "06-transformer"),
         (decoder_only, "07-predict", "07-decoder-only"),
+        (sharing_heads, "08-predict", "08-sharing-heads"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):

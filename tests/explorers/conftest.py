@@ -42,6 +42,11 @@ def scrubber() -> explorers.AlignmentScrubber:
 
 
 @pytest.fixture
+def meter() -> explorers.CacheMeter:
+    return samples.cache_meter()
+
+
+@pytest.fixture
 def frames() -> explorers.Frames:
     return samples.frames()
 

@@ -16,6 +16,7 @@ from attnbook import explorers
 from attnbook.explorers.kit.explorer import Explorer
 from attnbook.mechanisms.byte_pairs import BytePairs
 from attnbook.mechanisms.decoder_only import BLOCK_TODAY, DecoderOnly
+from attnbook.mechanisms.sharing_heads import PUBLISHED
 
 
 def alignment_scrubber() -> explorers.AlignmentScrubber:
@@ -53,6 +54,10 @@ def block_walk() -> explorers.BlockWalk:
         [dict(zip(keys, row, strict=True)) for row in told],
         {"B": 2, "T": 3, "D": 8, "H": 2},
     )
+
+
+def cache_meter() -> explorers.CacheMeter:
+    return explorers.CacheMeter(PUBLISHED, "Llama 3 8B")
 
 
 def frames() -> explorers.Frames:
@@ -162,6 +167,7 @@ def wavelengths() -> explorers.Wavelengths:
 SAMPLES: dict[str, Callable[[], Explorer]] = {
     "AlignmentScrubber": alignment_scrubber,
     "BlockWalk": block_walk,
+    "CacheMeter": cache_meter,
     "Frames": frames,
     "Generation": generation,
     "HeadPicker": head_picker,

@@ -364,6 +364,59 @@ DECODER_ONLY = {
     ),
 }
 
+
+def grouped(*sizes):
+    torch.manual_seed(0)
+    q, k, v = (
+        torch.randn(2, heads, n, 4, requires_grad=True)
+        for heads, n in zip((6, *sizes), (3, 5, 5), strict=True)
+    )
+    return q, k, v
+
+
+def in_groups(function):
+    q, k, v = grouped(2, 2)
+    mask = torch.rand(2, 6, 3, 5) < 0.5
+    results = [
+        *function(q, k, v),
+        *function(q, k, v, mask),
+        *function(q, k, v, scale=0.3),
+    ]
+    sum(result.square().sum() for result in results).backward()
+    return [*results, q.grad, k.grad, v.grad]
+
+
+def with_groups(kind):
+    module = seeded(kind, 12, 6, 2)
+    query, key = torch.randn(2, 3, 12), torch.randn(2, 5, 12)
+    mask = torch.rand(2, 6, 3, 5) < 0.5
+    results = [*module(query, key, key), *module(query, key, key, mask)]
+    sum(result.square().sum() for result in results).backward()
+    return [*results, *(each.grad for each in module.parameters())]
+
+
+def bytes_of_views(it):
+    x = torch.zeros(2, 3, 5)
+    shared = [x, x[:, 1:], x[:, :1].expand(2, 7, 5), x.transpose(0, 1)]
+    return torch.tensor([it(shared), it([x, x.clone()]), it([])])
+
+
+SHARING_HEADS = {
+    "cached_numbers": lambda it: torch.tensor([it(8, 128), it(1, 3)]),
+    "storage_bytes": bytes_of_views,
+    "repeat_heads": lambda it: [it(grouped(2, 3)[1], 6)],
+    "grouped_attention": in_groups,
+    "GroupedQueryAttention": with_groups,
+    "pooled_rows": lambda it: [
+        it(
+            torch.randn(12, 5, generator=torch.Generator().manual_seed(0)),
+            G,
+            g,
+        )
+        for G, g in ((4, 2), (6, 1), (3, 3))
+    ],
+}
+
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
@@ -373,6 +426,7 @@ COMPARED = {
     "chapters/05-positions.ipynb": POSITIONS,
     "chapters/06-transformer.ipynb": BLOCKS,
     "chapters/07-decoder-only.ipynb": DECODER_ONLY,
+    "chapters/08-sharing-heads.ipynb": SHARING_HEADS,
 }
 IN_TORCH = [
     pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")

@@ -43,15 +43,11 @@ class Cache:
         if batch < 1:
             raise ValueError(f"batch is {batch}; expected at least 1 row")
         like = model.token_embedding.weight
-        shape = (
-            len(model.blocks),
-            batch,
-            model.num_heads,
-            model.longest,
-            model.d_model // model.num_heads,
+        layers, heads, *sizes = model.cache_sizes
+        self.keys, self.values = (
+            like.new_zeros(layers, batch, heads, model.longest, size)
+            for size in sizes
         )
-        self.keys = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        self.values = torch.zeros_like(self.keys)
         self.lengths = torch.zeros(batch, dtype=torch.long, device=like.device)
 
     def __len__(self) -> int:

@@ -80,6 +80,17 @@ class DecoderOnly(nn.Module):
             self.readout.weight = self.token_embedding.weight
         self._start()
 
+    @property
+    def rotary_size(self) -> int:
+        """Features of a query that are turned where positions are rotary."""
+        return self.d_model // self.num_heads
+
+    @property
+    def cache_sizes(self) -> tuple[int, int, int, int]:
+        """What a cache keeps: layers, heads, numbers of a key, of a value."""
+        size = self.d_model // self.num_heads
+        return len(self.blocks), self.num_heads, size, size
+
     def _start(self) -> None:
         """Draw the first weights."""
         to_stream = STD / math.sqrt(2 * len(self.blocks))
@@ -174,8 +185,8 @@ class DecoderOnly(nn.Module):
             rows = positions.clamp(max=self.longest - 1)
             x = x + self.positions.vectors[rows]
         else:
-            size = self.d_model // self.num_heads
-            angles = rope_angles(positions, size)  # (T, d/2) or (B, T, d/2)
+            # (T, d/2) or (B, T, d/2)
+            angles = rope_angles(positions, self.rotary_size)
             angles = angles[:, None] if angles.ndim == 3 else angles
         weights = []
         for block, storing in zip(self.blocks, remember, strict=True):
