@@ -11,7 +11,11 @@ from attnbook.mechanisms.decoder_only import (
     Design,
     generate,
 )
-from attnbook.mechanisms.long_context import RollingCache, sink_mask
+from attnbook.mechanisms.long_context import (
+    PatternDecoder,
+    RollingCache,
+    sink_mask,
+)
 from attnbook.mechanisms.positions import rope_angles, rotate
 
 V, D, H, L, LONGEST = 11, 16, 4, 2, 20
@@ -37,13 +41,18 @@ def text(rows, length=LONGEST, seed=0):
 
 
 def uncached(model, ids, window, sinks):
-    """Logits under the mask, without a cache."""
-    T = ids.shape[1]
-    mask = sink_mask(T, window, sinks).expand(len(ids), T, T)
-    nothing = [None] * len(model.blocks)
+    """Logits of the same weights under the mask, without a cache."""
+    masked = PatternDecoder(
+        V,
+        D,
+        H,
+        [lambda T: sink_mask(T, window, sinks)] * len(model.blocks),
+        max(LONGEST, ids.shape[1]),
+        design=model.design,
+    ).to(model.token_embedding.weight)
+    masked.load_state_dict(model.state_dict())
     with torch.no_grad():
-        x, _ = model._run(ids, torch.arange(T), mask, nothing)
-        return model.logits(x)
+        return masked(ids)[0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -229,3 +238,18 @@ def test_a_window_as_long_as_the_text_generates_as_a_full_cache_does():
         ids = likeliest(logits[:, -1:])
         written.append(int(ids))
     assert written == expected
+
+
+def test_layers_may_read_by_patterns_of_their_own():
+    torch.manual_seed(0)
+    patterns = [lambda T: sink_mask(T, 2, 0), lambda T: sink_mask(T, 3, 1)]
+    model = PatternDecoder(V, D, H, patterns, LONGEST, design=ROTARY)
+    _, weights = model(text(2, 7))
+    for of_layer, pattern in zip(weights, patterns, strict=True):
+        assert torch.equal(of_layer[0, 0] > 0, pattern(7))
+
+
+def test_a_pattern_of_all_keys_is_the_decoder_without_one():
+    for model in MODELS.values():
+        got = uncached(model, text(2), LONGEST, 0)
+        torch.testing.assert_close(got, model(text(2))[0], **CLOSE)

@@ -4,7 +4,8 @@ Patterns as masks (`patterns`), and the same without the scores that the mask
 leaves out (`windowed`, `strided`, `blocks`); a cache that rolls (`rolling`);
 linear attention (`linear`); compressed, selected and near keys
 (`compression`, `three_branches`); a cheap indexer (`indexer`); how far a
-token can look through several layers (`reach`).
+token can look through several layers (`reach`); a model with a pattern for
+each layer (`pattern_decoder`).
 """
 
 from attnbook.mechanisms.long_context.blocks import (
@@ -32,6 +33,10 @@ from attnbook.mechanisms.long_context.linear import (
     linear_attention,
     linear_attention_chunked,
     linear_attention_recurrent,
+)
+from attnbook.mechanisms.long_context.pattern_decoder import (
+    PatternBlock,
+    PatternDecoder,
 )
 from attnbook.mechanisms.long_context.patterns import (
     block_mask,
@@ -69,6 +74,8 @@ __all__ = [
     "Branches",
     "Compressor",
     "Indexer",
+    "PatternBlock",
+    "PatternDecoder",
     "RollingCache",
     "State",
     "ThreeBranches",
