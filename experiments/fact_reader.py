@@ -65,8 +65,12 @@ class FactReader(nn.Module):
                 }.items()
             }
         )
-        for embedding in self.embeddings.values():
-            nn.init.normal_(embedding.weight, std=0.3)
+        for name, embedding in self.embeddings.items():
+            # At first both kinds of questions look alike: what one hop
+            # learns in the first layer then serves two hops as well.
+            nn.init.normal_(
+                embedding.weight, std=0.02 if name == "hops" else 0.3
+            )
         self.blocks = nn.ModuleList(
             Block(WIDTH, HEADS, 2 * WIDTH) for _ in range(LAYERS)
         )

@@ -35,7 +35,7 @@ TABLES = ("reach_learnt", "reach_rates")
 WINDOW = 5
 SYMBOLS, LENGTH = 16, 32
 WIDTH, HEADS = 32, 2
-STEPS, BATCH = 400, 32
+STEPS, BATCH = 300, 32
 RATES = (2e-3, 4e-3, 8e-3)  # where the search begins
 DEPTHS = (1, 2, 3, 4)
 TUNING, REPORTING = 20_000, 10_000  # seeds of the sequences
@@ -69,8 +69,7 @@ def reachable(depth: int, window: int) -> int:
 def lags_of(depth: int) -> tuple[int, ...]:
     """Lags that are tried: inside the reach, at its end and beyond it."""
     end = reachable(depth, WINDOW)
-    inside = (reachable(depth - 1, WINDOW) + 1, end - 1) if depth > 1 else (2,)
-    return (*inside, end, end + 1)
+    return reachable(depth - 1, WINDOW) + 1, end, end + 1
 
 
 def untrained(depth: int, window: int, seed: int) -> PatternDecoder:

@@ -45,14 +45,14 @@ from attnbook.mechanisms.long_context import (
 )
 
 TABLES = ("sources_kept", "sources_rates")
-SYMBOLS, QUESTIONS = 32, 16
-KEYS = (2, 4, 8, 16)  # m, beside a token's own
+SYMBOLS, QUESTIONS = 16, 12
+KEYS = (2, 4, 8)  # m, beside a token's own
 FIXED = ("window", "strided", "compressed")
 CHOSEN = ("indexer", "random")
-STEPS, BATCH = 1000, 32
-INDEX_STEPS = 300
-RATES = (2e-3, 4e-3, 8e-3)  # where the search begins
-INDEX_RATES = (4e-3, 8e-3, 16e-3)
+STEPS, BATCH = 800, 32
+INDEX_STEPS = 200
+RATES = (4e-3, 8e-3, 16e-3)  # where the search begins
+INDEX_RATES = (8e-3, 16e-3, 32e-3)
 TUNING, REPORTING = 20_000, 10_000  # seeds of the questions
 COUNT = 300  # times `QUESTIONS` questions are measured on
 

@@ -3,7 +3,7 @@
     python -m attnbook.experiments.streaming
 
 trains small decoder-only models with rotary positions on windows of the
-English text, and lets them read held-out text that is eight times as long as
+English text, and lets them read held-out text that is four times as long as
 a window, token by token, with a cache that keeps the last tokens alone, or
 the last ones and the first. All caches hold as many tokens as a window of
 training. Beside them, one reading keeps everything, which is longer than
@@ -51,9 +51,9 @@ from attnbook.mechanisms.long_context import RollingCache
 TABLES = ("streaming", "streaming_sinks", "streaming_rates")
 STARTS = ("anywhere", "an extra token")
 SINKS = (0, 1, 2, 4)
-STEPS = 600
+STEPS = 400
 RATES = (4e-3, 8e-3, 16e-3)  # where the search begins
-STREAMS, LENGTH = 16, 512  # texts that are read, and their tokens
+STREAMS, LENGTH = 16, 256  # texts that are read, and their tokens
 EVERYTHING, AFRESH = "everything", "a fresh window for each token"
 
 
