@@ -1,0 +1,82 @@
+"""The tables of reach support what chapter 09 says of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from attnbook.experiments.reach_learnt import (
+    DEPTHS,
+    EVERYTHING,
+    LENGTH,
+    SYMBOLS,
+    WINDOW,
+    Repeats,
+    lags_of,
+    measure,
+    reachable,
+    repeat_loss,
+    run,
+    settings,
+    untrained,
+)
+from attnbook.mechanisms.long_context import reach_by_depth, window_mask
+
+
+def test_the_reach_is_that_of_the_masks():
+    far = [reachable(depth, WINDOW) for depth in DEPTHS]
+    counted = reach_by_depth(window_mask(LENGTH, WINDOW), len(DEPTHS))
+    assert [1 + each for each in far] == counted
+
+
+def test_lags_lie_inside_at_the_end_and_beyond():
+    for depth in DEPTHS:
+        inside, end, beyond = lags_of(depth)
+        assert reachable(depth - 1, WINDOW) < inside < end
+        assert end == reachable(depth, WINDOW) == beyond - 1
+    assert len(settings(DEPTHS)) == 3 * len(DEPTHS) + 2
+
+
+def test_what_is_beyond_reach_changes_nothing():
+    model, end = untrained(2, WINDOW, 0).eval(), reachable(2, WINDOW)
+    ids = Repeats(1).sample(3, np.random.default_rng(0))
+    other = ids.clone()
+    other[:, 5] = (other[:, 5] + 1) % SYMBOLS
+    before, after = model(ids)[0], model(other)[0]
+    torch.testing.assert_close(
+        before[:, 5 + end + 1 :], after[:, 5 + end + 1 :]
+    )
+    assert not torch.allclose(before[:, 5 + end], after[:, 5 + end])
+
+
+def test_the_loss_compares_with_what_stood_before():
+    model, lag = untrained(1, WINDOW, 0), 3
+    ids = Repeats(lag).sample(2, np.random.default_rng(0))
+    log_p = model(ids)[0].log_softmax(-1)
+    expected = -torch.stack(
+        [
+            log_p[row, at, ids[row, at - lag]]
+            for row in range(2)
+            for at in range(lag, LENGTH)
+        ]
+    ).mean()
+    torch.testing.assert_close(repeat_loss(model, ids, lag), expected)
+
+
+def test_the_study_at_a_reduced_size():
+    """One layer learns the end of its reach, and nothing beyond."""
+    torch.set_num_threads(1)
+    end, _ = measure(1, WINDOW, 4, 0, 8e-3, 100)
+    beyond, _ = measure(1, WINDOW, 5, 0, 8e-3, 100)
+    everything, _ = measure(1, EVERYTHING, 5, 0, 8e-3, 100)
+    assert end["accuracy"] > 0.95
+    assert beyond["accuracy"] == pytest.approx(1 / SYMBOLS, abs=0.02)
+    assert everything["accuracy"] > 0.95
+
+
+def test_a_run_of_few_steps_has_its_rows():
+    found = run(depths=[1], seeds=[0], steps=2)
+    assert [row["lag"] for row in found["reach_learnt"]] == [1, 4, 5, 4]
+    assert {row["reads"] for row in found["reach_learnt"]} == {
+        "window of 5",
+        "everything",
+    }

@@ -1,0 +1,139 @@
+"""The tables of sources kept support what chapter 09 says of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from attnbook.data.facts import Facts
+from attnbook.experiments.fact_reader import FactReader, answer_loss
+from attnbook.experiments.sources_kept import (
+    drawn,
+    fit_indexers,
+    index_loss,
+    kept,
+    measured,
+    pattern_of,
+    trained,
+    untrained,
+    with_random_keys,
+)
+
+N, Q = 8, 6
+
+
+def batch(count=20):
+    return Facts(N, Q).sample(count, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("m", [2, 4, 8])
+def test_a_pattern_reads_at_most_m_facts_beside_its_own(m):
+    n = 16
+    for way in ("window", "strided"):
+        mask = pattern_of(way, m, n)
+        assert mask.diagonal().all()
+        assert int(mask.sum(-1).max()) <= m + 1
+    assert int(pattern_of("window", m, n)[-1].sum()) == m + 1
+    assert int(pattern_of("dense", m, n)[-1].sum()) == n + 1
+
+
+@pytest.mark.parametrize("way", ["dense", "window", "strided", "compressed"])
+def test_a_question_reads_no_other_question(way):
+    model, questions = untrained(way, 4, 0, N).eval(), batch()
+    before = model(questions).logits
+    other = questions._replace(
+        asked=questions.asked.clone(), hops=questions.hops.clone()
+    )
+    other.asked[:, 1:] = (other.asked[:, 1:] + 1) % N
+    after = model(other).logits
+    torch.testing.assert_close(before[:, 0], after[:, 0])
+    assert not torch.allclose(before[:, 1:], after[:, 1:])
+
+
+def test_questions_asked_together_are_answered_as_one_by_one():
+    questions = batch()
+    for way in ("window", "compressed", "dense"):
+        model = untrained(way, 4, 0, N).eval()
+        together = model(questions).logits
+        for at in (0, Q - 1):
+            one = questions._replace(
+                asked=questions.asked[:, at, None],
+                hops=questions.hops[:, at, None],
+                answers=questions.answers[:, at, None],
+                sources=questions.sources[:, at, None],
+            )
+            alone = model(one).logits
+            torch.testing.assert_close(alone[:, 0], together[:, at])
+
+
+def test_all_facts_chosen_is_the_dense_model():
+    model, questions = untrained("dense", N, 0, N).eval(), batch()
+    torch.testing.assert_close(
+        model(questions).logits, model(questions, N).logits
+    )
+
+
+def test_compressed_facts_are_the_means_at_first_and_none_lies_ahead():
+    model = untrained("compressed", 4, 0, N)
+    allowed = model.allowed(Q)
+    mask = model.whole_blocks(allowed)
+    assert mask.shape == (N + Q, 4 + N + Q)
+    assert mask[:, :4].sum(-1).tolist() == [0, 1, 1, 2, 2, 3, 3, 4] + [4] * Q
+    assert torch.equal(mask[:, 4:], torch.eye(N + Q).bool())
+
+
+def test_sources_are_kept_where_the_mask_says_so():
+    model, questions = untrained("window", 3, 0, N).eval(), batch()
+    for hops, (first, last) in kept(model(questions), questions).items():
+        chosen = questions.hops == hops
+        near = questions.sources[chosen] >= N - 3  # (·, 2)
+        assert torch.equal(first, near[:, 0])
+        assert torch.equal(last, near[:, 1])
+    model = untrained("compressed", 4, 0, N).eval()
+    for pair in kept(model(questions), questions, model.block).values():
+        assert all(each.all() for each in pair)
+
+
+def test_random_keys_keep_a_source_as_often_as_they_are_many():
+    model = untrained("dense", N, 0, N).eval()
+    rows = with_random_keys(model, batch(400), 2, seed=0)
+    for row in rows:
+        assert row["keys"] == 2
+        assert row["first kept"] == pytest.approx(2 / N, abs=0.05)
+    assert measured(model, batch(), N)[0]["kept"] == 1  # its own choice again
+
+
+def test_fitting_the_indexers_changes_nothing_else():
+    model = untrained("dense", N, 0, N)
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    first = index_loss(model, batch()).item()
+    fit_indexers(model, 1e-2, 60, seed=0)
+    for name, each in model.state_dict().items():
+        assert name.startswith("indexers") or torch.equal(each, before[name])
+    assert index_loss(model, batch()).item() < first
+
+
+def test_the_loss_of_an_untrained_model_is_that_of_guessing():
+    model = FactReader(N)
+    assert answer_loss(model, batch()).item() == pytest.approx(
+        np.log(N), rel=0.3
+    )
+
+
+def test_the_study_at_a_reduced_size():
+    """Eight facts: with three keys an indexer keeps more than a window."""
+    torch.set_num_threads(1)
+    model = trained("dense", N, 0, 1e-2, 600, N)
+    fit_indexers(model, 1e-2, 150, 0)
+    questions = drawn(N, Q, 1, 200)
+    dense = measured(model, questions)
+    chosen = measured(model, questions, 3)
+    at_random = with_random_keys(model, questions, 3, seed=0)
+    window = measured(trained("window", 3, 0, 1e-2, 200, N), questions)
+    for whole, by_indexer, drawn_keys, near in zip(
+        dense, chosen, at_random, window, strict=True
+    ):
+        assert whole["accuracy"] > 0.95 and by_indexer["kept"] > 0.9
+        assert by_indexer["accuracy"] > whole["accuracy"] - 0.1
+        for other in (drawn_keys, near):
+            assert by_indexer["kept"] > other["kept"] + 0.2
+            assert by_indexer["accuracy"] > other["accuracy"] + 0.2

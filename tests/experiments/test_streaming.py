@@ -1,0 +1,81 @@
+"""The tables of streaming support what chapter 09 says of them."""
+
+import math
+
+import pytest
+import torch
+
+from attnbook.experiments.streaming import (
+    EVERYTHING,
+    LONGEST,
+    STARTS,
+    loss_of,
+    parts_of,
+    sinks_of,
+    streams,
+    trained,
+    untrained,
+    ways,
+)
+from attnbook.experiments.text_models import text
+
+ANYWHERE, EXTRA = STARTS
+
+
+@pytest.fixture(scope="module")
+def of():
+    return text(300)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_all_ways_agree_until_something_falls_out(of, start):
+    model = untrained(start, 0, of)
+    ids = streams(of, 2, 80)
+    found = {name: read(model, ids) for name, read in ways([0, 2]).items()}
+    inside = LONGEST - (start == EXTRA)
+    expected = found[EVERYTHING]
+    for losses in found.values():
+        assert losses.shape == (2, 80)
+        torch.testing.assert_close(
+            losses[:, :inside], expected[:, :inside], rtol=1e-4, atol=1e-4
+        )
+
+
+def test_the_extra_token_is_read_and_never_predicted(of):
+    model, ids = untrained(EXTRA, 0, of), streams(of, 3, LONGEST)
+    assert model.begun(ids[:, :-1])[:, 0].eq(of.tokens.size).all()
+    read = model.begun(ids[:, :-1])[:, :LONGEST]
+    log_p = model.decoder(read)[0].log_softmax(-1)[:, 1:]
+    expected = -log_p.gather(-1, ids[:, 1:LONGEST, None]).mean()
+    torch.testing.assert_close(loss_of(model, ids), expected)
+
+
+def test_the_parts_of_a_text_follow_each_other(of):
+    losses = torch.arange(256.0).expand(2, 256) * math.log(2)
+    found = parts_of(untrained(ANYWHERE, 0, of), losses)
+    assert found == {
+        "first window": 31.5,
+        "second window": 95.5,
+        "later": 191.5,
+    }
+    assert parts_of(untrained(EXTRA, 0, of), losses)["first window"] == 31
+
+
+def test_an_untrained_model_looks_at_all_tokens_alike(of):
+    rows = sinks_of(untrained(ANYWHERE, 0, of), streams(of, 2, LONGEST))
+    assert len(rows) == 8
+    for row in rows:
+        assert row["weight"] == pytest.approx(row["equal weights"], rel=0.1)
+
+
+def test_the_study_at_a_reduced_size(of):
+    torch.set_num_threads(1)
+    model, loss = trained(ANYWHERE, 0, 8e-3, 40, of)
+    assert loss < 0.9 * math.log(of.tokens.size)
+    ids = streams(of, 4, 200)
+    bits = {
+        name: parts_of(model, read(model, ids))
+        for name, read in ways([0, 1]).items()
+    }
+    assert len(bits) == 4
+    assert len({each["first window"] for each in bits.values()}) == 1
