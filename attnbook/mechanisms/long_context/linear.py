@@ -115,7 +115,7 @@ def linear_attention_chunked(
 
     With C tokens in a chunk it computes C scores a query, and keeps one
     state for each chunk in place of one for each token (Yang et al. 2024,
-    section 2.2).
+    section 2).
 
     Args:
         query: (..., T, d_k).
