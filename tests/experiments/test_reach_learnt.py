@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from attnbook.experiments import table
 from attnbook.experiments.reach_learnt import (
     DEPTHS,
     EVERYTHING,
@@ -20,6 +21,29 @@ from attnbook.experiments.reach_learnt import (
     untrained,
 )
 from attnbook.mechanisms.long_context import reach_by_depth, window_mask
+
+
+def accuracies(reads, depth, lag):
+    """Of each seed, in order."""
+    return [
+        row["accuracy"]
+        for row in table("reach_learnt")
+        if (row["reads"], row["depth"], row["lag"]) == (reads, depth, lag)
+    ]
+
+
+def test_every_lag_was_tried_with_three_seeds():
+    for depth in DEPTHS:
+        for lag in lags_of(depth):
+            assert len(accuracies("window of 5", depth, lag)) == 3
+    assert len(table("reach_learnt")) == 3 * len(settings(DEPTHS))
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_nothing_is_learnt_beyond_the_reach(depth):
+    *_, beyond = lags_of(depth)
+    for accuracy in accuracies("window of 5", depth, beyond):
+        assert accuracy == pytest.approx(1 / SYMBOLS, abs=0.02)
 
 
 def test_the_reach_is_that_of_the_masks():

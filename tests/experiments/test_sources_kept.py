@@ -5,8 +5,13 @@ import pytest
 import torch
 
 from attnbook.data.facts import Facts
+from attnbook.experiments import table
 from attnbook.experiments.fact_reader import FactReader, answer_loss
 from attnbook.experiments.sources_kept import (
+    CHOSEN,
+    FIXED,
+    KEYS,
+    SYMBOLS,
     drawn,
     fit_indexers,
     index_loss,
@@ -23,6 +28,47 @@ N, Q = 8, 6
 
 def batch(count=20):
     return Facts(N, Q).sample(count, np.random.default_rng(0))
+
+
+def column(measure, way, m, hops):
+    """Of each seed, in order."""
+    return [
+        row[measure]
+        for row in table("sources_kept")
+        if (row["way"], row["m"], row["hops"]) == (way, m, hops)
+    ]
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+def test_every_way_was_measured_with_three_seeds_at_every_m(hops):
+    for way in (*FIXED, *CHOSEN):
+        for m in KEYS:
+            assert column("seed", way, m, hops) == [0, 1, 2]
+            assert max(column("keys", way, m, hops)) <= m
+    assert column("seed", "dense", SYMBOLS, hops) == [0, 1, 2]
+
+
+def test_the_best_rate_is_inside_of_every_grid():
+    grids = {}
+    for row in table("sources_rates"):
+        grid = grids.setdefault((row["way"], row["m"]), [])
+        grid.append((row["loss"], row["rate"]))
+    assert len(grids) == 2 + len(FIXED) * len(KEYS)
+    for grid in grids.values():
+        rates = sorted(rate for _, rate in grid)
+        assert len(rates) >= 3 and min(grid)[1] in rates[1:-1]
+
+
+def test_fixed_patterns_keep_the_share_that_they_read_and_no_more():
+    """What is asked does not depend on where it stands."""
+    for m in KEYS:
+        for kept_of in (
+            column("kept", "window", m, 1),
+            column("kept", "strided", m, 1),
+            column("first kept", "random", m, 1),
+        ):
+            assert kept_of == pytest.approx([m / SYMBOLS] * 3, abs=0.06)
+        assert column("kept", "compressed", m, 2) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("m", [2, 4, 8])

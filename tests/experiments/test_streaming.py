@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from attnbook.experiments import table
 from attnbook.experiments.streaming import (
     EVERYTHING,
     LONGEST,
@@ -20,6 +21,25 @@ from attnbook.experiments.streaming import (
 from attnbook.experiments.text_models import text
 
 ANYWHERE, EXTRA = STARTS
+
+
+def bits(start, way, part):
+    """Of each seed, in order."""
+    return [
+        row["bits"]
+        for row in table("streaming")
+        if (row["starts"], row["way"], row["part"]) == (start, way, part)
+    ]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_ways_differ_only_once_something_has_fallen_out(start):
+    for way in ways():
+        inside = bits(start, way, "first window")
+        assert len(inside) == 3
+        assert inside == pytest.approx(
+            bits(start, EVERYTHING, "first window"), abs=2e-3
+        )
 
 
 @pytest.fixture(scope="module")
