@@ -3,11 +3,12 @@
     python -m attnbook.experiments.fixed_vector
 
 trains the translator of chapter 01 that passes on one vector, with a state of
-64 numbers and with one of 128, and additive attention beside them. Each gets
-its best rate: of four rates, the one with the lowest training loss at the
-end, with one seed. At that rate it is trained with three seeds, for as many
-steps as the leaderboard gives. The fixed vector is also trained for four
-times as many.
+64 numbers and with one of 128, and additive attention beside them. A control
+takes the average of all states as its context: the gradient then reaches each
+state as directly as with attention. Each variant gets its best rate: of four
+rates, the one with the lowest training loss at the end, with one seed. At that
+rate it is trained with three seeds, for as many steps as the leaderboard
+gives. The fixed vector is also trained for four times as many.
 
 It writes `fixed_vector.csv`, one row per variant, steps, rate, seed and
 length, and `fixed_vector_loss.csv`, the training loss in means over a
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable
 from statistics import mean
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnbook import data, train
 from attnbook.experiments.command import SEEDS, command
@@ -28,6 +29,7 @@ from attnbook.experiments.leaderboard import STEPS, TRAINED_TO
 from attnbook.mechanisms.recurrent import (
     AdditiveTranslator,
     FixedVectorTranslator,
+    Memory,
 )
 
 TABLES = ("fixed_vector", "fixed_vector_loss")
@@ -35,11 +37,22 @@ RATES = (1e-3, 3e-3, 6e-3, 1e-2)
 PATIENCE = 4  # times the steps, for the variants of the fixed vector
 PIECES = 20  # of a training, for the mean losses
 
+
+class AverageTranslator(FixedVectorTranslator):
+    """The context is the average of all states, at every step the same."""
+
+    def look(self, state: Tensor, memory: Memory) -> tuple[Tensor, None]:
+        """The context for one step, (B, 2D)."""
+        shares = memory.mask / memory.mask.sum(1, keepdim=True)  # (B, S)
+        return torch.einsum("bs,bsd->bd", shares, memory.states), None
+
+
 VARIANTS: dict[str, Callable[[int, int], nn.Module]] = {
     "fixed vector, state 64": FixedVectorTranslator,
     "fixed vector, state 128": lambda source, target: FixedVectorTranslator(
         source, target, size=128
     ),
+    "average of all states": AverageTranslator,
     "additive attention": AdditiveTranslator,
 }
 

@@ -5,11 +5,13 @@
 writes three tables. `rank_collapse.csv` holds the mean cosine between the
 tokens of a sentence after each encoder block of untrained Transformers of
 12 + 12 blocks: one row per variant, seed and block, block 0 being the
-embeddings. `starved_decoder.csv` asks why post-norm's first decoder block gets
-so little gradient: one row per control and seed, with the gradient of the last
-block's W₂ over that of the first, and the length of what attention adds over
-that of the stream. `without_residuals.csv` holds short trainings without
-residuals, like those of `warmup` with them: one row per depth, rate and seed.
+embeddings. In one variant each token attends to itself alone, which shows how
+much is due to attention. `starved_decoder.csv` asks why post-norm's first
+decoder block gets so little gradient: one row per control and seed (12 seeds,
+because they scatter), with the gradient of the last block's W₂ over that of
+the first, and the length of what attention adds over that of the stream.
+`without_residuals.csv` holds short trainings without residuals, like those of
+`warmup` with them: one row per depth, rate and seed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from attnbook.mechanisms.transformer import (
 
 TABLES = ("rank_collapse", "starved_decoder", "without_residuals")
 VARIANTS = ("pre-norm", "post-norm", "no residuals")
+ALONE = "post-norm, each token alone"
 CONTROLS = (
     "the encoder's output",
     "one constant vector",
@@ -45,6 +48,7 @@ CONTROLS = (
     "encoder",
     "encoder, branch cut",
 )
+STARVED_SEEDS = range(12)
 SHORTER = 0.43  # makes the added vector as short as noise makes it
 LONGER = 2.3  # makes it longer than one constant vector does
 DEPTHS = (2, 6)
@@ -127,18 +131,23 @@ def cosines_by_block(
     """The mean cosine after each encoder block, before any training.
 
     Args:
-        name: one of `VARIANTS`.
+        name: one of `VARIANTS`, or `ALONE`.
         seed: of the weights and of the batch.
         depth: blocks of the encoder.
         batch_size: telephone numbers of 1 to 8 pairs.
     """
     task = data.telephone_numbers("de", longer=None)
-    model = variant(task, name, depth, seed)
+    placement = "post-norm" if name == ALONE else name
+    model = variant(task, placement, depth, seed)
     batch = task.sample(batch_size, np.random.default_rng(seed))
     x = model.embed(model.source_embedding, batch.source)  # (B, S, D)
+    B, S = batch.source.shape
+    seen = batch.source_mask
+    if name == ALONE:
+        seen = torch.eye(S, dtype=torch.bool).expand(B, S, S)
     found = [mean_cosine(x, batch.source_mask)]
     for layer in model.stacks.encoder:
-        x, _ = layer(x, batch.source_mask)
+        x, _ = layer(x, seen)
         found.append(mean_cosine(x, batch.source_mask))
     return [
         {
@@ -257,11 +266,11 @@ def run(seeds: Iterable[int], steps: int = STEPS) -> dict[str, list[dict]]:
     """The rows of each of `TABLES`."""
     seeds = list(seeds)
     cosines, trained = [], []
-    for name, seed in itertools.product(VARIANTS, seeds):
+    for name, seed in itertools.product((*VARIANTS, ALONE), seeds):
         cosines += cosines_by_block(name, seed)
     starved = [
         last_over_first(control, seed)
-        for control, seed in itertools.product(CONTROLS, seeds)
+        for control, seed in itertools.product(CONTROLS, STARVED_SEEDS)
     ]
     for depth, rate, seed in itertools.product(DEPTHS, RATES, seeds):
         trained.append(train_briefly(depth, rate, seed, steps))

@@ -43,7 +43,7 @@ from attnbook.mechanisms.decoder_only import (
     tokens_per_pass,
     verify,
 )
-from attnbook.mechanisms.decoder_only.sampling import draw
+from attnbook.mechanisms.decoder_only.sampling import drawn_from
 from attnbook.mechanisms.n_gram import NGram
 
 TABLES = ("speculation", "speculation_bugs")
@@ -88,14 +88,14 @@ def accept_the_likeliest(p, q, drafted, generator=None):
     gamma = len(drafted)
     n = int((p[:gamma].argmax(-1) == drafted).long().cumprod(0).sum())
     after = p[n] if n == gamma else residual(p[n], q[n])
-    return n, int(draw(after, generator))
+    return n, int(drawn_from(after, generator))
 
 
 def redraw_from_p(p, q, drafted, generator=None):
     """Bug: after a rejection the token comes from p, not from (p − q)₊."""
     uniforms = torch.rand(len(drafted), dtype=p.dtype, generator=generator)
     n = accepted(p, q, drafted, uniforms)
-    return n, int(draw(p[n], generator))
+    return n, int(drawn_from(p[n], generator))
 
 
 def judge_another_draft(p, q, drafted, generator=None):

@@ -19,6 +19,7 @@
 #   04-multi-head-attention    20 points
 #   05-positions               20 points
 #   06-transformer             20 points
+#   07-decoder-only            20 points
 #
 # Made by `python -m attnbook.grading systems`.
 from pathlib import Path

@@ -78,7 +78,6 @@ def test_a_table_is_part_of_the_chapters_that_read_it(stale_after):
     stale = stale_after("experiments/tables/accuracy_by_length.csv")
     assert stale == {
         "chapters/01-additive-attention",
-        "chapters/02-luong-attention",
         "chapters/06-transformer",
     }
 

@@ -55,8 +55,8 @@ SENTENCES = {
             "question a",
         ),
         (
-            "How many times as many multiply-adds does the whole attention "
-            "need",
+            "By what factor does this increase the multiply-adds of the whole "
+            "attention?",
             "b: a count, not a ratio",
             "question b",
         ),
@@ -127,7 +127,7 @@ SENTENCES = {
         ),
         (
             "padding gets weight 0, whatever its score",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (
@@ -136,7 +136,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "in a sentence with nothing to attend to all weights are 0.",
+            "in a sentence with nothing to attend to, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to attend to",
         ),
@@ -153,7 +153,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -195,8 +195,8 @@ SENTENCES = {
         ),
         (
             "`weights` $(B, T, S)$, `alignment` $(B, T, S)$ boolean",
-            "an axis too many is squeezed away",
-            "one row a sentence",
+            "one axis too many is squeezed",
+            "one row per sentence",
         ),
         (
             "Count over the whole batch, then divide once.",
@@ -216,8 +216,8 @@ SENTENCES = {
             "weights that differ by a thousandth",
         ),
         (
-            "With $A$ the set of links made, $R$ the true links",
-            "one true link a row",
+            "Let $A$ be the set of links made, $R$ the set of true links",
+            "one true link per row",
             "the worked example",
         ),
         (
@@ -300,12 +300,12 @@ SENTENCES = {
     ],
     "01-coverage-attention": [
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that is one step late",
             "the worked example",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that is added to itself",
             "no padding",
         ),
@@ -323,7 +323,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -332,18 +332,18 @@ SENTENCES = {
             "no padding",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "only the last step is remembered",
             "long",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "only the last two steps are remembered",
             "six steps",
         ),
         (
-            "it adds up the weights of all steps before,",
-            "a tally with a lid",
+            "it adds up the weights of all earlier steps,",
+            "a tally with a limit",
             "six steps",
         ),
         (
@@ -352,7 +352,7 @@ SENTENCES = {
             "padding in front",
         ),
         (
-            "it adds up the weights of all steps before,",
+            "it adds up the weights of all earlier steps,",
             "a tally that counts its own step",
             "the worked example",
         ),
@@ -390,11 +390,11 @@ SENTENCES = {
         ),
         (
             "Padding gets weight 0, whatever its score;",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (
-            "in a sentence with nothing to read all weights are 0.",
+            "in a sentence with nothing to read, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),
@@ -422,7 +422,7 @@ SENTENCES = {
         ),
         (
             "Scores lie between $-240$ and $240$.",
-            "scores held within bounds",
+            "scores with a limit",
             "scores of 200",
         ),
         (
@@ -441,12 +441,12 @@ SENTENCES = {
             "two pieces",
         ),
         (
-            "never holds that tensor: neither at once",
+            "never holds that tensor: not at once",
             "the whole tensor",
             "the largest tensor, chunk = 4",
         ),
         (
-            "nor, in parts, for the backward pass.",
+            "not in parts that are kept for the backward pass.",
             "everything is kept for the backward pass",
             _KEPT,
         ),
@@ -461,14 +461,12 @@ SENTENCES = {
             "the largest tensor, chunk = 16",
         ),
         (
-            "has shape $(B, T, \\text{chunk}, d_a)$, no more and no fewer "
-            "keys.",
+            "Handle `chunk` keys at a time, no more and no fewer",
             "one more key than `chunk`",
             "the largest tensor, chunk = 4",
         ),
         (
-            "has shape $(B, T, \\text{chunk}, d_a)$, no more and no fewer "
-            "keys.",
+            "Handle `chunk` keys at a time, no more and no fewer",
             "`chunk` pieces in place of pieces of `chunk` keys",
             "the largest tensor, chunk = 4",
         ),
@@ -509,11 +507,11 @@ SENTENCES = {
         ),
         (
             "Padding gets weight 0, whatever its score;",
-            "a mask after the softmax, shared anew",
+            "a mask after the softmax, then divided by the sum",
             "scores of 200",
         ),
         (
-            "in a sentence with nothing to read all weights are 0.",
+            "in a sentence with nothing to read, all weights are 0.",
             "-1e9 in place of -inf",
             "nothing to read",
         ),

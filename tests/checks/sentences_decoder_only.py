@@ -266,6 +266,12 @@ SENTENCES = {
             "places that hold no guess",
         ),
         (
+            "Row $b$ has `counts[b]` guesses; the places behind them hold "
+            "none,",
+            "places without a guess taken for first guesses",
+            "places that hold no guess",
+        ),
+        (
             "Each guess has a **parent**,",
             "the tree of the first row",
             "two trees",

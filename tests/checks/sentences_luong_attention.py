@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from attnbook.checks.luong_attention import EXERCISES
 from attnbook.mechanisms.additive import masked_softmax
 
-ONE_NUMBER = "Two digits after the point are enough."
+ONE_NUMBER = "Two decimal places are enough."
 
 
 def whole_numbers(question):
@@ -79,8 +79,7 @@ SENTENCES = {
             "question c",
         ),
         (
-            "how many times as many numbers as the largest tensor that "
-            "general forms?",
+            "divide by the count of the largest tensor that general forms.",
             "d: twice as many",
             "question d",
         ),
@@ -100,8 +99,7 @@ SENTENCES = {
             "question f",
         ),
         (
-            "The sentence is now read from the back: keys and values in "
-            "reverse order.",
+            "Now keys and values are put in reverse order.",
             "g: weights that go with the keys",
             "question g",
         ),
@@ -128,7 +126,7 @@ SENTENCES = {
             "all sizes alike",
         ),
         (
-            "Softmax runs inside the window.",
+            "The softmax is over the keys in the window only.",
             a_softmax_over_all_keys,
             "the worked example",
         ),
@@ -138,22 +136,24 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "with $\\sigma = D/2$, and nothing is divided again.",
+            "with $\\sigma = D/2$, and the weights are not normalised again.",
             "a Gaussian twice too wide",
             "the worked example",
         ),
         (
-            "with $\\sigma = D/2$, and nothing is divided again.",
+            "with $\\sigma = D/2$, and the weights are not normalised again.",
             "rows that sum to 1 again",
             "the worked example",
         ),
         (
-            "Scores may be as large as 200, those of masked places too.",
+            "Scores may be as large as 200, and so may the scores of masked "
+            "places.",
             "a mask after the exponentials",
             "scores of 200",
         ),
         (
-            "Scores may be as large as 200, those of masked places too.",
+            "Scores may be as large as 200, and so may the scores of masked "
+            "places.",
             "-100 in place of -inf",
             "scores of 200",
         ),
@@ -171,14 +171,14 @@ SENTENCES = {
     ],
     "02-cosine-attention": [
         (
-            "The cosine takes both lengths out.",
+            "The cosine divides by both lengths.",
             "keys of any length",
             "Queries three times as long and keys half as long change no "
             "weight.",
         ),
         (
-            "$\\lambda$ is learnt as the logarithm, so that the scale is "
-            "positive.",
+            "The logarithm $\\lambda$ is learnt, so that the scale "
+            "$e^\\lambda$ is positive.",
             "the logarithm as the scale",
             "a padded batch",
         ),
@@ -195,22 +195,26 @@ SENTENCES = {
         ("and a finite gradient.", "a root of 0", "vectors of zeros"),
         ("`eps` a number.", "an epsilon of its own", "a large eps"),
         (
-            "Values and gradients are checked, that of `log_scale` too.",
+            "Values and gradients are checked, including the gradient of "
+            "`log_scale`.",
             "a scale without gradient",
             "a padded batch",
         ),
         (
-            "Values and gradients are checked, that of `log_scale` too.",
+            "Values and gradients are checked, including the gradient of "
+            "`log_scale`.",
             in_numpy,
             "a padded batch",
         ),
         (
-            "Padding and sentences with nothing to attend to: weights of 0.",
+            "Padding gets weights of 0, and so does a sentence with nothing "
+            "to attend to.",
             "the mask is not used",
             "a padded batch",
         ),
         (
-            "Padding and sentences with nothing to attend to: weights of 0.",
+            "Padding gets weights of 0, and so does a sentence with nothing "
+            "to attend to.",
             "an empty row of -inf",
             "nothing to attend to",
         ),
@@ -222,14 +226,14 @@ SENTENCES = {
     ],
     "02-temporal-attention": [
         (
-            "Each exponential is divided by what the steps before gave to "
-            "the same key",
+            "Each exponential is divided by the sum of the exponentials "
+            "that the same key had in the earlier steps",
             "the past is not used",
             "a padded batch",
         ),
         (
-            "Each exponential is divided by what the steps before gave to "
-            "the same key",
+            "Each exponential is divided by the sum of the exponentials "
+            "that the same key had in the earlier steps",
             "a sum along the sentence",
             "a padded batch",
         ),
@@ -244,7 +248,7 @@ SENTENCES = {
             "A later query cannot change earlier weights.",
         ),
         (
-            "At the first step nothing is divided:",
+            "At the first step there is no division:",
             "the last row is rolled to the front",
             "one step",
         ),
@@ -264,12 +268,14 @@ SENTENCES = {
             "from 200 to -200",
         ),
         (
-            "Padding and sentences with nothing to read: weights of 0.",
+            "Padding gets weights of 0, and so does a sentence with nothing "
+            "to read.",
             "the mask is not used",
             "a padded batch",
         ),
         (
-            "Padding and sentences with nothing to read: weights of 0.",
+            "Padding gets weights of 0, and so does a sentence with nothing "
+            "to read.",
             "0/0 where there is nothing to read",
             "nothing to read",
         ),
@@ -321,12 +327,12 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Scores may be as large as 200, those outside the window too.",
+            "Scores may be as large as 200, also outside the window.",
             "a mask after the exponentials",
             "scores of 200",
         ),
         (
-            "The derivatives that PyTorch computes itself",
+            "You cannot use PyTorch's own derivatives",
             by_autograd,
             "the worked example",
         ),

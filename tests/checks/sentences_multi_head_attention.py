@@ -64,7 +64,8 @@ SENTENCES = {
             "question b",
         ),
         (
-            "Count the scores alone: no projection, no blending of values.",
+            "Count only the scores, without projections and without the "
+            "averages of values.",
             "b: a factor of two",
             "question b",
         ),
@@ -81,7 +82,7 @@ SENTENCES = {
         ),
         ("With $H = 8$ again,", "e: the heads of question d", "question e"),
         (
-            "everything else is left as it is.",
+            "everything else is unchanged.",
             "e: shared between W_q and W_k",
             "question e",
         ),
@@ -125,22 +126,22 @@ SENTENCES = {
             "two heads",
         ),
         (
-            "Padding (mask False) gets the weight 0 and takes no share,",
+            "Padding (mask False) gets the weight 0",
             "a mask after the softmax",
             "two heads",
         ),
         (
-            "Padding (mask False) gets the weight 0 and takes no share,",
+            "Padding (mask False) gets the weight 0",
             "padding taken to be at the end",
             "padding in front",
         ),
         (
-            "even if its score is very large.",
+            "even if its score is very large,",
             "zeros after the softmax, divided again",
             "large scores",
         ),
         (
-            "even if its score is very large.",
+            "even if its score is very large,",
             "a finite score for what is masked",
             "large scores",
         ),
@@ -173,39 +174,39 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "the **mean of JS over the rows that count**, over the whole "
-            "batch: one sum, one division.",
+            "the **mean of JS over all rows that count** in the batch: add up "
+            "JS over these rows of all sentences, then divide once.",
             "a mean of means",
             "padded targets",
         ),
         (
-            "the **mean of JS over the rows that count**, over the whole "
-            "batch: one sum, one division.",
+            "the **mean of JS over all rows that count** in the batch: add up "
+            "JS over these rows of all sentences, then divide once.",
             "divided by all rows",
             "padded targets",
         ),
         (
-            "A row counts where `query_mask` is True;",
+            "A row counts if `query_mask` is True;",
             rows_of_numbers_alone,
             "padded targets",
         ),
         (
-            "the others may hold anything, NaN included.",
+            "the other rows may hold anything, also NaN.",
             "rows that do not count, times 0",
             "NaN in the rows of padding",
         ),
         (
-            "A row counts where `query_mask` is True;",
+            "A row counts if `query_mask` is True;",
             "the first rows of a sentence",
             "padding in front",
         ),
         (
-            "A row counts where `query_mask` is True;",
+            "A row counts if `query_mask` is True;",
             "rows of zeros left out",
             "rows of zeros",
         ),
         (
-            "the others may hold anything, NaN included.",
+            "the other rows may hold anything, also NaN.",
             numbers_for_nan,
             "anything in the rows of padding",
         ),
@@ -254,7 +255,7 @@ SENTENCES = {
         ),
         ("e_h &= Q_h K_h^\\top / \\sqrt{d_k}", "no scale", "two heads"),
         (
-            "So the number of heads may change on the way:",
+            "So the number of heads may change:",
             as_many_maps_as_keys,
             "more heads",
         ),
@@ -269,12 +270,12 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Padding (mask False) gets the weight 0 and takes no share,",
+            "Padding (mask False) gets the weight 0",
             "a mask after the softmax",
             "two heads",
         ),
         (
-            "Padding (mask False) gets the weight 0 and takes no share,",
+            "Padding (mask False) gets the weight 0",
             "padding taken to be at the end",
             "padding in front",
         ),
@@ -284,8 +285,7 @@ SENTENCES = {
             "large scores",
         ),
         (
-            "a sentence with nothing to attend to gets weights of 0 "
-            "throughout.",
+            "A sentence with nothing to attend to gets only weights of 0.",
             "-1e9 in place of -inf",
             "nothing to attend to",
         ),
@@ -307,8 +307,8 @@ SENTENCES = {
     ],
     "04-prune-heads": [
         (
-            "each head is moved towards its own mean $m_h$, taken over some "
-            "data beforehand, by its gate $g_h$:",
+            "the gate $g_h$ moves the output of each head towards its mean "
+            "$m_h$ over some earlier data:",
             "means that skip the output projection",
             "gates of all kinds",
         ),
@@ -333,7 +333,8 @@ SENTENCES = {
             "gates of all kinds",
         ),
         (
-            "The query, key and value projections keep their rows unchanged.",
+            "The rows that stay in the query, key and value projections do "
+            "not change.",
             "the gate in the value projection",
             "gates of all kinds",
         ),

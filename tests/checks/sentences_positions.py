@@ -95,9 +95,9 @@ SENTENCES = {
             "question e",
         ),
         (
-            "Distances beyond 4 take the bias of 4, those beyond $-4$ that of "
-            "$-4$.",
-            "e: a bias of its own for what is far",
+            "Distances above 4 take the bias of 4, and distances below $-4$ "
+            "take the bias of $-4$.",
+            "e: a separate bias for far keys",
             "question e",
         ),
         ("Queries look both ways.", "e: one side only", "question e"),
@@ -170,7 +170,11 @@ SENTENCES = {
             "divided by the length",
             "whole sentences",
         ),
-        ("averaged by weight", "every key counts the same", "whole sentences"),
+        (
+            "averaged with the weights",
+            "every key counts the same",
+            "whole sentences",
+        ),
         (
             "\\sum_j \\alpha_{bhtj} \\, |p_t - j|",
             "distances with a sign",
@@ -201,7 +205,7 @@ SENTENCES = {
             "padding in front and between",
         ),
         (
-            "Rows of padding may hold anything, NaN included.",
+            "Their weights may be anything, even NaN.",
             only_nan_taken_out,
             "NaN and infinity in padding",
         ),
@@ -211,7 +215,7 @@ SENTENCES = {
             "padding in front and between",
         ),
         (
-            "Rows of padding may hold anything, NaN included.",
+            "Their weights may be anything, even NaN.",
             "0 times NaN",
             "NaN and infinity in padding",
         ),
@@ -329,12 +333,14 @@ SENTENCES = {
             "by parts",
         ),
         (
-            "between `low` and `high` a ramp mixes the two:",
+            "between `low` and `high` a ramp (a straight line) mixes the old "
+            "and the divided rate:",
             "a step, no ramp",
             "by parts",
         ),
         (
-            "between `low` and `high` a ramp mixes the two:",
+            "between `low` and `high` a ramp (a straight line) mixes the old "
+            "and the divided rate:",
             "the ends of the ramp are not used",
             "by parts, other ends",
         ),
@@ -371,8 +377,8 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Each counts to a hundred-thousandth of itself, the slowest too, "
-            "which may be below a millionth:",
+            "The relative error of each must be below a hundred-thousandth, "
+            "even for the slowest, which may be below a millionth.",
             "rounded",
             "slow rates of a larger base, in millionths",
         ),

@@ -56,7 +56,7 @@ SENTENCES = {
             "question c",
         ),
         (
-            "The same query and keys, but nobody scales.",
+            "The same query and keys, but the scores are not scaled.",
             "d: with the scale",
             "question d",
         ),
@@ -66,7 +66,7 @@ SENTENCES = {
             "question e",
         ),
         (
-            "The entropy of the weights, in nats,",
+            "Which number does the entropy of the weights, in nats, approach",
             "f: bits",
             "question f",
         ),
@@ -88,7 +88,7 @@ SENTENCES = {
             "two heads, two sentences",
         ),
         (
-            "both bear the same number;",
+            "both have the same number;",
             "documents are not kept apart",
             "the worked example",
         ),
@@ -109,16 +109,16 @@ SENTENCES = {
         ),
         (
             "an output of 0 and finite gradients.",
-            "a NaN swept under the carpet",
+            "a NaN that is only hidden",
             "nothing but padding",
         ),
         (
-            "Scores may be as large as 200, those of masked places too.",
+            "Scores may be as large as 200, also at masked places.",
             "a mask after the exponentials",
             "scores of 200",
         ),
         (
-            "Scores may be as large as 200, those of masked places too.",
+            "Scores may be as large as 200, also at masked places.",
             "-100 in place of -inf",
             "scores of 200",
         ),
@@ -172,12 +172,12 @@ SENTENCES = {
         ),
         (
             "Scores may be large:",
-            "scores that are held within bounds",
+            "scores with a limit",
             "large scores",
         ),
         (
             "nor for scores of $-200$.",
-            "a sink that is not shifted along",
+            "a sink that is not shifted like the scores",
             "large scores",
         ),
         (
@@ -187,7 +187,7 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "Values and gradients are checked, that of the sink too.",
+            "Values and gradients are checked, also the gradient of the sink.",
             "a sink without gradient",
             "two heads",
         ),
@@ -204,7 +204,7 @@ SENTENCES = {
             "only the last query wrong",
         ),
         (
-            "three right attentions, of which two are written otherwise.",
+            "three right attentions, two of which are written in another way.",
             "a grader that turns all down",
             "right, sentence by sentence",
         ),
@@ -266,7 +266,7 @@ SENTENCES = {
     ],
     "03-sparsemax-attention": [
         (
-            "Many of them are exactly 0, and it has a gradient.",
+            "Many of them are exactly 0, and the function has a gradient.",
             without_a_gradient,
             "two heads",
         ),
@@ -281,12 +281,14 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "the largest $k$ for which $1 + k\\, z_k > z_1 + \\dots + z_k$.",
+            "where $k$ is the largest number with $1 + k\\, z_k > z_1 + "
+            "\\dots + z_k$.",
             "the k before z is missing",
             "two heads",
         ),
         (
-            "the largest $k$ for which $1 + k\\, z_k > z_1 + \\dots + z_k$.",
+            "where $k$ is the largest number with $1 + k\\, z_k > z_1 + "
+            "\\dots + z_k$.",
             "a running sum that stops one short",
             "two heads",
         ),
@@ -301,7 +303,7 @@ SENTENCES = {
             "two heads",
         ),
         (
-            "though all scores may lie below -100.",
+            "even if all scores are below -100.",
             "-100 in place of -inf",
             "large scores",
         ),

@@ -95,7 +95,8 @@ SENTENCES = {
     ],
     "00-epanechnikov-regression": [
         (
-            "With $u$ the distance between query and key divided by the width",
+            "Let $u$ be the distance between query and key divided by the "
+            "width",
             "the width is not used",
             "the worked example",
         ),
@@ -116,20 +117,20 @@ SENTENCES = {
             "plane",
         ),
         (
-            "Distance is the straight line, in as many dimensions as a key "
-            "has.",
+            "The distance is the length of the straight line between query "
+            "and key, for keys of any dimension.",
             "distance along the axes",
             "plane",
         ),
         (
-            "A query with no key in reach attends to nothing: its weights "
-            "are 0, and so is its output.",
+            "If no key is nearer than the width, the query attends to "
+            "nothing: its weights are 0, and so is its output.",
             "nothing in reach",
             "the worked example",
         ),
         (
-            "A query with no key in reach attends to nothing: its weights "
-            "are 0, and so is its output.",
+            "If no key is nearer than the width, the query attends to "
+            "nothing: its weights are 0, and so is its output.",
             "nothing in reach taken for everything",
             "one query in reach of nothing",
         ),
@@ -175,19 +176,19 @@ SENTENCES = {
             "40 keys, of which many tie",
         ),
         (
-            "The chosen keys share the weight by softmax, however large the "
-            "scores; all others weigh exactly 0.",
+            "The chosen keys share the weight by softmax, also if the scores "
+            "are very large. All other keys get a weight of exactly 0.",
             "the chosen share alike",
             "the worked example",
         ),
         (
-            "The chosen keys share the weight by softmax, however large the "
-            "scores; all others weigh exactly 0.",
+            "The chosen keys share the weight by softmax, also if the scores "
+            "are very large. All other keys get a weight of exactly 0.",
             "a softmax over all, shared anew",
             "a masked key scores 900",
         ),
         (
-            "share the weight by softmax, however large the scores",
+            "share the weight by softmax, also if the scores are very large.",
             "exponentials that overflow",
             "keys that tie at scores of 900",
         ),
@@ -197,17 +198,17 @@ SENTENCES = {
             "scores a millionth apart",
         ),
         (
-            "all others weigh exactly 0.",
+            "All other keys get a weight of exactly 0.",
             _small_weights_for_the_rest,
-            "With 23 keys and k = 5, five keys weigh and sum to 1.",
+            "With 23 keys and k = 5, five keys get weight, and it sums to 1.",
         ),
         (
-            "Fewer than $k$ keys allowed: all of those are chosen.",
+            "If fewer than $k$ keys are allowed, all of these are chosen.",
             "masked keys fill up the k",
             "masked keys score best",
         ),
         (
-            "None allowed: weights and output are 0.",
+            "If none is allowed, weights and output are 0.",
             "nothing allowed taken for everything",
             "one query may attend to nothing",
         ),
@@ -237,36 +238,36 @@ SENTENCES = {
             "scores up to 1,000, weights nearly alike",
         ),
         (
-            "Six digits have to be right, whatever the unit of the scores",
+            "Six digits have to be right for scores in any unit",
             "the search stops too early",
             "two keys tie",
         ),
         (
-            "Six digits have to be right, whatever the unit of the scores",
+            "Six digits have to be right for scores in any unit",
             "the search stops too early",
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
         ),
         (
-            "whatever the unit of the scores: their spread may be 0.001 or "
-            "1,000.",
+            "for scores in any unit: their spread (the largest minus the "
+            "smallest) may be 0.001 or 1,000.",
             "a range of the largest score",
             "the largest score is 0",
         ),
         (
-            "Six digits have to be right, whatever the unit of the scores",
+            "Six digits have to be right for scores in any unit",
             "right to some places, not digits",
-            "The softmax at your temperature has the entropy asked for, also "
-            "where scores differ by a thousandth.",
+            "The softmax at your temperature has the target entropy, even if "
+            "scores differ by a thousandth.",
         ),
         (
-            "their spread may be 0.001 or 1,000.",
+            "(the largest minus the smallest) may be 0.001 or 1,000.",
             _in_a_hundred_steps_of_one_range,
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
         ),
         (
-            "their spread may be 0.001 or 1,000.",
+            "(the largest minus the smallest) may be 0.001 or 1,000.",
             _in_a_hundred_steps_of_one_range,
             "scores up to 1,000, weights nearly alike",
         ),
@@ -317,7 +318,7 @@ SENTENCES = {
     ],
     "00-softmax-vjp": [
         (
-            "wants the gradient with respect to the *scores*",
+            "needs the gradient with respect to the *scores*",
             "the temperature is forgotten",
             "one row, temperature 2",
         ),
@@ -342,22 +343,22 @@ SENTENCES = {
             "a batch with masked keys",
         ),
         (
-            "gets gradient 0, also where all keys of a row are masked.",
+            "gets gradient 0, also if all keys of its row are masked.",
             "a mean that divides by the weights",
             "a row with every key masked",
         ),
         (
-            "one row, or any batch of rows, keys last.",
+            "one row, or any batch of rows, with the keys on the last axis.",
             "a sum over the wrong axis",
             "three rows",
         ),
         (
-            "one row, or any batch of rows, keys last.",
+            "one row, or any batch of rows, with the keys on the last axis.",
             _matrices_alone,
             "a batch with masked keys",
         ),
         (
-            "one row, or any batch of rows, keys last.",
+            "one row, or any batch of rows, with the keys on the last axis.",
             _matrices_alone,
             "the worked example",
         ),

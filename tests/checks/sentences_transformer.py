@@ -4,7 +4,7 @@ from attnbook.checks.transformer import EXERCISES
 
 _CHEAP = (
     "After the first step neither a step nor `select` touches the source "
-    "again: less than twice the products that steps need."
+    "again. The limit is twice the products that the steps need."
 )
 
 
@@ -20,7 +20,7 @@ class ReadBySelect(EXERCISES["06-cross-attention-cache"].reference):
 SENTENCES = {
     "06-predict": [
         (
-            "gain and a shift. How many parameters are that?",
+            "gain and a shift. How many parameters does the layer have?",
             "a: 48 too few",
             "question a",
         ),
@@ -31,13 +31,12 @@ SENTENCES = {
             "question b",
         ),
         (
-            "What share of its peak is it at step 1600?",
+            "What share of its peak value does it have at step 1600?",
             "c: the rate, not its share",
             "question c",
         ),
         (
-            "How many times as probable as greedy's answer of two tokens is "
-            "that of a beam of 2?",
+            "How many times as probable as greedy's answer is the beam's?",
             "e: the probability of the answer",
             "question e",
         ),
@@ -65,7 +64,8 @@ SENTENCES = {
             "one layer",
         ),
         (
-            "its output is added to the stream as it was.",
+            "its output is added to the stream itself, which is not "
+            "normalised.",
             "a residual that begins after the norm",
             "one layer",
         ),
@@ -95,8 +95,8 @@ SENTENCES = {
             "one layer",
         ),
         (
-            "the gain and the shift of the attention's norm and of the "
-            "feed-forward network's,",
+            "the gain and the shift of the attention's norm and those of the "
+            "feed-forward network's norm.",
             "one norm for both sublayers",
             "two layers",
         ),
@@ -130,7 +130,7 @@ SENTENCES = {
     "06-smoothed-loss": [
         (
             "Loss and floor are means over all rows of the batch that count: "
-            "one sum, one division.",
+            "sum once, then divide once.",
             "a mean of means",
             "padded",
         ),
@@ -176,7 +176,7 @@ SENTENCES = {
             "two sentences",
         ),
         (
-            "Values are checked, and the gradient of the loss.",
+            "The check compares both values, and the gradient of the loss.",
             "a loss without gradient",
             "two sentences",
         ),
@@ -208,12 +208,12 @@ SENTENCES = {
             "a second source after some steps",
         ),
         (
-            "of what was row `rows[i]` until now.",
+            "gets the source that belonged to row `rows[i]` until now.",
             "rows of the source as it was read",
             "fewer and more rows",
         ),
         (
-            "Scores may be large, those of hidden places too.",
+            "Scores may be large, also those of hidden places.",
             "a mask after the softmax, and divided again",
             "large scores",
         ),
@@ -233,8 +233,8 @@ SENTENCES = {
             "three steps",
         ),
         (
-            "row $i$ goes on with the source of what was row `rows[i]` until "
-            "now.",
+            "The new row $i$ gets the source that belonged to row `rows[i]` "
+            "until now.",
             "rows by the inverse order",
             "rows in another order",
         ),
@@ -286,7 +286,7 @@ SENTENCES = {
             "two of five",
         ),
         (
-            "There are `beam` places, less one for each answer that has "
+            "There are `beam` places, minus one for each answer that has "
             "ended before.",
             "places counted again while sorting out",
             "the worked example",
@@ -297,7 +297,7 @@ SENTENCES = {
             "three of five",
         ),
         (
-            "There are `beam` places, less one for each answer that has "
+            "There are `beam` places, minus one for each answer that has "
             "ended before.",
             "the beam filled up again",
             "two of five",
@@ -323,12 +323,12 @@ SENTENCES = {
             "two of five",
         ),
         (
-            "any token may be BOS or EOS.",
+            "BOS and EOS may have any token id.",
             "BOS taken for token 0",
             "four of six, a strong penalty",
         ),
         (
-            "any token may be BOS or EOS.",
+            "BOS and EOS may have any token id.",
             "EOS taken for token 1",
             "more places than tokens",
         ),

@@ -214,7 +214,7 @@ TALLY, PIECES = "01-coverage-attention", "01-chunked-attention"
 MASKED = ((CONCAT, concat), (TALLY, tally), (PIECES, pieces))
 IN_PLACE = "weights that are changed in place"
 MENDED = "0/0 that is made 0 afterwards"
-HELD = "scores held within bounds"
+HELD = "scores with a limit"
 REPAIRS = {"two", "three", "four"}
 
 # Exercise, answer, what it is named, the parts that are earned nevertheless.
@@ -243,7 +243,7 @@ LEARNERS = [
     (
         RATE,
         squeezed,
-        "an axis too many is squeezed away",
+        "one axis too many is squeezed",
         {"links", "rows"},
     ),
     (
@@ -339,7 +339,7 @@ def test_what_is_kept_is_said_to_belong_inside():
     exercise = EXERCISES[PIECES]
     diagnosis = exercise.diagnose(pieces(step=sum_outside))
     assert "the sum or the tanh" in diagnosis.message
-    assert "sum, tanh and product with v all belong" in diagnosis.message
+    assert "sum, tanh and the product with v all belong" in diagnosis.message
 
 
 @pytest.mark.parametrize(("grade_id", "answer"), MASKED)

@@ -271,7 +271,7 @@ LEARNERS = [
     (
         "01-concat-attention",
         concat(weigh=shared_anew),
-        "a mask after the softmax, shared anew",
+        "a mask after the softmax, then divided by the sum",
     ),
     (
         "01-concat-attention",
@@ -344,7 +344,7 @@ LEARNERS = [
     (
         "01-coverage-attention",
         tally(weigh=shared_anew),
-        "a mask after the softmax, shared anew",
+        "a mask after the softmax, then divided by the sum",
     ),
     (
         "01-coverage-attention",

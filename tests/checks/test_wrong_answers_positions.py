@@ -366,7 +366,7 @@ NAMED = {
     },
     "05-rotate-2d": {
         by_both_in_turn: "row plus column",
-        rows_even_columns_odd: "row and column by turns",
+        rows_even_columns_odd: "row and column in alternation",
         width_of_pairs: "the factor 2 taken twice",
         pairs_from_1: "pairs counted from 1",
         one_sign_wrong: "one wrong sign",

@@ -391,9 +391,9 @@ def by_the_largest_score(query, key, value, sink, mask):
         (
             sunk(scores_of=lambda scores: scores.clamp(-80.0, 80.0)),
             "bounds",
-            "scores that are held within bounds",
+            "scores with a limit",
         ),
-        (by_the_largest_score, "gradients", "a NaN swept under the carpet"),
+        (by_the_largest_score, "gradients", "a NaN that is only hidden"),
     ],
 )
 def test_only_the_part_that_asks_for_the_edge_is_lost(answer, part, name):

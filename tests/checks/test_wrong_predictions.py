@@ -8,6 +8,7 @@ import pytest
 
 from attnbook.checks import (
     additive_attention,
+    decoder_only,
     luong_attention,
     multi_head_attention,
     positions,
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (multi_head_attention, "04-predict"),
         (positions, "05-predict"),
         (transformer, "06-predict"),
+        (decoder_only, "07-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -72,6 +74,7 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (multi_head_attention, "04-predict", "04-multi-head-attention"),
         (positions, "05-predict", "05-positions"),
         (transformer, "06-predict", "06-transformer"),
+        (decoder_only, "07-predict", "07-decoder-only"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):

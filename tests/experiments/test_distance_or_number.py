@@ -45,6 +45,7 @@ def test_shared_readings_agree_with_the_study_of_length(way, far, other):
         for row in table("length_extrapolation")
         if (row["way"], row["window"]) == (way, other)
         and (row["digits late"], row["filler"]) == (0, 0)
+        and row["rate"] == longer.RATE
         and row["to position"] == 512
     ]
     assert values(way, 64, far).mean() == pytest.approx(

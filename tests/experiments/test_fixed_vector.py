@@ -71,6 +71,14 @@ def test_the_fixed_vector_learns_far_more_slowly_than_attention():
         assert attention[:, -1].max() < patient[:, -1].min()
 
 
+def test_a_direct_way_for_the_gradient_is_not_enough():
+    average, fixed = (
+        values("fixed_vector_loss", name, STEPS, "loss")[:, -1]
+        for name in ("average of all states", "fixed vector, state 64")
+    )
+    assert average.min() > fixed.max()
+
+
 @pytest.mark.parametrize("variant", FIXED)
 def test_more_steps_bring_more_digits_and_whole_answers(variant):
     for column in ("exact match", "digits right"):

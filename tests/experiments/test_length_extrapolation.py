@@ -11,7 +11,8 @@ from attnbook.experiments import table
 
 
 def values(way, band, column="loss", window="all", **language):
-    usual = {"digits late": 0, "filler": 0, "rate": study.RATE}
+    usual = {"digits late": 0, "filler": 0}
+    usual |= {"rate": study.RATE, "steps": study.STEPS}
     wanted = {**usual, **language}
     return np.array(
         [
@@ -69,6 +70,20 @@ def test_added_positions_fail_at_once_and_relative_ones_later():
         assert values(way, 2).min() > 3
     assert values("RoPE", 2).max() < 0.4
     assert values("relative bias", 2).max() < 0.3
+
+
+def test_at_another_rate_the_same_ways_fail_in_the_same_bands():
+    again = {"rate": study.ANOTHER_RATE}
+    end = {way: values(way, 8, **again).mean() for way in study.WAYS}
+    assert end["ALiBi"] < study.best_loss() + 0.01
+    added = min(end["learned"], end["sinusoidal"])
+    assert end["relative bias"] < end["none"] < end["RoPE"] < added
+    for way in study.WAYS:
+        early = values(way, 2, **again).mean()
+        assert (early > 3) == (way in ("learned", "sinusoidal"))
+        assert values(way, 1, "digits right", **again).mean() > 0.9
+    for way in study.RELATIVE:
+        assert values(way, 8, window="trained", **again).max() < 0.3
 
 
 def test_within_known_distances_the_relative_ways_read_on():

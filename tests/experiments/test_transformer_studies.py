@@ -64,6 +64,7 @@ def test_untrained_blocks_make_the_tokens_of_a_sentence_alike():
     for variant in rank_collapse.VARIANTS:
         assert len(cosines(variant, 12)) >= 3
         assert min(cosines(variant, 12)) > max(cosines(variant, 0)) + 0.4
+    assert max(cosines(rank_collapse.ALONE, 12)) < 0.75
     assert min(cosines("no residuals", 2)) > 0.999
     assert min(cosines("post-norm", 12)) > 0.999
     assert max(cosines("post-norm", 2)) < 0.75
@@ -73,10 +74,10 @@ def test_untrained_blocks_make_the_tokens_of_a_sentence_alike():
 def test_so_they_do_at_a_reduced_size():
     last = {
         name: rank_collapse.cosines_by_block(name, 5, depth=4, batch_size=8)
-        for name in rank_collapse.VARIANTS
+        for name in (rank_collapse.ALONE, *rank_collapse.VARIANTS)
     }
-    pre, post, bare = (rows[-1]["cosine"] for rows in last.values())
-    assert pre < post < bare
+    alone, pre, post, bare = (rows[-1]["cosine"] for rows in last.values())
+    assert alone < pre < post < bare
     assert bare > 0.999
 
 
@@ -115,16 +116,18 @@ def starved(control, measure="last over first"):
 
 def test_one_constant_vector_starves_the_decoder_as_the_encoder_does():
     for control in rank_collapse.CONTROLS:
-        assert len(starved(control)) >= 3
+        assert len(starved(control)) == len(rank_collapse.STARVED_SEEDS)
     whole, constant, shorter, noise, longer, silent, pre, encoder, cut = (
         starved(control) for control in rank_collapse.CONTROLS
     )
-    assert min(whole) > 20 and min(constant) > 20
     through_the_model = ends("post-norm", table("norm_placement"))
-    np.testing.assert_allclose(whole, through_the_model, rtol=5e-3)
-    assert max(shorter) < 5
-    assert max(noise + longer + silent + pre + encoder) < 2
-    np.testing.assert_allclose(cut, 2 ** (11 / 2), rtol=0.06)
+    np.testing.assert_allclose(whole[:3], through_the_model, rtol=5e-3)
+    for found in (constant, cut):
+        assert np.median(found) == pytest.approx(2 ** (11 / 2), rel=0.1)
+    assert np.median(constant) < np.median(whole) < 3 * np.median(constant)
+    for found in (shorter, noise, longer, silent, pre, encoder):
+        assert np.median(found) < 4
+    assert max(noise + longer + silent + pre + encoder) < min(constant)
 
 
 def test_what_starves_is_as_long_as_the_stream_and_the_same_everywhere():
@@ -134,7 +137,7 @@ def test_what_starves_is_as_long_as_the_stream_and_the_same_everywhere():
     }
     assert lengths["one constant vector"] == pytest.approx(1, abs=0.05)
     assert lengths["the encoder's output"] == pytest.approx(1, abs=0.05)
-    assert lengths["encoder, branch cut"] == pytest.approx(1, abs=0.06)
+    assert lengths["encoder, branch cut"] == pytest.approx(1, abs=0.1)
     assert lengths["noise, longer"] > 1.2
     shorter = lengths["one constant vector, shorter"]
     assert shorter == pytest.approx(lengths["noise"], abs=0.03)
@@ -213,8 +216,11 @@ def test_a_short_training_at_two_rates():
 
 def test_the_rate_is_the_one_with_the_least_training_loss():
     tried, measured = table("rates_tried"), table("tuned_rates")
-    assert len({row["rate"] for row in tried}) >= 3
-    assert {r["rate"] for r in measured} == {tuned_rates.best_rate(tried)}
+    assert {row["model"] for row in tried + measured} == {tuned_rates.TUNED}
+    rates = [row["rate"] for row in tried]
+    best = tuned_rates.best_rate(tried)
+    assert len(rates) >= 3 and min(rates) < best < max(rates)
+    assert {row["rate"] for row in measured} == {best}
     seeds = {row["seed"] for row in measured}
     assert len(seeds) >= 3 and not seeds & {row["seed"] for row in tried}
 

@@ -18,7 +18,7 @@ from attnbook.mechanisms.decoder_only import (
     verify,
     with_temperature,
 )
-from attnbook.mechanisms.decoder_only.sampling import draw
+from attnbook.mechanisms.decoder_only.sampling import drawn_from
 
 V, LONGEST = 5, 24
 
@@ -126,7 +126,7 @@ def test_a_verified_round_gives_the_model_s_distribution(gamma):
     chance = torch.Generator().manual_seed(0)
     counts, lengths = torch.zeros(V), torch.zeros(gamma + 1)
     for _ in range(8000):
-        drafted = draw(q, chance)
+        drafted = drawn_from(q, chance)
         n, following = verify(p, q, drafted, chance)
         counts[int(drafted[0]) if n else following] += 1
         lengths[n] += 1
@@ -166,14 +166,14 @@ def accept_the_likeliest(p, q, drafted, generator):
     """Bug: a proposal passes only where it is the model's first choice."""
     n = int((p[: len(drafted)].argmax(-1) == drafted).long().cumprod(0).sum())
     after = p[n] if n == len(drafted) else residual(p[n], q[n])
-    return n, int(draw(after, generator))
+    return n, int(drawn_from(after, generator))
 
 
 def redraw_from_p(p, q, drafted, generator):
     """Bug: after a rejection the next token comes from p, not from p − q."""
     uniforms = torch.rand(len(drafted), dtype=p.dtype, generator=generator)
     n = accepted(p, q, drafted, uniforms)
-    return n, int(draw(p[n], generator))
+    return n, int(drawn_from(p[n], generator))
 
 
 def drafted_hotter(p, q, drafted, generator):
@@ -190,7 +190,7 @@ def test_each_well_known_bug_moves_the_distribution(bug):
     chance = torch.Generator().manual_seed(0)
     counts = torch.zeros(V)
     for _ in range(4000):
-        drafted = draw(q, chance)
+        drafted = drawn_from(q, chance)
         n, following = bug(p, q, drafted, chance)
         counts[int(drafted[0]) if n else following] += 1
     assert chi_squared(counts, p[0]).p_value < 1e-4
@@ -283,7 +283,7 @@ def test_the_formula_holds_where_acceptance_is_independent():
     p, q = distributions(2, 8)
     gamma, chance = 3, torch.Generator().manual_seed(0)
     alpha = float(torch.minimum(p, q).sum())
-    drafted = [draw(q.expand(gamma, -1), chance) for _ in range(8000)]
+    drafted = [drawn_from(q.expand(gamma, -1), chance) for _ in range(8000)]
     counts = [
         verify(p.expand(gamma + 1, -1), q.expand(gamma, -1), d, chance)[0]
         for d in drafted

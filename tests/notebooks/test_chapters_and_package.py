@@ -324,6 +324,46 @@ BLOCKS = {
 
 # How each name is called that a chapter shares with its modules: a function
 # of the thing itself, in torch; in chapter 00 also of a NumPy generator.
+
+
+def logits(*shape):
+    torch.manual_seed(3)
+    found = torch.randn(*shape)
+    found[..., 1] = found[..., 4]  # a tie
+    return found
+
+
+def feed(kind, *sizes):
+    x = torch.linspace(-2, 3, 24).reshape(3, 8).requires_grad_()
+    output = seeded(kind, 8, *sizes)(x)
+    output.square().sum().backward()
+    return [output, x.grad]
+
+
+def judged(it):
+    p, q = logits(5, 7).softmax(-1), logits(4, 7).flip(-1).softmax(-1)
+    drafted = torch.tensor([2, 6, 0, 3])
+    uniforms = (torch.rand(4) for _ in range(20))
+    return [torch.tensor(it(p, q, drafted, each)) for each in uniforms]
+
+
+DECODER_ONLY = {
+    "merge": lambda it: [
+        torch.tensor(it([1, 1, 1, 2, 1, 1], (1, 1), 9)),
+        torch.tensor(it([3, 4, 3, 4, 3], (3, 4), 7)),
+    ],
+    "RMSNorm": feed,
+    "SwiGLU": lambda it: feed(it, 12),
+    "with_temperature": lambda it: it(logits(2, 6), 0.7),
+    "top_k": lambda it: it(logits(2, 6), 3),
+    "top_p": lambda it: [it(logits(2, 6), p) for p in (0.1, 0.6, 1.0)],
+    "min_p": lambda it: [it(logits(2, 6), p) for p in (0.1, 0.6, 1.0)],
+    "accepted": judged,
+    "residual": lambda it: it(
+        logits(7).softmax(-1), logits(7).flip(-1).softmax(-1)
+    ),
+}
+
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
@@ -332,6 +372,7 @@ COMPARED = {
     "chapters/04-multi-head-attention.ipynb": HEADS,
     "chapters/05-positions.ipynb": POSITIONS,
     "chapters/06-transformer.ipynb": BLOCKS,
+    "chapters/07-decoder-only.ipynb": DECODER_ONLY,
 }
 IN_TORCH = [
     pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")

@@ -264,7 +264,7 @@ EXERCISE = Exercise(
         _alignment_case("as many rows as tokens", [3, 5], 5, 5, seed=14),
         _alignment_case("one token", [2, 3], 3, 1, seed=15),
         _padding_in_front("padding in front", [3, 4], 5, 4, seed=19),
-        _full_case("one row a sentence", 3, 1, 4, seed=20),
+        _full_case("one row per sentence", 3, 1, 4, seed=20),
         Case(
             "a sentence in which no row counts",
             (
@@ -342,7 +342,7 @@ EXERCISE = Exercise(
                 "a row whose weights are all 0",
                 "weights that differ by a thousandth",
                 "one token",
-                "one row a sentence",
+                "one row per sentence",
                 "no link is true",
                 "a sentence in which no row counts",
                 "no row counts",

@@ -380,15 +380,15 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "`chunk` pieces in place of pieces of `chunk` keys",
-            "The values are right, but your pieces are as many as `chunk` "
-            "says, and shrink as it grows.",
+            "The values are right, but `chunk` is the number of your pieces. "
+            "It should be their size.",
             partial(_other_pieces, size=lambda chunk, S: -(-S // chunk)),
             "torch.chunk wants the number of pieces, torch.split their size.",
         ),
         Mistake(
             "pieces of queries",
-            "The values are right, but it is the queries that you cut into "
-            "pieces. Each piece meets all the keys.",
+            "The values are right, but you cut the queries into pieces, not "
+            "the keys.",
             _pieces_of_queries,
             "Which axis do you split? Keys are axis 1 of the projected keys.",
         ),
@@ -400,8 +400,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "pieces of another size",
-            "The values are right, but your pieces grow with `chunk` and are "
-            "not of `chunk` keys.",
+            "The values are right, but your pieces do not have `chunk` keys.",
             partial(_other_pieces, size=lambda chunk, S: 2 * chunk),
             "How many keys does one call of checkpoint get?",
             also=(
@@ -412,37 +411,39 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "the rest in the last piece",
-            "The values are right, but the keys that are left over go into "
-            "the last piece, which holds more than `chunk`.",
+            "The values are right, but you add the remaining keys to the "
+            "last piece, which then has more than `chunk`.",
             partial(_other_pieces, size=_with_the_rest),
             "The last piece may be shorter, never longer.",
         ),
         Mistake(
             "a last piece that is filled up",
-            "The values are right, but keys are made up until `chunk` "
-            "divides their number.",
+            "The values are right, but you add keys until `chunk` divides "
+            "their number.",
             _filled_up,
-            "torch.split: the last piece is shorter, and so is the only one.",
+            "With torch.split the last piece can be shorter, also if it is "
+            "the only one.",
         ),
         Mistake(
             "pieces made equal",
-            "The values are right, but the keys are shared out evenly, so "
-            "that no piece holds `chunk` keys.",
+            "The values are right, but your pieces are all equally large, so "
+            "none has `chunk` keys.",
             partial(_other_pieces, size=_shared_out),
-            "torch.split: `chunk` keys per piece, and the rest in the last.",
+            "torch.split makes pieces of `chunk` keys, and the rest goes "
+            "into the last.",
         ),
         Mistake(
             "a chunk above S is made smaller",
-            "The values are right, but where `chunk` is more than S, your "
-            "pieces do not hold all the keys.",
+            "The values are right. But if `chunk` is more than S, there "
+            "should be one piece with all the keys.",
             partial(_other_pieces, size=_half_if_too_large),
-            "One piece of S keys; split does it without a case of its own.",
+            "split gives one piece of S keys; you need no special case.",
             also=(partial(_other_pieces, size=_one_if_too_large),),
         ),
         Mistake(
             "pieces that do not follow `chunk`",
-            "The values are right, but your pieces are of one size, whatever "
-            "`chunk` says.",
+            "The values are right, but your pieces always have the same "
+            "size. `chunk` has no effect.",
             partial(_other_pieces, size=lambda chunk, S: 1),
             "Where does your code use `chunk`?",
             also=tuple(

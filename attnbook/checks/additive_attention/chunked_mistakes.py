@@ -6,21 +6,21 @@ ROWS = [
     (
         "softmax a piece",
         "a softmax for each piece",
-        "Each piece has a softmax of its own, so a row's weights sum "
-        "to the number of pieces.",
+        "You take a softmax for each piece, so the weights of a row sum to "
+        "the number of pieces.",
         "Collect the scores of all pieces, (B, T, S), then take one softmax.",
     ),
     (
         "mean of pieces",
         "a mean over the pieces",
-        "Each piece has a softmax of its own, and all pieces count the "
-        "same, however well their keys score.",
+        "You take a softmax for each piece, so all pieces count the same, "
+        "even if their keys have low scores.",
         "Collect the scores of all pieces, (B, T, S), then take one softmax.",
     ),
     (
         "last dropped",
         "the last piece is dropped",
-        "Where chunk does not divide S, the keys that remain are left out.",
+        "If chunk does not divide S, you leave out the keys that remain.",
         "range(0, S, chunk), and a last piece that may be shorter. "
         "torch.split does it.",
         "rest at 0",
@@ -29,36 +29,35 @@ ROWS = [
     (
         "padding skipped",
         "pieces of padding are skipped",
-        "A piece in which no sentence has a token is left out, so that its "
+        "You leave out a piece in which no sentence has a token, so its "
         "scores are missing.",
         "Score every piece. The mask comes after torch.cat.",
     ),
     (
         "own maximum",
         "a maximum for each piece",
-        "Each piece has its own largest score taken off, so that the pieces "
-        "cannot be compared any more.",
+        "In each piece you subtract the largest score of that piece, so the "
+        "pieces can no longer be compared.",
         "Collect the scores as they are, (B, T, S), then take one softmax.",
     ),
     (
         "read late",
         "a piece that is read late",
-        "The values are right. In the backward pass the function is called "
-        "again, and then its loop variable holds the last piece.",
-        "Hand the piece over as an argument: checkpoint(score, query, piece, "
-        "…).",
+        "The values are right. But the function is called again in the "
+        "backward pass, and by then the loop variable is the last piece.",
+        "Pass the piece as an argument: checkpoint(score, query, piece, …).",
     ),
     (
         "reentrant",
         "the older form of checkpoint",
-        "use_reentrant=True works with .backward() alone, and the check asks "
-        "for chosen gradients.",
+        "use_reentrant=True works only with .backward(), and the check uses "
+        "torch.autograd.grad.",
         "use_reentrant=False; hint 5.",
     ),
     (
         "batch in pieces",
         "the batch is cut into pieces",
-        "split and chunk cut axis 0, the batch, unless told otherwise.",
+        "Without `dim`, split and chunk cut axis 0, the batch.",
         "projected.split(chunk, dim=1): the keys are axis 1.",
         "batch in chunks",
     ),
@@ -71,7 +70,7 @@ ROWS = [
     (
         "v detached",
         "v without gradient",
-        "The values are right, but `v` is cut off from the graph.",
+        "The values are right, but `v` is detached from the graph.",
         "A .detach() or a .data on v.",
     ),
     (
@@ -105,21 +104,21 @@ ROWS = [
     (
         "detached",
         "scores without gradient",
-        "The values are right, but the scores are cut off from the "
-        "graph: the attention cannot learn.",
+        "The values are right, but the scores are detached from the graph: "
+        "the attention cannot learn.",
         "A .detach(), a .data or a torch.no_grad() on the way to the "
         "scores. To save memory, recompute.",
     ),
     (
         "keys detached",
         "keys without gradient",
-        "The values are right, but the keys are cut off from the graph.",
+        "The values are right, but the keys are detached from the graph.",
         "A .detach() or a .data on the projected keys.",
     ),
     (
         "queries detached",
         "queries without gradient",
-        "The values are right, but the queries are cut off from the graph.",
+        "The values are right, but the queries are detached from the graph.",
         "A .detach() or a .data on the projected queries.",
     ),
     (
@@ -131,8 +130,7 @@ ROWS = [
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so rows sum to "
-        "less than 1.",
+        "You mask after the softmax, so rows sum to less than 1.",
         "Use masked_softmax.",
     ),
     (
@@ -144,16 +142,16 @@ ROWS = [
     (
         "over queries",
         "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. Each "
-        "query must spend 1 over the keys.",
+        "For each key, the weights sum to 1 over the queries. For each "
+        "query, they must sum to 1 over the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     (
         "kept",
         "everything is kept for the backward pass",
-        "No large tensor is formed at once, but autograd keeps the sum or "
-        "the tanh of every piece: together (B, T, S, d_a) again.",
-        "checkpoint keeps what f is given and returns: sum, tanh and product "
-        "with v all belong inside f.",
+        "No tensor is large, but autograd keeps the sum or the tanh of every "
+        "piece. Together they are as large as (B, T, S, d_a).",
+        "checkpoint keeps the inputs and the output of f. So sum, tanh and "
+        "the product with v all belong inside f.",
     ),
 ]

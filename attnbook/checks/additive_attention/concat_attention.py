@@ -34,7 +34,7 @@ _BUGS = {
     "order": (
         "key before query",
         "The key stands before the query, so the matrix multiplies the wrong "
-        "numbers. Sizes fit, because d_q + d_k = d_k + d_q.",
+        "numbers. The sizes still fit, since d_q + d_k = d_k + d_q.",
         "The first d_q columns of the matrix belong to the query.",
     ),
     "outer tanh": (
@@ -45,15 +45,16 @@ _BUGS = {
     ),
     "over queries": (
         "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. Each query "
-        "must spend 1 over the keys.",
+        "For each key, the weights sum to 1 over the queries. For each "
+        "query, they must sum to 1 over the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     "late mask": (
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so the share of the "
-        "padding is lost and rows sum to less than 1.",
-        "Scores of padding become -inf first: masked_softmax does it.",
+        "You mask after the softmax, so the weight of the padding is lost "
+        "and rows sum to less than 1.",
+        "Set the scores of padding to -inf before the softmax, as "
+        "masked_softmax does.",
     ),
 }
 
@@ -210,8 +211,8 @@ _OTHER_MISTAKES = [
     (
         "tanh apart",
         "a tanh each for query and key",
-        "Query and key go through the tanh separately, so they never meet: "
-        "the query adds the same number to every score.",
+        "Query and key go through the tanh separately, so the query adds the "
+        "same number to every score.",
         "Concatenate them, or add both parts, before the tanh.",
     ),
     (
@@ -223,7 +224,7 @@ _OTHER_MISTAKES = [
     (
         "detached",
         "scores without gradient",
-        "The values are right, but the scores are cut off from the graph: "
+        "The values are right, but the scores are detached from the graph: "
         "the attention cannot learn.",
         "A .detach(), a .data, a torch.tensor or a torch.no_grad() on the "
         "way to the scores.",
@@ -232,8 +233,8 @@ _OTHER_MISTAKES = [
     (
         "over the batch",
         "a softmax over the batch",
-        "The softmax runs over the sentences. Each query must spend 1 over "
-        "the keys.",
+        "The softmax runs over the sentences. For each query, the weights "
+        "must sum to 1 over the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     (
@@ -305,8 +306,8 @@ _RAISING = [
     (
         "no axis",
         "a mask without an axis for the queries",
-        "The mask is (B, S), the scores are (B, T, S): each sentence has one "
-        "mask for all its queries.",
+        "The mask is (B, S) and the scores are (B, T, S): each sentence has "
+        "one mask for all its queries.",
         "mask[:, None] is (B, 1, S).",
     ),
     (

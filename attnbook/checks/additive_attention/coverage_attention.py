@@ -268,15 +268,16 @@ EXERCISE = Exercise(
         Mistake(
             "the tally of another attention",
             "You add up the weights of attention *without* coverage, all "
-            "steps at once. Each step must see what the steps before really "
-            "did.",
+            "steps at once. Each step needs the weights that the earlier "
+            "steps have with coverage.",
             _coverage_in_two_passes,
-            "A cumsum cannot do it: step 3 hangs on step 2. A loop over T.",
+            "A cumsum is not enough, since step 3 depends on step 2. Use a "
+            "loop over T.",
         ),
         Mistake(
             "a tally that counts its own step",
-            "The tally of a step already holds that step, and of an "
-            "attention without coverage at that.",
+            "The tally of a step already includes that step. And your "
+            "weights come from attention without coverage.",
             partial(_coverage_in_two_passes, own=True),
             "c sums over the steps *before*: a loop over T.",
         ),

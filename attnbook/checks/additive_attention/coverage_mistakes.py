@@ -7,20 +7,20 @@ ROWS = [
         "untold",
         "the tally is not used",
         "This is additive attention without coverage.",
-        "The term w_c · c must stand in the sum inside the tanh.",
+        "The term w_c · c belongs in the sum inside the tanh.",
     ),
     (
         "last step",
         "only the last step is remembered",
         "The tally holds the weights of the step before, not the sum "
-        "of all steps before.",
+        "of all earlier steps.",
         "Add to the tally; do not replace it.",
     ),
     (
         "last two steps",
         "only the last two steps are remembered",
         "The tally holds the weights of the two steps before, not the sum of "
-        "all steps before.",
+        "all earlier steps.",
         "Add to the tally; take nothing away.",
     ),
     (
@@ -32,16 +32,16 @@ ROWS = [
     (
         "again",
         "a tally that is added to itself",
-        "At each step, all the steps before are added again, so that early "
-        "weights count several times.",
+        "At each step you add all earlier steps again, so early weights "
+        "count several times.",
         "Add the new weights alone to the tally, and add the tally to the "
         "keys as they were projected.",
     ),
     (
         "unmasked tally",
         "a tally of weights that are not masked",
-        "The tally adds up a softmax without the mask, so padding has a "
-        "share and the tokens get less.",
+        "Your tally adds up a softmax without the mask, so the padding has "
+        "some of the weight.",
         "Mask first, in each step; then add the weights that you return.",
     ),
     (
@@ -54,7 +54,8 @@ ROWS = [
     (
         "mean",
         "a mean in place of a sum",
-        "The tally is the mean of the weights so far, so it never fills up.",
+        "Your tally is the mean of the weights so far. It should be their "
+        "sum.",
         "c is a sum over the steps before.",
     ),
     (
@@ -78,7 +79,7 @@ ROWS = [
         "no tanh",
         "no tanh at all",
         "The hidden layer goes into the score as it is.",
-        "v·tanh(…): query, key and tally stand in the bracket.",
+        "v·tanh(…): query, key and tally stand in the brackets.",
     ),
     (
         "outer tanh",
@@ -90,8 +91,8 @@ ROWS = [
     (
         "scaled",
         "a scale that nobody asked for",
-        "The scores are divided by the root of a size. That belongs to the "
-        "dot product.",
+        "You divide the scores by the square root of a size. That belongs to "
+        "the dot product.",
         "The line that makes the scores.",
         "scaled by d_a",
     ),
@@ -105,8 +106,7 @@ ROWS = [
     (
         "tally returned",
         "the tally in place of the weights",
-        "You return the tally. The weights of all steps are asked for, (B, T, "
-        "S).",
+        "You return the tally. Return the weights of all steps, (B, T, S).",
         "torch.stack(rows, dim=1).",
     ),
     (
@@ -120,8 +120,8 @@ ROWS = [
     (
         "viewed",
         "a view in place of a transpose",
-        "The steps are stacked in front, (T, B, S), and cut into (B, T, S): "
-        "rows land in other sentences and steps.",
+        "You stack the steps in front, (T, B, S), and then view this as (B, "
+        "T, S): rows get into the wrong sentences and steps.",
         "torch.stack(rows, dim=1) is (B, T, S).",
     ),
     (
@@ -169,8 +169,8 @@ ROWS = [
     (
         "subtracted",
         "the tally is subtracted",
-        "The tally is taken away. The formula adds it, and w_c "
-        "learns the sign.",
+        "You subtract the tally. The formula adds it, and w_c learns the "
+        "sign.",
         "The sign before w_c.",
     ),
     (
@@ -202,8 +202,8 @@ ROWS = [
     (
         "over the batch",
         "a softmax over the batch",
-        "The softmax runs over the sentences, so its rows do not sum "
-        "to 1. Each query must spend 1 over the keys.",
+        "The softmax runs over the sentences, so rows do not sum to 1. For "
+        "each query, the weights must sum to 1 over the keys.",
         "In one step the scores are (B, S): the keys are the last "
         "axis, dim=-1.",
     ),
@@ -216,25 +216,24 @@ ROWS = [
     (
         "detached",
         "a tally without gradient",
-        "The values are right, but the tally is cut off from the "
-        "graph: an early step cannot learn what it costs a later "
-        "one.",
+        "The values are right, but the tally is detached from the graph: "
+        "early steps get no gradient from later ones.",
         "A .detach(), a torch.no_grad() or a .data on the way to the tally.",
         "past detached",
     ),
     (
         "reaches 1",
-        "a tally with a lid",
-        "The tally is held below a limit. A token may be read as "
-        "often as the weights say.",
-        "A clamp.",
+        "a tally with a limit",
+        "Your tally stops at a limit. It has no limit: a token can be read "
+        "many times.",
+        "Look for a clamp.",
         "reaches 1 itself",
     ),
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax: rows sum to "
-        "less than 1, and the tally is too small.",
+        "You mask after the softmax: rows sum to less than 1, and the tally "
+        "is too small.",
         "Use masked_softmax.",
     ),
     (

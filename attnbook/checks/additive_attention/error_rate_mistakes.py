@@ -10,8 +10,8 @@ ROWS = [
     (
         "rows without truth",
         "rows without a truth are counted",
-        "Rows that come from no token, such as that of EOS, are "
-        "counted: whatever they look at is called an error.",
+        "You count rows that come from no token, such as that of EOS. Any "
+        "link of such a row then looks like an error.",
         "A row counts only where alignment has a True in it.",
     ),
     (
@@ -23,29 +23,30 @@ ROWS = [
     (
         "stops",
         "stops at the first row that does not count",
-        "The rows after one that does not count are left out. They may count.",
+        "After a row that does not count, you leave out all the others. Some "
+        "of them count.",
         "`continue` goes on with the next row; `break` ends the loop.",
     ),
     (
         "last row",
         "the last row is left out",
-        "The last real row of a sentence never counts. It may have a true "
-        "link, and a row of no token may stand anywhere.",
+        "You never count the last real row of a sentence. But it can have a "
+        "true link; and a row without a true link can stand anywhere.",
         "A row counts only where alignment has a True in it.",
         "last row alone",
     ),
     (
         "lengths",
         "a mask that is only counted",
-        "The number of True is taken from target_mask, and the first so many "
-        "rows are read. Padding may stand in front too.",
-        "Use the mask as it is: it says of each row whether it counts.",
+        "You count the True entries of target_mask, and use that many rows "
+        "from the start. But padding can also stand in front.",
+        "Use the mask as it is: for each row it says whether the row counts.",
     ),
     (
         "truth of all rows",
         "true links of rows that do not count",
         "The true links are counted in all rows, also in padding.",
-        "Both sums in the denominator run over the rows that count.",
+        "Take both sums in the denominator over the rows that count.",
     ),
     (
         "over queries",
@@ -57,76 +58,79 @@ ROWS = [
     (
         "last of ties",
         "a tie goes to the later token",
-        "Where two tokens tie, the later is linked. The rule says "
-        "the earlier.",
+        "If two tokens tie, you link the later one. The rule says the "
+        "earlier one.",
         "argmax gives the first; `>=` and a sort may give the last.",
     ),
     (
         "half",
         "a threshold of one half",
-        "A link is made where a weight is above 1/2. Each row has "
-        "one link, however low its best weight.",
+        "You make a link if a weight is above 1/2. Each row has one link, "
+        "even if its greatest weight is small.",
         "Use argmax, not a threshold.",
     ),
     (
         "uniform",
         "every weight above the average",
-        "All tokens with more than 1/S are linked. Each row has one link.",
+        "You link all tokens with a weight above 1/S. Each row has one link.",
         "Use argmax, not a threshold.",
     ),
     (
         "all of ties",
         "every token that ties is linked",
-        "Where two tokens tie, both are linked. The rule says the earlier.",
+        "If two tokens tie, you link both. The rule says the earlier one.",
         "argmax gives one place; `==` with the greatest weight gives all.",
     ),
     (
         "zero",
         "no link where all weights are 0",
-        "A row whose weights are all 0 makes no link. They tie, so the first "
-        "token is linked.",
-        "argmax of the weights as they are, and no condition on them.",
+        "You make no link for a row whose weights are all 0. These weights "
+        "tie, so the first token is linked.",
+        "Take the argmax of the weights as they are, without a condition.",
     ),
     (
         "rounded",
         "rounded weights",
-        "It is as if the weights were rounded to two digits: what is not "
-        "quite a tie becomes one.",
-        "argmax of the weights as they are.",
+        "It looks as if you rounded the weights to two digits: two weights "
+        "that are nearly equal then tie.",
+        "Take the argmax of the weights as they are.",
         "rounded cut",
     ),
     (
         "least",
         "the least weight",
         "Each row is linked to the token with the least weight.",
-        "argmax, not argmin; the last place of a sort is the greatest.",
+        "Use argmax, not argmin. After a sort, the greatest weight is in the "
+        "last place.",
     ),
     (
         "as many as true",
         "as many links as there are true ones",
         "A row with two true tokens gets two links. Each row has one link, "
-        "whatever the truth is.",
-        "The truth takes no part in making the links.",
+        "even if it has two true ones.",
+        "The links are made from the weights alone, without the true "
+        "alignment.",
     ),
     (
         "first true",
         "only the first true token counts as a hit",
         "The link is compared with the first true token of its row. Any true "
         "token of the row is a hit.",
-        "alignment.argmax gives one place; gather looks at the link's.",
+        "alignment.argmax gives one place; gather looks at the place of the "
+        "link.",
     ),
     (
         "first true of one",
-        "one true link a row",
-        "You count one true link a row. A row can have several.",
+        "one true link per row",
+        "You count one true link per row. A row can have several.",
         "alignment.sum() counts them all.",
     ),
     (
         "soft",
-        "the mass that lies beside",
-        "This is 1 less the alignment score of the chapter. The "
-        "error rate judges one hard link a row.",
-        "Make the links first: the weights are not needed after.",
+        "the mass on other tokens",
+        "This is 1 minus the alignment mass of the chapter. The error rate "
+        "judges one link per row.",
+        "Make the links first. After that you do not need the weights.",
     ),
     (
         "any",
@@ -137,20 +141,20 @@ ROWS = [
     ),
     (
         "recall",
-        "only the true links below",
+        "only the true links in the denominator",
         "You divided by the true links alone: that is 1 - recall.",
         "The denominator is |A| + |R|, and the hits count twice.",
     ),
     (
         "agreement",
         "an agreement, not an error",
-        "This is the share that agrees. The error rate is 1 less that.",
+        "This is the share that agrees. The error rate is 1 minus this share.",
         "The return line.",
     ),
     (
         "once",
         "hits counted once",
-        "The hits are counted once, but stand in both numbers of the "
+        "You count the hits once. But they are part of both numbers in the "
         "denominator.",
         "The factor 2 in the formula.",
     ),
@@ -164,29 +168,31 @@ ROWS = [
     (
         "no brackets",
         "brackets that are missing",
-        "The formula is right on paper. In code, a fraction needs brackets "
-        "around all that stands below the line, and around no more.",
+        "The formula is right on paper. In code, put brackets around the "
+        "whole denominator, and around nothing else.",
         "1 - 2 * hits / (A + R): what is divided by what?",
         "brackets around all",
     ),
     (
         "squeezed",
-        "an axis too many is squeezed away",
-        "squeeze() takes away every axis of size 1, also that of one row a "
-        "sentence: then rows are matched with other sentences.",
-        "squeeze(-1) takes away the last one only.",
+        "one axis too many is squeezed",
+        "squeeze() removes every axis of size 1. With one row per sentence "
+        "it removes the axis of the rows too, and rows of different "
+        "sentences are mixed up.",
+        "squeeze(-1) removes only the last one.",
     ),
     (
         "no hits",
         "0 where no link is true",
-        "Where no link is true, your rate is 0. It should be 1: all is wrong.",
+        "If no link is true, your rate is 0. It should be 1: every link is "
+        "wrong.",
         "Test whether any row counts, not whether any link is true.",
     ),
     (
         "one empty",
         "0 as soon as one sentence has no row",
-        "In one sentence no row counts, and your rate is 0 for the whole "
-        "batch. The others count.",
+        "If no row counts in one sentence, your rate is 0 for the whole "
+        "batch. The other sentences still count.",
         "`continue` in a loop over sentences, and return after it.",
     ),
     (
@@ -227,30 +233,29 @@ ROWS = [
     (
         "one set",
         "links of different sentences taken for one",
-        "A link of row t to token s is counted once for the whole batch. In "
-        "each sentence it is another link.",
+        "You count a link of row t to token s once for the whole batch. But "
+        "in each sentence it is another link.",
         "A link is (sentence, row, token).",
     ),
     (
         "first length",
         "the first sentence's length for all",
-        "Rows past the end of the first sentence are left out. Others may be "
-        "longer.",
+        "You leave out rows after the end of the first sentence. Other "
+        "sentences may be longer.",
         "target_mask has a row for each sentence.",
     ),
     (
         "sentences",
         "a mean of the sentences' rates",
-        "You took each sentence's rate and averaged. Links are "
-        "counted over the whole batch, so that short sentences do "
-        "not weigh more.",
+        "You averaged the rates of the sentences. Count the links over the "
+        "whole batch instead, so that short sentences do not weigh more.",
         "Sum first, divide once.",
     ),
     (
         "rows",
         "a mean of the rows' rates",
-        "You took each row's rate and averaged. Links are counted "
-        "over the whole batch.",
+        "You averaged the rates of the rows. Count the links over the whole "
+        "batch instead.",
         "Sum first, divide once.",
     ),
 ]

@@ -21,70 +21,74 @@ from attnbook.mechanisms.masked_softmax import masked_softmax
 ROWS = [
     (
         "shared anew",
-        "a mask after the softmax, shared anew",
-        "Padding is cut off after the softmax and the rest divided again. "
-        "Beside a masked score of 200 the rest is 0.",
-        "Scores of padding become -inf first: masked_softmax does it.",
+        "a mask after the softmax, then divided by the sum",
+        "You set the weights of padding to 0 after the softmax and divide "
+        "the others by their sum. If a masked score is 200, the others are "
+        "already 0.",
+        "Set the scores of padding to -inf before the softmax, as "
+        "masked_softmax does.",
         "held anew",
     ),
     (
         "-100",
         "-100 in place of -inf",
-        "Masked scores become -100, and that beats a score of -240.",
+        "You set masked scores to -100, which is more than a score of -240.",
         "Which score has an exponential of 0, whatever the others are?",
     ),
     (
         "overflow",
         "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, also where the mask "
-        "comes after: ∞ · 0 is NaN.",
-        "masked_softmax from the chapter.",
+        "In single precision, exp of more than 88 is infinite. A mask after "
+        "it does not help: ∞ · 0 is NaN.",
+        "Use masked_softmax from the chapter.",
     ),
     (
         "clamped",
-        "scores held within bounds",
-        "Scores are held within bounds before the exponential, so that 240 "
-        "and 140 weigh the same.",
-        "Take the largest score off instead: masked_softmax does it.",
+        "scores with a limit",
+        "You limit the scores before the exponential, so 240 and 140 get the "
+        "same weight.",
+        "Subtract the largest score instead, as masked_softmax does.",
         "clamped above",
     ),
     (
         "0/0 mended",
         "0/0 that is made 0 afterwards",
-        "Where nothing is left to share, 0/0 is NaN, and making it 0 mends "
-        "the weights alone: their gradients stay NaN.",
-        "Divide by 1 where the sum is 0, or take masked_softmax.",
+        "In a row with no key left, 0/0 is NaN. If you set it to 0 "
+        "afterwards, only the weights are repaired: their gradients stay "
+        "NaN.",
+        "Divide by 1 where the sum is 0, or use masked_softmax.",
         "0/0 of exp mended",
         "0/0 added, mended",
     ),
     (
         "written into",
         "weights that are changed in place",
-        "Writing into what the softmax returned changes a tensor that "
-        "backward still needs.",
-        "masked_fill without the underscore, or torch.where: each makes a "
+        "You change the result of the softmax in place, but the backward "
+        "pass still needs it.",
+        "Use masked_fill without the underscore, or torch.where: both make a "
         "new tensor.",
     ),
     (
         "penalty",
         "a penalty that a large score outweighs",
-        "Scores of padding are made smaller, by too little: a score of 200 "
-        "still has all the weight.",
-        "What must be added to any score, for an exponential of 0?",
+        "You make the scores of padding smaller, but not enough: a score of "
+        "200 still gets all the weight.",
+        "What must you add to a score of any size so that its exponential is "
+        "0?",
     ),
     (
         "counted",
         "a mask that is only counted",
-        "The number of True is taken from the mask, and the first so many "
-        "keys are read. Padding may stand in front too.",
-        "Use the mask as it is: it says of each key whether it counts.",
+        "You count the True entries of the mask, and use that many keys from "
+        "the start. But padding can also stand in front.",
+        "Use the mask as it is: for each key it says whether the key counts.",
     ),
     (
         "output detached",
         "an output that cannot move the weights",
-        "The values are right, but the output is blended with weights that "
-        "are cut off from the graph.",
-        "A .detach() or a .data in the last product.",
+        "The values are right, but the output is computed with weights that "
+        "are detached from the graph.",
+        "Look for a .detach() or a .data in the last product.",
     ),
 ]
 

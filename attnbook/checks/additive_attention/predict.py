@@ -57,7 +57,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "a",
             4 * 10 * 10,
-            "one hidden layer a query",
+            "one hidden layer per query",
             "This counts one hidden layer for each query. There is one for "
             "each pair of query and key.",
             "The sum inside the tanh broadcasts (B, T, 1, d_a) against "
@@ -67,8 +67,8 @@ EXERCISE = Exercise(
             "a",
             4 * 10 * 20,
             "scores counted, or keys",
-            "This is the number of scores (and that of the projected keys' "
-            "entries). Inside the tanh, each score still has d_a numbers.",
+            "This is the number of scores. Inside the tanh, there are still "
+            "d_a numbers for each score.",
             "The dot product with v comes after the tanh.",
         ),
         _PREDICTIONS.wrong(
@@ -112,8 +112,8 @@ EXERCISE = Exercise(
             "b",
             7500 / 43_500,
             "upside down",
-            "You divided the smaller number by the larger. The question is "
-            "how many times as many.",
+            "You divided the smaller number by the larger one. The question "
+            "asks for the factor of the increase.",
             "The answer is above 1.",
         ),
         _PREDICTIONS.wrong(
@@ -121,8 +121,9 @@ EXERCISE = Exercise(
             1.0,
             "as sharp as you like",
             "The weight cannot come near 1. A tanh lies between -1 and 1, so "
-            "a score is never more than the sum of the sizes in v.",
-            "The largest score possible, and the smallest for the others.",
+            "a score is at most the sum of the absolute values in v.",
+            "Take the largest possible score for one key, and the smallest "
+            "for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -136,16 +137,16 @@ EXERCISE = Exercise(
             "c",
             math.exp(0.5) / (math.exp(0.5) + 4),
             "a plain sum of v",
-            "You added v with its signs. Each tanh can take the sign of its "
-            "entry of v, so the sizes count.",
+            "You added the entries of v with their signs. Each tanh can have "
+            "the sign of its entry, so the absolute values count.",
             "Choose each of the three tanhs by itself, to make v·tanh large.",
         ),
         _PREDICTIONS.wrong(
             "d",
             1.0,
             "a long query sharpens",
-            "That holds for a dot product. Here the tanh saturates: whatever "
-            "the key adds to a million is lost.",
+            "That is true for a dot product. Here the tanh saturates: the "
+            "small number that the key adds to a million has no effect.",
             "tanh(1,000,000 + 1) against tanh(1,000,000 - 1).",
         ),
         _PREDICTIONS.wrong(
@@ -159,16 +160,16 @@ EXERCISE = Exercise(
             "e",
             3.0,
             "weights that stay in place",
-            "You moved the values and left the weights. A weight belongs to "
-            "its key, and the key has moved along.",
+            "You moved the values but not the weights. A weight belongs to "
+            "its key, and the key has moved with its value.",
             "Write out the three pairs of weight and value.",
         ),
         _PREDICTIONS.wrong(
             "f",
             3.75,
             "weights tied to the values",
-            "The weights come from the keys. The keys have moved, and the "
-            "values have not.",
+            "You moved weights and values together. But only the keys have "
+            "moved, and the weights move with them.",
             "Write out the three pairs of weight and value.",
         ),
         _PREDICTIONS.wrong(
@@ -200,24 +201,24 @@ EXERCISE = Exercise(
             "b",
             40_000 / 7500,
             "the keys alone, once they are projected again",
-            "You left three terms out of the second count. They cost as much "
-            "as before, and are still there.",
+            "In the second count you left out three terms. They do not "
+            "change, but they are still there.",
             "Count all four terms, before and after.",
         ),
         _PREDICTIONS.wrong(
             "b",
             43_500 / 4000,
             "over the keys alone",
-            "You divided by the projection of the keys. The whole attention "
-            "has three more terms, in both cases.",
+            "You counted only the projection of the keys. The whole "
+            "attention has three more terms, in both counts.",
             "Count all four terms, before and after.",
         ),
         _PREDICTIONS.wrong(
             "b",
             1.0,
             "nothing changes",
-            "Projecting the keys again costs work again. Only the other three "
-            "terms stay as they were.",
+            "Each time the keys are projected again, this costs the same "
+            "again. Only the other three terms do not change.",
             "Count four terms: keys, queries, scores, average.",
         ),
         _PREDICTIONS.wrong(
@@ -231,16 +232,15 @@ EXERCISE = Exercise(
             "b",
             43_500,
             "a count, not a ratio",
-            "This is the number of multiply-adds. The question is how many "
-            "times as many.",
+            "This is the number of multiply-adds. The question asks for "
+            "a factor.",
             "Divide it by the number when keys are projected once.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (40_000 + 3500) / 7500 - 1,
             "how much more",
-            "This is how much is added. The question is how many times as "
-            "many.",
+            "This is how much is added. The question asks for the factor.",
             "Do not take 1 off.",
         ),
         _PREDICTIONS.wrong(
@@ -284,15 +284,16 @@ EXERCISE = Exercise(
             "c",
             1 / 5,
             "even weights",
-            "The five keys need not score alike: you choose them.",
-            "The largest score possible, and the smallest for the others.",
+            "The scores of the five keys can differ: you choose the keys.",
+            "Take the largest possible score for one key, and the smallest "
+            "for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
             math.exp(1) / (math.exp(1) + 4 * math.exp(-1)),
             "v taken for 1",
-            "You let the score lie between -1 and 1. It is v·tanh: its size "
-            "is that of v's entries, added.",
+            "You took scores between -1 and 1. But the score is v·tanh: its "
+            "largest value is the sum of the absolute values in v.",
             "The largest score that v allows.",
         ),
         _PREDICTIONS.wrong(
@@ -314,8 +315,8 @@ EXERCISE = Exercise(
             "c",
             math.exp(0.75) / (math.exp(0.75) + 4 * math.exp(-0.75)),
             "the positive entries alone",
-            "You added the positive entries of v. A tanh of -1 makes a "
-            "negative entry add as well.",
+            "You added only the positive entries of v. With a tanh of -1, a "
+            "negative entry adds to the score as well.",
             "Choose each of the three tanhs by itself, to make v·tanh large.",
         ),
         _PREDICTIONS.wrong(
@@ -331,7 +332,7 @@ EXERCISE = Exercise(
             "a score, not a weight",
             "This is the largest score. The weight comes after the softmax "
             "over five keys.",
-            "exp of it, over the sum of five exponentials.",
+            "Divide exp of it by the sum of five exponentials.",
         ),
         _PREDICTIONS.wrong(
             "d",
@@ -346,8 +347,8 @@ EXERCISE = Exercise(
                 "d",
                 1 / keys,
                 f"even, over {keys}",
-                f"The weights are even, but you shared 1 among {keys}. It is "
-                "shared among the keys.",
+                f"The weights are equal, but you divided 1 by {keys}. Divide "
+                "it by the number of keys.",
                 "How many keys are there?",
             )
             for keys in (2, 4)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from attnbook.checks.decoder_only.accept_mistaken import mistaken
 from attnbook.checks.decoder_only.accept_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew, seed_from
@@ -27,158 +28,6 @@ def _accept_drafts(target, draft, drafted, counts, numbers, temperature):
     rest = (here - there).clamp(min=0)
     rest = torch.where((accepted < counts)[:, None], rest, here)
     return accepted, rest / rest.sum(-1, keepdim=True)
-
-
-# -- mistakes ----------------------------------------------------------------
-
-
-def _probabilities(target, draft, temperature, mistake):
-    if mistake == "logits":
-        return target, draft
-    if mistake == "exponentials":
-        powers = [(x / temperature).exp() for x in (target, draft)]
-        return [x / x.sum(-1, keepdim=True) for x in powers]
-    if mistake == "over the drafts":
-        return [(x / temperature).softmax(1) for x in (target, draft)]
-    hot, cold = {
-        "draft at 1": (temperature, 1.0),
-        "target at 1": (1.0, temperature),
-        "no temperature": (1.0, 1.0),
-        "multiplied": (1 / temperature, 1 / temperature),
-    }.get(mistake, (temperature, temperature))
-    p, q = (target / hot).softmax(-1), (draft / cold).softmax(-1)
-    if mistake == "p and q exchanged":
-        G = q.shape[1]
-        return torch.cat([q, p[:, G:]], 1), p[:, :G]
-    if mistake == "one step late":
-        return torch.cat([p[:, 1:], p[:, -1:]], 1), q
-    return p, q
-
-
-def _good(p, q, drafted, counts, numbers, mistake):
-    """Which drafts pass their own test, (B, G)."""
-    G = drafted.shape[1]
-    at_p, at_q = (
-        x[:, :G].gather(-1, drafted[..., None])[..., 0] for x in (p, q)
-    )
-    if mistake.startswith("one number"):
-        numbers = numbers[:, :1].expand_as(numbers)
-    elif mistake == "numbers of row 0":
-        numbers = numbers[:1].expand_as(numbers)
-    good = {
-        "argmax": drafted == p[:, :G].argmax(-1),
-        "argmax of both": q.argmax(-1) == p[:, :G].argmax(-1),
-        "more probable": at_p >= at_q,
-        "without q": numbers < at_p,
-        "one minus": numbers < 1 - at_p / at_q,
-        "above": numbers >= at_p / at_q,
-        "upside down": numbers < at_q / at_p,
-        "difference": numbers < at_p - at_q,
-        "without numbers": at_p / at_q > 0.5,
-        "everything": torch.ones_like(drafted, dtype=torch.bool),
-        "product of ratios": numbers < (at_p / at_q).cumprod(-1),
-        "product of capped ratios": numbers
-        < (at_p / at_q).clamp(max=1).cumprod(-1),
-        "epsilon": numbers < at_p / (at_q + 0.01),
-        "overlap": numbers < torch.minimum(p[:, :G], q).sum(-1),
-    }.get(mistake, numbers < at_p / at_q)
-    if mistake == "padding tried":
-        return good
-    return good & (torch.arange(G) < counts[:, None])
-
-
-def _accepted_of(good, counts, mistake):
-    G = good.shape[1]
-    if mistake == "every good one":
-        return good.sum(-1)
-    if mistake == "last good one":
-        places = torch.arange(1, G + 1) * good
-        return places.max(-1).values
-    accepted = good.long().cumprod(-1).sum(-1)
-    if mistake == "shortest of the batch":
-        return accepted.min().expand_as(accepted)
-    if mistake == "and the rejected":
-        return torch.minimum(accepted + 1, counts)
-    if mistake == "and the next":
-        return accepted + 1
-    if mistake == "all or none":
-        return torch.where(accepted == counts, counts, 0)
-    if mistake == "place of the last":
-        return accepted - 1
-    return accepted
-
-
-def _rest_of(p, q, drafted, accepted, counts, mistake):
-    B, G = drafted.shape
-    rows = torch.arange(B)
-    here = p[rows, accepted.clamp(0, G)]
-    there = q[rows, accepted.clamp(0, G - 1)]
-    at = drafted[rows, accepted.clamp(0, G - 1)][:, None]
-    positive = (here - there).clamp(min=0)
-    rest = {
-        "from p": here,
-        "from q": there,
-        "absolute": (here - there).abs(),
-        "not cut": here - there,
-        "turned round": (there - here).clamp(min=0),
-        "without the rejected": here.scatter(1, at, 0.0),
-        "mean": (here + there) / 2,
-        "ratio": (here / there).nan_to_num(0, 0, 0),
-        "softmax": positive.softmax(-1),
-        "smaller": torch.minimum(here, there),
-        "greedy": torch.zeros_like(here).scatter(
-            1, positive.argmax(-1, keepdim=True), 1.0
-        ),
-        "positive where p is larger": here * (here > there),
-        "squares": (here - there) ** 2,
-        "one place back": (
-            p[rows, (accepted - 1).clamp(0, G)]
-            - q[rows, (accepted - 1).clamp(0, G - 1)]
-        ).clamp(min=0),
-        "p one further": (p[rows, (accepted + 1).clamp(0, G)] - there).clamp(
-            min=0
-        ),
-        "first place": (p[:, 0] - q[:, 0]).clamp(min=0),
-    }.get(mistake, positive)
-    full = accepted >= counts
-    end = {
-        "padded end": p[:, -1],
-        "p before": p[rows, (accepted - 1).clamp(min=0)],
-        "end cut too": torch.where((accepted < G)[:, None], positive, here),
-        "uniform end": torch.ones_like(here),
-        "q at the end": there,
-    }.get(mistake, here)
-    if mistake == "full is all columns":
-        full = accepted >= G
-    rest = torch.where(full[:, None], end, rest)
-    if mistake == "not divided":
-        return rest
-    if mistake == "divided by one":
-        return rest / rest.sum(-1, keepdim=True).clamp(min=1)
-    return rest / rest.sum(-1, keepdim=True)
-
-
-def _mistaken(target, draft, drafted, counts, numbers, temperature, mistake):
-    """The same with a mistake."""
-    p, q = _probabilities(target, draft, temperature, mistake)
-    good = _good(p, q, drafted, counts, numbers, mistake)
-    accepted = _accepted_of(good, counts, mistake)
-    rest = _rest_of(p, q, drafted, accepted, counts, mistake)
-    if mistake == "one more is counted":
-        accepted = accepted + 1
-    elif mistake == "rejections":
-        accepted = counts - accepted
-    elif mistake == "share":
-        accepted = accepted / counts.clamp(min=1)
-    elif mistake == "a mask":
-        return good.long().cumprod(-1), rest
-    elif mistake == "a token":
-        return accepted, rest.argmax(-1)
-    elif mistake == "the logarithm":
-        return accepted, rest.log()
-    elif mistake == "exchanged":
-        return rest, accepted
-    return accepted, rest
 
 
 # -- right, written differently ----------------------------------------------
@@ -352,7 +201,7 @@ EXERCISE = Exercise(
         _large_logits(),
         _drafts_case("all sizes alike", [3, 2, 3], 3, 3, seed=98),
     ],
-    mistakes=named(_mistaken, MISTAKES),
+    mistakes=named(mistaken, MISTAKES),
     right_answers=[_by_loops, _in_logarithms],
     properties=[
         Property(

@@ -14,10 +14,11 @@ MISTAKES = [
     ),
     (
         "argmax of both",
-        "accepted if both find the same token most probable",
-        "You compare the most probable tokens of p and q, whatever was "
-        "drafted.",
+        "accepted by what the draft finds most probable",
+        "You compare most probable tokens. Whether the draft finds a token "
+        "most probable says nothing of p.",
         "number < p(x)/q(x), x the drafted token.",
+        "draft's best",
     ),
     (
         "more probable",
@@ -55,10 +56,21 @@ MISTAKES = [
         "one minus",
     ),
     (
+        "own numbers",
+        "other random numbers",
+        "You draw random numbers of your own.",
+        "numbers[b, g] belongs to draft g of row b.",
+    ),
+    (
         "difference",
-        "a difference for the ratio",
-        "You compare the number with p(x) - q(x).",
+        "a number compared with no ratio",
+        "You compare the number with a difference or a product of p(x) and "
+        "q(x), with q(x), or with the smaller of both.",
         "number < p(x)/q(x).",
+        "product",
+        "smaller of both",
+        "with q",
+        "one minus the other",
     ),
     (
         "everything",
@@ -92,6 +104,7 @@ MISTAKES = [
         "one number for all drafts of a row",
         "All drafts of a row are compared with its first number.",
         "numbers is (B, G).",
+        "last number",
     ),
     (
         "numbers of row 0",
@@ -104,6 +117,14 @@ MISTAKES = [
         "drafts after a rejected one counted",
         "You count every draft that passes. After the first that fails, the "
         "others follow a text that is not written.",
+        "cumprod, then sum.",
+        "every good one, first rest",
+        "every good one, last rest",
+    ),
+    (
+        "argmin",
+        "the place of the smallest for a count",
+        "argmin gives the first failure, but 0 where no draft fails.",
         "cumprod, then sum.",
     ),
     (
@@ -147,6 +168,19 @@ MISTAKES = [
         "You return its place, which counts from 0, and not how many there "
         "are.",
         "No draft accepted is 0.",
+        "one less is counted",
+    ),
+    (
+        "any",
+        "whether any draft is accepted",
+        "You return 1 where a draft is accepted, however many there are.",
+        "Two drafts pass and the third fails: that is 2.",
+    ),
+    (
+        "sum of the batch",
+        "the accepted drafts of all rows",
+        "You add up over the rows. Each has its own count.",
+        "accepted is (B,).",
     ),
     (
         "rejections",
@@ -171,6 +205,10 @@ MISTAKES = [
         "places without a draft are tried",
         "A row has counts[b] drafts. What stands behind them is none.",
         "torch.arange(G) < counts[:, None].",
+        "padding tried, padded end",
+        "one draft too many",
+        "padding tried, counted end",
+        "padding tried, all columns",
     ),
     (
         "from p",
@@ -178,6 +216,7 @@ MISTAKES = [
         "After a rejection the next token comes from p. Where q is too low "
         "it has to come more often, or the text is not the target's.",
         "(p - q), cut at 0, divided by its sum.",
+        "p divided",
     ),
     (
         "from q",
@@ -192,10 +231,42 @@ MISTAKES = [
         "(p - q).clamp(min=0).",
     ),
     (
+        "times what q leaves",
+        "p times 1 - q",
+        "You redraw in proportion to p (1 - q).",
+        "(p - q).clamp(min=0).",
+    ),
+    (
+        "larger",
+        "the larger of p and q",
+        "You redraw in proportion to max(p, q).",
+        "(p - q).clamp(min=0).",
+    ),
+    (
+        "small bound",
+        "a small number for 0",
+        "Where q is larger nothing may be drawn, not even rarely.",
+        "(p - q).clamp(min=0).",
+    ),
+    (
+        "index too large",
+        "a place of q that is not there",
+        "Where all G drafts are accepted, q has no place G.",
+        "Clamp the index for q, or ask first whether a draft has failed.",
+    ),
+    (
+        "cases exchanged",
+        "the two cases exchanged",
+        "You subtract q where nothing was rejected, and not where something "
+        "was.",
+        "accepted < counts means that a draft has failed.",
+    ),
+    (
         "squares",
         "the squared difference",
         "You square p - q. Where q is larger nothing may be drawn.",
         "(p - q).clamp(min=0).",
+        "positive squares",
     ),
     (
         "not cut",
@@ -248,6 +319,7 @@ MISTAKES = [
         "The differences are probabilities already; a softmax gives the "
         "zeros a share.",
         "Divide by the sum.",
+        "softmax of logits",
     ),
     (
         "greedy",
@@ -261,6 +333,7 @@ MISTAKES = [
         "What is left of p does not sum to 1.",
         "Divide by the sum.",
         "divided by one",
+        "divided by all rows",
     ),
     (
         "one place back",
@@ -268,18 +341,21 @@ MISTAKES = [
         "You take p and q at the last accepted draft. The next token stands "
         "where the first draft failed.",
         "p[b, accepted[b]].",
+        "one place back, both",
     ),
     (
         "p one further",
         "p and q of different places",
         "You take p one place after the draft that failed.",
         "p[:, g] and q[:, g] are both for draft g.",
+        "one place on",
     ),
     (
         "first place",
         "the rest at the first place",
         "You take p and q at the first draft of the row.",
         "p[b, accepted[b]].",
+        "q of the first",
     ),
     (
         "padded end",
@@ -302,6 +378,7 @@ MISTAKES = [
         "is. What stands in q there is no draft.",
         "accepted < counts, or not?",
         "full is all columns",
+        "if any",
     ),
     (
         "uniform end",
@@ -318,20 +395,29 @@ MISTAKES = [
     (
         "draft at 1",
         "a draft at another temperature",
-        "q is taken at temperature 1. The drafts were drawn at the "
+        "q is not taken at the temperature. The drafts were drawn at the "
         "temperature that is given, so the ratio is wrong.",
         "softmax(logits / temperature), for both.",
+        "draft multiplied",
     ),
     (
         "target at 1",
         "a target at another temperature",
-        "p is taken at temperature 1.",
+        "p is not taken at the temperature.",
         "softmax(logits / temperature), for both.",
+        "target multiplied",
     ),
     (
         "no temperature",
         "no temperature",
         "The temperature is not used.",
+        "softmax(logits / temperature), for both.",
+    ),
+    (
+        "temperature last",
+        "powers of probabilities that do not sum to 1",
+        "You raise the probabilities to 1/temperature and do not divide them "
+        "by their sum.",
         "softmax(logits / temperature), for both.",
     ),
     (
@@ -345,6 +431,8 @@ MISTAKES = [
         "logits in place of probabilities",
         "You divide and subtract logits.",
         "softmax(logits / temperature), for both.",
+        "logits subtracted",
+        "logarithms",
     ),
     (
         "exponentials",
@@ -358,6 +446,7 @@ MISTAKES = [
         "a softmax over the drafts",
         "The probabilities sum to 1 over the places, not over the vocabulary.",
         "The logits are (B, G, V): dim=-1.",
+        "over the rows",
     ),
     (
         "one step late",
@@ -365,6 +454,7 @@ MISTAKES = [
         "You compare a draft with the logits *after* it. Place g of both is "
         "for draft g.",
         "target has G + 1 places, and the last one is for the token after.",
+        "ratio one step late",
     ),
     (
         "a token",
@@ -378,6 +468,12 @@ MISTAKES = [
         "a logarithm of the rest",
         "You return log-probabilities.",
         "rest sums to 1.",
+    ),
+    (
+        "drafted",
+        "the drafts returned",
+        "You return the drafts. How many of them are accepted is asked for.",
+        "A whole number for each row.",
     ),
     (
         "exchanged",

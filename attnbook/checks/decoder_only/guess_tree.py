@@ -13,14 +13,14 @@ from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
 
 
-def _guess_tree(parents, lengths, S):
+def _guess_tree(parents, counts, lengths, S):
     B, T = parents.shape
     positions = torch.zeros(B, T, dtype=torch.long)
     seen = torch.zeros(B, T, T, dtype=torch.bool)
     kept = (torch.arange(S) < lengths[:, None])[:, None].repeat(1, T, 1)
     for b, row in enumerate(parents.tolist()):
         for t, parent in enumerate(row):
-            if parent == -2:
+            if t >= counts[b]:
                 kept[b, t] = False
                 continue
             seen[b, t, t] = True
@@ -34,11 +34,13 @@ def _guess_tree(parents, lengths, S):
 # -- right, written differently ----------------------------------------------
 
 
-def _by_powers(parents, lengths, S):
+def _by_powers(parents, counts, lengths, S):
     """Ancestors are what can be reached: powers of a matrix."""
     T = parents.shape[1]
-    real = parents > -2
-    edges = F.one_hot(parents.clamp(min=-1) + 1, T + 1)[..., 1:].double()
+    real = torch.arange(T) < counts[:, None]
+    edges = F.one_hot(torch.where(real, parents, -1) + 1, T + 1)[
+        ..., 1:
+    ].double()
     reach = torch.linalg.inv(torch.eye(T).double() - edges).round()
     seen = (reach > 0) & real[..., None]
     positions = lengths[:, None] + reach.sum(-1).long() - 1
@@ -46,7 +48,7 @@ def _by_powers(parents, lengths, S):
     return positions * real, torch.cat([kept, seen], -1)
 
 
-def _by_generations(parents, lengths, S):
+def _by_generations(parents, counts, lengths, S):
     """All rows at once: step up from all guesses until none is left."""
     B, T = parents.shape
     mask = torch.zeros(B, T, S + T, dtype=torch.bool)
@@ -54,7 +56,7 @@ def _by_generations(parents, lengths, S):
     rows, columns = torch.meshgrid(
         torch.arange(B), torch.arange(T), indexing="ij"
     )
-    at = torch.where(parents == -2, -1, columns)
+    at = torch.where(columns < counts[:, None], columns, -1)
     depth = -1
     while (at >= 0).any():
         living = at >= 0
@@ -64,7 +66,7 @@ def _by_generations(parents, lengths, S):
         up = parents.gather(1, at.clamp(min=0))
         at = torch.where(living, up, -1)
     text = torch.arange(S) < lengths[:, None]
-    mask[..., :S] = text[:, None] & (parents != -2)[..., None]
+    mask[..., :S] = text[:, None] & (columns < counts[:, None])[..., None]
     return positions, mask
 
 
@@ -72,11 +74,11 @@ def _by_generations(parents, lengths, S):
 
 
 def _tree(random, T, count):
-    """Parents of `count` guesses, and -2 for the places that hold none."""
+    """Parents of `count` guesses, and -1 in the places that hold none."""
     row = [-1]
     while len(row) < count:
         row.append(int(random.integers(-1, len(row))))
-    return row + [-2] * (T - count)
+    return row + [-1] * (T - count)
 
 
 def _tree_case(name, B, T, S, seed, empty=0):
@@ -88,6 +90,7 @@ def _tree_case(name, B, T, S, seed, empty=0):
         name,
         (
             torch.tensor([_tree(random, T, T - n) for n in fewer.tolist()]),
+            torch.tensor(T - fewer),
             torch.tensor(lengths),
             S,
         ),
@@ -95,7 +98,13 @@ def _tree_case(name, B, T, S, seed, empty=0):
 
 
 def _given(name, parents, lengths, S):
-    return Case(name, (torch.tensor(parents), torch.tensor(lengths), S))
+    """Lists of parents, and None for a place that holds no guess."""
+    counts = [sum(p is not None for p in row) for row in parents]
+    filled = [[-1 if p is None else p for p in row] for row in parents]
+    return Case(
+        name,
+        (*map(torch.tensor, (filled, counts, lengths)), S),
+    )
 
 
 def _each_path_is_read_as_if_alone(answer):
@@ -106,7 +115,7 @@ def _each_path_is_read_as_if_alone(answer):
     B, T = parents.shape
     query = torch.randn(B, T, 3, generator=generator)
     key, value = torch.randn(2, B, S + T, 3, generator=generator)
-    _, mask = answer(parents, lengths, S)
+    _, mask = answer(parents, torch.tensor([T, T]), lengths, S)
     output = F.scaled_dot_product_attention(query, key, value, mask)
     for b, row in enumerate(parents.tolist()):
         for t in range(T):
@@ -128,7 +137,7 @@ EXERCISE = Exercise(
     cases=[
         _given(
             "the worked example",
-            [[-1, 0, 0, 1], [-1, -1, 1, -2]],
+            [[-1, 0, 0, 1], [-1, -1, 1, None]],
             [3, 1],
             3,
         ),
@@ -154,7 +163,7 @@ EXERCISE = Exercise(
         _tree_case("places that hold no guess", 3, 6, 4, seed=82, empty=3),
         _given(
             "one guess alone, and none",
-            [[-1, -2, -2], [-2, -2, -2], [-1, 0, -2]],
+            [[-1, None, None], [None] * 3, [-1, 0, None]],
             [2, 3, 0],
             3,
         ),

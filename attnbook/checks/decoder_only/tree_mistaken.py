@@ -26,6 +26,15 @@ def _seen_by(row, t, mistake):
         return []
     if mistake == "zero for none":
         return [s for s in (t, *above) if s]
+    if mistake == "same depth":
+        deep = len(above)
+        return [
+            s for s in real if s in above or len(ancestors(row, s)) == deep
+        ]
+    if mistake == "parent alone, depth":
+        return [t, *above[:1]]
+    if mistake == "three generations, depth":
+        return [t, *above[:2]]
     if mistake == "uncles":
         beside = {row[s] for s in (t, *above)}
         return [s for s in real if row[s] in beside]
@@ -83,6 +92,10 @@ def _position_of(row, t, length, S, lengths, mistake):
         return S + depth
     if mistake == "longest row":
         return int(lengths.max()) + depth
+    if mistake == "parent alone, depth":
+        return length + min(depth, 1)
+    if mistake == "three generations, depth":
+        return length + min(depth, 2)
     if mistake == "zero for none":
         return length + len([s for s in (t, *ancestors(row, t)) if s]) - 1
     if mistake in ("length alone", "itself alone, depth 0"):
@@ -126,42 +139,19 @@ def _naive(parents, lengths, S, mistake):
     return lengths[:, None] + depth, torch.cat([text, seen], -1)
 
 
-def _with_minus_two_as_an_index(parents, lengths, S, mistake):
-    """-1 is known, -2 is not."""
-    B, T = parents.shape
-    positions = torch.zeros(B, T).long()
-    mask = torch.zeros(B, T, S + T).bool()
-    for b, row in enumerate(parents.tolist()):
-        for t, parent in enumerate(row):
-            if mistake == "minus two on the way":
-                at, depth = t, 0
-                while at != -1:
-                    mask[b, t, S + at % T] = True
-                    at, depth = row[at], depth + 1
-                    if depth > T:
-                        break
-                mask[b, t, : lengths[b]] = parent != -2
-                positions[b, t] = lengths[b] + depth - 1
-                continue
-            if parent == -1:
-                mask[b, t, : lengths[b]] = True
-                positions[b, t] = lengths[b]
-            else:
-                mask[b, t] = mask[b, parent]
-                positions[b, t] = positions[b, parent] + 1
-            mask[b, t, S + t] = True
-    return positions, mask
-
-
-def mistaken(parents, lengths, S, mistake):
-    """The same with a mistake."""
+def mistaken(parents, counts, lengths, S, mistake):
+    """Positions and mask, with a mistake. A place without a guess is -2."""
+    places, as_given = torch.arange(parents.shape[1]), parents
+    if mistake == "first count":
+        counts = counts[:1].expand_as(counts)
+    elif mistake == "one guess too few":
+        counts = counts - 1
+    parents = torch.where(places < counts[:, None], parents, -2)
     mistake, _, more = mistake.partition("; ")
     if more:  # what learners write before they think of empty places
         parents = parents.clamp(min=-1)
     if mistake in ("naive", "naive, no path"):
-        return _naive(parents, lengths, S, mistake)
-    if mistake.startswith("minus two"):
-        return _with_minus_two_as_an_index(parents, lengths, S, mistake)
+        return _naive(as_given, lengths, S, mistake)
     if mistake.startswith("indices"):
         return _with_parents_as_indices(parents, lengths, S, mistake)
     B, T = parents.shape
@@ -197,6 +187,8 @@ def mistaken(parents, lengths, S, mistake):
                 "first length, mask": int(lengths[0]),
             }.get(mistake, length)
             kept[b, t, :limit] = True
+            if mistake == "text grows":
+                kept[b, t, : length + t] = True
             if mistake == "text inverted":
                 kept[b, t] = torch.arange(S) >= length
             elif mistake == "text at the right end":
@@ -211,6 +203,11 @@ def mistaken(parents, lengths, S, mistake):
                 positions[b, t] = _position_of(
                     row, t, length, S, lengths, mistake
                 )
+    if mistake in ("mask of row 0", "positions of row 0"):
+        whole = torch.cat([kept, seen], -1)
+        if mistake == "positions of row 0":
+            return positions[:1].expand(B, T), whole
+        return positions, whole[:1].expand(B, T, S + T)
     if mistake == "guesses first":
         return positions, torch.cat([seen, kept], -1)
     if mistake == "mask alone":

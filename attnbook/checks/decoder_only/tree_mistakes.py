@@ -26,6 +26,7 @@ MISTAKES = [
         "its text too.",
         "Go on from the parent to *its* parent.",
         "parent alone; empty",
+        "parent alone, depth",
     ),
     (
         "three generations",
@@ -33,6 +34,7 @@ MISTAKES = [
         "A guess sees itself, its parent and the parent's parent. Paths may "
         "be longer.",
         "Go on until a parent is -1.",
+        "three generations, depth",
     ),
     (
         "itself hidden",
@@ -92,6 +94,7 @@ MISTAKES = [
         "earlier siblings",
         "uncles",
         "siblings; empty",
+        "same depth",
     ),
     (
         "by depth",
@@ -133,6 +136,8 @@ MISTAKES = [
         "All rows get the tree of row 0.",
         "parents is (B, T): a tree for each row.",
         "one tree; empty",
+        "mask of row 0",
+        "positions of row 0",
     ),
     (
         "by index",
@@ -241,10 +246,11 @@ MISTAKES = [
     ),
     (
         "one key too many",
-        "one place behind the text is seen",
-        "The guesses see one place too many.",
+        "places behind the text are seen",
+        "The guesses see a place, or several, that hold nothing.",
         "A text of n tokens has the places 0 to n - 1.",
         "one key too many; empty",
+        "text grows",
     ),
     (
         "no text",
@@ -257,6 +263,7 @@ MISTAKES = [
         "the text for the first guesses alone",
         "Only guesses without a parent see the text.",
         "A path begins with the text, however long it is.",
+        "text for the first alone; empty",
     ),
     (
         "text by position",
@@ -351,8 +358,8 @@ MISTAKES = [
     (
         "empty as first",
         "places without a guess taken for first guesses",
-        "-2 is treated as -1. No guess stands there.",
-        "parents == -1 and parents == -2 are two things.",
+        "A row has counts[b] guesses. What stands behind them is none.",
+        "torch.arange(T) < counts[:, None].",
     ),
     (
         "empty sees itself",
@@ -376,15 +383,19 @@ MISTAKES = [
         "empty placed",
         "a place without a guess has a position",
         "Its position should be 0.",
-        "parents == -2.",
+        "Where t >= counts[b], nothing is filled in.",
         "empty at -1",
     ),
     (
-        "minus two",
-        "-2 taken as an index",
-        "In Python an index of -2 is the last but one, so that this guess "
-        "seems to be the parent.",
-        "Ask whether a parent is -2 before you use it.",
-        "minus two on the way",
+        "one guess too few",
+        "the last guess of each row taken for none",
+        "A row of n guesses has the guesses 0 to n - 1.",
+        "torch.arange(T) < counts[:, None].",
+    ),
+    (
+        "first count",
+        "the count of the first row",
+        "All rows get as many guesses as row 0 has.",
+        "counts is (B,): a count for each row.",
     ),
 ]

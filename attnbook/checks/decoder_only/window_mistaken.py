@@ -102,6 +102,14 @@ def _windows(model, ids, window, stride, mistake):
             if end - first < 2:
                 continue
             logits = model(ids[first : end - 1])
+        elif mistake == "no target at the end":
+            read = ids[first : begin + size]
+            target = ids[first + 1 : first + 1 + size]
+            yield (
+                first + 1,
+                F.cross_entropy(model(read), target, reduction="none"),
+            )
+            continue
         elif mistake == "the whole text at once":
             logits = model(ids[: N - 1])[first : begin + size]
         else:
@@ -134,6 +142,12 @@ def mistaken(model, ids, widths, window, stride, mistake):
         losses = torch.cat(
             [take(rows, window, stride, first > 1) for first, rows in found]
         )
+    elif mistake == "mean of what is new":
+        done, means = 0, []
+        for first, rows in found:
+            means.append(rows[done + 1 - first :].mean())
+            done = first + len(rows) - 1
+        losses = torch.stack(means)
     elif mistake == "mean of each window":
         losses = torch.stack([rows.mean() for rows in lists])
     else:
@@ -145,6 +159,7 @@ def mistaken(model, ids, widths, window, stride, mistake):
             "last": lambda losses: losses[-1],
             "mean": lambda losses: torch.stack(losses).mean(),
             "best": lambda losses: torch.stack(losses).min(),
+            "worst": lambda losses: torch.stack(losses).max(),
         }.get(mistake, lambda losses: losses[0])
         losses = torch.stack([choose(kept[target]) for target in sorted(kept)])
     return _results(losses, lists, widths, mistake)
@@ -185,6 +200,12 @@ _BITS = {
     ),
     "times the bytes": lambda losses, w: (
         losses.mean() / math.log(2) * w[1:].double().mean()
+    ),
+    "nats of the text": lambda losses, w: losses.sum(),
+    "nats per token": lambda losses, w: losses.mean(),
+    "nats and eighths": lambda losses, w: losses.sum() / w[1:].sum() / 8,
+    "by the mean of bytes": lambda losses, w: (
+        losses.sum() / math.log(2) / w[1:].double().mean()
     ),
     "whole": lambda losses, w: losses.sum() / math.log(2),
     "perplexity": lambda losses, w: losses.mean().exp(),
@@ -243,6 +264,13 @@ def _results(losses, lists, widths, mistake):
     elif mistake == "mean of windows":
         mean = torch.stack([rows.mean() for rows in lists]).mean()
         bits = mean * len(losses) / math.log(2) / count
+    elif mistake == "no width dropped":
+        losses = losses[widths[1:] > 0]
+        bits = losses.sum() / math.log(2) / count
+    elif mistake == "no width dropped from the list":
+        losses = losses[widths[1:] > 0]
+    elif mistake == "exponentials returned":
+        losses = losses.exp()
     elif mistake == "losses in bits":
         losses = losses / math.log(2)
     elif mistake == "first loss 0":

@@ -43,10 +43,11 @@ MISTAKES = [
     ),
     (
         "best",
-        "the best window of each token",
-        "A token that several windows predict has the smallest of their "
-        "losses. To choose it one has to know the token.",
+        "a window chosen by its loss",
+        "A token that several windows predict has the smallest or the largest "
+        "of their losses. To choose it one has to know the token.",
         "Take the loss of the first window that predicts it.",
+        "worst",
     ),
     (
         "no overlap",
@@ -147,6 +148,7 @@ MISTAKES = [
         "a loss for each window",
         "You return one loss for each window.",
         'reduction="none" gives a loss for each token.',
+        "mean of what is new",
     ),
     (
         "all but the first",
@@ -249,6 +251,19 @@ MISTAKES = [
         "The losses are positive.",
     ),
     (
+        "exponentials returned",
+        "exponentials of the losses returned",
+        "You return exp of each loss.",
+        "The losses are asked for in nats, as cross_entropy gives them.",
+    ),
+    (
+        "no target at the end",
+        "a last window without a target",
+        "Your last window reads the last token of the text, and there is no "
+        "token after it to compare with.",
+        "min(begin + window, len(ids) - 1).",
+    ),
+    (
         "losses in bits",
         "losses in bits",
         "The losses are asked for in nats, and only the last number in bits.",
@@ -319,6 +334,19 @@ MISTAKES = [
         "The bits of the text, divided by its bytes.",
     ),
     (
+        "nats of the text",
+        "nats of the text, or of a token",
+        "You return the sum of the losses, or their mean.",
+        "Nats to bits, then from tokens to bytes.",
+        "nats per token",
+    ),
+    (
+        "by the mean of bytes",
+        "a sum divided by a mean",
+        "You divide the sum of the losses by the *mean* bytes of a token.",
+        "One sum of losses, one sum of bytes, one division.",
+    ),
+    (
         "whole",
         "the bits of the whole text",
         "These are the bits of the text, not of a byte.",
@@ -366,6 +394,8 @@ MISTAKES = [
         "tokens of no bytes left out",
         "A token of no bytes adds nothing to the bytes, but its loss counts.",
         "Sum all N - 1 losses.",
+        "no width dropped",
+        "no width dropped from the list",
     ),
     (
         "no width is one",
@@ -380,6 +410,7 @@ MISTAKES = [
         "those that the model needs for it.",
         "Sum of the losses, divided by log 2, divided by the bytes.",
         "eight times",
+        "nats and eighths",
     ),
     (
         "exchanged",

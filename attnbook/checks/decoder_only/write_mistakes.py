@@ -386,7 +386,8 @@ MISTAKES = [
     (
         ("drawn anew",),
         "other random numbers",
-        "You draw with random numbers of your own.",
+        "The tokens are drawn with other numbers than those of their row and "
+        "step.",
         "draw(probabilities, numbers[:, step]).",
     ),
     (

@@ -24,14 +24,15 @@ _BUGS = {
     "shifted": (
         "a window that is off by one",
         "The window of query t holds the keys t - D - 1 to t + D - 1.",
-        "With D entries of room on the left, key s stands at s + D, and the "
-        "window of query t starts at t.",
+        "With D entries of room on the left, key s is at index s + D, and the "
+        "window of query t starts at index t.",
     ),
     "border": (
         "borders that may be attended to",
-        "The room at both ends is filled with zeros, and is marked as if it "
-        "were text. A key of zeros scores 0, and exp(0) = 1.",
-        "The mask needs room at both ends too. What should it hold there?",
+        "The room at both ends is filled with zeros, and your mask allows it. "
+        "A key of zeros has a score of 0, and exp(0) = 1.",
+        "The mask needs room at both ends too. Which value should it have "
+        "there?",
     ),
     "sigma": (
         "a Gaussian twice too wide",
@@ -40,14 +41,14 @@ _BUGS = {
     ),
     "inside": (
         "the Gaussian inside the softmax",
-        "The Gaussian multiplies the scores. It multiplies the weights, after "
-        "the softmax.",
+        "The Gaussian multiplies the scores. It should multiply the weights, "
+        "after the softmax.",
         "weights = softmax(...), then weights * gaussian.",
     ),
     "late mask": (
         "a mask after the softmax",
-        "Weights are cut off after the softmax, so the share of what may not "
-        "be attended to is lost.",
+        "Weights are set to 0 after the softmax, so the weight of masked "
+        "places is lost, and the rest sums to less than 1.",
         "Scores become -inf first: masked_softmax does it.",
     ),
 }
@@ -224,8 +225,9 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "What is blocked has its share of the exponentials and is struck out "
-        "afterwards. Where its score leads by far, nothing is left.",
+        "Masked places get a share of the softmax and are set to 0 "
+        "afterwards. If a masked score is by far the largest, nothing is "
+        "left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -239,32 +241,32 @@ _OTHER_MISTAKES = [
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur. What is blocked must lie below any "
-        "score.",
+        "Scores of -100 and less occur. A masked score must be below every "
+        "other score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
     ),
     (
         "zero score",
         "a score of 0 for what is blocked",
-        "exp(0) = 1 is a share of the softmax. What is blocked needs a score "
-        "of -inf.",
+        "exp(0) = 1 still gets a share of the softmax. A masked place needs "
+        "a score of -inf.",
         "masked_softmax sets -inf.",
     ),
     (
         "no gap",
         "windows moved up at the front",
-        "The first windows have places before the sentence. Your weights "
-        "begin with key 0 there.",
-        "Column 0 belongs to key t - D, with a weight of 0 where there is "
-        "none.",
+        "The first windows have places before the sentence. There, your "
+        "weights begin with key 0.",
+        "Column 0 belongs to key t - D. If there is no such key, its weight "
+        "is 0.",
     ),
     (
         "share",
         "a Gaussian that is divided",
         "The Gaussian is divided by its sum or by σ√(2π). Here it is 1 at "
         "distance 0.",
-        "exp(-x²/(2σ²)), and no factor before it.",
+        "exp(-x²/(2σ²)), without a factor before it.",
         "density",
     ),
     (
@@ -284,8 +286,8 @@ _OTHER_MISTAKES = [
         "other way",
         "a window that is off by one, to the right",
         "The window of query t holds the keys t - D + 1 to t + D + 1.",
-        "With D entries of room on the left, key s stands at s + D, "
-        "and the window of query t starts at t.",
+        "With D entries of room on the left, key s is at index s + D, "
+        "and the window of query t starts at index t.",
     ),
     (
         "past alone",
@@ -310,7 +312,7 @@ _OTHER_MISTAKES = [
     (
         "bracket",
         "the 2 is squared too",
-        "The exponent divides by (2σ)². It is 2σ²: the square is of σ alone.",
+        "The exponent divides by (2σ)². It should be 2σ²: only σ is squared.",
         "The line that makes the Gaussian.",
     ),
     (
@@ -328,7 +330,8 @@ _OTHER_MISTAKES = [
     (
         "no gaussian",
         "no Gaussian",
-        "All keys of the window count alike: the Gaussian has no effect.",
+        "The Gaussian has no effect: keys far from the centre are not "
+        "weakened.",
         "weights = softmax(...), then weights * gaussian.",
     ),
     (
@@ -336,7 +339,7 @@ _OTHER_MISTAKES = [
         "rows that sum to 1 again",
         "The Gaussian is inside the softmax, or the weights are "
         "divided by their sum. Luong's rows sum to less than 1.",
-        "weights = softmax(...), then weights * gaussian, and no more.",
+        "weights = softmax(...), then weights * gaussian. Nothing follows.",
     ),
     (
         "whole half",
@@ -348,9 +351,9 @@ _OTHER_MISTAKES = [
     (
         "plain output",
         "an output without the Gaussian",
-        "The weights are right. The output is blended with those from before "
-        "the Gaussian.",
-        "The weights that are returned are those that blend the values.",
+        "The weights are right. But the output was computed with the weights "
+        "before the Gaussian.",
+        "Multiply the values by the same weights that you return.",
     ),
     (
         "padding",

@@ -206,12 +206,12 @@ _MISTAKES = [
         "no eps",
         "0/0 for a vector of zeros",
         "A vector of zeros has length 0, and 0/0 is NaN.",
-        "ε stands in the root: √(|x|² + ε).",
+        "ε is under the root: √(|x|² + ε).",
     ),
     (
         "outside",
         "an epsilon outside the root",
-        "ε is added to a length. It belongs to the square of each "
+        "ε is added to a length. It should be added to the square of each "
         "length, under the root.",
         "√(|x|² + ε): which bracket closes last?",
         "one eps",
@@ -226,8 +226,8 @@ _MISTAKES = [
     (
         "floor",
         "an epsilon as a floor",
-        "max(|x|, ε), as F.normalize and F.cosine_similarity have it, leaves "
-        "long vectors as they are. Here ε is added under the root.",
+        "F.normalize and F.cosine_similarity divide by max(|x|, ε), so ε has "
+        "no effect on long vectors. Here ε is added under the root.",
         "√(|x|² + ε), written out.",
         "floor of its own",
         "floor of the square",
@@ -237,13 +237,13 @@ _MISTAKES = [
         "root at 0",
         "a root of 0",
         "The value at a vector of zeros is right, but the slope of a "
-        "root at 0 is infinite, and 0 times ∞ is NaN on the way back.",
-        "ε stands in the root, so that the root is never of 0.",
+        "root at 0 is infinite, and 0 times ∞ is NaN in the backward pass.",
+        "With ε under the root, you never take the root of 0.",
     ),
     (
         "other eps",
         "an epsilon of its own",
-        "A fixed number is used in the place of `eps`.",
+        "A fixed number is used instead of `eps`.",
         "√(|x|² + eps), with the argument.",
     ),
     (
@@ -261,8 +261,8 @@ _MISTAKES = [
     (
         "mean",
         "a mean of squares",
-        "The mean of the squares is √d away from the length: that is "
-        "RMS normalisation.",
+        "The root of the mean of squares is the length divided by √d. You "
+        "wrote RMS normalisation.",
         "|x|² is a sum.",
     ),
     (
@@ -296,8 +296,8 @@ _MISTAKES = [
     (
         "no scale",
         "no scale",
-        "A cosine is between -1 and 1: with no scale, no weight can "
-        "be more than e² = 7.4 times another.",
+        "A cosine is between -1 and 1. So without a scale, a weight is at "
+        "most e² = 7.4 times as large as another.",
         "exp(log_scale) multiplies the cosines.",
     ),
     (
@@ -315,14 +315,14 @@ _MISTAKES = [
     (
         "at most 100",
         "a scale with a bound",
-        "The scale is cut off at 100, as Swin V2 does it. Here it may be as "
+        "The scale is limited to 100, as in Swin V2. Here it may be as "
         "large as 200.",
-        "exp(log_scale), and no bound.",
+        "exp(log_scale), without a bound.",
     ),
     (
         "no zeros",
         "keys of zeros hidden",
-        "A key of zeros is hidden. It has a score of 0, and its weight is "
+        "You masked a key of zeros. It has a score of 0, so its weight is "
         "not 0.",
         "The mask alone says what may be attended to.",
     ),
@@ -349,21 +349,21 @@ _MISTAKES = [
         "values",
         "values of length 1",
         "The values are divided by their length too. They "
-        "should be fetched as they are.",
+        "should stay as they are.",
         "The last product.",
     ),
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so rows sum to "
-        "less than 1.",
+        "Weights are set to 0 after the softmax, so rows sum to less than 1.",
         "Use masked_softmax.",
     ),
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Masked weights are set to 0 after the exponentials, and the rest is "
+        "divided by its sum. If a masked score is by far the largest, "
+        "nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -383,8 +383,8 @@ _MISTAKES = [
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur. What is blocked must lie below any "
-        "score.",
+        "Scores of -100 and less occur. A masked score must be below every "
+        "other score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
     ),
@@ -410,8 +410,8 @@ _MISTAKES = [
     (
         "over queries",
         "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. Each "
-        "query must spend 1 over the keys.",
+        "For each key, the weights sum to 1 over the queries. For each "
+        "query, they must sum to 1 over the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
 ]
@@ -491,7 +491,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where some key may be attended to",
+            "the values in sentences with an allowed key",
             2,
             tries=(
                 "the worked example",
@@ -517,7 +517,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "gradients",
-            "the gradients, that of `log_scale` too",
+            "the gradients, including the gradient of `log_scale`",
             1,
             tries=(
                 "a padded batch",

@@ -70,8 +70,8 @@ EXERCISE = Exercise(
             "a",
             36.0,
             "a square of 6",
-            "You took W as if keys were as long as queries. W is what "
-            "allows different sizes.",
+            "You took W as if keys were as long as queries. W allows "
+            "different sizes.",
             "q·W k: which shape must W have?",
         ),
         _PREDICTIONS.wrong(
@@ -113,14 +113,14 @@ EXERCISE = Exercise(
             "b",
             56.0,
             "the query alone",
-            "W looks at query and key, laid end to end.",
+            "W multiplies the concatenation of query and key.",
             "W has the shape (d_a, d_q + d_k).",
         ),
         _PREDICTIONS.wrong(
             "b",
             88.0,
             "the key alone",
-            "W looks at query and key, laid end to end.",
+            "W multiplies the concatenation of query and key.",
             "W has the shape (d_a, d_q + d_k).",
         ),
         _PREDICTIONS.wrong(
@@ -156,7 +156,7 @@ EXERCISE = Exercise(
             "c",
             1000.0,
             "positions times keys",
-            "The location score never looks at the keys.",
+            "The location score does not use the keys.",
             "W takes a query of 6 numbers to 50 scores.",
         ),
         _PREDICTIONS.wrong(
@@ -185,7 +185,7 @@ EXERCISE = Exercise(
             0.125,
             "the other way round",
             "Concat forms more numbers than general, not fewer.",
-            "(B, T, S, d_a) over (B, T, S).",
+            "(B, T, S, d_a) divided by (B, T, S).",
         ),
         _PREDICTIONS.wrong(
             "e",
@@ -212,7 +212,7 @@ EXERCISE = Exercise(
             "e",
             14400.0,
             "three factors for each pair",
-            "You counted q·W k anew for each pair, and the key can be "
+            "You counted q·W k again for each pair, but a key can be "
             "projected once.",
             "S keys are projected, once.",
         ),
@@ -242,7 +242,7 @@ EXERCISE = Exercise(
             3.0,
             "equal weights",
             "This is the mean of the values.",
-            "The weights are 0.5, 0.3 and 0.2, in this order of places.",
+            "The first place has the weight 0.5, the next 0.3, the last 0.2.",
         ),
         _PREDICTIONS.wrong(
             "a",
@@ -255,8 +255,8 @@ EXERCISE = Exercise(
             "a",
             100.0,
             "a square matrix",
-            "You took W as if queries were as long as keys. W is what "
-            "allows different sizes.",
+            "You took W as if queries were as long as keys. W allows "
+            "different sizes.",
             "q·W k: which shape must W have?",
         ),
         _PREDICTIONS.wrong(
@@ -292,25 +292,25 @@ EXERCISE = Exercise(
             "c",
             50 * 10.0,
             "made for the keys",
-            "The location score never looks at the keys.",
+            "The location score does not use the keys.",
             "Which vector does the matrix multiply?",
         ),
         _PREDICTIONS.wrong(
             "d",
             1.0,
             "only the scores",
-            "The scores are alike in number. Before it has them, concat forms "
-            "a hidden layer for each pair.",
+            "Both have the same number of scores. But before its scores, "
+            "concat forms a hidden layer for each pair.",
             "(B, T, S, d_a) against (B, T, S).",
         ),
         _PREDICTIONS.wrong(
             "d",
             16.0,
             "twice as many",
-            "That is the hidden layer over the projected keys, (B, S, d_q), "
-            "or pairs of 6 + 10 numbers over the scores.",
-            "The hidden layer, (B, T, S, d_a), over general's largest, the "
-            "scores, (B, T, S).",
+            "That is the hidden layer divided by the projected keys, "
+            "(B, S, d_q), or pairs of 6 + 10 numbers divided by the scores.",
+            "Divide the hidden layer, (B, T, S, d_a), by the largest tensor "
+            "of general, its scores, (B, T, S).",
         ),
         _PREDICTIONS.wrong(
             "d",
@@ -332,8 +332,8 @@ EXERCISE = Exercise(
             "e",
             12 * 6 * 10 + 12 * 20 * 10.0,
             "the queries projected",
-            "This projects the queries. It gives the same scores and another "
-            "count; the question is about projected keys.",
+            "You projected the queries. That gives the same scores with "
+            "another count, but here the keys are projected.",
             "S · d_k · d_q for the keys, then one dot product per pair.",
         ),
         _PREDICTIONS.wrong(
@@ -370,10 +370,10 @@ EXERCISE = Exercise(
             "g",
             3.6,
             "weights that go with the keys",
-            "That is what any other score does. A location score never looks "
-            "at the keys, so the weights stay with the places.",
-            "Write out the three places: weight, then the value that now "
-            "stands there.",
+            "With any other score the weights would move with the keys. A "
+            "location score does not use the keys, so the weights stay.",
+            "For each of the three positions, write its weight and the value "
+            "that is now there.",
         ),
     ],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],

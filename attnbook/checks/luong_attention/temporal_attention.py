@@ -222,15 +222,15 @@ _MISTAKES = [
     (
         "last step",
         "only the last step is remembered",
-        "You divide by the exponential of the step before. It is the "
-        "sum over all steps before.",
+        "You divide by the exponential of the step before. Divide by the sum "
+        "over all steps before.",
         "A running sum over T.",
     ),
     (
         "over keys",
         "a sum along the sentence",
-        "The running sum goes along the keys. It goes along the "
-        "steps, for each key by itself.",
+        "The running sum goes along the keys. It should go along the steps, "
+        "for each key by itself.",
         "Scores are (B, T, S), and the steps are axis 1.",
         "over keys, moved",
     ),
@@ -279,8 +279,8 @@ _MISTAKES = [
     (
         "plain sum",
         "scores summed without exponential",
-        "You subtract the sum of the earlier scores. It is the "
-        "logarithm of the sum of their exponentials.",
+        "You subtract the sum of the earlier scores. Subtract the logarithm "
+        "of the sum of their exponentials.",
         "torch.logcumsumexp.",
     ),
     (
@@ -303,9 +303,10 @@ _MISTAKES = [
     (
         "one more",
         "a 1 in the sum",
-        "The sum starts at 1, which makes the first step work and "
+        "The sum starts at 1. This is right for the first step, and "
         "changes all others.",
-        "The first step is divided by nothing, the others by the sum alone.",
+        "The first step is not divided; the others are divided by the sum "
+        "alone.",
     ),
     (
         "first row",
@@ -318,8 +319,8 @@ _MISTAKES = [
     (
         "added",
         "what was read is read again",
-        "The past is added. Keys that were read gain weight, and should "
-        "lose it.",
+        "You add the logarithm of the past. Keys that were read gain weight, "
+        "but they should lose weight.",
         "The sign of the logarithm.",
     ),
     (
@@ -331,14 +332,14 @@ _MISTAKES = [
     (
         "own maximum",
         "each step shifted by its own maximum",
-        "The largest score of a step is taken off that step alone. The sum "
-        "over steps then adds up what does not belong together.",
+        "From each step you subtract its own largest score. Exponentials of "
+        "different steps then have different units, and you add them up.",
         "Keep to logarithms: s - logsumexp of the steps before.",
     ),
     (
         "clamped",
         "scores that are cut off",
-        "Scores above a bound are set to the bound, so they all become equal.",
+        "Scores above a bound are set to the bound, so they become equal.",
         "Keep to logarithms: s - logsumexp of the steps before.",
         "clamped at 88",
         "clamped at 50",
@@ -347,7 +348,7 @@ _MISTAKES = [
         "detached",
         "a past without gradient",
         "The values are right, but the past is cut off from the graph.",
-        "A .detach(), a .data or a torch.no_grad() on the way.",
+        "Look for a .detach(), a .data or a torch.no_grad().",
     ),
     (
         "scaled",
@@ -358,15 +359,15 @@ _MISTAKES = [
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so rows sum to "
-        "less than 1.",
+        "Weights are set to 0 after the softmax, so rows sum to less than 1.",
         "Use masked_softmax.",
     ),
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Masked weights are set to 0 after the exponentials, and the rest is "
+        "divided by its sum. If a masked score is by far the largest, "
+        "nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -379,8 +380,8 @@ _MISTAKES = [
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur. What is blocked must lie below any "
-        "score.",
+        "Scores of -100 and less occur. A masked score must be below every "
+        "other score.",
         "masked_softmax sets -inf.",
         "-100 and 0",
         "-300 and 0",
@@ -481,7 +482,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where some key may be attended to",
+            "the values in sentences with an allowed key",
             2,
             tries=(
                 "the worked example",

@@ -234,7 +234,7 @@ _WINDOW_EDGES = Case(
             2, 1, 1
         ),
     ),
-    look="|s - p| <= D: a key just D away is in the window.",
+    look="|s - p| <= D: a key exactly D away is in the window.",
 )
 
 _ORDINARY = (
@@ -280,7 +280,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "a difference quotient",
-            "Close, and not exact: it looks like a difference quotient.",
+            "Close, but not exact: it looks like a difference quotient.",
             _window_by_differences,
             "Derive it: product rule, then the chain rule.",
         ),

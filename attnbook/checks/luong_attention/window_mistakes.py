@@ -5,14 +5,14 @@ MISTAKES = [
     (
         "no gaussian",
         "the scores' upstream without the Gaussian",
-        "What comes back to the softmax has passed the Gaussian: it "
-        "is multiplied by it.",
+        "The gradient that reaches the softmax has passed through the "
+        "product, so it is multiplied by the Gaussian.",
         "weights = softmax · gaussian. Product rule, first factor.",
     ),
     (
         "weights twice",
         "the Gaussian counted twice",
-        "In the mean over the row, the Gaussian stands twice.",
+        "In the mean over the row, the Gaussian appears twice.",
         "α (g - Σ α g), with α the softmax alone and g the upstream "
         "times the Gaussian.",
     ),
@@ -34,14 +34,14 @@ MISTAKES = [
     (
         "diagonal",
         "only the diagonal of the Jacobian",
-        "A score lowers the weights of all other keys, too.",
-        "α (g - Σ α g): the sum goes over the row.",
+        "A score also lowers the weights of all other keys.",
+        "α (g - Σ α g): the sum is over the row.",
     ),
     (
         "sum over queries",
         "a sum over the queries",
-        "Σ α g is added up over the queries. Each query has a softmax of its "
-        "own, over the keys.",
+        "You sum α g over the queries. Each query has its own softmax, over "
+        "the keys.",
         "Scores are (B, T, S), and the keys are the last axis: dim=-1.",
     ),
     (
@@ -49,19 +49,19 @@ MISTAKES = [
         "α times the Gaussian, divided again",
         "α is the softmax alone. You multiplied it by the Gaussian and "
         "divided it by its sum.",
-        "weights = softmax · gaussian, and no more.",
+        "weights = softmax · gaussian. Nothing is divided after it.",
     ),
     (
         "unweighted",
         "a sum without the softmax",
         "In the sum over the row, each term has to be multiplied by its α.",
-        "α (g - Σ α g): α stands twice.",
+        "α (g - Σ α g): α appears twice.",
     ),
     (
         "no mean",
         "no sum over the row",
-        "You multiply by the softmax, and take nothing off. A score lowers "
-        "the weights of all other keys, too.",
+        "You multiply by the softmax and subtract nothing. But a score also "
+        "lowers the weights of all other keys.",
         "α (g - Σ α g).",
     ),
     (
@@ -73,15 +73,15 @@ MISTAKES = [
     (
         "sign",
         "the wrong sign",
-        "The centre moves away from keys that it should come to.",
+        "The centre moves away from keys. It should move towards them.",
         "The derivative of -(s - p)² with respect to p is 2 (s - p).",
     ),
     (
         "no side",
         "a distance without its side",
-        "Keys on both sides pull the centre the same way. Those before it "
-        "have s - p < 0.",
-        "s - p, and not its absolute value.",
+        "Keys on both sides pull the centre in the same direction. For keys "
+        "before the centre, s - p is negative.",
+        "s - p, not its absolute value.",
     ),
     (
         "sigma",
@@ -98,21 +98,21 @@ MISTAKES = [
     (
         "two",
         "a 2 that should cancel",
-        "The 2 of the square and the 2 below cancel.",
+        "The 2 from the square and the 2 in 2σ² cancel.",
         "The derivative of -(s - p)²/(2σ²).",
         "two above",
     ),
     (
         "not squared",
         "the distance is missing",
-        "Only the side counts in your slope. The farther a key is, "
-        "the steeper.",
+        "Your slope contains only the sign of s - p. It must grow with the "
+        "distance too.",
         "The derivative of -(s - p)²/(2σ²).",
     ),
     (
         "softmax alone",
         "the Gaussian is missing",
-        "The derivative of exp(f) is exp(f) times that of f: the "
+        "The derivative of exp(f) is exp(f) times the derivative of f. So the "
         "Gaussian stays.",
         "weights · (s - p)/σ².",
     ),
@@ -125,8 +125,8 @@ MISTAKES = [
     (
         "renormalised",
         "as if rows summed to 1",
-        "You took the weights as divided by their sum. They are not, "
-        "so no mean is taken off.",
+        "You treated the weights as divided by their sum. They are not, "
+        "so no mean is subtracted.",
         "Σ upstream · weights · (s - p)/σ².",
     ),
     (
@@ -156,21 +156,21 @@ MISTAKES = [
     (
         "centre for share",
         "the centre in the sigmoid's derivative",
-        "share · (1 - share) holds the sigmoid, between 0 and 1. You "
-        "put the centre there.",
+        "share · (1 - share) needs the sigmoid, between 0 and 1. You "
+        "used the centre instead.",
         "length · σ(raw) · (1 - σ(raw)).",
     ),
     (
         "no tokens",
         "0/0 for a sentence without tokens",
-        "You divide by the length, and a sentence may have none.",
+        "You divide by the length, but a sentence may have length 0.",
         "length · y · (1 - y), with y = sigmoid(raw): no division.",
     ),
     (
         "S",
         "S for the length",
-        "The centre is scaled by the sentence's own length. S is that "
-        "of the longest in the batch.",
+        "The centre is multiplied by the sentence's own length. S is the "
+        "length of the longest sentence in the batch.",
         "lengths[:, None].",
     ),
     (
@@ -208,7 +208,7 @@ MISTAKES = [
     (
         "strict",
         "an edge that is left out",
-        "A key just D away from the centre is in the window.",
+        "A key exactly D away from the centre is in the window.",
         "|s - p| <= D.",
     ),
     (
@@ -221,7 +221,7 @@ MISTAKES = [
     (
         "late mask",
         "a mask after the softmax",
-        "Weights are cut off after the softmax, so the share of what is "
+        "Weights are set to 0 after the softmax, so the weight of keys "
         "outside the window is lost.",
         "Scores become -inf first: masked_softmax does it.",
     ),
@@ -242,8 +242,9 @@ MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials, and the rest is "
-        "divided anew. Where a struck score leads by far, nothing is left.",
+        "Masked weights are set to 0 after the exponentials, and the rest is "
+        "divided by its sum. If a masked score is by far the largest, "
+        "nothing is left.",
         "Scores become -inf first: masked_softmax does it.",
     ),
     (
@@ -268,20 +269,20 @@ MISTAKES = [
     (
         "mean of keys",
         "a mean over the keys",
-        "One centre serves all keys, so what they send back adds up.",
+        "All keys share one centre, so their gradients are added up.",
         "A sum over the last axis.",
     ),
     (
         "no upstream",
         "the upstream is left out for the centre",
-        "The derivative of the weights is right, and is not multiplied by "
-        "what comes back to them.",
+        "The derivative of the weights is right, but it is not multiplied by "
+        "`upstream`.",
         "Σ upstream · weights · (s - p)/σ².",
     ),
     (
         "raw for share",
         "raw in the sigmoid's derivative",
-        "y (1 - y) holds the sigmoid. You put raw there.",
+        "y (1 - y) needs the sigmoid. You used raw instead.",
         "length · y · (1 - y), with y = sigmoid(raw).",
     ),
 ]

@@ -124,7 +124,7 @@ EXERCISE = Exercise(
     right_answers=[_heads_by_loops, _heads_by_einsum, _heads_as_a_sum],
     properties=[
         Property(
-            "A head whose columns of W_o are 0 is not heard.",
+            "A head whose columns of W_o are 0 changes no output.",
             _one_head_is_heard_alone,
             "In which order are the heads merged?",
         )

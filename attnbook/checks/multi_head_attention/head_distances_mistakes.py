@@ -184,14 +184,15 @@ _MISTAKES = [
     (
         "padding in the sum",
         "padding in the sum",
-        "You divide by the number of rows that count, but the sum holds the "
-        "others, too.",
+        "You divide by the number of rows that count, but your sum contains "
+        "the other rows too.",
         "Pick the rows that count before the sum.",
     ),
     (
         "all rows below",
         "divided by all rows",
-        "The sum holds the real rows alone, and you divided it by B · T.",
+        "The sum contains only the rows that count, but you divided it by B "
+        "· T.",
         "Divide by the number of rows that count.",
     ),
     (
@@ -204,8 +205,8 @@ _MISTAKES = [
     (
         "sum",
         "a sum over the rows",
-        "The rows are added up. Asked is their mean, so that a "
-        "longer text gives no larger distance.",
+        "The rows are added up. Take their mean, so that a longer text does "
+        "not give a larger distance.",
         "Divide by the number of rows that count.",
     ),
     (
@@ -231,8 +232,8 @@ _MISTAKES = [
     (
         "over keys",
         "a mean over the keys",
-        "The terms of one row are averaged. They belong summed over "
-        "the keys, as in the formula.",
+        "The terms of one row are averaged. The formula sums them over the "
+        "keys.",
         "sum over S, mean over the rows.",
     ),
     (
@@ -246,21 +247,21 @@ _MISTAKES = [
     (
         "rows from the front",
         "the first rows of a sentence",
-        "You count how many rows of a sentence count, and take as many from "
-        "the front. Padding may stand in front.",
+        "You add up query_mask for each sentence, and keep that many rows "
+        "from the front. But padding may be in front.",
         "query_mask says *which* rows count.",
     ),
     (
         "rows above 0",
         "rows of zeros left out",
         "Rows in which all weights are 0 are left out of the mean. All heads "
-        "agree in them: the distance is 0, and the row counts.",
+        "agree there, so the distance is 0, but the row counts.",
         "query_mask alone says which rows count.",
     ),
     (
         "reshaped",
         "heads moved by a reshape",
-        "The weights (B, H, T, S) went through a reshape with H in front. It "
+        "You reshaped the weights (B, H, T, S) to put H in front. A reshape "
         "moves no axis, so heads and sentences are mixed up.",
         "weights.transpose(0, 1), then flatten B and T.",
     ),
@@ -293,16 +294,16 @@ _MISTAKES = [
     (
         "kl",
         "the divergence of one head from the other",
-        "This is KL(p ‖ q): not symmetric, and infinite where one "
-        "head has a weight of 0 and the other has not.",
+        "This is KL(p ‖ q). It is not symmetric, and it is infinite if q has "
+        "a weight of 0 where p has not.",
         "Compare both with the middle, m = (p + q)/2.",
         *(f"kl + {small}" for small in _SMALL),
     ),
     (
         "both kl",
         "both divergences, without the middle",
-        "You took KL(p ‖ q) and KL(q ‖ p). That is symmetric, but "
-        "still infinite where one of them is 0.",
+        "You took KL(p ‖ q) and KL(q ‖ p). Their sum is symmetric, but still "
+        "infinite if one of the weights is 0.",
         "Compare both with the middle, m = (p + q)/2.",
         "both kl, whole",
         *(f"both kl + {small}" for small in _SMALL),
@@ -317,8 +318,8 @@ _MISTAKES = [
     (
         "no half",
         "the halves are left out",
-        "You added both divergences whole. Two heads that share "
-        "nothing then get 1.386 in place of log 2 = 0.693.",
+        "You added both divergences without the factor ½. Two heads that "
+        "share no token then get 1.386 instead of log 2 = 0.693.",
         "½ before each of the two terms.",
     ),
     (
@@ -330,9 +331,9 @@ _MISTAKES = [
     (
         "entropies whole",
         "entropies that are not halved",
-        "From the entropy of the middle you take both entropies whole. Their "
-        "mean is to be taken off.",
-        "Entropy of m less *half* of the sum of the two.",
+        "You subtract both entropies from the entropy of the middle. "
+        "Subtract their mean.",
+        "Entropy of m, minus *half* of the sum of the two entropies.",
     ),
     (
         "entropy of the sum",
@@ -344,7 +345,7 @@ _MISTAKES = [
         "entropy of the middle",
         "the entropy of the middle alone",
         "Two heads that are equal then get their entropy, not 0.",
-        "Take off the mean of the two entropies.",
+        "Subtract the mean of the two entropies.",
     ),
     (
         "cross",
@@ -355,22 +356,20 @@ _MISTAKES = [
     (
         "squares",
         "the sum of squares",
-        "You summed the squared differences. It is a fair measure, and "
-        "another one.",
+        "You summed the squared differences. That is a different measure.",
         "The formula has logarithms.",
     ),
     (
         "absolute",
         "the sum of differences",
-        "You summed the absolute differences. It is a fair measure, and "
-        "another one.",
+        "You summed the absolute differences. That is a different measure.",
         "The formula has logarithms.",
     ),
     (
         "both above 0",
         "keys that only one head looks at are left out",
-        "You count the keys where both weights are above 0. Where one is 0, "
-        "the other's term counts: p log (p/m).",
+        "You count only the keys where both weights are above 0. If one is "
+        "0, the term of the other still counts: p log (p/m).",
         "Set a term to 0 where *its* weight is 0.",
     ),
     (
@@ -390,8 +389,8 @@ _MISTAKES = [
     (
         "likeness",
         "how alike, not how far",
-        "You return 1 less the distance over log 2. Equal heads have the "
-        "distance 0.",
+        "You return 1 minus the distance divided by log 2. Equal heads "
+        "should have the distance 0.",
         "The formula: no 1 less.",
     ),
     (
@@ -410,8 +409,8 @@ _MISTAKES = [
     (
         "mask picks heads",
         "the mask picks heads",
-        "query_mask (B, T) is an index into (B, H, …): it meets sentences "
-        "and *heads*.",
+        "query_mask (B, T) is used as an index into (B, H, …), so it selects "
+        "sentences and *heads*.",
         "Bring the heads to the front: weights.transpose(0, 1).",
     ),
     (
@@ -423,7 +422,8 @@ _MISTAKES = [
     (
         "sum in the middle",
         "the middle is a sum",
-        "m is p + q, which sums to 2. All distances come out log 2 too low.",
+        "Your m is p + q, which sums to 2. So all distances are too low by "
+        "log 2.",
         "m = (p + q)/2.",
     ),
     (
@@ -446,7 +446,7 @@ _MISTAKES = [
         "the sign",
         "A distance is not negative. The entropy of the middle is "
         "the larger one.",
-        "Entropy of the middle less the mean of the two entropies.",
+        "Entropy of the middle, minus the mean of the two entropies.",
     ),
     (
         "entropies",
@@ -458,15 +458,13 @@ _MISTAKES = [
     (
         "variation",
         "half the sum of differences",
-        "This is the total variation distance. It is a fair measure, "
-        "and another one.",
+        "This is the total variation distance. That is a different measure.",
         "The formula has logarithms.",
     ),
     (
         "cosine",
         "one less the cosine",
-        "You compared the rows by their cosine. It is a fair measure, "
-        "and another one.",
+        "You compared the rows by their cosine. That is a different measure.",
         "The formula has logarithms.",
     ),
     (
@@ -480,8 +478,8 @@ _MISTAKES = [
     (
         "nothing over nothing",
         "0 rows",
-        "Where no row counts you divide by 0. The distances are 0 then.",
-        "The case “no row counts”: how many rows has it?",
+        "If no row counts, you divide by 0. The distances should then be 0.",
+        "If no row counts, how many rows does your code divide by?",
     ),
     (
         "0/0",
@@ -497,8 +495,8 @@ MISTAKES = [
     *named(_mistaken, _MISTAKES),
     Mistake(
         "divergences the wrong way round",
-        "You compare the middle with each head, KL(m ‖ p). Asked is each "
-        "head against the middle, KL(p ‖ m).",
+        "You compare the middle with each head, KL(m ‖ p). Compare each head "
+        "with the middle, KL(p ‖ m).",
         partial(_mistaken, mistake="backwards"),
         "F.kl_div(x, y) is KL(y ‖ eˣ): the logarithm goes first and "
         "belongs to m.",

@@ -57,7 +57,7 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake(
             "one number for all letters",
-            "This is the number of question a, and another letter was asked.",
+            "This is the answer to question a, but another letter was asked.",
             lambda question: _PREDICTIONS.answers["a"],
             'An `if question == "a" or "A":` is always true.',
         ),
@@ -96,7 +96,7 @@ EXERCISE = Exercise(
             "a",
             4 * 8 * 8 + 4 * 8,
             "matrices of one head's size",
-            "This takes each projection as 8 × 8. It reads all 64 numbers.",
+            "You took each projection as 8 × 8. But it reads all 64 numbers.",
             "W_q reads D numbers and writes H · d = D.",
         ),
         _PREDICTIONS.wrong(
@@ -112,7 +112,7 @@ EXERCISE = Exercise(
             "each head as wide as the model",
             "You counted 64 products for each score. A head is D/H = 8 "
             "numbers wide.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -120,15 +120,15 @@ EXERCISE = Exercise(
             "one head alone, or scores counted",
             "This is the work of one head (and also the number of scores). "
             "All heads are asked for, and each score takes 8 multiply-adds.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
             2 * 10 * 20 * 64,
             "a factor of two",
-            "This counts both sentences, the blend too, or multiply and add "
-            "apart. Asked are the multiply-adds of the scores of one "
-            "sentence.",
+            "You counted both sentences, or the averages too, or "
+            "multiplication and addition as two. Count the multiply-adds of "
+            "the scores of one sentence.",
             "Read question b again: three words limit it.",
         ),
         _PREDICTIONS.wrong(
@@ -157,8 +157,8 @@ EXERCISE = Exercise(
             "d",
             10,
             "as many as there are queries",
-            "Ten queries could give rank 10. But each is only d = 4 numbers "
-            "wide.",
+            "Ten queries could give rank 10. But each query has only d = 4 "
+            "numbers.",
             "A product of a 10 × 4 and a 4 × 20 matrix.",
         ),
         _PREDICTIONS.wrong(
@@ -187,15 +187,15 @@ EXERCISE = Exercise(
             "e",
             8.0,
             "the root is left out",
-            "8 is D/d, and also √D. Asked is the quotient of two roots.",
+            "8 is D/d, and also √D. You need the quotient of two roots.",
             "√D over √d.",
         ),
         _PREDICTIONS.wrong(
             "e",
             1 / math.sqrt(8),
             "upside down",
-            "This makes the scores smaller still. They were divided by too "
-            "much.",
+            "This makes the scores even smaller. They were already divided "
+            "by too much.",
             "The factor is above 1.",
         ),
         _PREDICTIONS.wrong(
@@ -210,8 +210,8 @@ EXERCISE = Exercise(
             "e",
             1.0,
             "softmax makes up for it",
-            "Softmax forgives a constant that is added to a row of scores, "
-            "not one that multiplies it.",
+            "Softmax ignores a constant that is added to a row of scores, "
+            "but not one that multiplies it.",
             "The softmax of (0, 1) and that of (0, 2).",
         ),
         _PREDICTIONS.wrong(
@@ -262,7 +262,7 @@ EXERCISE = Exercise(
             2 * (4 * 64 * 64 + 4 * 64),
             "counted for each sentence",
             "Parameters are the same for all sentences of a batch.",
-            "Does B stand anywhere in the shape of a matrix?",
+            "Does B appear in the shape of a matrix?",
         ),
         _PREDICTIONS.wrong(
             "a",
@@ -275,7 +275,7 @@ EXERCISE = Exercise(
             "b",
             2 * 10 * 20 * 64 * 2,
             "the batch and the blend too",
-            "This counts both sentences, and scores and blend. Asked are the "
+            "You counted both sentences, and scores and averages. Count the "
             "scores of one sentence.",
             "Read question b again: three words limit it.",
         ),
@@ -285,22 +285,22 @@ EXERCISE = Exercise(
             "scores of one head",
             "This is how many scores one head has. Each takes 8 "
             "multiply-adds, and there are 8 heads.",
-            "H heads, T · S scores each, d products a score.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
             10 * 64 * 64,
             "the projection of the queries",
-            "This is what the projection of the queries takes. Count the "
-            "scores alone.",
-            "H heads, T · S scores each, d products a score.",
+            "These are the multiply-adds of the projection of the queries. "
+            "Count only the scores.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "b",
             (10 + 20) * 64,
             "as many as numbers in queries and keys",
-            "You added T and S. Each query meets each key.",
-            "H heads, T · S scores each, d products a score.",
+            "You added T and S. But each query is multiplied by each key.",
+            "H heads, T · S scores per head, d products per score.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -328,15 +328,16 @@ EXERCISE = Exercise(
             "d",
             20,
             "as many as there are keys",
-            "A matrix of 10 × 20 has a rank of 10 at most, and this one less.",
+            "A 10 × 20 matrix has a rank of at most 10, and the rank of this "
+            "one is lower.",
             "A product of a 10 × 4 and a 4 × 20 matrix.",
         ),
         _PREDICTIONS.wrong(
             "d",
             1,
             "one row's worth",
-            "Rank 1 would mean that all queries score alike but for a "
-            "factor. A head has 4 numbers for that.",
+            "Rank 1 would mean that the scores of all queries are equal up "
+            "to a factor. But a head has 4 numbers.",
             "A product of a 10 × d and a d × 20 matrix.",
         ),
         _PREDICTIONS.wrong(
@@ -364,8 +365,8 @@ EXERCISE = Exercise(
             "f",
             40.0,
             "the change of a score",
-            "This is what 5 adds to a score where a head's query sums to 8. "
-            "The question is the weight.",
+            "This is what 5 adds to a score if the head's query sums to 8. "
+            "But the question is about the weight.",
             "Are all scores of a row changed by the same number?",
         ),
         _PREDICTIONS.wrong(
@@ -396,7 +397,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "maps",
-            "how many weights there are, and of what rank (c, d)",
+            "the number of weights and the rank of scores (c, d)",
             1,
             tries=questions("cd"),
         ),

@@ -12,7 +12,8 @@ _MISTAKES = [
     (
         "zeroed",
         "zeros in place of a cut",
-        "The pruned heads are silent and still there: nothing gets smaller.",
+        "The pruned heads have no effect, but they are still there: nothing "
+        "gets smaller.",
         "Take the rows of the heads that stay: K · d of them.",
         "nothing cut",
     ),
@@ -25,49 +26,52 @@ _MISTAKES = [
     (
         "interleaved",
         "every H-th row taken for a head",
-        "Rows are taken H apart. A head has d rows that stand side by side.",
+        "You took every H-th row. A head has d rows that are side by side.",
         "Head h has the rows h · d to (h + 1) · d.",
         "rows interleaved",
     ),
     (
         "output interleaved",
         "every H-th column taken for a head",
-        "Columns of output_weight are taken H apart. A head has d_v "
-        "columns that stand side by side.",
+        "You took every H-th column of output_weight. A head has d_v columns "
+        "that are side by side.",
         "view(D, H, d_v), not view(D, d_v, H).",
         "output interleaved, then turned",
     ),
     (
         "one width",
         "one width for all matrices",
-        "Queries and keys are cut by d_v. They are d_k wide.",
-        "len(layer['query_weight']) // num_heads, and so for each.",
+        "Queries and keys are cut with the width d_v. Their heads have the "
+        "width d_k.",
+        "Use len(layer['query_weight']) // num_heads, and the same for each "
+        "projection.",
     ),
     (
         "D//H",
         "heads as wide as D/H",
-        "A head is taken to be D/H wide. Its width in a projection is the "
-        "number of its rows over H, and D says nothing of it.",
-        "len(layer['query_weight']) // num_heads, and so for each.",
+        "You took D/H as the width of a head. Its width in a projection is "
+        "the number of rows divided by H, and does not depend on D.",
+        "Use len(layer['query_weight']) // num_heads, and the same for each "
+        "projection.",
         "D//H, cut",
     ),
     (
         "whole biases",
         "biases left whole",
-        "The matrices are cut and their biases are not.",
+        "The matrices are cut, but their biases are not.",
         "query_bias, key_bias and value_bias lose the same rows.",
     ),
     (
         "sorted",
         "heads in the order of their gates",
-        "The heads that stay are sorted by their gates. They stay in their "
-        "order.",
+        "The heads that stay are sorted by their gates. Keep them in their "
+        "old order.",
         "Choose by gate != 0; no sort, no topk.",
     ),
     (
         "gate forgotten",
         "gates of a half taken for 1",
-        "Heads that stay are kept at full strength. Each has its gate.",
+        "Heads that stay keep their full strength. Multiply each by its gate.",
         "Multiply the columns of head h in output_weight by gate[h].",
         "all of them 1",
     ),
@@ -102,13 +106,13 @@ _MISTAKES = [
     (
         "output gate twice",
         "the gate squared",
-        "The columns of output_weight carry the gate twice.",
+        "The columns of output_weight are multiplied by the gate twice.",
         "Multiply by gate[h] once.",
     ),
     (
         "absolute",
         "a gate without its sign",
-        "A negative gate is taken for a positive one.",
+        "You use a negative gate as a positive one.",
         "Multiply by gate[h] as it is.",
         "columns absolute",
     ),
@@ -130,15 +134,15 @@ _MISTAKES = [
     (
         "gate twice",
         "the gate twice",
-        "The gate is in the values and in output_weight: it counts squared.",
-        "Only the columns of output_weight carry it.",
+        "The gate multiplies the values and output_weight, so it is squared.",
+        "Multiply only the columns of output_weight by it.",
         "twice on the weight",
     ),
     (
         "scaled up",
         "rescaled by H/K",
-        "What remains is multiplied by H/K, as dropout does. The "
-        "gates alone say how strong a head is.",
+        "The heads that stay are multiplied by H/K, as in dropout. Only the "
+        "gates should change their strength.",
         "No factor but gate[h].",
     ),
     (
@@ -160,16 +164,16 @@ _MISTAKES = [
     (
         "mean forgotten",
         "the means are left out",
-        "A pruned head leaves nothing behind. It should leave its "
-        "mean, as part of the bias.",
+        "A pruned head leaves nothing. Its mean should become part of the "
+        "bias.",
         "output_bias: add the columns of head h times (1 - gate[h]) "
         "· mean[h].",
     ),
     (
         "mean of all heads",
         "the whole mean of every head",
-        "Each head leaves its whole mean. Only the part that the gate "
-        "takes away is replaced.",
+        "Each head leaves its whole mean. Only the part that the gate takes "
+        "away should be replaced.",
         "The factor is 1 - gate[h].",
     ),
     (
@@ -181,8 +185,8 @@ _MISTAKES = [
     (
         "mean of kept heads",
         "the gate where its rest belongs",
-        "The means are weighted by the gate. It is what the gate "
-        "takes away that is replaced.",
+        "The means are multiplied by the gate. They should replace the part "
+        "that the gate removes.",
         "The factor is 1 - gate[h].",
     ),
     (
@@ -194,33 +198,33 @@ _MISTAKES = [
     (
         "means taken off",
         "means with the wrong sign",
-        "The means are taken off output_bias. They are added.",
+        "You subtract the means from output_bias. Add them.",
         "The factor is 1 - gate[h], not gate[h] - 1.",
     ),
     (
         "value bias in the mean",
         "the value's bias counted once more",
-        "value_bias is added to the means. They are means of what the head "
-        "says, its bias included.",
+        "value_bias is added to the means. But they are means of the head's "
+        "output, which already contains its bias.",
         "(1 - gate[h]) · mean[h], and no more.",
     ),
     (
         "bias detached",
         "a bias without gradient",
         "The values are right, but no gradient flows through output_bias.",
-        "A .item(), a .tolist() or a torch.tensor(...) on the way to it.",
+        "Look for a .item(), a .tolist() or a torch.tensor(...) before it.",
     ),
     (
         "columns detached",
         "an output matrix without gradient",
         "The values are right, but no gradient flows through output_weight.",
-        "A .detach(), a .data or a torch.tensor(...) on the way to it.",
+        "Look for a .detach(), a .data or a torch.tensor(...) before it.",
     ),
     (
         "means across heads",
         "means in the wrong order",
-        "The means are laid out number by number, across the heads. The "
-        "columns of output_weight run head by head.",
+        "The means are in the order of the numbers, across the heads. The "
+        "columns of output_weight are in the order of the heads.",
         "mean is (H, d_v): flatten it as it is, without `.T`.",
     ),
     (
@@ -233,7 +237,7 @@ _MISTAKES = [
     (
         "output bias cut",
         "the output's bias cut",
-        "output_bias has D numbers, none of which belongs to a head.",
+        "output_bias has D numbers, and none of them belongs to a head.",
         "(D,) comes back.",
     ),
     (
@@ -246,28 +250,29 @@ _MISTAKES = [
     (
         "not without heads",
         "no head left",
-        "Where all heads are pruned there is nothing to put together, and "
-        "your code raises an error. K may be 0.",
+        "If all heads are pruned there is nothing to concatenate, and your "
+        "code raises an error. K may be 0.",
         "Index with the list of heads that stay: it may be empty.",
     ),
     (
         "output transposed",
         "output_weight transposed",
         "output_weight comes back as (K · d_v, D). It is (D, K · d_v).",
-        "Cut the second axis, and keep the first in its place.",
+        "Cut the second axis, and leave the first unchanged.",
     ),
     (
         "no output bias",
         "a name is missing",
-        "Eight names come in, and eight go out: output_bias too.",
+        "`layer` has eight names, and so must the result: output_bias is "
+        "missing.",
         "Return a dictionary with the names of `layer`.",
     ),
     (
         "mean with the pruned columns",
         "means through columns that are already gated",
-        "The means went through columns that the gate had scaled, so "
-        "a pruned head leaves nothing.",
-        "Make output_bias from the columns as they were.",
+        "The means went through columns that were already multiplied by the "
+        "gate, so a pruned head leaves nothing.",
+        "Make output_bias from the original columns.",
     ),
     (
         "mean without the matrix",
@@ -292,8 +297,8 @@ _MISTAKES = [
     (
         "in place",
         "the layer is changed in place",
-        "Your code changes the layer that it was given. Whoever "
-        "prunes it again, with other gates, gets something else.",
+        "Your code changes the layer that it was given. If it is pruned "
+        "again, with other gates, the result is different.",
         "`b = b + x` makes a new tensor, `b += x` does not.",
     ),
     (
@@ -319,8 +324,8 @@ MISTAKES = [
     ),
     Mistake(
         "cut off from the graph",
-        "The values are right, but no gradient reaches the layer: it "
-        "could not be trained on.",
+        "The values are right, but no gradient reaches the layer, so it "
+        "could not be trained further.",
         partial(mistaken, mistake="detached"),
         "A .detach(), a .data, a torch.no_grad() or a new nn.Parameter.",
         also=[

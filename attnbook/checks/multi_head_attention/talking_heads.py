@@ -166,7 +166,8 @@ EXERCISE = Exercise(
             "The gradients are right beside a sentence with nothing to "
             "attend to.",
             _gradients_are_right_with_nothing_to_attend_to,
-            "Is there a softmax of -inf alone, even if its NaN is replaced?",
+            "Does your code take the softmax of a row of only -inf, even if "
+            "it replaces the NaN?",
         ),
     ],
     tolerance=1e-5,
@@ -176,7 +177,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "values",
-            "the values where some key may be attended to",
+            "the values in sentences with an allowed key",
             2,
             tries=(
                 "the worked example",
@@ -218,7 +219,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "gradients",
-            "the gradients, those of both matrices too",
+            "the gradients, including both matrices",
             1,
             tries=(
                 "two heads",

@@ -206,30 +206,30 @@ _MISTAKES = [
     (
         "early mask",
         "-inf among the scores that are mixed",
-        "Padding has the score -inf before the mixing. Times a "
-        "negative number that is +inf, and -inf + inf is NaN.",
+        "Padding has the score -inf before the mixing. A negative number "
+        "makes it +inf, and -inf + inf is NaN.",
         "Mix the finite scores first, then mask.",
     ),
     (
         "early, NaN to 0",
         "-inf among the scores that are mixed, and NaN set to 0",
-        "Padding has the score -inf before the mixing. Times a negative "
-        "number that is +inf: rows of NaN, and you set them to 0.",
+        "Padding has the score -inf before the mixing. A negative number "
+        "makes it +inf, which gives rows of NaN, and you set them to 0.",
         "Mix the finite scores first, then mask.",
     ),
     (
         "early -1e9",
         "-1e9 among the scores that are mixed",
-        "Padding has the score -1e9 before the mixing. Times a "
-        "negative number it is the largest score of all.",
+        "Padding has the score -1e9 before the mixing. A negative number "
+        "makes it the largest score of all.",
         "Mix the finite scores first, then mask.",
         "early -1e9, empty to 0",
     ),
     (
         "reshaped",
         "heads moved by a reshape",
-        "A reshape puts the heads at the end, and moves no axis: numbers of "
-        "one head are read as those of several.",
+        "A reshape does not move the axis of the heads to the end: numbers "
+        "of one head are read as numbers of several.",
         "movedim(1, -1), mix, then movedim(-1, 1).",
         *(key for key in _RESHAPED if key != "reshaped"),
     ),
@@ -243,15 +243,15 @@ _MISTAKES = [
     (
         "scores transposed",
         "mix_scores transposed",
-        "The first mixing goes by columns. The heads that come out "
-        "are the *rows* of the matrix, as in nn.Linear.",
+        "The first mixing uses the columns as new heads. The new heads are "
+        "the *rows* of the matrix, as in nn.Linear.",
         "new[i] is the sum over h of mix_scores[i, h] · old[h].",
     ),
     (
         "weights transposed",
         "mix_weights transposed",
-        "The second mixing goes by columns. The heads that come out "
-        "are the *rows* of the matrix, as in nn.Linear.",
+        "The second mixing uses the columns as new heads. The new heads are "
+        "the *rows* of the matrix, as in nn.Linear.",
         "new[g] is the sum over i of mix_weights[g, i] · old[i].",
     ),
     (
@@ -264,9 +264,8 @@ _MISTAKES = [
     (
         "mask on the heads",
         "a mask that lands on the heads",
-        "mask[:, None] is (B, 1, S), and next to (B, H, T, S) its B "
-        "stands where the heads are: each *head* gets the mask of a "
-        "sentence.",
+        "mask[:, None] is (B, 1, S). Beside (B, H, T, S), its B is in the "
+        "place of the heads, so each *head* gets the mask of a sentence.",
         "Shapes are matched from the right: mask[:, None, None].",
     ),
     (
@@ -290,30 +289,30 @@ _MISTAKES = [
     (
         "weights first",
         "both mixings after the softmax",
-        "The first mixing comes after the softmax too. It belongs on "
-        "the scores.",
+        "The first mixing comes after the softmax too. It should mix the "
+        "scores.",
         "Scores, mix, softmax, mix, values.",
     ),
     (
         "outputs mixed",
         "outputs mixed in place of weights",
-        "You blended the values of each head first, then mixed. A "
-        "mixed map has to meet the values of *its* head.",
+        "You averaged the values of each head first, then mixed. A mixed map "
+        "has to be multiplied by the values of *its* head.",
         "(mix_weights · weights) @ value.",
     ),
     (
         "values by plain weights",
         "values blended before the second mixing",
-        "The weights that you return are right. The values are blended with "
-        "those before they are mixed.",
+        "The weights that you return are right. But the values are averaged "
+        "with the weights before the mixing.",
         "(mix_weights · weights) @ value.",
     ),
     (
         "returned rows to 1",
         "weights divided by their sum as they are returned",
-        "The output is right. The weights that you return are made to sum "
-        "to 1, as those that meet the values do not.",
-        "Return the weights that meet the values.",
+        "The output is right. But you return weights that are divided by "
+        "their sum, and not those that average the values.",
+        "Return the weights that are multiplied by the values.",
     ),
     (
         "returned without gradient",
@@ -325,14 +324,14 @@ _MISTAKES = [
     (
         "softmax of both",
         "a softmax of the matrices",
-        "The matrices went through a softmax. They mix as they are.",
+        "The matrices went through a softmax. Use them unchanged.",
         "new[g] is the sum over h of matrix[g, h] · old[h].",
     ),
     (
         "rows of the matrices",
         "rows of a matrix divided by their sum",
-        "The rows of a mixing matrix are made to sum to 1. They mix as they "
-        "are.",
+        "The rows of a mixing matrix are made to sum to 1. Use the matrix "
+        "unchanged.",
         "new[g] is the sum over h of matrix[g, h] · old[h].",
         "rows of both",
     ),
@@ -346,7 +345,8 @@ _MISTAKES = [
     (
         "mixed on top",
         "the old scores kept",
-        "The mixed scores are added to the old ones. They take their place.",
+        "The mixed scores are added to the old ones. They should replace the "
+        "old ones.",
         "new[i] is the sum over h of mix_scores[i, h] · old[h].",
     ),
     (
@@ -358,30 +358,30 @@ _MISTAKES = [
     (
         "on the wrong axis",
         "a product that mixes queries",
-        "`matrix @ scores` sums over the last axis but one, the queries. The "
-        "heads are the second axis.",
+        "`matrix @ scores` sums over the second-to-last axis, the queries. "
+        "The heads are the second axis.",
         'einsum("ih,bhts->bits", …), or movedim(1, -1) first.',
     ),
     (
         "mask on the queries",
         "a mask that lands on the queries",
-        "mask[:, None, :, None] is (B, 1, S, 1): it stands where the queries "
-        "are.",
+        "mask[:, None, :, None] is (B, 1, S, 1): its S is in the place of "
+        "the queries.",
         "The keys are the last axis: mask[:, None, None].",
     ),
     (
         "plain weights returned",
         "the weights before the mixing",
-        "The output is right. The weights that you return are those "
-        "before they are mixed.",
-        "Return the weights that meet the values.",
+        "The output is right. But you return the weights before the second "
+        "mixing.",
+        "Return the weights that are multiplied by the values.",
     ),
     (
         "rows to 1",
         "rows divided by their sum",
         "After the mixing you made each row sum to 1 again. Mixed "
         "weights may sum to anything, and be negative.",
-        "Nothing stands between the second mixing and the values.",
+        "There is no step between the second mixing and the values.",
         "rows to 1, or NaN",
         *(f"rows to 1, if above {least}" for least in _LEAST),
     ),
@@ -389,7 +389,7 @@ _MISTAKES = [
         "none below 0",
         "weights cut off at 0",
         "Mixed weights below 0 are set to 0. A weight may be negative here.",
-        "Nothing stands between the second mixing and the values.",
+        "There is no step between the second mixing and the values.",
         "relu",
     ),
     (
@@ -397,7 +397,7 @@ _MISTAKES = [
         "weights without their sign",
         "Mixed weights below 0 lose their sign. A weight may be negative "
         "here.",
-        "Nothing stands between the second mixing and the values.",
+        "There is no step between the second mixing and the values.",
     ),
     (
         "output without gradient",
@@ -409,8 +409,9 @@ _MISTAKES = [
     (
         "divided again",
         "zeros after the softmax, divided again",
-        "The padding is struck out after the softmax, and rows divided by "
-        "what is left. If padding has by far the largest score, nothing is.",
+        "The padding is set to 0 after the softmax, and rows are divided by "
+        "their sum. If padding has by far the largest score, nothing is "
+        "left.",
         "Use masked_softmax: -inf before the softmax.",
         "divided again or by 1",
     ),
@@ -418,22 +419,22 @@ _MISTAKES = [
         "by exp",
         "exponentials that overflow",
         "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "Use masked_softmax, which takes the largest score off first.",
+        "Use masked_softmax, which subtracts the largest score first.",
     ),
     (
         "one maximum",
         "one maximum for all rows",
-        "You take the largest score of all off every row. Of a row far below "
-        "it, each exponential is 0.",
-        "Each row has its own: scores.amax(-1, keepdim=True).",
+        "You subtract the largest score of all from every row. In a row with "
+        "far lower scores, each exponential is 0.",
+        "Each row has its own largest score: scores.amax(-1, keepdim=True).",
         "one maximum, 0/0",
         *(f"one maximum above {least}" for least in _LEAST),
     ),
     (
         "-100",
         "a finite score for what is masked",
-        "Padding gets a score of -100, say. Where all tokens score less, "
-        "it takes the weight.",
+        "Padding gets a finite score, such as -100. If all tokens have lower "
+        "scores, padding gets the weight.",
         "Use masked_softmax: -inf is below any score.",
     ),
     (
@@ -457,7 +458,7 @@ _MISTAKES = [
     (
         "alone",
         "the output alone",
-        "You return one tensor. Two are asked for.",
+        "You return one tensor. Return two.",
         "The return line: (output, weights).",
     ),
     (
@@ -470,7 +471,7 @@ _MISTAKES = [
         "softmax twice",
         "a second softmax",
         "There is a softmax after the second mixing too.",
-        "Nothing stands between the second mixing and the values.",
+        "There is no step between the second mixing and the values.",
         "softmax twice, unmasked",
     ),
     (
@@ -482,14 +483,14 @@ _MISTAKES = [
     (
         "by d",
         "divided by d_k",
-        "The scores are divided by d_k. It is its square root that "
+        "The scores are divided by d_k. Divide by its square root, which "
         "keeps their spread.",
         "The line that makes the scores.",
     ),
     (
         "multiplied",
         "multiplied by √d_k",
-        "The scores are multiplied by √d_k. They are to be divided.",
+        "The scores are multiplied by √d_k. They should be divided by it.",
         "The line that makes the scores: / d_k ** 0.5, or * d_k ** -0.5.",
     ),
     (
@@ -501,7 +502,7 @@ _MISTAKES = [
     (
         "zero score",
         "a score of 0 for what is masked",
-        "Padding gets the score 0, and with it a weight.",
+        "Padding gets the score 0, and so it gets a weight.",
         "Use masked_softmax: -inf after the mixing, before the softmax.",
         "early 0",
     ),
@@ -515,22 +516,22 @@ _MISTAKES = [
     (
         "over heads",
         "a softmax over the heads",
-        "For each query and key, the weights sum to 1 over the "
-        "heads. The softmax runs over the keys.",
+        "For each query and key, the weights sum to 1 over the heads. The "
+        "softmax should be over the keys.",
         "The keys are the last axis: dim=-1.",
     ),
     (
         "over queries",
         "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. The "
-        "softmax runs over the keys.",
+        "For each key, the weights sum to 1 over the queries. The softmax "
+        "should be over the keys.",
         "The keys are the last axis: dim=-1.",
     ),
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so the share "
-        "of the padding is lost.",
+        "Weights are set to 0 after the softmax, so the weight of the "
+        "padding is lost.",
         "Use masked_softmax.",
     ),
     (
@@ -542,8 +543,8 @@ _MISTAKES = [
     (
         "padding last",
         "padding taken to be at the end",
-        "You count the tokens of a sentence and take as many from the front. "
-        "Padding may stand in front.",
+        "You count the tokens of a sentence and keep that many from the "
+        "front. But padding may be in front.",
         "The mask says *which* keys may be attended to.",
     ),
     (
@@ -555,22 +556,24 @@ _MISTAKES = [
     (
         "NaN in place",
         "NaN set to 0 in place",
-        "weights[…] = 0 changes what softmax returned, and its gradient "
-        "needs that as it was.",
+        "weights[…] = 0 changes the output of softmax in place, but the "
+        "gradient needs the original output.",
         "masked_softmax, or nan_to_num(0.0): a new tensor.",
     ),
     (
         "NaN to 0",
         "NaN set to 0, and not in the gradient",
-        "An empty row's softmax is NaN. You set it to 0, which is right, but "
-        "the gradient that flows back is still NaN.",
-        "masked_softmax, or masked_fill(~mask, -inf): it lets none through.",
+        "The softmax of an empty row is NaN. You set it to 0, which is "
+        "right, but its gradient is still NaN.",
+        "masked_softmax, or masked_fill(~mask, -inf): no gradient flows back "
+        "through masked places.",
     ),
     (
         "-1e9",
         "-1e9 in place of -inf",
-        "A sentence with nothing to attend to gets weights: all its scores "
-        "are equally low, and it is differences that count. It should get 0.",
+        "A sentence with nothing to attend to gets weights. All its scores "
+        "are equally low, and softmax depends only on differences. The "
+        "weights should be 0.",
         "masked_softmax handles such rows.",
         "-1e9 added",
         "-1e4 added",

@@ -29,7 +29,7 @@ _BUGS = {
     ),
     "rising": (
         "rates that rise",
-        "The angles grow with i up to thousands of radians a token: "
+        "The angles grow with i, up to thousands of radians per token, so "
         "neighbours get unrelated vectors.",
         "The exponent is -2i/D: the first pair is the fastest.",
     ),
@@ -41,8 +41,8 @@ _BUGS = {
     ),
     "halves": (
         "sines first, then cosines",
-        "All sines stand in the first half and all cosines in the second. "
-        "Sine and cosine of one rate should stand side by side.",
+        "All sines are in the first half and all cosines in the second. Sine "
+        "and cosine of one rate should stand side by side.",
         "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
     ),
 }
@@ -258,8 +258,8 @@ _OTHER_MISTAKES = [
     (
         "no width",
         "an exponent without the width",
-        "The exponent is not divided by D: after a few pairs the "
-        "rates are as good as 0.",
+        "The exponent is not divided by D, so after a few pairs the rates "
+        "are almost 0.",
         "-2i/D.",
     ),
     (
@@ -272,8 +272,8 @@ _OTHER_MISTAKES = [
     (
         "minus",
         "the offset subtracted",
-        "A continuation starts before position 0. It starts where "
-        "the text has come to.",
+        "A continuation starts before position 0. It should start where the "
+        "text has stopped.",
         "Position t + offset.",
     ),
     (
@@ -291,8 +291,8 @@ _OTHER_MISTAKES = [
     (
         "D - 2",
         "an exponent with D - 2",
-        "The exponent is 2i/(D - 2), so that the last pair has the "
-        "rate 1/base. In the formula it does not come to that.",
+        "The exponent is 2i/(D - 2), so that the last pair has the rate "
+        "1/base. In the formula the last rate is larger.",
         "-2i/D.",
     ),
     (
@@ -313,15 +313,15 @@ _OTHER_MISTAKES = [
     (
         "full turns",
         "a factor of 2π",
-        "The angle is multiplied by 2π. The first pair then makes "
-        "whole turns, and tells no positions apart.",
+        "The angle is multiplied by 2π. The first pair then makes whole "
+        "turns, so it has the same value at all positions.",
         "The angle is position times rate, in radians.",
     ),
     (
         "degrees",
         "degrees for radians",
-        "The angles are turned from degrees to radians. They are radians "
-        "already.",
+        "The angles are converted from degrees to radians. They are in "
+        "radians already.",
         "The angle is position times rate.",
     ),
     (
@@ -333,8 +333,8 @@ _OTHER_MISTAKES = [
     (
         "shares of T",
         "positions divided by the length",
-        "Positions are whole numbers. Divided by T they hang on the length "
-        "of the text.",
+        "Positions are whole numbers. If you divide them by T, they depend "
+        "on the length of the text.",
         "Position t + offset.",
     ),
     (
@@ -346,8 +346,8 @@ _OTHER_MISTAKES = [
     (
         "halves exchanged",
         "cosines first, then sines",
-        "All cosines stand in the first half and all sines in the second. "
-        "Sine and cosine of one rate should stand side by side.",
+        "All cosines are in the first half and all sines in the second. Sine "
+        "and cosine of one rate should stand side by side.",
         "torch.stack((sin, cos), -1).flatten(-2), or table[..., 0::2] = sin.",
     ),
     (
@@ -378,7 +378,7 @@ _OTHER_MISTAKES = [
     (
         "brackets",
         "a division outside the exponent",
-        "The exponential is divided by D. The exponent is to be divided.",
+        "The exponential is divided by D. Divide the exponent instead.",
         "torch.exp(-arange(0, D, 2) / D * log(base)).",
     ),
     (
@@ -493,7 +493,7 @@ EXERCISE = Exercise(
     + [
         Mistake(
             "positions that run on through the batch",
-            "The second sentence starts where the first has ended. Each "
+            "The second sentence starts where the first one ends. Each "
             "sentence starts at `offset`.",
             _positions_run_on,
             "The table is (T, D), the same for each sentence.",
@@ -522,7 +522,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "the table laid along the batch",
-            "`table[:, None]` is (T, 1, D): beside (B, T, D) its T meets B.",
+            "`table[:, None]` is (T, 1, D): its T is under B of (B, T, D).",
             _table_along_the_batch,
             "embedded + table, as they are.",
             bugs=1,

@@ -168,7 +168,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "padding",
-            "rows of padding, NaN in them too",
+            "rows of padding, which may hold NaN",
             1,
             tries=(
                 "padded queries",

@@ -175,8 +175,8 @@ _ROWS = [
     (
         "argmax",
         "only the greatest weight",
-        "You take the distance of the one key with the greatest "
-        "weight. A head that spreads its attention looks at all.",
+        "You take the distance of the one key with the greatest weight. A "
+        "head that spreads its attention looks at all keys.",
         "Weigh each distance by its weight.",
     ),
     (
@@ -194,7 +194,8 @@ _ROWS = [
     (
         "sum",
         "a sum, not a mean",
-        "This adds up over the rows, so a longer text would look further.",
+        "This is a sum over the rows, so a head would seem to look further "
+        "in a longer text.",
         "Divide by the number of rows that count.",
     ),
     (
@@ -221,8 +222,9 @@ _ROWS = [
     (
         "relative",
         "divided by the length",
-        "The distance is divided by S, or S - 1. It is asked in tokens.",
-        "The last line, or a mean over the keys where a sum belongs.",
+        "The distance is divided by S, or S - 1. The distance should be in "
+        "tokens.",
+        "The last line, or a mean over the keys instead of a sum.",
         "by the longest",
     ),
     (
@@ -234,8 +236,8 @@ _ROWS = [
     ),
     (
         "key minus query",
-        "distances with a sign, turned",
-        "Keys before the query get a negative distance. Both sides are away.",
+        "distances with the other sign",
+        "Keys before the query get a negative distance. Make it positive.",
         "The absolute value.",
     ),
     (
@@ -247,8 +249,8 @@ _ROWS = [
     (
         "where",
         "where it looks, not how far",
-        "You average the keys' positions. Asked is how far they are from "
-        "the query.",
+        "You average the keys' positions. The question is how far they are "
+        "from the query.",
         "|p - j|, weighed by the weights.",
     ),
     (
@@ -268,21 +270,21 @@ _ROWS = [
         "farthest",
         "the farthest key",
         "You take the distance of the farthest key with a weight. A head "
-        "looks at all, and at some hardly.",
+        "looks at all keys, but gives little weight to some.",
         "Weigh each distance by its weight.",
     ),
     (
         "root of squares",
         "the root of the mean square",
-        "Distances are squared, averaged, and the root taken. The question "
+        "You take the root of the mean of squared distances. The question "
         "is their mean.",
         "The absolute value, and no square.",
     ),
     (
         "mean over heads",
         "a mean over the heads",
-        "You average over the heads and keep the rows. It is the rows that "
-        "are averaged.",
+        "You average over the heads and keep the rows. Average over the rows "
+        "and keep the heads.",
         "(H,) comes back: sum over B and T.",
     ),
     (
@@ -301,7 +303,7 @@ _ROWS = [
     (
         "list",
         "a list or an array",
-        "The numbers are right. A tensor is asked for.",
+        "The numbers are right, but return a tensor.",
         "No .tolist() and no .numpy().",
         "array",
     ),
@@ -379,15 +381,15 @@ _ROWS = [
     (
         "by T",
         "divided by the length of one sentence",
-        "The sum over the batch is divided by T. A larger batch "
-        "would look further.",
+        "The sum over the batch is divided by T, so a head would seem to "
+        "look further in a larger batch.",
         "How many True are there in query_mask?",
     ),
     (
         "by B",
         "divided by the number of sentences",
-        "The sum over all rows is divided by B. A longer text "
-        "would look further.",
+        "The sum over all rows is divided by B, so a head would seem to look "
+        "further in a longer text.",
         "How many True are there in query_mask?",
     ),
     (
@@ -407,8 +409,8 @@ _ROWS = [
     (
         "by sentence",
         "a sentence without a real row",
-        "A sentence may be padding alone. Its mean is 0/0, which is NaN, and "
-        "NaN stays in any sum.",
+        "A sentence may consist of padding only. Its mean is 0/0, which is "
+        "NaN, and NaN stays in any sum.",
         "Sum over the batch, then divide once.",
     ),
     (

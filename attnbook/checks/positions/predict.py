@@ -79,7 +79,7 @@ EXERCISE = Exercise(
             "a",
             100.0,
             "no full turn",
-            "After 100 tokens the angle is 1 radian. A wave is over after a "
+            "After 100 tokens the angle is 1 radian. A wave ends after a "
             "full turn.",
             "How many radians are a full turn?",
         ),
@@ -89,7 +89,7 @@ EXERCISE = Exercise(
             "the rate, not the wavelength",
             "This is the angle for each token. The question is how many "
             "tokens a full turn takes.",
-            "tokens x radians a token = a full turn.",
+            "tokens x radians per token = a full turn.",
         ),
         _PREDICTIONS.wrong(
             "a",
@@ -102,15 +102,16 @@ EXERCISE = Exercise(
             "a",
             2 * math.pi / 100,
             "multiplied by the rate",
-            "The rate is radians a token. A slow pair, with a small rate, "
+            "The rate is radians per token. A slow pair, with a small rate, "
             "needs many tokens for a turn.",
-            "tokens x radians a token = a full turn.",
+            "tokens x radians per token = a full turn.",
         ),
         _PREDICTIONS.wrong(
             "b",
             0.0,
             "far away means nothing",
-            "Both vectors have moved, together. They are still 3 apart.",
+            "Both vectors have moved by the same number. They are still 3 "
+            "apart.",
             "What does the rotated score depend on?",
         ),
         _PREDICTIONS.wrong(
@@ -132,7 +133,7 @@ EXERCISE = Exercise(
             "c",
             0.75,
             "a reward for distance",
-            "The bias is subtracted: what lies further back must lose.",
+            "The bias is subtracted: a key further back gets a lower score.",
             "The sign of the bias in the chapter's formula.",
         ),
         _PREDICTIONS.wrong(
@@ -171,8 +172,8 @@ EXERCISE = Exercise(
             "d",
             0.0,
             "another place, another output",
-            "Nothing tells the tokens where they stand. A permutation of the "
-            "input permutes the output, and that is all it does.",
+            "Nothing tells the tokens where they stand. If you permute the "
+            "input, you only permute the output.",
             "Which sum does the token compute before, which after?",
         ),
         _PREDICTIONS.wrong(
@@ -187,8 +188,8 @@ EXERCISE = Exercise(
             "e",
             5.0,
             "one side only",
-            "The attention is not causal: keys stand on both sides of the "
-            "query, and a bias knows on which.",
+            "The attention is not causal. Keys stand on both sides of the "
+            "query, and the two sides have different biases.",
             "Count -4, -3, … , 4.",
         ),
         _PREDICTIONS.wrong(
@@ -196,7 +197,7 @@ EXERCISE = Exercise(
             4.0,
             "one side, and without 0",
             "This counts the distances 1 to 4. Keys stand on both sides of "
-            "the query, and one in its own place.",
+            "the query, and one key stands in the query's place.",
             "Count -4, -3, … , 4.",
         ),
         _PREDICTIONS.wrong(
@@ -204,7 +205,7 @@ EXERCISE = Exercise(
             39.0,
             "no clipping",
             "Distances beyond 4 share the bias of 4: that is what lets the "
-            "table meet a length it has not seen.",
+            "table work for longer texts.",
             "Which numbers remain after clamp(-4, 4)?",
         ),
         _PREDICTIONS.wrong(
@@ -247,14 +248,14 @@ EXERCISE = Exercise(
             "a",
             2 * math.pi,
             "the first pair",
-            "The first pair has the rate 1. The third is asked for.",
+            "The first pair has the rate 1. The question is about the third.",
             "Write down the exponent 2i/D of each pair.",
         ),
         _PREDICTIONS.wrong(
             "a",
             2 * math.pi * 10_000,
             "the base for the rate",
-            "The exponent is 1 here. With D = 8 no pair comes to that.",
+            "The exponent is 1 here. With D = 8 no pair has the exponent 1.",
             "With D = 8 the exponents are 0, 1/4, 1/2 and 3/4.",
         ),
         _PREDICTIONS.wrong(
@@ -269,15 +270,15 @@ EXERCISE = Exercise(
             "a",
             36_000.0,
             "degrees for radians",
-            "You counted a full turn as 360. The rates are radians a token.",
+            "You counted a full turn as 360. The rates are radians per token.",
             "How many radians are a full turn?",
         ),
         _PREDICTIONS.wrong(
             "b",
             0.8 * math.cos(1000),
-            "turned by the move",
-            "Both vectors have moved by 1000, so both have turned by as much "
-            "more.",
+            "the score turned too",
+            "Both vectors have moved by 1000, so both have turned further by "
+            "the same angle.",
             "What is left of two angles in the score?",
         ),
         _PREDICTIONS.wrong(
@@ -344,7 +345,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "c",
             -18.0,
-            "the head for the slope",
+            "number of the head taken as slope",
             "You multiplied by the number of the head.",
             "The slope of head h of 8 is 2 to the power of -h.",
         ),
@@ -367,7 +368,7 @@ EXERCISE = Exercise(
             "d",
             1.3 / 6,
             "shared among the tokens",
-            "The output is a mean by weight already, and its weights have "
+            "The output is already a weighted mean, and its weights have "
             "moved along with the tokens.",
             "Which sum does the token compute before, which after?",
         ),
@@ -375,15 +376,15 @@ EXERCISE = Exercise(
             "d",
             5.0,
             "the place, not the number",
-            "This is where the token stands now. Asked is its output.",
+            "This is where the token stands now. The question is its output.",
             "Which sum does the token compute before, which after?",
         ),
         _PREDICTIONS.wrong(
             "e",
             11.0,
-            "a bias of its own for what is far",
+            "a separate bias for far keys",
             "You gave the distances beyond 4, and those beyond -4, one more "
-            "number each. They take that of 4 and of -4.",
+            "number each. But they use the numbers of 4 and -4.",
             "Which numbers remain after clamp(-4, 4)?",
         ),
         _PREDICTIONS.wrong(
@@ -413,16 +414,16 @@ EXERCISE = Exercise(
             "f",
             2 * 512 * 64,
             "sine and cosine of each",
-            "A learnt vector has 64 numbers, and none of them comes as a "
-            "pair.",
+            "A learnt vector has 64 numbers. They are not pairs of sine and "
+            "cosine.",
             "The shape of the table.",
         ),
         _PREDICTIONS.wrong(
             "f",
             512 * 32,
             "one number a pair",
-            "Pairs are a matter of sinusoids. A learnt vector has 64 numbers "
-            "of its own.",
+            "Only sinusoids have pairs. A learnt vector has 64 numbers of "
+            "its own.",
             "The shape of the table.",
         ),
         _PREDICTIONS.wrong(
@@ -430,7 +431,7 @@ EXERCISE = Exercise(
             512 * 512,
             "a number for each pair of positions",
             "The table has one vector for each position, not a number for "
-            "each two.",
+            "each pair of positions.",
             "The shape of the table.",
         ),
         _PREDICTIONS.wrong(

@@ -71,22 +71,23 @@ _MISTAKES = [
     (
         "two layouts",
         "two layouts mixed",
-        "The angles are laid out for neighbouring pairs, the partners "
-        "are taken from the other half: no pair turns as one.",
+        "The angles are laid out for neighbouring pairs, but the partners "
+        "come from the other half. So the two features of a pair turn by "
+        "different angles.",
         "Neighbours form a pair here: (x0, x1) becomes (-x1, x0), and "
         "not (-x2, x0).",
     ),
     (
         "backwards",
         "turned the other way",
-        "The angles have the wrong sign. Scores between two such "
-        "vectors come out right; the vectors do not.",
+        "The angles have the wrong sign. Scores between two such vectors "
+        "belong to the opposite distance.",
         "(x, y) becomes (x cos - y sin, x sin + y cos).",
     ),
     (
         "reflected",
         "a reflection",
-        "A sign is wrong: this mirrors the pair in place of turning it.",
+        "A sign is wrong: this mirrors the pair instead of turning it.",
         "(x, y) becomes (x cos - y sin, x sin + y cos).",
     ),
     (
@@ -123,9 +124,9 @@ _MISTAKES = [
     ),
     (
         "alternate",
-        "row and column by turns",
-        "Row and column turn features by turns. Here each has one half of "
-        "the features.",
+        "row and column in alternation",
+        "Features turn alternately with the row and with the column. Here "
+        "each has one half of the features.",
         "x[..., : d // 2] and x[..., d // 2 :].",
     ),
     (
@@ -155,8 +156,8 @@ _MISTAKES = [
     (
         "no width",
         "an exponent without the width",
-        "The exponent is not divided by d/2: after a few pairs the rates "
-        "are as good as 0.",
+        "The exponent is not divided by d/2, so after a few pairs the rates "
+        "are almost 0.",
         "The exponent is -2i/(d/2).",
     ),
     (
@@ -175,7 +176,7 @@ _MISTAKES = [
     (
         "no rate",
         "the same angle for all pairs",
-        "Every pair turns by the position itself. Pair i has a rate.",
+        "Every pair turns by the position itself. Each pair has its own rate.",
         "The angle is position times rate.",
     ),
     (
@@ -218,15 +219,15 @@ _MISTAKES = [
     (
         "degrees",
         "degrees for radians",
-        "The angles are turned from degrees to radians. They are radians "
-        "already.",
+        "The angles are converted from degrees to radians. They are in "
+        "radians already.",
         "The angle is position times rate.",
     ),
     (
         "shares",
         "positions divided by the largest",
-        "Rows and columns are divided by the last of them. They turn as the "
-        "whole numbers that they are.",
+        "Rows and columns are divided by the last of them. Use the whole "
+        "numbers as they are.",
         "The angle is `row` or `column` times the rate.",
     ),
     (
@@ -250,7 +251,7 @@ _MISTAKES = [
     (
         "on the heads",
         "angles with an axis too many",
-        "The angles are (L, 1, d/4), which lines L up with the heads.",
+        "The angles are (L, 1, d/4), so L is matched with the heads.",
         "position[:, None] * rate is (L, d/4), and that is enough.",
     ),
     (
@@ -275,7 +276,7 @@ _MISTAKES = [
     (
         "from the smallest",
         "rows and columns counted anew",
-        "You count rows and columns among the patches at hand. A patch in "
+        "You count rows and columns only among the given patches. A patch in "
         "row 5 turns by 5, wherever the others stand.",
         "The angle is `row` or `column` times the rate, as they are.",
     ),
@@ -343,8 +344,9 @@ MISTAKES = [
     ),
     Mistake(
         "rates dealt out by turns",
-        "The rates of the whole head are dealt out by turns, so columns turn "
-        "more slowly than rows. Each half begins with the rate 1.",
+        "The rates of the whole head go alternately to rows and columns, so "
+        "columns turn more slowly than rows. Each half begins with the rate "
+        "1.",
         partial(rotate_2d_whole, place="dealt out"),
         "The same d/4 rates for row and column.",
     ),

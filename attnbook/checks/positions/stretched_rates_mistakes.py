@@ -66,7 +66,7 @@ _ROWS = [
     (
         "no stretch",
         "nothing is stretched",
-        "The rates come back as they are, whatever `wanted` says.",
+        "The rates do not change, whatever `wanted` says.",
         "Where does `wanted` stand in your code?",
     ),
     (
@@ -83,7 +83,7 @@ _ROWS = [
     ),
     (
         "wanted",
-        "the length for the stretch",
+        "the length used as the stretch",
         "The rates are divided by the wanted length itself.",
         "s = wanted / trained.",
     ),
@@ -113,8 +113,8 @@ _ROWS = [
     (
         "d - 2 over d",
         "the exponent upside down",
-        "s has the exponent (d - 2)/d. The slowest pair, with this "
-        "very exponent, then gets less than s.",
+        "s has the exponent (d - 2)/d. The slowest pair has this exponent "
+        "too, so it is divided by less than s.",
         "Solve (base')^((d - 2)/d) = s · base^((d - 2)/d).",
     ),
     (
@@ -147,8 +147,8 @@ _ROWS = [
     (
         "wanted turns",
         "turns in the wrong text",
-        "The turns are counted in the longer text. What a pair has "
-        "learnt, it learnt in texts of length `trained`.",
+        "The turns are counted in the longer text. But training had only "
+        "texts of length `trained`.",
         "turns = trained · rate / 2π.",
     ),
     (
@@ -161,8 +161,8 @@ _ROWS = [
     (
         "no clamp",
         "a ramp without ends",
-        "Above `high` and below `low` the ramp goes on, to shares "
-        "above 1 and below 0.",
+        "Above `high` and below `low` the ramp continues, to shares above 1 "
+        "and below 0.",
         "clamp(0, 1).",
     ),
     (
@@ -177,8 +177,8 @@ _ROWS = [
     (
         "reversed",
         "the ramp reversed",
-        "Fast pairs are stretched and slow ones kept. It is the slow "
-        "ones that meet angles they have never seen.",
+        "Fast pairs are stretched and slow ones kept. But only the slow ones "
+        "meet angles that they have never seen.",
         "Share 1 keeps the rate: many turns, share 1.",
     ),
     (
@@ -192,8 +192,8 @@ _ROWS = [
     (
         "difference",
         "the difference for the stretch",
-        "You take trained from wanted. The stretch says how many "
-        "*times* as long the text is.",
+        "You subtract trained from wanted. The stretch says how many *times* "
+        "as long the text is.",
         "s = wanted / trained.",
     ),
     (
@@ -217,14 +217,14 @@ _ROWS = [
     (
         "no width",
         "an exponent without the width",
-        "The exponent is not divided by d: after a few pairs the rates are "
-        "as good as 0.",
+        "The exponent is not divided by d, so after a few pairs the rates "
+        "are almost 0.",
         "The rates are b to the power of -2i/d.",
     ),
     (
         "unchanged",
         "a larger base that is not used",
-        'By "base" you return the old rates.',
+        'For "base" you return the old rates.',
         "Compute the rates after the base has changed.",
     ),
     (
@@ -237,7 +237,7 @@ _ROWS = [
     (
         "no ends",
         "the ends of the ramp are not used",
-        "The ramp begins at 1 or ends at 32, whatever `low` and `high` say.",
+        "The ramp begins at 1 or ends at 32, whatever `low` and `high` are.",
         "Does your code use `low` and `high`?",
         "low unused",
         "high unused",
@@ -257,8 +257,8 @@ _ROWS = [
     (
         "d/d - 2",
         "brackets left out in the exponent",
-        "Without brackets a power comes first, and what stands behind it is "
-        "divided or taken off later.",
+        "Without brackets the power is computed first. The division or "
+        "subtraction behind it comes later.",
         "s ** (d / (d - 2)).",
         "s^(d-2)/d",
         "s^d/(d-2)",
@@ -267,7 +267,7 @@ _ROWS = [
     (
         "itself",
         "the base, not the rates",
-        "You return the larger base. The rates are computed from it.",
+        "You return the larger base. Return the rates that follow from it.",
         "b' to the power of -2i/d.",
     ),
     (
@@ -369,7 +369,7 @@ _ROWS = [
     (
         "degrees",
         "degrees for radians",
-        "A full turn is taken for 360. The rates are radians a token.",
+        "You use 360 for a full turn. But the rates are in radians per token.",
         "turns = trained · rate / 2π.",
     ),
     (
@@ -387,27 +387,27 @@ _ROWS = [
     (
         "no ceiling",
         "shares above 1",
-        "Above `high` the ramp goes on, to shares above 1.",
+        "Above `high` the ramp continues, to shares above 1.",
         "clamp(0, 1).",
     ),
     (
         "no floor",
         "shares below 0",
-        "Below `low` the ramp goes on, to shares below 0.",
+        "Below `low` the ramp continues, to shares below 0.",
         "clamp(0, 1).",
     ),
     (
         "all divided",
         "everything divided by s",
-        "By parts all rates are divided by s, those of pairs with many "
-        "turns too. These are kept.",
+        "By parts, all rates are divided by s, also those of pairs with many "
+        "turns. But these should be kept.",
         "keep * rate + (1 - keep) * rate / s.",
     ),
     (
         "no rest",
         "shares that add up to more than 1",
-        "The stretched rates are added whole. Their share is what "
-        "the kept ones leave.",
+        "The stretched rates are added with a share of 1. Their share is 1 - "
+        "keep.",
         "keep * rate + (1 - keep) * rate / s.",
     ),
     (
@@ -433,8 +433,8 @@ _ROWS = [
     (
         "larger by parts",
         "a larger base outside its kind",
-        'The larger base is meant for "base" alone. You start from it by '
-        "another kind, too.",
+        'The larger base is meant for "base" alone. You use it for another '
+        "kind, too.",
         "Where does the base change: in its own branch, or before it?",
         "larger everywhere",
     ),
@@ -454,21 +454,21 @@ MISTAKES = [
     ),
     Mistake(
         "by base what should be by parts",
-        "By parts you give the rates of a larger base.",
+        'For "parts" you give the rates of a larger base.',
         _parts_are_base,
         'Does the branch "parts" end where "base" begins?',
     ),
     Mistake(
         "rounded",
-        "The rates are rounded. The slowest are so small that little or "
-        "nothing is left of them.",
+        "The rates are rounded. The slowest ones are so small that rounding "
+        "leaves little or nothing.",
         _rounded_rates,
         "Return them as they are.",
         tuple(partial(_rounded_rates, digits=n) for n in (4, 5, 7, 8)),
     ),
     Mistake(
         "a list or an array",
-        "You return a list or an array. A tensor is asked for.",
+        "You return a list or an array. Return a tensor.",
         _rates_as_numbers,
         "torch.tensor(rates), or a tensor from the beginning.",
         (_rates_as_array,),
@@ -483,8 +483,8 @@ MISTAKES = [
     ),
     Mistake(
         "wavelengths for rates",
-        "You return the tokens for a turn. The question is the radians "
-        "for a token.",
+        "You return the tokens per turn. The question is the radians per "
+        "token.",
         _wavelengths,
         "Return the rates themselves.",
     ),

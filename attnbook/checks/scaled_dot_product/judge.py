@@ -359,102 +359,103 @@ _MISTAKES = [
     (
         "saturated",
         "inputs that saturate the softmax",
-        "The scores are so large that one weight is 1 and the others "
-        "are 0, whatever the scale and the axis. No bug can show.",
+        "Your scores are so large that one weight is 1 and the others are 0, "
+        "with any scale. So no bug can show.",
         "Make the inputs small: torch.randn, without a factor.",
         "shouted",
     ),
     (
         "all alike",
         "inputs that are all alike",
-        "Equal scores have equal weights, whatever the scale.",
-        "Random numbers tell the keys apart: torch.randn.",
+        "Equal scores have equal weights, with any scale.",
+        "Use random numbers, so that the scores differ: torch.randn.",
     ),
     (
         "d = 1",
         "vectors of one number",
-        "1, √1 and no scale are all the same.",
+        "Dividing by 1, by √1 or not at all is the same.",
         "Give queries and keys three entries or more.",
     ),
     (
         "d_k = d_v",
         "d_k and d_v alike",
         "If d_k equals d_v, their roots are the same.",
-        "Give the values another size than queries and keys.",
+        "Give the values a different size from queries and keys.",
     ),
     (
         "no padding",
         "a mask that masks nothing",
-        "Where every key may be attended to, a mask that is used "
-        "wrongly does no harm.",
-        "Give each sentence another length, one of them 0.",
+        "If every key may be attended to, a mask that is used wrongly makes "
+        "no difference.",
+        "Give the sentences different lengths, one of them 0.",
     ),
     (
         "like masks",
         "sentences of one length",
-        "All sentences have the same mask, so it does not matter "
-        "whose is used, and no row is empty.",
-        "Give each sentence another length, one of them 0.",
+        "All sentences have the same mask, so a mask of the wrong sentence "
+        "makes no difference, and no row is empty.",
+        "Give the sentences different lengths, one of them 0.",
         "one sentence",
     ),
     (
         "no empty row",
         "no sentence is empty",
-        "What is wrong where a sentence has nothing to attend to can only "
-        "be seen in such a sentence.",
+        "Some attentions are wrong only in a sentence with nothing to attend "
+        "to. You need such a sentence to see it.",
         "Give one of the sentences a length of 0.",
     ),
     (
         "nan passes",
         "a NaN gets through the comparison",
-        "Any comparison with NaN is False, also `difference > 1e-5`; and "
-        "nan_to_num hides it.",
-        "torch.allclose, or `not (difference <= 1e-5)`.",
+        "Any comparison with NaN is False, so `difference > 1e-5` is False "
+        "too. And nan_to_num hides NaN.",
+        "Use torch.allclose, or `not (difference <= 1e-5)`.",
         "nan_to_num",
     ),
     (
         "values alone",
         "the way back is not tried",
-        "This attention gives the right numbers and cannot learn.",
+        "This attention gives the right numbers, but it cannot learn.",
         "Ask for the gradients of the output with respect to query, key and "
         "value.",
     ),
     (
         "gradient of the query",
         "only the query is asked for its gradient",
-        "A key or a value may be cut off by itself.",
+        "In some attentions only the key or only the value is detached.",
         "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
     ),
     (
         "gradient of the key",
         "only the key is asked for its gradient",
-        "A query or a value may be cut off by itself.",
+        "In some attentions only the query or only the value is detached.",
         "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
     ),
     (
         "gradient of the values",
         "only the value is asked for its gradient",
-        "Query and key may be cut off by themselves.",
+        "In some attentions only the query or only the key is detached.",
         "torch.autograd.grad(…, (query, key, value), allow_unused=True).",
     ),
     (
         "shapes",
         "a grader that does not look at the numbers",
-        "It lets each suspect pass. Perhaps it compares shapes, asks any() "
-        "for all(), or counts an error of its own as a pass.",
+        "Your grader lets each suspect pass. Perhaps it compares only "
+        "shapes, uses any() instead of all(), or counts its own error as a "
+        "pass.",
         "Compare with the output of trusted().",
     ),
     (
         "row sums",
         "a grader that looks at sums",
-        "That rows sum to 1 is true of many weights, right and wrong.",
+        "Rows sum to 1 for many weights, right ones and wrong ones.",
         "Compare with the output of trusted().",
         "sums of full rows",
     ),
     (
         "weights",
         "weights are compared, the output is not",
-        "Right weights may still be used wrongly.",
+        "Right weights can still be used wrongly.",
         "Compare the first of the two results with that of trusted().",
     ),
     (
@@ -469,8 +470,8 @@ _MISTAKES = [
     (
         "one way",
         "a difference without its absolute value",
-        "An output that is too small is never off by more than the tolerance, "
-        "if differences keep their sign.",
+        "If differences keep their sign, an output that is too small always "
+        "gives a difference below the tolerance.",
         "(output - expected).abs(), or torch.allclose.",
     ),
     (
@@ -497,26 +498,27 @@ _MISTAKES = [
     (
         "black list",
         "a list of the printed suspects",
-        "It knows the suspects of the notebook and lets all others pass.",
-        "Compare with what is right, trusted(), and not with what is wrong.",
+        "Your grader knows the suspects of the notebook and lets all others "
+        "pass.",
+        "Compare with the right answer, trusted(), and not with wrong ones.",
     ),
     (
         "loose",
         "a tolerance that forgives",
-        "The tolerance is larger than what the bug changes.",
-        "Rounding changes the sixth digit: atol=1e-5 forgives that.",
+        "The tolerance is larger than the difference that the bug makes.",
+        "Rounding changes the sixth digit: atol=1e-5 allows this.",
     ),
     (
         "bit for bit",
         "equal to the last bit",
-        "A right attention may add in another order, and then differs "
-        "in the last digits.",
-        "torch.allclose, in place of == and torch.equal.",
+        "A right attention may add in another order, and then the last "
+        "digits differ.",
+        "Use torch.allclose instead of == and torch.equal.",
     ),
     (
         "lets all pass",
         "a grader that lets all pass",
-        "It returns True without a look at the attention.",
+        "It returns True without calling the attention.",
         "Call attention(query, key, value, mask) and compare.",
     ),
     (

@@ -24,7 +24,7 @@ _BUGS = {
         "a scale from the size of the values",
         "The scores are divided by √d_v. The sum runs over the d_k entries of "
         "query and key, and d_v may be another size.",
-        "The line that makes the scores.",
+        "Look at the line that makes the scores.",
     ),
     "corner": (
         "a triangle in the wrong corner",
@@ -207,32 +207,35 @@ _OTHER_MISTAKES = [
     (
         "divided again",
         "a mask after the exponentials",
-        "Weights are struck out after the exponentials. Where a struck score "
-        "leads by far, as -100 does among -200, nothing is left.",
-        "Scores become -inf first: masked_softmax does it.",
+        "You set masked weights to 0 after the exponentials. If a masked "
+        "score is far above the others, such as -100 above -200, the others "
+        "are already 0.",
+        "Set masked scores to -inf before the softmax, as masked_softmax "
+        "does.",
         "-100 and cut",
     ),
     (
         "overflow",
         "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "masked_softmax takes the largest score off first.",
+        "In single precision, exp of more than 88 is infinite, and ∞/∞ is "
+        "NaN.",
+        "masked_softmax subtracts the largest score first.",
         "exp divided",
     ),
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur. What is blocked must lie below any "
-        "score.",
+        "Scores can be -100 or less. A masked score must be below all of "
+        "them.",
         "masked_softmax sets -inf.",
         "-100 and 0",
     ),
     (
         "upper",
         "the upper triangle",
-        "triu keeps what is later: a position sees the future and not the "
+        "triu keeps the later keys: a position sees the future and not the "
         "past.",
-        "tril keeps what is earlier.",
+        "tril keeps the earlier ones.",
         "upper at 0",
         "upper at 1",
     ),
@@ -245,19 +248,19 @@ _OTHER_MISTAKES = [
     ),
     (
         "swept",
-        "a NaN swept under the carpet",
-        "-inf is added to the scores, and nan_to_num repairs the "
-        "weights. The way back still leads through 0/0: the "
-        "gradients are NaN.",
-        "masked_fill lets no gradient through; a sum does. "
-        "masked_softmax does all of it.",
+        "a NaN that is only hidden",
+        "You add -inf to the scores and repair the weights with nan_to_num. "
+        "But the backward pass still meets 0/0: the gradients are NaN.",
+        "No gradient passes through a score that masked_fill has replaced. "
+        "Use masked_softmax.",
     ),
     (
         "late mask",
         "a mask after the softmax",
-        "The mask cuts weights off after the softmax, so their share "
-        "is lost and rows sum to less than 1.",
-        "Scores become -inf first: masked_softmax does it.",
+        "You mask after the softmax, so the weight of the masked keys is "
+        "lost and rows sum to less than 1.",
+        "Set masked scores to -inf before the softmax, as masked_softmax "
+        "does.",
     ),
     (
         "inverted",
@@ -269,8 +272,8 @@ _OTHER_MISTAKES = [
     (
         "over queries",
         "a softmax over the queries",
-        "For each key, the weights sum to 1 over the queries. Each "
-        "query must spend 1 over the keys.",
+        "For each key, the weights sum to 1 over the queries. For each "
+        "query, they must sum to 1 over the keys.",
         "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
     ),
     (
@@ -278,55 +281,55 @@ _OTHER_MISTAKES = [
         "blind to its own position",
         "A token cannot see itself, so the first token of a document "
         "sees nothing.",
-        "A token may attend to itself: the diagonal belongs to the triangle.",
+        "A token may attend to itself: the diagonal is part of the triangle.",
     ),
     (
         "ahead",
         "one key of the future",
-        "The diagonal stands one place too far to the right: each "
-        "token sees the one after it.",
+        "The diagonal is one place too far to the right: each token sees the "
+        "next one.",
         "The first query stands at S - T, and sees S - T + 1 keys. "
         "tril(0) shows it one.",
     ),
     (
         "wrong way",
         "a diagonal moved the wrong way",
-        "tril(T - S) moves the diagonal to the left: the queries see less "
-        "than in the corner.",
+        "tril(T - S) moves the diagonal to the left, so the queries see even "
+        "less than with tril().",
         "tril takes a number: how far the diagonal is moved to the right.",
     ),
     (
         "weights alone",
         "weights of 0 that come after the output",
-        "The weights of an empty row are set to 0 when the output is made "
-        "already: it is still the mean of all values.",
+        "You set the weights of an empty row to 0 after the output is "
+        "computed: the output is still the mean of all values.",
         "The last line: first the weights, then weights @ value.",
     ),
     (
         "future",
         "the future is visible",
         "Tokens see later tokens of their own document.",
-        "The mask of the documents does not know the order. Where is "
-        "the triangle?",
+        "The mask of the documents knows nothing of the order. Where is the "
+        "triangle?",
     ),
     (
         "any document",
         "documents are not kept apart",
         "Tokens see the documents before their own.",
-        "Compare the documents of query and key, and do not only ask "
-        "whether they are padding.",
+        "Compare the document of the query with that of the key. It is not "
+        "enough to ask whether they are padding.",
     ),
     (
         "unscaled",
         "no scale",
         "The scores are not divided by √d_k.",
-        "The line that makes the scores.",
+        "Look at the line that makes the scores.",
     ),
     (
         "by d",
         "scaled by d_k",
-        "The scores are divided by d_k in place of its root.",
-        "The line that makes the scores.",
+        "You divide the scores by d_k instead of its square root.",
+        "Look at the line that makes the scores.",
     ),
 ]
 

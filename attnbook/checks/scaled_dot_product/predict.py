@@ -59,7 +59,7 @@ EXERCISE = Exercise(
                 98.2,
                 "not between 0 and 1",
                 "A weight lies between 0 and 1.",
-                "Not in per cent; and softmax divides by the sum.",
+                "Do not give per cent. And softmax divides by the sum.",
             ),
             shows=partial(_is_no_weight, "d"),
         ),
@@ -69,7 +69,7 @@ EXERCISE = Exercise(
                 56.2,
                 "not between 0 and 1",
                 "A weight lies between 0 and 1.",
-                "Not in per cent; and softmax divides by the sum.",
+                "Do not give per cent. And softmax divides by the sum.",
             ),
             shows=partial(_is_no_weight, "e"),
         ),
@@ -77,8 +77,8 @@ EXERCISE = Exercise(
             "a",
             0.0,
             "the mean",
-            "The mean is 0. The standard deviation says how far from it a "
-            "score lies.",
+            "The mean is 0. The standard deviation says how far scores are "
+            "from it.",
             "Variances of independent terms add up.",
         ),
         _PREDICTIONS.wrong(
@@ -86,13 +86,13 @@ EXERCISE = Exercise(
             4096.0,
             "the square of the sum",
             "The variance of a sum of 64 terms is 64 times that of one.",
-            "Then the root.",
+            "Then take the square root.",
         ),
         _PREDICTIONS.wrong(
             "a",
             1 / 8,
             "divided",
-            "The spread grows with d_k. Nothing is divided here.",
+            "The spread grows with d_k. Here you divide by nothing.",
             "Variances of independent terms add up.",
         ),
         _PREDICTIONS.wrong(
@@ -100,7 +100,8 @@ EXERCISE = Exercise(
             3**0.5,
             "a variance of 3",
             "3 is the standard deviation of an entry; its variance is 9.",
-            "Variance of one product, times d_k, root, scale.",
+            "Take the variance of one product, multiply by d_k, take the "
+            "root, divide by the scale.",
         ),
         _PREDICTIONS.wrong(
             "b",
@@ -114,20 +115,21 @@ EXERCISE = Exercise(
             2304.0,
             "the variance before the scale",
             "This is the variance of the dot product.",
-            "The root, then the scale.",
+            "Take the root, then divide by the scale.",
         ),
         _PREDICTIONS.wrong(
             "b",
             768.0,
             "deviations added up",
             "Variances of independent terms add up; deviations do not.",
-            "Variance of one product, times d_k, root, scale.",
+            "Take the variance of one product, multiply by d_k, take the "
+            "root, divide by the scale.",
         ),
         _PREDICTIONS.wrong(
             "c",
             1 / 4,
             "the root of the division",
-            "16 is the spread of the dot product. It is divided by 256.",
+            "16 is the spread of the dot product. Divide it by 256.",
             "1/16.",
         ),
         _PREDICTIONS.wrong(
@@ -184,7 +186,8 @@ EXERCISE = Exercise(
             "f",
             8.0,
             "the number of keys",
-            "Entropy is the logarithm of that, where the weights are equal.",
+            "If the weights are equal, the entropy is the logarithm of this "
+            "number.",
             "-Σ w log w over eight equal weights.",
         ),
         _PREDICTIONS.wrong(
@@ -211,9 +214,10 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "g",
             1 / 8,
-            "one entry's share",
-            "A vector with itself sums 64 squares, each with a mean of 1.",
-            "64 squares, then the scale.",
+            "the mean of one square",
+            "The product of a vector with itself is a sum of 64 squares, "
+            "each with a mean of 1.",
+            "Add 64 squares, then divide by the scale.",
         ),
         _PREDICTIONS.wrong(
             "a",
@@ -233,8 +237,8 @@ EXERCISE = Exercise(
             "b",
             1.0,
             "what the scale cannot see",
-            "The scale takes out the size of the sum, √d. It knows nothing "
-            "of how large the entries are.",
+            "Dividing by √d removes the effect of the number of terms. It "
+            "does not remove the size of the entries.",
             "What is the variance of one product, if one factor has a "
             "standard deviation of 3?",
         ),
@@ -263,7 +267,7 @@ EXERCISE = Exercise(
             "c",
             1 / 256,
             "next to nothing",
-            "It is larger: 1/256 is the variance of the score.",
+            "The spread is larger: 1/256 is the variance of the score.",
             "Take the root.",
         ),
         _PREDICTIONS.wrong(
@@ -299,23 +303,23 @@ EXERCISE = Exercise(
             "e",
             1 / (1 + math.exp(-1 / 16)),
             "divided twice",
-            "You divided the scaled score by d once more. The division by d "
-            "stands in place of that by √d.",
+            "You divided the scaled score by d once more. The bug divides by "
+            "d instead of √d.",
             "Scaled by √16 it was 1, so the dot product is 4. Then divide.",
         ),
         _PREDICTIONS.wrong(
             "e",
             0.5,
             "already even",
-            "It is close to even, and not there yet: the score is 4/16.",
+            "The weights are nearly equal, but not quite: the score is 4/16.",
             "exp(0.25) is 1.28.",
         ),
         _PREDICTIONS.wrong(
             "f",
             0.0,
             "sharp in place of flat",
-            "Zero is the entropy of a weight of 1. Divided by d, scores go to "
-            "0, so the weights become equal.",
+            "An entropy of 0 means one weight of 1. But if scores are "
+            "divided by d, they go to 0, so the weights become equal.",
             "In question c the spread of the scores falls with d.",
         ),
         _PREDICTIONS.wrong(
@@ -338,7 +342,7 @@ EXERCISE = Exercise(
             "two different tokens",
             "That is the mean for two independent vectors. A vector is not "
             "independent of itself: no square is negative.",
-            "The mean of x², 64 times, then the scale.",
+            "Take the mean of x² 64 times, then divide by the scale.",
         ),
         _PREDICTIONS.wrong(
             "g",

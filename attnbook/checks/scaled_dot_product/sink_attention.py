@@ -199,9 +199,9 @@ _MISTAKES = [
     (
         "plain",
         "no sink",
-        "Rows sum to 1, as without a sink. Added to every score, it "
-        "drops out of the softmax; divided by their sum once more, "
-        "weights get back what it took.",
+        "Your rows sum to 1, as without a sink. A number added to every "
+        "score has no effect on softmax. And if you divide the weights by "
+        "their sum, the sink's share is lost.",
         "exp(sink) is one more term of the denominator, once.",
         "added",
         "divided away",
@@ -209,45 +209,45 @@ _MISTAKES = [
     (
         "kept",
         "the sink's column is kept",
-        "The weights have S + 1 columns. The last is the sink's: "
-        "nothing is fetched from it.",
+        "Your weights have S + 1 columns. The last one belongs to the sink, "
+        "which has no value.",
         "Cut the last column off: [..., :-1].",
     ),
     (
         "wrong column",
         "the wrong column is cut off",
-        "A key's column was cut off and the sink's was kept, so each "
-        "weight stands one place off.",
+        "You cut off the column of a key and kept the one of the sink, so "
+        "each weight is in the wrong place.",
         "Cut off the column that the sink was put in.",
         "first column",
     ),
     (
         "zero",
         "a sink of 0",
-        "Each head's sink is taken for 0, so 1 is added to the "
-        "denominator. The heads have sinks of their own.",
+        "You treat each sink as 0, so 1 is added to the denominator. Each "
+        "head has its own sink.",
         "Where does `sink` stand in your code?",
     ),
     (
         "no exp",
         "a sink without exponential",
-        "The sink itself is added to the denominator. It is a score: "
-        "its exponential belongs there.",
-        "exp(sink), beside the exponentials of the scores.",
+        "You add the sink itself to the denominator. But the sink is a "
+        "score: add its exponential.",
+        "Add exp(sink) to the exponentials of the scores.",
         "log",
     ),
     (
         "twice",
         "one exponential too many",
-        "exp(exp(sink)) is added to the denominator: softmax takes the "
-        "exponential of all that is joined to the scores.",
+        "You add exp(exp(sink)) to the denominator: softmax takes the "
+        "exponential of everything that you join to the scores.",
         "The sink is a score: join it as it is.",
     ),
     (
         "sink of -20",
         "a sink that cannot be low",
-        "A low sink is raised to a bound. Where the scores are as low, it "
-        "then takes too much.",
+        "You raise a low sink to a limit. If the scores are just as low, the "
+        "sink then takes too much weight.",
         "Softmax is safe for low scores: join the sink as it is.",
         "sink of -10",
         "sink of -50",
@@ -261,14 +261,14 @@ _MISTAKES = [
     (
         "scaled too",
         "a scaled sink",
-        "The sink is divided by √d_k too. It is no dot product.",
+        "You also divide the sink by √d_k. But it is not a dot product.",
         "Scale the scores first, then bring in the sink.",
     ),
     (
         "by sentence",
         "a sink for each sentence",
-        "The sinks are laid along the batch. There is one for each "
-        "head, whatever the sentence.",
+        "Your sinks run along the batch. There is one for each head, the "
+        "same in every sentence.",
         "Scores are (B, H, T, S): the sink needs the shape (H, 1, 1).",
     ),
     (
@@ -280,25 +280,26 @@ _MISTAKES = [
     ),
     (
         "unshifted",
-        "a sink that is not shifted along",
-        "The largest score is taken off the scores and not off the "
-        "sink. What is taken off one must be taken off all.",
+        "a sink that is not shifted like the scores",
+        "You subtract the largest score from the scores, but not from the "
+        "sink. Subtract it from both.",
         "exp(sink - highest), or let softmax do it: one more column.",
     ),
     (
         "overflow",
         "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "Take the largest score off first, or let softmax do it: "
-        "join the sink to the scores as one more column.",
+        "In single precision, exp of more than 88 is infinite, and ∞/∞ is "
+        "NaN.",
+        "Subtract the largest score first, or let softmax do it: join the "
+        "sink to the scores as one more column.",
         "hidden",
         "overflow, then cut",
     ),
     (
         "within 80",
-        "scores that are held within bounds",
-        "All scores beyond a bound are made equal to it, so the highest no "
-        "longer leads.",
+        "scores with a limit",
+        "You limit the scores, so several of them become equal and the "
+        "highest one no longer has more weight.",
         "Softmax is safe for large scores, without a clamp.",
         "within 50",
         "within 88",
@@ -306,24 +307,24 @@ _MISTAKES = [
     (
         "row maximum",
         "the maximum of an empty row",
-        "Where nothing may be attended to, the largest score is -inf, and "
-        "-inf minus -inf is NaN.",
-        "Take off the largest of scores *and* sink.",
+        "If nothing may be attended to, the largest score is -inf, and -inf "
+        "minus -inf is NaN.",
+        "Subtract the largest of the scores *and* the sink.",
     ),
     (
         "swept",
-        "a NaN swept under the carpet",
-        "Where nothing may be attended to, the weights are repaired by "
-        "nan_to_num, or by a division by infinity. The way back still leads "
-        "through it: the gradient is NaN.",
+        "a NaN that is only hidden",
+        "If nothing may be attended to, you repair the weights with "
+        "nan_to_num or a division by infinity. But the backward pass still "
+        "meets NaN, and so the gradient is NaN.",
         "With the sink as one more column, no row is empty.",
         "finite row maximum",
     ),
     (
         "-50",
         "a score of padding that is not low enough",
-        "Beside a sink of -60, padding takes a share where its score is "
-        "higher than that.",
+        "If the sink is -60 and the score of padding is higher, padding gets "
+        "a part of the weight.",
         "-torch.inf lies below any score.",
         "-20",
         "-30",
@@ -331,15 +332,15 @@ _MISTAKES = [
     (
         "given back",
         "the sink's share goes to the first key",
-        "What the sink takes is given to the first key.",
-        "It is lost on purpose: a head may say nothing.",
+        "You give the sink's part of the weight to the first key.",
+        "This part is lost on purpose: a head may return nothing.",
     ),
     (
         "value",
         "a sink that has a value",
-        "The sink's share fetches the mean of the values. It should "
-        "fetch nothing.",
-        "The output is the sum over the S keys alone.",
+        "You multiply the sink's part of the weight by the mean of the "
+        "values. It should add nothing.",
+        "The output is a sum over the S keys only.",
     ),
     (
         "detached",
@@ -350,7 +351,7 @@ _MISTAKES = [
     (
         "late mask",
         "a mask after the softmax",
-        "Padding takes its share of the weight before it is cut off.",
+        "Padding gets a part of the weight before you mask it.",
         "Scores of padding become -inf before the sink joins.",
     ),
     (
@@ -370,13 +371,13 @@ _MISTAKES = [
         "unscaled",
         "no scale",
         "The scores are not divided by √d_k.",
-        "The line that makes the scores.",
+        "Look at the line that makes the scores.",
     ),
     (
         "by d",
         "scaled by d_k",
-        "The scores are divided by d_k in place of its root.",
-        "The line that makes the scores.",
+        "You divide the scores by d_k instead of its square root.",
+        "Look at the line that makes the scores.",
     ),
     (
         "over queries",
@@ -473,7 +474,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "gradients",
-            "the gradients, that of the sink too",
+            "the gradients, also that of the sink",
             1,
             tries=(
                 "two heads",

@@ -233,8 +233,8 @@ _MISTAKES = [
     (
         "cut softmax",
         "a softmax with small weights cut off",
-        "You cut small weights of a softmax and divided anew. "
-        "Sparsemax works on the scores, without an exponential.",
+        "You removed small weights of a softmax and divided the others by "
+        "their sum. Sparsemax works on the scores, without an exponential.",
         "max(score - threshold, 0).",
         "cut softmax at 0.1",
         "softmax of the support",
@@ -249,7 +249,8 @@ _MISTAKES = [
     (
         "ascending",
         "sorted the wrong way",
-        "The scores stand in rising order. The support holds the largest.",
+        "You sorted the scores in rising order. The support has the largest "
+        "ones.",
         "sort(dim=-1, descending=True).",
     ),
     (
@@ -261,15 +262,15 @@ _MISTAKES = [
     (
         "no count",
         "the k before z is missing",
-        "The condition reads 1 + k·z > the sum of the k largest.",
-        "The line that says which keys are in the support.",
+        "The condition is 1 + k·z > the sum of the k largest scores.",
+        "Look at the line that says which keys are in the support.",
     ),
     (
         "one more",
         "one key too many",
         "The threshold is computed from one key more than the support "
         "has, so rows do not sum to 1.",
-        "The sum of the k largest stands at index k - 1.",
+        "The sum of the k largest scores is at index k - 1.",
         "index k",
     ),
     (
@@ -288,34 +289,37 @@ _MISTAKES = [
     (
         "one short",
         "a running sum that stops one short",
-        "The condition compares with z_1 + … + z_k, the k-th score included.",
-        "cumsum holds, at each place, the sum up to it and with it.",
+        "The condition compares with z_1 + … + z_k, which includes the k-th "
+        "score.",
+        "At each place, cumsum has the sum up to this place, with this place "
+        "included.",
     ),
     (
         "no condition",
         "every key in the support",
-        "The threshold is that of all allowed keys. The support holds the "
-        "largest k for which the condition is met.",
-        "The line that says which keys are in the support.",
+        "You computed the threshold from all allowed keys. Use only the "
+        "support: the largest k for which the condition holds.",
+        "Look at the line that says which keys are in the support.",
     ),
     (
         "no one",
         "the 1 is missing in the threshold",
-        "Without the -1, what stands above the threshold does not sum to 1.",
+        "Without the -1, the weights above the threshold do not sum to 1.",
         "τ = (sum of the k largest scores - 1) / k.",
     ),
     (
         "all keys",
         "divided by all keys",
-        "The threshold divides by S. Only the k keys of the support share.",
+        "You divide by S in the threshold. Divide by k, the number of keys "
+        "in the support.",
         "τ = (sum of the k largest scores - 1) / k.",
     ),
     (
         "sum of all",
         "the sum of all keys",
-        "The threshold is made from the sum of all scores. Only the k largest "
-        "belong in it.",
-        "The sum of the k largest stands at index k - 1.",
+        "You use the sum of all scores in the threshold. Use only the k "
+        "largest.",
+        "The sum of the k largest scores is at index k - 1.",
     ),
     (
         "unclamped",
@@ -326,15 +330,15 @@ _MISTAKES = [
     (
         "detached",
         "a threshold without gradient",
-        "The values are right, but the threshold depends on the "
-        "scores too, and it is cut off from the graph.",
+        "The values are right, but the threshold depends on the scores too, "
+        "and you detached it from the graph.",
         "A .detach(), a .item() or a torch.no_grad() on the way to "
         "the threshold.",
     ),
     (
         "no way back",
         "weights without gradient",
-        "The values are right, but the weights are cut off from the scores: "
+        "The values are right, but the weights are detached from the scores: "
         "query and key get a gradient of 0.",
         "A .detach(), a .data or a torch.no_grad() on the way to the weights.",
     ),
@@ -348,38 +352,37 @@ _MISTAKES = [
     (
         "empty",
         "an empty row of -inf",
-        "Where nothing may be attended to, all scores are -inf, and "
-        "-inf minus -inf is NaN. The weights should be 0.",
-        "Fill such a row with 0 before, and its weights with 0 after.",
+        "If nothing may be attended to, all scores are -inf, and -inf minus "
+        "-inf is NaN. The weights should be 0.",
+        "Fill such a row with 0 first, and set its weights to 0 at the end.",
     ),
     (
         "-1e4",
         "a large negative number in place of -inf",
-        "Where nothing may be attended to, all scores are that "
-        "number: they are equal, and share the weight. It should be "
-        "0.",
+        "If nothing may be attended to, all scores are equal to this number, "
+        "so all weights are equal. They should be 0.",
         "Fill the weights of such a row with 0.",
     ),
     (
         "-100",
         "-100 in place of -inf",
-        "Scores of -100 and less occur, and then padding is in the support.",
+        "Scores can be -100 or less, and then padding is in the support.",
         "-torch.inf lies below any score.",
         "-100 and 0",
     ),
     (
         "zero score",
         "a score of 0 for padding",
-        "A score of 0 may well be above the threshold: padding gets weight, "
-        "or takes it from the others before it is cut off.",
+        "A score of 0 can be above the threshold. Then padding gets a part "
+        "of the weight.",
         "Which score is below every threshold?",
         "zero score, then cut",
     ),
     (
         "late mask",
         "a mask after the projection",
-        "Padding takes its share before it is cut off, so rows sum to "
-        "less than 1.",
+        "Padding gets a part of the weight before you mask it, so rows sum "
+        "to less than 1.",
         "Mask the scores, before they are sorted.",
     ),
     (
@@ -392,26 +395,26 @@ _MISTAKES = [
         "unscaled",
         "no scale",
         "The scores are not divided by √d_k.",
-        "The line that makes the scores.",
+        "Look at the line that makes the scores.",
     ),
     (
         "by d",
         "scaled by d_k",
-        "The scores are divided by d_k in place of its root.",
-        "The line that makes the scores.",
+        "You divide the scores by d_k instead of its square root.",
+        "Look at the line that makes the scores.",
     ),
     (
         "by value size",
         "a scale from the size of the values",
         "The scores are divided by √d_v. The sum runs over the d_k entries of "
         "query and key.",
-        "The line that makes the scores.",
+        "Look at the line that makes the scores.",
     ),
     (
         "over queries",
-        "shared out over the queries",
-        "For each key, the weights sum to 1 over the queries. Each "
-        "query must spend 1 over the keys.",
+        "weights that sum to 1 over the queries",
+        "For each key, the weights sum to 1 over the queries. For each "
+        "query, they must sum to 1 over the keys.",
         "Scores are (B, H, T, S), and the keys are the last axis: dim=-1.",
     ),
 ]

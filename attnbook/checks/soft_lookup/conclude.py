@@ -119,24 +119,24 @@ EXERCISE = Exercise(
             "share",
             1.0,
             "all keys",
-            "Not all keys count alike: with unequal scores the effective "
-            "number is below S, however long the list.",
+            "Not all keys count the same: with unequal scores the effective "
+            "number is below S, for a list of any length.",
             "Print np.exp(entropy(softmax(scores))) / S for a large S.",
         ),
         _CONCLUSIONS.wrong(
             "share",
             0.0,
             "a share that vanishes",
-            "The share of the keys does not fall to 0: it is the weight of "
-            "each that does.",
+            "The share of the keys does not fall to 0. The weight of each key "
+            "does.",
             "Print np.exp(entropy(softmax(scores))) / S for a large S.",
         ),
         _CONCLUSIONS.wrong(
             "share",
             0.5,
             "nats taken for a share",
-            "The entropy lies half a nat below ln S. As a number of keys "
-            "that is a factor, its exponential.",
+            "The entropy lies half a nat below ln S. For the number of keys "
+            "this is a factor, exp(-1/2).",
             "exp(ln S - 1/2) / S.",
         ),
         _CONCLUSIONS.wrong(
@@ -150,15 +150,15 @@ EXERCISE = Exercise(
             "double",
             1.0,
             "bits for nats",
-            "Twice the keys are one bit more. In nats it is another number.",
+            "Twice as many keys add one bit. In nats this is another number.",
             "entropy is in nats: a fair coin has ln 2 of them.",
         ),
         _CONCLUSIONS.wrong(
             "double",
             0.0,
             "a focus that keeps itself",
-            "The entropy does not stay as it was: at a fixed temperature "
-            "attention spreads as the list grows.",
+            "The entropy does not stay the same: at a fixed temperature "
+            "attention spreads when the list grows.",
             "Measure it at S = 32,768 and at S = 65,536.",
         ),
         _CONCLUSIONS.wrong(
@@ -167,7 +167,7 @@ EXERCISE = Exercise(
             "twice the entropy",
             "Entropy grows with the logarithm of the number of keys, so "
             "doubling the keys adds to it.",
-            "The question is what is added: a difference, not a ratio.",
+            "The question asks what is added: a difference, not a ratio.",
         ),
         _CONCLUSIONS.wrong(
             "sqrt",
@@ -175,7 +175,8 @@ EXERCISE = Exercise(
             "one over the temperature",
             "This is 1 / temperature. The list has to get colder, so the "
             "temperature is below 1.",
-            "Your temperature_for_entropy, and which way it divides.",
+            "Your temperature_for_entropy: does it divide the scores by the "
+            "temperature?",
         ),
         _CONCLUSIONS.wrong(
             "sqrt",
@@ -199,7 +200,7 @@ EXERCISE = Exercise(
             "sqrt",
             temperature_by_bisection(_LENGTH_SCORES, np.sqrt(np.log(4096))),
             "the root of an entropy",
-            "It is as if the target were a root of ln 4096. The root is that "
+            "It is as if the target were the root of ln 4096. Take the root "
             "of the number of keys: √4096 = 64.",
             "64 keys are an entropy of ln 64.",
         ),
@@ -207,8 +208,8 @@ EXERCISE = Exercise(
             "sqrt",
             temperature_by_bisection(_LENGTH_SCORES, np.sqrt(64)),
             "the root of 64",
-            "It is as if the target were 8. 64 is the root of 4,096 already, "
-            "and as an entropy it is ln 64.",
+            "It is as if the target were 8. But 64 is already the root of "
+            "4,096, and as an entropy it is ln 64.",
             "The target that you passed.",
         ),
         _CONCLUSIONS.wrong(
@@ -254,7 +255,7 @@ EXERCISE = Exercise(
             "power",
             0.0,
             "a constant temperature",
-            "The temperature does not stay as it was: a longer list needs a "
+            "The temperature does not stay the same: a longer list needs a "
             "lower one.",
             "Print it for S = 11, 101, 1,001 and 10,001.",
         ),
@@ -262,9 +263,9 @@ EXERCISE = Exercise(
             "power",
             -0.5,
             "the square root",
-            "You may think of √d. Length enters otherwise: solve "
-            "exp(3 / τ) = S - 1 for τ.",
-            "Temperature times (ln(S - 1))^p must come out the same for "
+            "You may think of √d. The length of the list has another effect: "
+            "solve exp(3 / τ) = S - 1 for τ.",
+            "Temperature divided by (ln(S - 1))^p must be the same number for "
             "every S.",
         ),
         _CONCLUSIONS.wrong(
@@ -288,14 +289,14 @@ EXERCISE = Exercise(
             "four doublings",
             "Between 4,096 and 65,536 keys lie four doublings. The question "
             "asks for one.",
-            "The entropy at 65,536 less the entropy at 32,768.",
+            "The entropy at 65,536 minus the entropy at 32,768.",
         ),
         _CONCLUSIONS.wrong(
             "half",
             3 / 2000,
             "no logarithm",
-            "This is 3 / 2000. The 2,000 other keys are matched by an "
-            "exponential, exp(3 / τ), not by 3 / τ.",
+            "This is 3 / 2000. The exponential exp(3 / τ) must equal 2,000, "
+            "not 3 / τ.",
             "Take the logarithm of both sides of exp(3 / τ) = 2000.",
         ),
         _CONCLUSIONS.wrong(
@@ -310,8 +311,8 @@ EXERCISE = Exercise(
             "half",
             float(3 / np.log(2)),
             "no other keys",
-            "Solved for a weight of 1/2 against one key that scores 0. "
-            "There are 2,000.",
+            "This gives a weight of 1/2 against one key with the score 0. "
+            "There are 2,000 such keys.",
             "The exponential of the match must equal the sum of all others.",
         ),
         _CONCLUSIONS.wrong(
@@ -320,14 +321,14 @@ EXERCISE = Exercise(
             "a factor for a power",
             "3 is the factor in front. The question asks for the power of "
             "the logarithm.",
-            "Solve exp(3 / τ) = S - 1 for τ: is ln(S - 1) above or below "
-            "the line?",
+            "Solve exp(3 / τ) = S - 1 for τ: is ln(S - 1) in the numerator "
+            "or in the denominator?",
         ),
         _CONCLUSIONS.wrong(
             "power",
             -2.0,
             "twice the power",
-            "Once too often divided by ln(S - 1).",
+            "You divided by ln(S - 1) once too often.",
             "Solve exp(3 / τ) = S - 1 for τ.",
         ),
         _CONCLUSIONS.wrong(
@@ -336,7 +337,7 @@ EXERCISE = Exercise(
             "fitted to ln S",
             "This is near: it is as if you had fitted the temperature to a "
             "power of ln S. The question is about ln(S - 1).",
-            "np.log(np.log(S - 1)) along the x axis; or solve exp(3 / τ) = "
+            "Use np.log(np.log(S - 1)) as the x axis, or solve exp(3 / τ) = "
             "S - 1 for τ.",
         ),
         Mistake(
@@ -344,14 +345,14 @@ EXERCISE = Exercise(
             "This is one entropy divided by the other. The question asks by "
             "how many nats it rises.",
             partial(_as_a_ratio, question_asked="double"),
-            "The entropy at 65,536 less the entropy at 32,768.",
+            "The entropy at 65,536 minus the entropy at 32,768.",
             shows=lambda case, number: (
                 case.arguments == ("double",) and 1.05 < number < 1.25
             ),
         ),
         Mistake(
             "share: a percentage",
-            "This is a percentage. The share asked for is a part of 1.",
+            "This is a percentage. The share is a number between 0 and 1.",
             partial(_as_percentage, question_asked="share"),
             "Divide it by 100.",
             shows=lambda case, number: (
@@ -360,7 +361,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "share: a number of keys",
-            "The effective number of keys is not yet a share of them.",
+            "This is the effective number of keys, not yet its share of S.",
             partial(_as_numbers_of_keys, question_asked="share"),
             "Divide exp(entropy) by S.",
             shows=lambda case, number: (

@@ -20,8 +20,8 @@ _BUGS = {
         "distance along the axes",
         "The distance sums the absolute differences. It should be the "
         "straight line: the root of the sum of squares.",
-        "The line that makes the distance: for queries with one number the "
-        "two agree, for two they do not.",
+        "The line that makes the distance. For queries with one number both "
+        "distances agree, for two numbers they do not.",
     ),
     "triangle": (
         "the kernel is a triangle",
@@ -31,9 +31,9 @@ _BUGS = {
     ),
     "unclipped": (
         "negative weights",
-        "Keys farther than the width weigh less than nothing: the kernel is "
+        "Keys farther than the width get a negative weight: the kernel is "
         "not cut off at 0.",
-        "What does the formula say where u is above 1?",
+        "What does the formula say if u is above 1?",
     ),
     "queries": (
         "normalised over the queries",
@@ -44,8 +44,8 @@ _BUGS = {
     ),
     "empty": (
         "nothing in reach",
-        "A total of 0 is divided by: 0/0 is NaN. A query with no key within "
-        "the width should get weights and an output of 0.",
+        "You divide by a total of 0, and 0/0 is NaN. A query with no key "
+        "within the width should get weights and an output of 0.",
         "Look at the total before you divide by it.",
     ),
 }
@@ -272,17 +272,17 @@ _OTHER_MISTAKES = [
     (
         "width not squared",
         "the width is not squared",
-        "The squared distance is divided by the width. Divided by "
-        "the width first, then squared, it has no unit.",
+        "You divide the squared distance by the width. Divide the "
+        "distance by the width first, then square.",
         "u is distance / width. So u² is squared distance / width².",
     ),
     (
         "softmax of the kernel",
         "a softmax of the kernel",
-        "The kernel goes through a softmax. A kernel is positive "
-        "already: it needs a division by its sum, no exponential.",
+        "You put the kernel through a softmax. A kernel is never negative: "
+        "divide it by its sum, without an exponential.",
         "The line that makes the weights. With a softmax, keys "
-        "beyond the width still weigh.",
+        "beyond the width still get weight.",
     ),
     (
         "clipped late",
@@ -295,15 +295,15 @@ _OTHER_MISTAKES = [
         "uniform",
         "nothing in reach taken for everything",
         "A query with no key within the width spreads its weight "
-        "over all keys. It should weigh nothing.",
-        "What your code does where the total is 0.",
+        "over all keys. All its weights should be 0.",
+        "What does your code do if the total is 0?",
     ),
     (
         "NaN kept",
         "weights that are still NaN",
         "The output is set to 0 where nothing is in reach, but the weights "
         "are left as NaN.",
-        "Mend the weights: their product with the values is then 0 too.",
+        "Set the weights to 0: their product with the values is then 0 too.",
     ),
     (
         "not normalised",
@@ -314,9 +314,9 @@ _OTHER_MISTAKES = [
     (
         "epsilon 0.01",
         "a constant in the denominator",
-        "A constant is added to the total against a division by 0, "
+        "You add a constant to the total to avoid a division by 0, "
         "and it takes weight away from every row.",
-        "Treat the rows with a total of 0 alone, with np.where.",
+        "Treat only the rows with a total of 0, with np.where.",
         "epsilon 1",
         "epsilon 0.1",
         "epsilon 0.001",
@@ -327,26 +327,27 @@ _OTHER_MISTAKES = [
     (
         "floor",
         "a total that is held at 1",
-        "Where the kernel sums to less than 1, you divide by 1. Its "
+        "If the kernel sums to less than 1, you divide by 1. The "
         "weights then sum to less than 1.",
-        "Replace a total of 0 alone: np.where(total == 0, 1, total).",
+        "Replace only a total of 0: np.where(total == 0, 1, total).",
     ),
     (
         "one total",
         "one total for all queries",
         "The weights of all queries together sum to 1. Each row should.",
-        "kernel.sum(-1, keepdims=True): a total for each query.",
+        "kernel.sum(-1, keepdims=True) is one total for each query.",
     ),
     (
         "largest",
         "divided by the largest",
-        "The kernel is divided by the largest of its row, not by the sum.",
+        "You divide the kernel by the largest entry of its row, not by the "
+        "sum.",
         "The line that makes the weights.",
     ),
     (
         "no root",
         "the root is forgotten",
-        "The sum of squares is taken for the distance, and then squared "
+        "You use the sum of squares as the distance, and then square it "
         "once more.",
         "The distance is the root of the sum of squares.",
     ),
@@ -355,7 +356,7 @@ _OTHER_MISTAKES = [
         "a mean of squares",
         "The squares are averaged over the axes. The distance is the root "
         "of their sum.",
-        "For keys of one number sum and mean agree, for two they do not.",
+        "For keys of one number, sum and mean agree. For two they do not.",
     ),
     (
         "longest axis",
@@ -367,7 +368,7 @@ _OTHER_MISTAKES = [
     (
         "first number",
         "the distance along the first axis",
-        "The distance looks at the first number of a key alone.",
+        "Your distance uses only the first number of a key.",
         "query[:, None] - key is (T, S, d_k): sum its squares over axis -1.",
     ),
     (
@@ -385,21 +386,22 @@ _OTHER_MISTAKES = [
     (
         "all alike",
         "all keys in reach weigh alike",
-        "The kernel is 1 in reach and 0 beyond. It should fall to the edge.",
+        "Your kernel is 1 within the width and 0 beyond it. It should fall "
+        "from 1 to 0.",
         "The formula of the exercise: max(0, 1 - u²).",
     ),
     (
         "turned up",
         "a kernel that rises again",
-        "Beyond the width the kernel is u² - 1: its sign is lost where it "
-        "should be cut off at 0.",
+        "Beyond the width your kernel is u² - 1. It should be cut off at 0 "
+        "there.",
         "np.maximum(0, …), not np.abs.",
     ),
     (
         f"width times {2**0.5}",
         "a factor beside the width",
-        "It is as if the width were multiplied by a number. The 2 of 2 "
-        "width² belongs to the Gaussian kernel.",
+        "It is as if the width were multiplied by a number. The factor 2 in "
+        "2 width² belongs to the Gaussian kernel.",
         "u is distance / width, so u² is squared distance / width².",
         "width times 2",
         "width times 0.5",
@@ -407,9 +409,9 @@ _OTHER_MISTAKES = [
     (
         "cut at the width",
         "u cut off at the width",
-        "u is compared with the width. It is divided by the width already: "
-        "its edge is at 1.",
-        "The distance is compared with the width, u with 1.",
+        "You compare u with the width. But u is already divided by the width: "
+        "the kernel ends at u = 1.",
+        "Compare the distance with the width, or u with 1.",
     ),
     (
         "no width",
@@ -420,8 +422,8 @@ _OTHER_MISTAKES = [
     (
         "key",
         "keys averaged in place of values",
-        "The output blends the keys. They are matched with; the values are "
-        "what is averaged.",
+        "Your output is an average of the keys. The keys are for the match; "
+        "average the values.",
         "The last product.",
     ),
 ]
@@ -430,17 +432,17 @@ _RAISING = [
     (
         "row by row",
         "queries that do not meet all keys",
-        "query - key takes row from row, and query - key.T is right for keys "
-        "of one number alone. Each query is to meet each key: T × S "
-        "differences.",
+        "query - key subtracts row from row, and query - key.T is right only "
+        "for keys of one number. You need a difference for each query and "
+        "each key: T × S of them.",
         "query[:, None] - key is (T, S, d_k).",
         "transposed",
     ),
     (
         "axis lost",
         "totals that lost their axis",
-        "The sum over the keys is (T,), which does not divide a (T, S) "
-        "array, or divides along the wrong axis where T = S.",
+        "The sum over the keys is (T,). You cannot divide a (T, S) array by "
+        "it, and if T = S you divide along the wrong axis.",
         "kernel.sum(axis=-1, keepdims=True) is (T, 1).",
     ),
     (
@@ -453,8 +455,8 @@ _RAISING = [
     (
         "if",
         "an if on many totals",
-        "There is a total for each query, and `if` wants one answer.",
-        "np.where(total == 0, 1, total) decides for each by itself.",
+        "There is one total for each query, but `if` needs one answer.",
+        "np.where(total == 0, 1, total) decides for each total.",
     ),
 ]
 
@@ -501,10 +503,10 @@ EXERCISE = Exercise(
     ],
     properties=[
         Property(
-            "Keys and values that change places together take their weights "
-            "along.",
+            "If keys and values change places together, their weights move "
+            "with them.",
             _regression_is_equivariant,
-            "Does your code lean on the place of a key in the list?",
+            "Does your code depend on the place of a key in the list?",
         ),
         Property(
             "Queries, keys and width in millimetres give the output that "

@@ -86,31 +86,32 @@ EXERCISE = Exercise(
             "a",
             (5 / 8) / (1 / 2),
             "the weight is divided",
-            "You divided the weight by 1/2, and a weight above 1 is none. "
-            "It is the scores that are divided.",
+            "You divided the weight by 1/2, but no weight is above 1. The "
+            "scores are divided.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
             "a",
             (5 / 8) / 2,
             "half the weight",
-            "You halved the weight. It is the scores that are divided by 1/2.",
+            "You halved the weight. The scores are divided by 1/2, and not "
+            "the weights.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
             "a",
             25 / (1 + 2 + 25),
             "one score of three",
-            "Only the third score is divided by the temperature. All three "
-            "are.",
+            "You divided only the third score by the temperature. All three "
+            "scores are divided.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
             "a",
             float(np.log(5) / np.log(10)),
             "no exponential",
-            "You divided the score by the sum of the scores. The weights "
-            "are made of their exponentials.",
+            "You divided the score by the sum of the scores. Take the "
+            "exponential of each score first.",
             "Half the temperature squares the exponentials: 1, 4 and 25.",
         ),
         _PREDICTIONS.wrong(
@@ -134,7 +135,7 @@ EXERCISE = Exercise(
             "b",
             float(5 * np.e**3 / (3 + 5 * np.e**3)),
             "one score of three",
-            "Only the third score rises. All three do.",
+            "You raised only the third score. All three scores rise.",
             "exp(score + 3) = exp(3) exp(score): what does the division by "
             "the sum do to exp(3)?",
         ),
@@ -142,42 +143,42 @@ EXERCISE = Exercise(
             "b",
             float((np.log(5) + 3) / (np.log(10) + 9)),
             "no exponential",
-            "You divided the score by the sum of the scores. The weights "
-            "are made of their exponentials.",
+            "You divided the score by the sum of the scores. Take the "
+            "exponential of each score first.",
             "Write down exp(ln 5 + 3), and so on for the others.",
         ),
         _PREDICTIONS.wrong(
             "c",
             5 / 8,
             "the masked key keeps its share",
-            "The masked key's weight is taken away, but what it had is not "
-            "given to the others: these weights sum to 6/8.",
-            "A mask acts before the softmax: its score becomes -inf, and "
-            "the others are divided by what is left.",
+            "The masked key's weight is taken away, but not given to the "
+            "other keys: these weights sum to 6/8.",
+            "A mask acts before the softmax: the masked score becomes -inf, "
+            "and the others are divided by the sum that is left.",
         ),
         _PREDICTIONS.wrong(
             "c",
             5 / 7,
             "a masked score of 0",
             "A score of 0 is not a mask: exp(0) = 1, so the masked key still "
-            "weighs.",
+            "gets weight.",
             "Which score has an exponential of 0?",
         ),
         _PREDICTIONS.wrong(
             "c",
             7 / 8,
             "all to one",
-            "The third book gets all of the masked book's weight. Both "
-            "books that are left get their part of it.",
-            "Write the sum of the exponentials that are left: 1 + 5.",
+            "You gave the third book all of the masked book's weight. Both "
+            "remaining books get a part of it.",
+            "Write down the sum of the remaining exponentials: 1 + 5.",
         ),
         _PREDICTIONS.wrong(
             "c",
             3 / 4,
             "equal parts",
-            "The masked book's weight is shared in equal parts. Softmax "
+            "You shared the masked book's weight in equal parts. Softmax "
             "shares it in proportion to the exponentials.",
-            "Write the sum of the exponentials that are left: 1 + 5.",
+            "Write down the sum of the remaining exponentials: 1 + 5.",
         ),
         _PREDICTIONS.wrong(
             "c",
@@ -201,7 +202,7 @@ EXERCISE = Exercise(
             "the copies share one weight",
             "The two copies do not share the old weight: each has its own "
             "exponential in the sum.",
-            "Write the sum out: 1 + 2 + 5 + 5.",
+            "Write down the sum: 1 + 2 + 5 + 5.",
         ),
         _PREDICTIONS.wrong(
             "d",
@@ -209,7 +210,7 @@ EXERCISE = Exercise(
             "a copy changes nothing",
             "A copy of a key changes all the weights. In a dictionary it "
             "would replace the first; in a soft look-up both count.",
-            "Write the sum out: 1 + 2 + 5 + 5.",
+            "Write down the sum: 1 + 2 + 5 + 5.",
         ),
         _PREDICTIONS.wrong(
             "d",
@@ -223,8 +224,8 @@ EXERCISE = Exercise(
             "e",
             5 / 8,
             "turning the query reverses the weights",
-            "The weights are not handed out in reverse: the first book does "
-            "not get what the third had.",
+            "The weights are not reversed: the first book does not get the "
+            "weight that the third one had.",
             "Take the exponentials of -ln 1, -ln 2 and -ln 5, and divide by "
             "their sum.",
         ),
@@ -282,8 +283,8 @@ EXERCISE = Exercise(
             "f",
             40.0,
             "hot taken for cold",
-            "This is the value of the best book: what a temperature near 0 "
-            "gives.",
+            "This is the value of the best book. A temperature near 0 gives "
+            "this.",
             "Divided by a huge temperature, all scores are nearly 0. Which "
             "weights do equal scores get?",
         ),
@@ -291,7 +292,7 @@ EXERCISE = Exercise(
             "f",
             0.0,
             "no weight on anything",
-            "The weights do not fade away with the temperature: they always "
+            "The weights do not become 0 at a high temperature: they always "
             "sum to 1.",
             "Divided by a huge temperature, all scores are nearly 0. Which "
             "weights do equal scores get?",
@@ -316,7 +317,7 @@ EXERCISE = Exercise(
             "f",
             70.0,
             "a sum without weights",
-            "You added the values up. Each is multiplied by its weight first.",
+            "You added the values. Multiply each value by its weight first.",
             "Three equal weights sum to 1: what is each?",
         ),
         *(
@@ -326,7 +327,7 @@ EXERCISE = Exercise(
                 "too few digits",
                 "This is near, but it is not right to two digits after the "
                 "point.",
-                "Work it out once more, or return a fraction such as 5 / 8.",
+                "Compute it again, or return a fraction such as 5 / 8.",
             )
             for question, number in _TOO_FEW_DIGITS.items()
         ),
@@ -358,7 +359,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "shelf",
-            "a key that goes and a key that comes (c and d)",
+            "a masked key and an added key (c and d)",
             1,
             tries=questions("cd"),
         ),

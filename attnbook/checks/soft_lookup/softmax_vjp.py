@@ -173,7 +173,7 @@ _MISTAKES = [
     (
         "temperature forgotten",
         "the temperature is forgotten",
-        "The gradient is right at temperature 1 alone.",
+        "The gradient is right only at temperature 1.",
         "Softmax sees scores / temperature. The chain rule gives one "
         "more factor.",
     ),
@@ -187,22 +187,22 @@ _MISTAKES = [
         "temperature squared",
         "the temperature twice",
         "The gradient is divided by the temperature twice. The "
-        "weights hold one temperature already.",
-        "weights are given as they are: one factor is enough.",
+        "weights already contain one temperature.",
+        "Use weights as they are given: one factor is enough.",
     ),
     (
         "temperature in the weights",
         "a temperature on the weights",
-        "You apply the temperature to `weights` as well. They are given "
-        "with the temperature in them.",
+        "You apply the temperature to `weights` as well. They already "
+        "contain it.",
         "Take weights as they are; one factor 1 / temperature is left.",
     ),
     (
         "diagonal alone",
         "only the diagonal of the Jacobian",
-        "Each weight is treated as if it hung on its own score only: "
+        "You treat each weight as if it depended only on its own score: "
         "α (1 - α) g.",
-        "Raising one score lowers all other weights: the term with "
+        "If one score rises, all other weights fall: the term with "
         "the sum is missing.",
     ),
     (
@@ -221,8 +221,8 @@ _MISTAKES = [
     (
         "plain mean",
         "a plain mean",
-        "You subtract the plain mean of the upstream. It is to be "
-        "weighed by the weights.",
+        "You subtract the plain mean of the upstream. It should be the "
+        "mean that is weighted by the weights.",
         "αᵀ g is a sum of weights * upstream.",
     ),
     (
@@ -234,37 +234,37 @@ _MISTAKES = [
     (
         "whole array",
         "one sum for the whole array",
-        "The sum runs over all rows, so each row's gradient hangs on "
+        "The sum runs over all rows, so each row's gradient depends on "
         "the others.",
         "Sum over the last axis, with keepdims=True.",
     ),
     (
         "each matrix",
         "one sum for each matrix",
-        "Of a batch (B, T, S) the sum runs over T and S: one number for all "
-        "the rows of a matrix. Each row of keys has its own.",
-        "Sum over the last axis alone, with keepdims=True.",
+        "In a batch (B, T, S) your sum runs over T and S: one number for all "
+        "rows of a matrix. Each row needs its own number.",
+        "Sum over the last axis only, with keepdims=True.",
         "all axes but the first",
     ),
     (
         "first axis",
         "a sum over the wrong axis",
-        "The sum runs over an axis that is not the keys'. They are the last.",
+        "The sum runs over the wrong axis. The keys are the last axis.",
         "sum(axis=-1, keepdims=True).",
         "second axis",
     ),
     (
         "axis lost",
         "the last axis is lost",
-        "The sum has lost its axis: it fits no batch, or lies along the "
-        "keys where there are as many rows.",
+        "The sum has lost its last axis: it does not fit a batch, or it "
+        "lies along the wrong axis if there are as many rows as keys.",
         "sum(axis=-1, keepdims=True).",
     ),
     (
         "dot",
         "one product for a batch",
-        "np.dot and @ multiply matrices: right for one row, not for a batch. "
-        "There α·g is wanted row by row.",
+        "np.dot and @ multiply matrices: right for one row, but not for a "
+        "batch. A batch needs α·g for each row.",
         "(weights * upstream).sum(-1, keepdims=True).",
         "matmul",
         "matmul transposed",
@@ -272,14 +272,14 @@ _MISTAKES = [
     (
         "mean of the product",
         "a mean of the products",
-        "You subtract the mean of weights * upstream. α·g is their sum: the "
-        "weights sum to 1 already.",
+        "You subtract the mean of weights * upstream. α·g is their sum, "
+        "because the weights already sum to 1.",
         "sum in place of mean.",
     ),
     (
         "average",
         "a mean that divides by the weights",
-        "np.average divides by the sum of the weights. That is 1, or 0 where "
+        "np.average divides by the sum of the weights. That is 1, but 0 if "
         "a query may attend to nothing.",
         "(weights * upstream).sum(-1, keepdims=True) divides by nothing.",
         "divided by their sum",
@@ -287,8 +287,8 @@ _MISTAKES = [
     (
         "added",
         "the sum is added",
-        "You add α·g where it is subtracted.",
-        "diag(α) - α αᵀ: the second term has a minus.",
+        "You add α·g, but it should be subtracted.",
+        "The second term of diag(α) - α αᵀ has a minus sign.",
     ),
     (
         "second without weights",
@@ -300,22 +300,22 @@ _MISTAKES = [
     (
         "weights twice",
         "the weights squared in the second term",
-        "The second term is α² (α·g). It is α (α·g): the other α is in the "
-        "sum already.",
+        "Your second term is α² (α·g). It should be α (α·g): the other α is "
+        "already in the sum.",
         "Factor the weights out: α * (g - α·g).",
     ),
     (
         "log softmax",
         "the gradient of a log-softmax",
-        "g - α Σg goes backward through the logarithm of a softmax. Here the "
+        "g - α Σg is the gradient of the logarithm of a softmax. Here the "
         "upstream belongs to the weights themselves.",
         "Multiply diag(α) - α αᵀ by g on paper.",
     ),
     (
         "taken for scores",
         "weights taken for scores",
-        "You put `weights` through a softmax once more. They are weights "
-        "already.",
+        "You put `weights` through a softmax once more. They are already "
+        "weights.",
         "No softmax is called here.",
         "taken for scores at the temperature",
     ),
@@ -324,13 +324,13 @@ _MISTAKES = [
         "weights and upstream exchanged",
         "It is as if `weights` were the upstream and the upstream the "
         "weights.",
-        "Which of the two stands in front of the bracket?",
+        "Which one stands in front of the bracket, weights or upstream?",
     ),
     (
         "sign",
         "the wrong sign",
-        "Every sign is turned round: this gradient walks uphill.",
-        "diag(α) - α αᵀ: the diagonal comes with a plus.",
+        "Every sign is wrong: this is minus the gradient.",
+        "In diag(α) - α αᵀ the diagonal has a plus sign.",
     ),
 ]
 

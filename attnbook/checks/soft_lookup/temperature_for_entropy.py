@@ -1,4 +1,4 @@
-"""Exercise 00.4: Set the temperature by the focus wanted."""
+"""Exercise 00.4: Find the temperature for a given focus."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def _nearly_uniform():
 
 EXERCISE = Exercise(
     "00-temperature-for-entropy",
-    "Set the temperature by the focus wanted",
+    "Find the temperature for a given focus",
     points=3,
     reference=temperature_by_bisection,
     cases=[
@@ -231,8 +231,8 @@ EXERCISE = Exercise(
     mistakes=[
         Mistake(
             "one over the temperature",
-            "This is 1 / temperature: your search scales the scores up "
-            "where it should divide.",
+            "This is 1 / temperature: your search multiplies the scores, but "
+            "it should divide them.",
             _one_over,
             "softmax(scores / temperature): a high temperature is a flat "
             "softmax.",
@@ -240,7 +240,7 @@ EXERCISE = Exercise(
         Mistake(
             "a temperature in another unit",
             "It is as if you divided the scores by their spread before the "
-            "search: the temperature is then in parts of it.",
+            "search: the temperature is then a part of the spread.",
             partial(_in_another_unit, size=np.ptp),
             "Multiply the temperature by what the scores were divided by, "
             "or leave the scores as they are.",
@@ -255,7 +255,7 @@ EXERCISE = Exercise(
         Mistake(
             "a share for an entropy",
             "It is as if your entropy were divided by ln S. The target is "
-            "not a share of the most possible.",
+            "not a share of the largest possible entropy.",
             partial(_temperature, measure=_share_of_the_most),
             "The line that computes the entropy.",
         ),
@@ -268,12 +268,12 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "the search runs to one end",
-            "It is as if each comparison came out alike: the search ends "
-            "where its range does.",
+            "It is as if all comparisons had the same result: the search ends "
+            "at an end of its range.",
             partial(_temperature, upward=False),
-            "Which way round is the comparison? Entropy too low means too "
-            "cold: low must move up. And is it NaN (hint 4)? Then every "
-            "comparison is False.",
+            "Is it < or >? If the entropy is too low, the softmax is too "
+            "cold, and low must become the middle. And is the entropy NaN "
+            "(hint 4)? Then every comparison is False.",
             shows=_is_an_end_of_a_range,
         ),
         Mistake(
@@ -287,7 +287,7 @@ EXERCISE = Exercise(
             "one step of the search",
             "This is the first middle of a range: the search takes one step.",
             partial(_temperature, steps=1),
-            "Does `return` stand inside the loop? It belongs behind it.",
+            "Is `return` inside the loop? It belongs after the loop.",
             also=(
                 *(
                     partial(_in_few_even_steps, steps=1, high=high)
@@ -313,8 +313,8 @@ EXERCISE = Exercise(
             "the search stops too early",
             "The temperature is close, but not to six digits.",
             partial(_temperature, steps=20),
-            "Halve 100 times, whatever the entropy: close to the target is "
-            "not yet six digits of a temperature.",
+            "Halve 100 times, for any entropy: if the entropy is close to the "
+            "target, six digits of the temperature need not be right yet.",
             also=(
                 *(partial(_temperature, steps=n) for n in (10, 15, 25, 30)),
                 *(
@@ -349,7 +349,7 @@ EXERCISE = Exercise(
         Mistake(
             "right to some places, not digits",
             "It is as if you rounded to some places after the point, or "
-            "stopped at some distance: of 0.0001 that leaves few digits.",
+            "stopped at some distance: few digits of 0.0001 are left then.",
             partial(_rounded, places=6),
             "Halve 100 times, and return the middle as it is.",
             also=tuple(partial(_rounded, places=n) for n in (3, 4, 5, 7, 8)),
@@ -362,7 +362,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "a range that does not reach the answer",
-            "It is as if the answer lay outside the range that you search.",
+            "It is as if the answer were outside the range that you search.",
             partial(_fixed_range, low=0.001, high=10),
             "From spread / 1e6 to spread * 1e6 is wide enough, with spread = "
             "scores.max() - scores.min().",
@@ -386,11 +386,11 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "a range of the largest score",
-            "The range that you search grows with the largest score. Where "
-            "that is 0 there is no range, below 0 it is upside down.",
+            "The range that you search grows with the largest score. If that "
+            "is 0, the range is empty; below 0, its ends are exchanged.",
             _range_of_the_largest,
-            "The spread, scores.max() - scores.min(), is above 0 wherever "
-            "the scores differ.",
+            "The spread, scores.max() - scores.min(), is above 0 if the "
+            "scores differ.",
             also=(partial(_range_of_the_largest, size=abs),),
         ),
     ],
@@ -403,14 +403,14 @@ EXERCISE = Exercise(
             "Does the range that you search grow with the scores?",
         ),
         Property(
-            "The softmax at your temperature has the entropy asked for, "
-            "also where scores differ by a thousandth.",
+            "The softmax at your temperature has the target entropy, even if "
+            "scores differ by a thousandth.",
             _is_right_in_a_small_unit,
             "Six digits have to be right, not six places after the point.",
         ),
         Property(
-            "Six digits are right, also far below the spread, where the best "
-            "two scores nearly tie.",
+            "Six digits are right even at temperatures far below the spread, "
+            "where the best two scores nearly tie.",
             _is_right_far_below_the_spread,
             "From spread / 1e6 to spread * 1e6 is wide enough a range.",
         ),
@@ -434,7 +434,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "unit",
-            "scores of any unit, and answers far from their spread",
+            "scores in any unit, and extreme temperatures",
             1,
             tries=(
                 "scores close together",
@@ -443,10 +443,10 @@ EXERCISE = Exercise(
                 "the largest score is 0",
                 "Scores that are 7 times as large need 7 times the "
                 "temperature; a constant added to them needs no change.",
-                "The softmax at your temperature has the entropy asked for, "
-                "also where scores differ by a thousandth.",
-                "Six digits are right, also far below the spread, where the "
-                "best two scores nearly tie.",
+                "The softmax at your temperature has the target entropy, "
+                "even if scores differ by a thousandth.",
+                "Six digits are right even at temperatures far below the "
+                "spread, where the best two scores nearly tie.",
             ),
             fresh=anew(
                 _temperature_case,

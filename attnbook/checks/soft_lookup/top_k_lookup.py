@@ -441,7 +441,7 @@ EXERCISE = Exercise(
     ],
     properties=[
         Property(
-            "With 23 keys and k = 5, five keys weigh and sum to 1.",
+            "With 23 keys and k = 5, five keys get weight, and it sums to 1.",
             _top_k_keeps_k,
         ),
         Property(
@@ -463,7 +463,8 @@ EXERCISE = Exercise(
                 "k = S",
                 "one query, one key",
                 "T = S = d_k = d_v",
-                "With 23 keys and k = 5, five keys weigh and sum to 1.",
+                "With 23 keys and k = 5, five keys get weight, and it sums "
+                "to 1.",
                 "Keys that are worse than the k best change nothing.",
             ),
             fresh=anew(

@@ -4,24 +4,24 @@ ROWS = [
     (
         "not renormalised",
         "weights that are cut, not shared anew",
-        "The softmax runs over all keys, and the weights of the "
-        "others are cut off after: the rows sum to less than 1.",
-        "Choose first, then let the softmax see only the chosen.",
+        "The softmax runs over all keys, and the weights of the keys that "
+        "are not chosen are set to 0 later: the rows sum to less than 1.",
+        "Choose first, then use softmax only on the chosen keys.",
     ),
     (
         "zeros",
         "a score of 0 for the rejected",
-        "The rejected keys get a score of 0, and exp(0) = 1: they "
-        "still weigh.",
+        "The keys that are not chosen get a score of 0, and exp(0) = 1: they "
+        "still get weight.",
         "Which score has an exponential of 0? Or use masked_softmax.",
         "zeros among the allowed",
     ),
     (
         "masked late",
         "masked keys take a place",
-        "The k best are chosen before the mask is used, so a masked "
-        "key can take a place among them.",
-        "Masked keys must be out before you sort.",
+        "You choose the k best before you use the mask, so a masked "
+        "key can be among them.",
+        "Remove the masked keys before you sort.",
         "masked last",
     ),
     (
@@ -42,35 +42,34 @@ ROWS = [
         "inverted",
         "the mask is inverted",
         "The masked keys are used and the allowed ones are not.",
-        "True = may attend. A mask needs no ~ before np.where keeps "
-        "its scores.",
+        "True = may attend: np.where(mask, scores, -np.inf), without a ~.",
     ),
     (
         "worst",
         "the k worst",
         "These are the k keys with the lowest scores.",
-        "np.argsort sorts upwards: the best stand last.",
+        "np.argsort sorts from low to high: the best keys come last.",
         "worst, masked ones first",
     ),
     (
         "keys choose",
         "keys that choose queries",
-        "The sort runs down the queries: each key chooses the k queries that "
-        "score it best. Each query chooses among the keys.",
+        "You sort along the queries: each key chooses its k best queries. "
+        "Each query should choose among the keys.",
         "Sort along axis -1, the keys, and write along it.",
     ),
     (
         "lowest k",
         "one k for all queries",
-        "Where one query may attend to fewer than k keys, the others get as "
-        "few. Each query has its own number.",
-        "Leave k as it is: chosen & mask takes out what is not allowed.",
+        "If one query may attend to fewer than k keys, the other queries get "
+        "fewer keys too. Each query has its own number.",
+        "Leave k as it is: chosen & mask removes what is not allowed.",
     ),
     (
         "by size",
         "the largest in size",
-        "The keys are ranked by the size of the score, so a key that "
-        "points away from the query is chosen.",
+        "The keys are ranked by the absolute value of the score, so a key "
+        "that points away from the query is chosen.",
         "A score of -3 is worse than a score of 0: no np.abs.",
     ),
     (
@@ -87,14 +86,14 @@ ROWS = [
     (
         "all ties",
         "ties let in more than k",
-        "All keys that tie with the k-th are kept, so more than k weigh.",
+        "All keys that tie with the k-th are kept, so more than k get weight.",
         "A threshold cannot tell ties apart: choose places, not a threshold.",
     ),
     (
         "slope",
         "scores that are moved to settle ties",
-        "Two scores lie a millionth apart, and you chose the lower: it is as "
-        "if a small number were added for each place, or the scores rounded.",
+        "Two scores differ by a millionth, and you chose the lower one. It is "
+        "as if you added a small number for each place, or rounded.",
         "Sort -scores as they are, with kind='stable'.",
         "rounded",
     ),
@@ -110,13 +109,13 @@ ROWS = [
         "one more",
         "k + 1 keys",
         "One key too many is kept.",
-        "Count: order[:, :k] are the places 0 to k - 1.",
+        "Count: order[:, :k] has the places 0 to k - 1.",
     ),
     (
         "one less",
         "k - 1 keys",
         "One key too few is kept.",
-        "Count: order[:, :k] are the places 0 to k - 1.",
+        "Count: order[:, :k] has the places 0 to k - 1.",
     ),
     (
         "shared",
@@ -137,14 +136,15 @@ ROWS = [
         "over queries",
         "a softmax over the queries",
         "The columns sum to 1. Each query must spend 1 over the keys.",
-        "The axis of the softmax: weights are (T, S), keys last.",
+        "The axis of the softmax: weights are (T, S), and the keys are the "
+        "last axis.",
     ),
     (
         "equal shares",
         "the chosen share alike",
-        "The k best all get the same weight. They are to be weighed "
-        "by a softmax of their scores.",
-        "Your weights look only at who is chosen, not at the score.",
+        "The k best all get the same weight. Their weights should be "
+        "the softmax of their scores.",
+        "Your weights depend only on which keys are chosen, not on scores.",
     ),
     (
         "scaled",
@@ -158,7 +158,7 @@ ROWS = [
         "nothing allowed taken for everything",
         "A query that may attend to nothing spreads its weight over "
         "all keys. Its weights should be 0.",
-        "The row where the mask is False throughout.",
+        "The row where the mask is False for all keys.",
     ),
     (
         "nan",
@@ -170,22 +170,22 @@ ROWS = [
     (
         "none given",
         "no mask taken for a mask of False",
-        "Where no mask is given, nothing is allowed: np.where(None, …) takes "
-        "None for False.",
+        "If no mask is given, your code allows nothing: np.where(None, …) "
+        "treats None as False.",
         "mask=None means that every key may be attended to.",
     ),
     (
         "filled up",
         "masked keys fill up the k",
-        "Where fewer than k keys are allowed, masked ones are chosen too. "
-        "All that are allowed are chosen, and no other.",
+        "If fewer than k keys are allowed, you choose masked keys too. "
+        "Choose all allowed keys, and no other.",
         "chosen & mask: a masked key is never chosen.",
     ),
     (
         "k unused",
         "k is not used",
-        "All keys that a query may attend to weigh, not the k best alone.",
-        "Where does your code choose?",
+        "All allowed keys get weight, not only the k best.",
+        "Which line of your code chooses the k best?",
     ),
     (
         "first k",
@@ -196,8 +196,8 @@ ROWS = [
     (
         "all choices",
         "the choices of all queries",
-        "Each query gets the keys that any query chose: chosen[:, places] "
-        "writes all places into all rows.",
+        "Each query gets all keys that any of the queries chose: "
+        "chosen[:, places] writes all places into all rows.",
         "np.put_along_axis(chosen, places, True, axis=-1): hint 3.",
     ),
     (
@@ -210,15 +210,14 @@ ROWS = [
     (
         "sorted places",
         "weights at the wrong places",
-        "The weights are those of the chosen keys, but handed out in another "
-        "order.",
+        "These are the weights of the chosen keys, but in another order.",
         "Write each weight to the place that its score came from: hint 3.",
     ),
     (
         "filtered",
         "places counted among the allowed",
-        "The places are counted in the list of allowed keys, and used in the "
-        "list of all keys.",
+        "You count the places in the list of allowed keys, but use them in "
+        "the list of all keys.",
         "np.flatnonzero(mask[t])[places] counts in the list of all.",
     ),
     (
@@ -226,12 +225,12 @@ ROWS = [
         "fewer than k taken for none",
         "A query that may attend to fewer than k keys gets no weight. All of "
         "those keys are chosen.",
-        "What your code does where fewer than k keys are allowed.",
+        "What does your code do if fewer than k keys are allowed?",
     ),
     (
         "times inf",
         "0 times infinity",
-        "The mask is multiplied by -inf. 0 * -inf is NaN, so allowed keys "
+        "You multiply the mask by -inf. 0 * -inf is NaN, so allowed keys "
         "lose their score.",
         "np.where(mask, scores, -np.inf) multiplies nothing.",
         "times inf if masked",
@@ -239,24 +238,24 @@ ROWS = [
     (
         "mask expected",
         "a mask that may be None",
-        "mask=None means that every key may be attended to, and None cannot "
-        "be turned round or indexed with.",
-        "Begin with what happens where mask is None.",
+        "mask=None means that every key may be attended to. But ~None and "
+        "array[None] do not do what you need.",
+        "What does your code do if mask is None?",
     ),
     (
         "if mask",
         "an if on a mask",
-        "A mask has a True or False for each query and key, and `if` wants "
+        "A mask has a True or False for each query and key, but `if` needs "
         "one answer.",
-        "if mask is not None.",
+        "Write: if mask is not None.",
     ),
     (
         "shared anew",
         "a softmax over all, shared anew",
-        "The softmax runs over all keys, masked ones too; what is rejected "
-        "is cut off and the rest divided again. Beside a masked score of "
-        "900 the rest is 0/0.",
-        "Choose first, then let the softmax see only the chosen.",
+        "The softmax runs over all keys, also masked ones. Then you set the "
+        "weights of other keys to 0 and divide again. If a masked key scores "
+        "900, this is 0/0.",
+        "Choose first, then use softmax only on the chosen keys.",
         "shared anew, 0/0 left",
     ),
     (
@@ -276,8 +275,8 @@ ROWS = [
     (
         "keys",
         "keys summed in place of values",
-        "The output blends the keys. They are matched with; the values are "
-        "what is fetched.",
+        "Your output is an average of the keys. The keys are for the match; "
+        "average the values.",
         "The last product.",
     ),
     (

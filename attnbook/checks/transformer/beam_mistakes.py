@@ -50,7 +50,7 @@ MISTAKES = [
         "last token alone",
         "only the last token counts",
         "Candidates are ranked by the log-probability of their last token. "
-        "That of the prefix has to be added.",
+        "Add the log-probability of the prefix.",
         "log P(Y) is a sum over all tokens.",
     ),
     (
@@ -62,7 +62,7 @@ MISTAKES = [
     (
         "probabilities",
         "probabilities added up",
-        "Probabilities multiply; it is their logarithms that add.",
+        "Probabilities are multiplied. Only their logarithms are added.",
         "log_softmax in place of softmax.",
     ),
     (
@@ -82,9 +82,9 @@ MISTAKES = [
     (
         "places kept",
         "the beam filled up again",
-        "After an answer has ended `beam` candidates are kept again. Its "
-        "place is taken.",
-        "`beam` less the number that has ended.",
+        "You keep `beam` candidates again after an answer has ended. The "
+        "ended answer still takes one place.",
+        "Keep `beam` minus the number of ended answers.",
         "places kept, then cut",
     ),
     (
@@ -122,7 +122,7 @@ MISTAKES = [
     ),
     (
         "without the five",
-        "the five above the line is missing",
+        "the 5 of the numerator is missing",
         "This is (|Y|/6)^α.",
         "((5 + |Y|)/6)^α: it is 1 for one token.",
     ),
@@ -156,16 +156,16 @@ MISTAKES = [
     (
         "every end",
         "ends that were not kept",
-        "Each living prefix with EOS becomes an answer. Only candidates "
-        "among the best are kept, those with EOS too.",
-        "Rank all candidates together, then see which of the kept end.",
+        "Each living prefix with EOS becomes an answer. But a candidate that "
+        "ends must be among the best too, or it is not kept.",
+        "Rank all candidates together, then see which of the kept ones end.",
     ),
     (
         "taken again",
         "places counted again while sorting out",
-        "An answer that has ended takes one place. Yours takes another one "
-        "while you sort out the kept candidates.",
-        "beam - len(ended), once, before the first of them is sorted out.",
+        "An answer that has ended takes one place. You count it twice while "
+        "you divide the kept candidates into living and ended ones.",
+        "Compute beam - len(ended) once, before you divide them.",
         "taken again, by place",
     ),
     (
@@ -230,7 +230,7 @@ MISTAKES = [
         "sorted by tokens",
         "sorted by their tokens",
         "The answers stand in the order of their token ids.",
-        "Of a pair, sort looks at the first entry: put the score there.",
+        "sort looks at the first entry of a pair: put the score there.",
     ),
     (
         "worst first",
@@ -242,7 +242,7 @@ MISTAKES = [
         "worst",
         "the worst candidates kept",
         "The candidates with the lowest log-probability are kept.",
-        "topk takes the largest; a sort puts them last.",
+        "topk takes the largest; an ascending sort puts them last.",
     ),
     (
         "raw scores",
@@ -269,21 +269,21 @@ MISTAKES = [
         "EOS left out of the answers",
         "The answers have lost their EOS. It belongs to them: it tells an "
         "answer that has ended from one that was cut off.",
-        "Nothing is taken off the end.",
+        "Do not cut the last token off.",
         "last dropped",
     ),
     (
         "BOS dropped",
         "BOS taken out wherever it stands",
-        "Answers lose each BOS in them. The first was given; any other was "
+        "You remove every BOS. The first BOS was given, but any other was "
         "written, and belongs to the answer.",
         "tokens[1:].",
     ),
     (
         "EOS added",
         "EOS added at the limit",
-        "An answer that is cut off gets an EOS. It has not ended, and "
-        "nobody wrote that token.",
+        "An answer that is cut off gets an EOS. But the answer has not "
+        "ended, and the model did not write that token.",
         "Which tokens did `step` choose?",
         "EOS added and counted",
     ),

@@ -16,8 +16,8 @@ MISTAKES = [
     (
         "not selected",
         "rows that are not chosen",
-        "`select` changes nothing: sentences go on with the source "
-        "of another.",
+        "`select` changes nothing: a sentence goes on with the source "
+        "of another one.",
         "Index the keys, the values and the mask by `rows`.",
     ),
     (
@@ -43,8 +43,8 @@ MISTAKES = [
     (
         "-1e9",
         "a large negative number for -inf",
-        "Where nothing may be read, all scores are alike and the "
-        "weights uniform. They should be 0.",
+        "Where nothing may be read, all scores are the same, so the "
+        "weights are uniform. They should be 0.",
         "masked_softmax, or set the empty rows to 0 afterwards.",
     ),
     (
@@ -70,35 +70,36 @@ MISTAKES = [
     (
         "sorted",
         "rows in ascending order",
-        "`select` keeps the right rows, in ascending order. They come "
-        "in the order of `rows`.",
+        "`select` keeps the right rows, but in ascending order. They "
+        "should be in the order of `rows`.",
         "x[rows] keeps the order; a boolean mask does not.",
     ),
     (
         "rows as read",
         "rows of the source as it was read",
-        "`select` chooses among the rows that `read` got. After an earlier "
-        "`select` other sources stand there.",
-        "Row `rows[i]` of what is kept now.",
+        "`select` chooses among the rows that `read` got. But an earlier "
+        "`select` has changed which source each row has.",
+        "Take row `rows[i]` of what is kept now.",
     ),
     (
         "inverse",
         "rows by the inverse order",
-        "New row i is old row rows[i]. You put old row i at place rows[i].",
-        "x[rows], on the right of the assignment.",
+        "The new row i is the old row rows[i]. You put the old row i at "
+        "place rows[i].",
+        "Write x[rows] on the right of the assignment.",
     ),
     (
         "set",
         "each row only once",
-        "`rows` may name a row twice: a beam goes on in two ways "
-        "from one prefix.",
+        "`rows` may name a row twice: a beam can extend one prefix in two "
+        "ways.",
         "x[rows], without a set or unique.",
     ),
     (
         "overwritten",
         "rows overwritten one after the other",
-        "A row is written where another still has to be read: with rows "
-        "(1, 0) both get the source of row 1.",
+        "You overwrite a row before you have read it. With rows (1, 0) "
+        "both rows get the source of row 1.",
         "self.key = self.key[rows] makes a new tensor, all rows at once.",
         "overwritten, mask too",
     ),
@@ -239,7 +240,7 @@ MISTAKES = [
         "divided again",
         "a mask after the softmax, and divided again",
         "The mask cuts weights off after the softmax, and the rest is "
-        "divided by its sum. Where a hidden score leads by far, that is 0.",
+        "divided by its sum. With one very large hidden score the sum is 0.",
         "Use masked_softmax: the mask comes before the softmax.",
     ),
     (

@@ -402,7 +402,7 @@ def _later_steps_cost_little(answer, seed=49, S=64):
     ):
         raise WrongAnswer(
             "After `select` the outputs are not those of attention computed "
-            "anew. What they cost is asked once they are."
+            "again. The cost is checked when the outputs are right."
         )
     B, D = 2, 16
     needed = 2 * B * (2 * D * D + 2 * S * D)  # flops of one step
@@ -514,7 +514,8 @@ EXERCISE = Exercise(
     properties=[
         Property(
             "After the first step neither a step nor `select` touches the "
-            "source again: less than twice the products that steps need.",
+            "source again. The limit is twice the products that the steps "
+            "need.",
             _later_steps_cost_little,
             "What is the same at each step, and can be kept?",
             anew=_later_steps_cost_little_anew,
@@ -574,8 +575,8 @@ EXERCISE = Exercise(
             tries=(
                 "three steps",
                 "After the first step neither a step nor `select` touches "
-                "the source again: less than twice the products that steps "
-                "need.",
+                "the source again. The limit is twice the products that the "
+                "steps need.",
                 "Two objects do not share what they keep.",
             ),
             fresh=_drawn_anew(steps=[[None, None, None]]),

@@ -14,8 +14,8 @@ MISTAKES = [
     (
         ("norms exchanged",),
         "the two norms exchanged",
-        "Attention has the norm of the feed-forward network, and the other "
-        "way round.",
+        "Attention has the norm of the feed-forward network, and the "
+        "feed-forward network has that of attention.",
         'layer["norms"] holds the attention\'s first.',
     ),
     (
@@ -36,14 +36,14 @@ MISTAKES = [
         "both sublayers read the same stream",
         "The feed-forward network reads the stream before attention has "
         "added to it.",
-        "Two lines that change x, one after the other.",
+        "Write two lines that change x, one after the other.",
     ),
     (
         ("attention lost",),
         "attention's output lost on the way",
         "The feed-forward network reads the sum with attention's output, but "
         "its own output is added to the stream before that sum.",
-        "Two lines that change x, one after the other.",
+        "Write two lines that change x, one after the other.",
     ),
     (
         ("normalised once",),
@@ -238,7 +238,7 @@ MISTAKES = [
     (
         ("no eps",),
         "eps is not used",
-        "The variance has no eps added to it, or that of torch's default.",
+        "No eps is added to the variance, or only torch's default eps.",
         "(variance + eps).sqrt(), with the `eps` that is given.",
         ("eps of torch",),
     ),
@@ -252,8 +252,8 @@ MISTAKES = [
     (
         ("padding zeroed",),
         "padding set to 0",
-        "The output of padding is 0. It is what the stack makes of it: the "
-        "mask says what may be attended to, no more.",
+        "You set the output of padding to 0. Padding goes through the stack "
+        "like a token: the mask only says what may be attended to.",
         "attend uses the mask; nothing else does.",
         ("padding zeroed each time",),
     ),

@@ -54,7 +54,7 @@ MISTAKES = [
     (
         "rows upside down",
         "padding alone is counted",
-        "Only the rows of padding count. They are the ones to leave out.",
+        "You count only the rows of padding. Leave out these rows.",
         "target != padding are the rows that count.",
     ),
     (

@@ -83,16 +83,16 @@ EXERCISE = Exercise(
             "a",
             4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12,
             "48 too few",
-            "That is what the gains and shifts of two normalisations have "
-            "together, and what the four biases of the attention have.",
-            "Which of the two is not counted?",
+            "The gains and shifts of two normalisations are 48 numbers, and "
+            "so are the four biases of the attention.",
+            "Which of these two groups is not counted?",
         ),
         _PREDICTIONS.wrong(
             "a",
             4 * (12 * 12 + 12) + 2 * 12 * 40 + 40 + 12 + 2 * 12,
             "24 too few",
-            "That is the gain and the shift of one normalisation, or what "
-            "two have without their shifts.",
+            "One normalisation has 24 gains and shifts, and two have 24 "
+            "gains.",
             "Gain and shift, 12 each, twice.",
         ),
         _PREDICTIONS.wrong(
@@ -192,8 +192,8 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "b",
             12.0,
-            "the stream that was there",
-            "Twelve additions, and the stream began with a variance of 1.",
+            "the variance at the start left out",
+            "You left out the variance of the stream at the start.",
             "1 before the first layer.",
         ),
         _PREDICTIONS.wrong(
@@ -406,7 +406,7 @@ EXERCISE = Exercise(
         _PREDICTIONS.wrong(
             "f",
             -300.0,
-            "the mean taken off, no more",
+            "only the mean subtracted",
             "The distance from the mean is divided by the standard deviation.",
             "(200 - 500)/√50,000.",
         ),
@@ -422,7 +422,7 @@ EXERCISE = Exercise(
             "f",
             -134.2,
             "the hundred kept",
-            "The scale of the token goes: mean and deviation are a hundred "
+            "The scale of the token cancels: mean and deviation are a hundred "
             "times as large too.",
             "(200 - 500)/√50,000.",
         ),
@@ -430,7 +430,7 @@ EXERCISE = Exercise(
             "f",
             -3 / 5,
             "divided by the variance",
-            "You divided by the variance. Its root is what has the unit of "
+            "You divided by the variance. Only its root has the unit of "
             "the features.",
             "√5, not 5.",
         ),
@@ -466,7 +466,7 @@ EXERCISE = Exercise(
             "f",
             -0.006,
             "divided by the variance itself",
-            "You divided by 50,000. Its root is what has the unit of the "
+            "You divided by 50,000. Only its root has the unit of the "
             "features.",
             "(200 - 500)/√50,000.",
         ),

@@ -110,10 +110,10 @@ def sample(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
             "sample: a row of logits has no token left, or holds nan; "
             "expected at least one finite logit in each row"
         )
-    return draw(logits.softmax(-1), generator)
+    return drawn_from(logits.softmax(-1), generator)
 
 
-def draw(
+def drawn_from(
     probabilities: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
     """Draw from probabilities (..., V): (...), integers.

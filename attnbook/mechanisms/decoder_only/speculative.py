@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attnbook.mechanisms.decoder_only.cache import Cache
 from attnbook.mechanisms.decoder_only.model import DecoderOnly
-from attnbook.mechanisms.decoder_only.sampling import draw
+from attnbook.mechanisms.decoder_only.sampling import drawn_from
 from attnbook.mechanisms.shapes import require
 
 Draft = Callable[[list[int]], Tensor]
@@ -100,7 +100,7 @@ def verify(
     uniforms = torch.rand(gamma, dtype=p.dtype, generator=generator)
     n = accepted(p, q, drafted, uniforms)
     after = p[n] if n == gamma else residual(p[n], q[n])  # (V,)
-    return n, int(draw(after, generator))
+    return n, int(drawn_from(after, generator))
 
 
 @torch.no_grad()
@@ -241,7 +241,7 @@ def _propose(draft, ids, gamma, target, generator) -> tuple[Tensor, Tensor]:
             f"({target.vocabulary},), the vocabulary of the target",
         )
         q.append(probabilities)
-        drafted.append(int(draw(probabilities, generator)))
+        drafted.append(int(drawn_from(probabilities, generator)))
         context.append(drafted[-1])
     if not q:
         q = torch.zeros(0, target.vocabulary, dtype=torch.float64)

@@ -18,13 +18,14 @@ from graded_class import (
     grades_of,
     results,
 )
-from nbgrader.api import Gradebook
+from nbgrader.api import Course, Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.plugins.export import CsvExportPlugin
 from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from attnbook.grading.classroom import points
+from attnbook.grading.records.gradebook.database import address, opened
 from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
 from attnbook.grading.records.results import key_of, write
@@ -350,6 +351,23 @@ def impatient():
         return create_engine(url, connect_args={"timeout": 0.1}, **more)
 
     return create
+
+
+def test_the_course_is_there_before_nbgrader_looks_for_it(
+    tmp_path, monkeypatch
+):
+    """Else two graders at one new file could both insert it."""
+    found = []
+
+    def look(book, course_id="default_course"):
+        found.extend(course.id for course in book.db.query(Course))
+        assert course_id == "default_course"
+
+    monkeypatch.setattr(Gradebook, "check_course", look)
+    for _ in "new", "old":
+        with opened(address("", tmp_path)):
+            pass
+    assert found == ["default_course"] * 2
 
 
 def test_a_failure_half_way_leaves_the_gradebook_as_it_was(out, monkeypatch):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _LOCK = 7_416_205_831_142_909  # any number that no other program takes
+_COURSE = "default_course"  # as nbgrader calls it
 _PATIENCE = 120  # seconds that graders wait for each other
 
 
@@ -97,6 +98,7 @@ def opened(url: URL) -> Iterator[Gradebook]:
     try:
         with _one_at_a_time(url):
             _create(url)
+            _add_course(_patient(url))
             book = Gradebook(_patient(url))
             with book:
                 try:
@@ -194,6 +196,24 @@ def _create_tables(url: URL) -> None:
         version.create(connection)
         values = {"version_num": scripts.get_current_head()}
         connection.execute(version.insert(), values)
+
+
+def _add_course(url: URL) -> None:
+    """Add the course where there is none, in one statement.
+
+    nbgrader looks first and inserts then: of two graders at one new file both
+    would insert it, and one would fail.
+    """
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(
+            sqlalchemy.text(
+                f"INSERT INTO course (id) SELECT '{_COURSE}' WHERE NOT EXISTS "
+                f"(SELECT 1 FROM course WHERE id = '{_COURSE}')"
+            )
+        )
 
 
 def _create_file(place: Path, url: URL) -> None:

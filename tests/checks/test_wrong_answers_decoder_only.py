@@ -1,0 +1,336 @@
+"""Wrong answers to the exercises of chapter 07 that are no known mistake."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from unforeseen import assert_told_by_its_numbers
+
+from attnbook.checks.decoder_only import EXERCISES
+
+
+def parts_of(grade_id, answer):
+    """The names of the parts that an answer earns."""
+    exercise = EXERCISES[grade_id]
+    return [
+        part.name
+        for part in exercise.parts
+        if exercise.diagnose(answer, part.name) is None
+    ]
+
+
+def named(grade_id, answer):
+    """The known mistake that an answer is taken for."""
+    diagnosis = EXERCISES[grade_id].diagnose(answer)
+    assert diagnosis is not None
+    return diagnosis.mistake
+
+
+# -- what nobody foresaw -----------------------------------------------------
+
+
+def with_louder_values(batches, model, temperature, p):
+    louder = {**model, "value": 1.3 * model["value"]}
+    return EXERCISES["07-write"].reference(batches, louder, temperature, p)
+
+
+def with_every_loss_a_tenth_larger(model, ids, widths, window, stride):
+    right = EXERCISES["07-window-bits"].reference
+    losses, bits = right(model, ids, widths, window, stride)
+    return 1.1 * losses, 1.1 * bits
+
+
+def with_grandparents_alone(parents, counts, lengths, S):
+    positions, mask = EXERCISES["07-guess-tree"].reference(
+        parents, counts, lengths, S
+    )
+    for b, row in enumerate(parents.tolist()):
+        for t, parent in enumerate(row[: counts[b]]):
+            if parent >= 0:
+                mask[b, t, S + parent] = False
+    return positions, mask
+
+
+def with_half_the_ratio(target, draft, drafted, counts, numbers, temperature):
+    right = EXERCISES["07-accept-drafts"].reference
+    return right(target, draft, drafted, counts, 1.4 * numbers, temperature)
+
+
+@pytest.mark.parametrize(
+    ("grade_id", "answer"),
+    [
+        ("07-write", with_louder_values),
+        ("07-window-bits", with_every_loss_a_tenth_larger),
+        ("07-guess-tree", with_grandparents_alone),
+        ("07-accept-drafts", with_half_the_ratio),
+    ],
+)
+def test_what_nobody_foresaw_is_told_by_its_numbers(grade_id, answer):
+    assert_told_by_its_numbers(EXERCISES[grade_id].diagnose(answer))
+
+
+# -- a text in windows -------------------------------------------------------
+
+
+def scored(model, ids, widths, begins, keep):
+    """Windows from `begins`; `keep` merges the losses of a token."""
+    kept = {}
+    for begin, end in begins:
+        rows = F.cross_entropy(
+            model(ids[begin:end]), ids[begin + 1 : end + 1], reduction="none"
+        )
+        for place, loss in enumerate(rows, start=begin + 1):
+            kept[place] = keep(kept.get(place, loss), loss)
+    losses = torch.stack([kept[place] for place in sorted(kept)])
+    return losses, losses.sum() / math.log(2) / widths[1:].sum()
+
+
+def with_the_last_window_that_knows(model, ids, widths, window, stride):
+    N = len(ids)
+    count = 1 + max(0, math.ceil((N - 1 - window) / stride))
+    begins = [
+        (k * stride, min(k * stride + window, N - 1)) for k in range(count)
+    ]
+    return scored(model, ids, widths, begins, lambda before, loss: loss)
+
+
+def as_a_well_known_page_has_it(model, ids, widths, window, stride):
+    """The last logits of each window are thrown away."""
+    losses, done, N = [], 0, len(ids)
+    for begin in range(0, N, stride):
+        end = min(begin + window, N)
+        log_p = model(ids[begin:end])[:-1].log_softmax(-1)
+        target = ids[begin + 1 : end]
+        rows = -log_p.gather(1, target[:, None])[:, 0]
+        losses.append(rows[-(end - done) :])
+        done = end
+        if end == N:
+            break
+    losses = torch.cat(losses)
+    return losses, losses.sum() / math.log(2) / widths[1:].sum()
+
+
+def with_loops_to_the_end(model, ids, widths, window, stride):
+    N = len(ids)
+    begins = [(b, min(b + window, N - 1)) for b in range(0, N - 1, stride)]
+    return scored(model, ids, widths, begins, lambda before, loss: before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "parts"),
+    [
+        (with_the_last_window_that_knows, "the shortest context", []),
+        (
+            as_a_well_known_page_has_it,
+            "the last prediction of each window thrown away",
+            [],
+        ),
+        (
+            with_loops_to_the_end,
+            "windows that predict nothing new",
+            ["losses", "bits"],
+        ),
+    ],
+)
+def test_windows_are_told_by_what_they_do(answer, name, parts):
+    assert named("07-window-bits", answer) == name
+    assert parts_of("07-window-bits", answer) == parts
+
+
+def test_the_last_token_may_be_read_if_nothing_is_made_of_it():
+    def reads_all(model, ids, widths, window, stride):
+        def cut(tokens):
+            # One token more than the reference gives, where there is one.
+            start = reads_all.begin
+            reads_all.begin += stride
+            whole = ids[start : start + window]
+            return model(whole)[: len(tokens)]
+
+        reads_all.begin = 0
+        return exercise.reference(cut, ids, widths, window, stride)
+
+    exercise = EXERCISES["07-window-bits"]
+    assert exercise.diagnose(reads_all) is None
+
+
+# -- a tree of guesses -------------------------------------------------------
+
+
+def climbing(parents, counts, lengths, S, root=lambda at: at >= 0):
+    """From each guess to its parent, as long as `root` says so."""
+    B, T = parents.shape
+    positions, seen = torch.zeros(B, T).long(), torch.zeros(B, T, T).bool()
+    for b in range(B):
+        for t in range(int(counts[b])):
+            at, depth = t, 0
+            while root(at):
+                seen[b, t, at] = True
+                at, depth = int(parents[b, at]), depth + 1
+            positions[b, t] = lengths[b] + depth - 1
+    text = (torch.arange(S) < lengths[:, None])[:, None].repeat(1, T, 1)
+    text &= (torch.arange(T) < counts[:, None])[..., None]
+    return positions, torch.cat([text, seen], -1)
+
+
+def without_guess_0(parents, counts, lengths, S):
+    return climbing(parents, counts, lengths, S, lambda at: at > 0)
+
+
+def all_places_filled(parents, counts, lengths, S):
+    full = torch.full_like(counts, parents.shape[1])
+    return climbing(parents, full, lengths, S)
+
+
+def naive_indices(parents, counts, lengths, S):
+    """-1 counts from the end, and nothing is asked of it."""
+    B, T = parents.shape
+    rows, depth = torch.arange(B), torch.zeros(B, T).long()
+    seen = torch.eye(T).bool().repeat(B, 1, 1)
+    for t in range(T):
+        seen[:, t] |= seen[rows, parents[:, t]]
+        depth[:, t] = depth[rows, parents[:, t]] + 1
+    text = (torch.arange(S) < lengths[:, None])[:, None].expand(B, T, S)
+    return lengths[:, None] + depth, torch.cat([text, seen], -1)
+
+
+def test_climbing_is_right():
+    assert EXERCISES["07-guess-tree"].diagnose(climbing) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "parts"),
+    [
+        (without_guess_0, "guess 0 taken for none", []),
+        (naive_indices, "-1 taken as an index", []),
+        (
+            all_places_filled,
+            "places without a guess taken for first guesses",
+            ["positions", "mask"],
+        ),
+    ],
+)
+def test_trees_are_told_by_what_they_do(answer, name, parts):
+    assert named("07-guess-tree", answer) == name
+    assert parts_of("07-guess-tree", answer) == parts
+
+
+# -- drafts ------------------------------------------------------------------
+
+
+def row_by_row(
+    target,
+    draft,
+    drafted,
+    counts,
+    numbers,
+    temperature,
+    passes=lambda number, p, q, x: number < p[x] / q[x],
+    rest=lambda p, q, x: (p - q).clamp(min=0),
+):
+    """A loop over the drafts of each row."""
+    accepted, rests = [], []
+    for b, count in enumerate(counts.tolist()):
+        p, q = ((x[b] / temperature).softmax(-1) for x in (target, draft))
+        after = p[count]
+        for g in range(count):
+            x = int(drafted[b, g])
+            if not passes(numbers[b, g], p[g], q[g], x):
+                after, count = rest(p[g], q[g], x), g
+                break
+        accepted.append(count)
+        rests.append(after / after.sum())
+    return torch.tensor(accepted), torch.stack(rests)
+
+
+def most_probable(*inputs):
+    return row_by_row(*inputs, passes=lambda n, p, q, x: x == p.argmax())
+
+
+def from_the_target(*inputs):
+    return row_by_row(*inputs, rest=lambda p, q, x: p)
+
+
+def without_the_rejected(*inputs):
+    return row_by_row(
+        *inputs,
+        rest=lambda p, q, x: p * (torch.arange(len(p)) != x),
+    )
+
+
+def draft_at_1(target, draft, drafted, counts, numbers, temperature):
+    return row_by_row(
+        target, draft * temperature, drafted, counts, numbers, temperature
+    )
+
+
+def test_a_loop_over_rows_is_right():
+    assert EXERCISES["07-accept-drafts"].diagnose(row_by_row) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "parts"),
+    [
+        (
+            most_probable,
+            "accepted if it is the most probable token",
+            [],
+        ),
+        (from_the_target, "redrawn from p", ["accepted"]),
+        (without_the_rejected, "p without the rejected token", ["accepted"]),
+        (draft_at_1, "a draft at another temperature", []),
+    ],
+)
+def test_the_well_known_bugs_of_speculation_are_named(answer, name, parts):
+    assert named("07-accept-drafts", answer) == name
+    assert parts_of("07-accept-drafts", answer) == parts
+
+
+@pytest.mark.parametrize(
+    "answer", [most_probable, from_the_target, draft_at_1]
+)
+def test_the_well_known_bugs_move_the_distribution(answer):
+    kept = "Over all drafts and numbers, the next token has the distribution"
+    missed = EXERCISES["07-accept-drafts"].missed(answer)
+    assert any(name.startswith(kept) for name in missed)
+
+
+# -- a writer ----------------------------------------------------------------
+
+
+def test_what_is_written_may_come_as_tensors_of_all_batches():
+    def stacked(*inputs):
+        return tuple(map(torch.stack, right(*inputs)))
+
+    right = EXERCISES["07-write"].reference
+    assert EXERCISES["07-write"].diagnose(stacked) is None
+
+
+@pytest.mark.parametrize("wrong", [3, [1], (1, 2, 3)])
+def test_a_writer_of_another_form_is_asked_for_two_lists(wrong):
+    diagnosis = EXERCISES["07-write"].diagnose(lambda *inputs: wrong)
+    assert "two lists with a tensor for each batch" in diagnosis.message
+
+
+# -- predictions -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "wrong", "name"),
+    [
+        ("a", 8, "a: the leading terms alone"),
+        ("b", 1800, "b: kilobytes of 1,024 bytes"),
+        ("c", 0.83, "c: nats per byte"),
+        ("d", 4, "d: the longest token first"),
+        ("e", 1.44, "e: accepted drafts alone"),
+        ("f", 0.68, "f: the temperature after top-p"),
+        ("f", 1, "f: the crossing token dropped"),
+        ("f", 0.55, "f: no temperature, the crossing token dropped"),
+    ],
+)
+def test_a_wrong_number_is_told_by_what_gives_it(asked, wrong, name):
+    def predict(question):
+        return wrong if question == asked else exercise.reference(question)
+
+    exercise = EXERCISES["07-predict"]
+    assert exercise.diagnose(predict).mistake == name
