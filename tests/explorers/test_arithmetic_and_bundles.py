@@ -14,9 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXPLORERS = ROOT / "attnbook" / "explorers"
 NAMES = sorted(path.parent.name for path in EXPLORERS.glob("*/view.mjs"))
+COMPARED = sorted(
+    path.name for path in Path(__file__).parent.glob("*.test.mjs")
+)
 
-# One holds a whole model, with its tokenizer.
-MOST = {"generation": 32_000}
+# One holds a whole model, with its tokenizer; one explains seven patterns.
+MOST = {"generation": 32_000, "pattern_painter": 24_000}
 
 
 def missing(what: str) -> None:
@@ -31,9 +34,9 @@ def node() -> str:
     return path
 
 
-@pytest.mark.parametrize("file", ["arithmetic", "decoder"])
+@pytest.mark.parametrize("file", COMPARED)
 def test_the_arithmetic_in_the_browser_is_pythons(node, file):
-    path = f"tests/explorers/{file}.test.mjs"
+    path = f"tests/explorers/{file}"
     done = subprocess.run(
         [node, "--test", path],
         cwd=ROOT,
