@@ -1,0 +1,332 @@
+"""What often goes wrong in linear attention over packed texts.
+
+Of each mistake its key, its name, its sentence and where to look; then the
+keys of other code that makes it.
+"""
+
+MISTAKES = [
+    (
+        "over heads",
+        "running sums over the heads",
+        "The sums run from head to head, not from token to token.",
+        "The tensors are (B, T, H, d): tokens are axis 1, heads axis 2.",
+    ),
+    (
+        "padding below",
+        "padding left in the denominator",
+        "Padding adds nothing to the numerator, but its keys are still in "
+        "the denominator.",
+        "Set φ(k) of padding to 0, before both sums.",
+    ),
+    (
+        "severed",
+        "no gradient through the denominator",
+        "The values are right. The denominator depends on queries and keys "
+        "too, and no gradient flows through it.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "numerator severed",
+        "no gradient through the numerator",
+        "The values are right. No gradient flows through the numerator.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "reciprocal",
+        "multiplied by the denominator",
+        "You multiply by the sum of the scores.",
+        "Divide by it.",
+    ),
+    (
+        "not divided",
+        "not divided",
+        "This is the numerator alone. Weights then do not sum to 1.",
+        "Divide by φ(q) · Σ φ(k).",
+    ),
+    (
+        "root",
+        "divided by the root",
+        "You divide by the root of the sum of the scores.",
+        "Divide by the sum itself.",
+    ),
+    (
+        "one plus",
+        "1 added to the denominator",
+        "The 1 that you add makes every output smaller.",
+        "Where the sum is 0, divide by 1. Elsewhere, by the sum.",
+    ),
+    (
+        "nan",
+        "nothing divided by nothing",
+        "Where no score is above 0, you divide 0 by 0.",
+        "The text says what the output is there.",
+    ),
+    (
+        "divided by the count",
+        "divided by the number of tokens",
+        "You divide by how many tokens are read.",
+        "Divide by the sum of their scores.",
+    ),
+    (
+        "divided by keys",
+        "a denominator without the query",
+        "You divide by the sum of all features of the keys.",
+        "Divide by φ(q) · Σ φ(k).",
+    ),
+    (
+        "denominator of all heads",
+        "one denominator for all heads",
+        "You divide by the sum of the scores of all heads.",
+        "Each head has its own.",
+    ),
+    (
+        "mean value",
+        "the mean of the values",
+        "You return the mean of the values that are read.",
+        "A value counts φ(q)·φ(k) times.",
+    ),
+    (
+        "not causal",
+        "tokens that look ahead",
+        "A token reads its whole text, also what comes after it.",
+        "Token t reads the tokens up to t.",
+    ),
+    (
+        "denominator not causal",
+        "a denominator that looks ahead",
+        "The denominator is the sum over the whole text.",
+        "Both sums end with token t.",
+    ),
+    (
+        "numerator not causal",
+        "a numerator that looks ahead",
+        "The numerator is the sum over the whole text.",
+        "Both sums end with token t.",
+    ),
+    (
+        "itself left out",
+        "a token that does not read itself",
+        "Token t reads the tokens before t alone.",
+        "Add a token to the state, then read.",
+    ),
+    (
+        "itself alone",
+        "a token that reads itself alone",
+        "Nothing is summed over time.",
+        "Where does the state keep what came before?",
+    ),
+    (
+        "backwards",
+        "from the end to the beginning",
+        "A token reads itself and what comes after it.",
+        "Token t reads the tokens up to t.",
+    ),
+    (
+        "one state a row",
+        "one state for the whole row",
+        "A text reads the texts before it in its row.",
+        "The state begins anew with each text.",
+    ),
+    (
+        "two texts",
+        "a text that reads the one before",
+        "A text reads the text before it in its row.",
+        "The state begins anew with each text.",
+    ),
+    (
+        "denominator not reset",
+        "a denominator that is not reset",
+        "The numerator begins anew with each text, the sum of the keys does "
+        "not.",
+        "The state has two parts.",
+    ),
+    (
+        "numerator not reset",
+        "a numerator that is not reset",
+        "The sum of the keys begins anew with each text, the sum of the "
+        "pairs does not.",
+        "The state has two parts.",
+    ),
+    (
+        "first of a text lost",
+        "the first token of a text lost",
+        "The state is emptied after the first token of a text was added.",
+        "First empty it, then add.",
+    ),
+    (
+        "first of the next text",
+        "emptied one token late",
+        "The first token of a text still belongs to the text before.",
+        "Empty the state as soon as the number of the text changes.",
+    ),
+    (
+        "text of row 0",
+        "the texts of the first row",
+        "All rows are cut where the first one is.",
+        "text is (B, T).",
+    ),
+    (
+        "reset at padding",
+        "a text cut at its padding",
+        "Padding inside a text empties the state. The text goes on after it.",
+        "Compare with the last text that was read, not with the place before.",
+    ),
+    (
+        "padding is a text",
+        "padding taken for a text",
+        "Places of padding read each other, as if they were a text.",
+        "At padding the output is 0.",
+    ),
+    (
+        "padding reads",
+        "padding that reads",
+        "Places of padding have an output. It should be 0.",
+        "At padding the output is 0.",
+        "padding copies",
+    ),
+    (
+        "padding read",
+        "padding that is read",
+        "The keys and values of padding are added to the state.",
+        "Set φ(k) of padding to 0, before both sums.",
+    ),
+    (
+        "padding read and reads",
+        "padding not masked",
+        "Padding is treated as a token of the text before it.",
+        "Set φ(k) and the output of padding to 0.",
+    ),
+    (
+        "zero keys",
+        "keys of padding set to 0 before φ",
+        "A key of 0 has the features φ(0) = 1, and they count.",
+        "Set φ(k) of padding to 0, not k.",
+    ),
+    (
+        "relu",
+        "relu in place of φ",
+        "Negative numbers get the feature 0, and no gradient.",
+        "φ(x) = elu(x) + 1.",
+    ),
+    (
+        "elu",
+        "elu without the 1",
+        "elu alone is negative for negative numbers.",
+        "φ(x) = elu(x) + 1.",
+    ),
+    (
+        "exp",
+        "exp in place of φ",
+        "The feature is exp(x).",
+        "φ(x) = elu(x) + 1, which is x + 1 above 0.",
+    ),
+    (
+        "softplus",
+        "softplus in place of φ",
+        "The feature is log(1 + exp(x)).",
+        "φ(x) = elu(x) + 1.",
+    ),
+    (
+        "sigmoid",
+        "sigmoid in place of φ",
+        "The feature is the sigmoid of x.",
+        "φ(x) = elu(x) + 1.",
+    ),
+    (
+        "softmax",
+        "softmax in place of φ",
+        "The features are a softmax over d_k.",
+        "φ(x) = elu(x) + 1, of each number alone.",
+    ),
+    (
+        "elu + 1, twice",
+        "φ taken twice",
+        "φ is applied to what has gone through φ.",
+        "Each query and key goes through φ once.",
+    ),
+    (
+        "keys as they are",
+        "keys without φ",
+        "Only queries go through φ.",
+        "Queries and keys, not values.",
+    ),
+    (
+        "queries as they are",
+        "queries without φ",
+        "Only keys go through φ.",
+        "Queries and keys, not values.",
+    ),
+    (
+        "scaled before",
+        "scaled queries",
+        "Queries are divided by the root of d_k before φ.",
+        "Nothing is scaled here.",
+    ),
+    (
+        "softmax attention",
+        "a softmax after all",
+        "This is softmax attention.",
+        "Scores are φ(q)·φ(k), divided by their sum.",
+    ),
+    (
+        "state of the row",
+        "the state of the whole row",
+        "The state that you return holds all texts of the row.",
+        "It holds the last text alone.",
+    ),
+    (
+        "state of text 0",
+        "the state of the first text",
+        "The state that you return holds the first text of the row.",
+        "It holds the last text alone.",
+    ),
+    (
+        "state of the last place",
+        "the state lost in padding",
+        "Rows that end with padding return an empty state.",
+        "Padding leaves the state as it is.",
+    ),
+    (
+        "last text of row 0",
+        "the number of the last text of row 0",
+        "All rows return the state of the text that is the last one in row 0.",
+        "Each row has its own last text.",
+        "last text of the batch",
+    ),
+    (
+        "without the last token",
+        "a state without the last token",
+        "The state that you return lacks the last token of its text.",
+        "Add the token, then keep the state.",
+    ),
+    (
+        "state transposed",
+        "pairs of the wrong orientation",
+        "`pairs` is (B, H, d_v, d_k).",
+        "It is (B, H, d_k, d_v): keys down, values across.",
+    ),
+    (
+        "state of heads last",
+        "heads in the last axis of the sum of keys",
+        "`keys` is (B, d_k, H).",
+        "It is (B, H, d_k).",
+    ),
+    (
+        "state detached",
+        "a state without a gradient",
+        "The values are right. No gradient flows through the state.",
+        "Leave out detach and no_grad.",
+    ),
+    (
+        "state divided",
+        "a state divided by its sum",
+        "`pairs` is divided already.",
+        "Divide when it is read.",
+    ),
+    (
+        "order of the state",
+        "the two parts of the state exchanged",
+        "You return keys, then pairs.",
+        "(output, pairs, keys).",
+    ),
+]
