@@ -7,7 +7,8 @@ place, the token that stood `lag` places before. Through L layers a token can
 look L(W - 1) places back and no further. A lag is tried inside of that, at
 its end, and one place beyond, where nothing can be learnt; and models that
 read everything try the farthest lag, so that distance alone is not the
-reason where windows fail.
+reason where windows fail. Where no rate teaches a window anything that it can
+reach, the first seed trains once more, four times as long.
 
 Two tables. `reach_learnt.csv` has one row per depth, lag and seed at the best
 rate: accuracy on fresh sequences, of which 1/V is chance. `reach_rates.csv`
@@ -17,6 +18,7 @@ in nats a token, on other sequences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -37,10 +39,12 @@ SYMBOLS, LENGTH = 16, 32
 WIDTH, HEADS = 32, 2
 STEPS, BATCH = 300, 32
 RATES = (2e-3, 4e-3, 8e-3)  # where the search begins
-DEPTHS = (1, 2, 3, 4)
+LONGER = 4  # times the steps, where nothing was learnt
+DEPTHS = (1, 2, 3)
 TUNING, REPORTING = 20_000, 10_000  # seeds of the sequences
 COUNT = 200  # sequences that are measured on
 EVERYTHING = LENGTH  # a window that leaves nothing out
+NOTHING = 0.99  # of the loss of guessing: more means that nothing is learnt
 
 
 class Repeats:
@@ -155,21 +159,26 @@ def tuned(
     Returns:
         rows of `reach_learnt` and of `reach_rates`.
     """
-    found: dict[float, dict] = {}
+    found: dict[float, tuple[dict, float]] = {}
 
     def loss(rate: float) -> float:
-        found[rate], value = measure(depth, window, lag, seeds[0], rate, steps)
-        return value
+        if rate not in found:
+            found[rate] = measure(depth, window, lag, seeds[0], rate, steps)
+        return found[rate][1]
 
-    if window < LENGTH and lag > reachable(depth, window):
-        rate = rates[len(rates) // 2]  # out of reach: no rate is better
-        losses = {rate: loss(rate)}
-    else:
+    rate = rates[len(rates) // 2]
+    beyond = window < LENGTH and lag > reachable(depth, window)
+    losses = {each: loss(each) for each in ([rate] if beyond else rates)}
+    nothing = min(losses.values()) > NOTHING * math.log(SYMBOLS)
+    if not nothing:  # else no rate is better than another
         rate, losses = widened(loss, rates)
-    rows = [found[rate]]
+    rows = [found[rate][0]]
     rows += [
         measure(depth, window, lag, seed, rate, steps)[0] for seed in seeds[1:]
     ]
+    if nothing and not beyond:
+        longer = LONGER * steps
+        rows.append(measure(depth, window, lag, seeds[0], rate, longer)[0])
     tried = [
         {
             **_place(depth, window, lag),

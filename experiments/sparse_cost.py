@@ -12,7 +12,7 @@ what PyTorch's allocator reports to its profiler.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ from attnbook.mechanisms.scaled_dot_product import (
 )
 
 TABLES = ("sparse_cost",)
-LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16384)
+LENGTHS = (256, 512, 1024, 2048, 4096)
 FITTED_FROM = 1024
 D = 64  # features of the head
 WINDOW = 64  # keys
@@ -111,16 +111,6 @@ FORMS: dict[str, Form] = {
 }
 
 
-# These hold n² numbers, or look at n² pairs: not tried at more tokens.
-SQUARES = ("dense", "dense, window as a mask", "indexer and chosen keys")
-MOST_SQUARES = 4096
-
-
-def forms_at(n: int, forms: Iterable[str] = tuple(FORMS)) -> list[str]:
-    """The forms that are measured at n tokens."""
-    return [f for f in forms if n <= MOST_SQUARES or f not in SQUARES]
-
-
 def peak_bytes(call: Callable[[], object]) -> int:
     """The most bytes that PyTorch holds at once during a call.
 
@@ -141,7 +131,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 def run(
     lengths: Iterable[int] = LENGTHS,
-    forms: Iterable[str] = tuple(FORMS),
+    forms: Sequence[str] = tuple(FORMS),
     runs: Iterable[int] = SEEDS,
     budget: float = 0.3,
 ) -> list[dict]:
@@ -164,7 +154,7 @@ def run(
         torch.manual_seed(number)
         for n in sorted(lengths):
             x = torch.randn(1, 1, n, D, requires_grad=True)
-            for name in forms_at(n, forms):
+            for name in forms:
                 rows.append(
                     {
                         "form": name,

@@ -9,6 +9,7 @@ from attnbook.experiments.reach_learnt import (
     DEPTHS,
     EVERYTHING,
     LENGTH,
+    STEPS,
     SYMBOLS,
     WINDOW,
     Repeats,
@@ -23,12 +24,14 @@ from attnbook.experiments.reach_learnt import (
 from attnbook.mechanisms.long_context import reach_by_depth, window_mask
 
 
-def accuracies(reads, depth, lag):
+def accuracies(reads, depth, lag, steps=STEPS):
     """Of each seed, in order."""
+    place = reads, depth, lag, steps
+    names = "reads", "depth", "lag", "steps"
     return [
         row["accuracy"]
         for row in table("reach_learnt")
-        if (row["reads"], row["depth"], row["lag"]) == (reads, depth, lag)
+        if tuple(row[name] for name in names) == place
     ]
 
 
