@@ -60,11 +60,11 @@ def test_the_table_has_three_runs_of_every_form_at_every_length():
 
 @pytest.mark.parametrize("number", range(3))
 def test_dense_forms_are_quadratic_in_time_and_the_sparse_ones_linear(number):
-    """Times are noisy: the nearest of all exponents are 1.4 and 2.2."""
+    """Times are noisy: the nearest of all exponents are 1.58 and 2.23."""
     for form in QUADRATIC:
         assert 1.9 < fitted("ms", form, number) < 2.9
     for form in (*LINEAR, "strided"):
-        assert 0.7 < fitted("ms", form, number) < 1.6
+        assert 0.7 < fitted("ms", form, number) < 1.7
     assert 1.5 < fitted("ms", "fused", number) < 2.1
 
 
