@@ -189,6 +189,8 @@ function build(tools, n) {
     [name, whole(label, low, high(n), name)]);
   const layers = whole("Layers", 1, MOST_LAYERS, "layers");
   const token = whole("Token", 1, n, "token");
+  const fields = make("div", { class: "controls sizes" });
+  let moved; // the pattern whose sizes can be moved
   const note = make("p", { class: "note" });
   const undo = make("button", {
     type: "button", onclick: () => change({ painted: [] }),
@@ -199,9 +201,7 @@ function build(tools, n) {
   const table = reachTable(n, (depth) => change({ layers: depth }));
   const node = make(
     "div", {},
-    make("div", { class: "controls sizes" },
-      ...controls.map(([, control]) => control.node)),
-    note,
+    fields, note,
     make(
       "div", { class: "panes" },
       make(
@@ -232,10 +232,12 @@ function build(tools, n) {
     const [pattern, deep, t] = [get("pattern"), get("layers"),
       get("token") - 1];
     const [, used, text] = PATTERNS[pattern];
-    for (const [name, control] of controls) {
-      set(control.node, { hidden: !used.includes(name) });
-      control.show(get(name));
+    const here = controls.filter(([name]) => used.includes(name));
+    if (moved !== pattern) {
+      moved = pattern;
+      fields.replaceChildren(...here.map(([, control]) => control.node));
     }
+    for (const [name, control] of here) control.show(get(name));
     set(note, { text });
     layers.show(deep);
     token.show(t + 1);
