@@ -54,7 +54,7 @@ def _query_by_query(query, key, value, slopes, window):
 
 def _by_index(query, key, value, slopes, window):
     """Places of keys as an index; those before the text are cut off."""
-    B, H, T, d = query.shape
+    H, T, d = query.shape[1:]
     place = torch.arange(key.shape[2] - T, key.shape[2])[:, None]
     far = window - 1 - torch.arange(window)
     at = place - far  # (T, W)

@@ -59,7 +59,7 @@ def _bias(slopes, far, place, mistake):
 
 def mistaken(query, key, value, slopes, window, mistake):
     """Both outputs, with a mistake."""
-    B, H, T, d_k = query.shape
+    T, d_k = query.shape[-2:]
     S = key.shape[2]
     if mistake == "whole table":
         return _whole_table(query, key, value, slopes, window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -136,7 +137,7 @@ def _some_each(random, drawn):
     for _ in range(int(random.integers(2, 4))):
         steps = random.random(drawn["T"] - 1) < 0.4
         steps[random.integers(len(steps))] = True
-        rows.append([0, *_numbered(steps)])
+        rows.append([0, *np.cumsum(steps).tolist()])
     return rows
 
 
@@ -148,14 +149,6 @@ def _padded(random, drawn):
             row[place] = -1
     rows[0][-1] = -1
     return [*rows, [-1] * drawn["T"]]
-
-
-def _numbered(steps):
-    found, now = [], 0
-    for step in steps:
-        now += bool(step)
-        found.append(now)
-    return found
 
 
 def _sized(text):

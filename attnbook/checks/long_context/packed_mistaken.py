@@ -11,8 +11,6 @@ _MAPS = {
     "exp": torch.exp,
     "softplus": F.softplus,
     "elu + 1, twice": lambda x: F.elu(F.elu(x) + 1) + 1,
-    "x + 1": lambda x: x + 1,
-    "squared": lambda x: x**2,
     "sigmoid": torch.sigmoid,
     "softmax": lambda x: x.softmax(-1),
 }
@@ -28,8 +26,6 @@ def _features(query, key, mistake):
         return query, k
     if mistake == "scaled before":
         return phi(query / query.shape[-1] ** 0.5), k
-    if mistake == "eluless exp":
-        return torch.where(query > 0, query + 1, 0), k
     return q, k
 
 
