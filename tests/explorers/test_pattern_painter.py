@@ -57,6 +57,9 @@ def shown(page, mask) -> None:
     expect(tile(page, "Work")).to_contain_text(
         f"{pairs} of {n * (n + 1) // 2} pairs are read"
     )
+    expect(tile(page, "Work")).to_contain_text(
+        f"no token more than {int(mask.sum(-1).max())}."
+    )
     assert table(page) == reach_by_depth(mask, 8)
     needed = depth_needed(mask)
     expect(tile(page, "Reach")).to_contain_text(
@@ -114,10 +117,10 @@ def test_only_the_sizes_of_the_pattern_can_be_moved(show, patterns):
 
 def test_the_cache_of_a_stride_holds_what_it_does_not_read(show):
     page = show([explorers.PatternPainter(16, "strided")])
-    expect(tile(page, "Work")).to_contain_text("7 keys for token 16")
+    expect(tile(page, "Work")).to_contain_text("Token 16 reads 7 keys")
     expect(tile(page, "Memory")).to_contain_text("16 of 16 keys")
     page.locator("input[value=dilated]").check()
-    expect(tile(page, "Work")).to_contain_text("4 keys for token 16")
+    expect(tile(page, "Work")).to_contain_text("Token 16 reads 4 keys")
     expect(tile(page, "Memory")).to_contain_text("7 of 16 keys")
 
 

@@ -207,7 +207,7 @@ function build(tools, n) {
       make(
         "div", {},
         make("p", { class: "part",
-          text: "Each row is a token, each column a key that it may read" }),
+          text: "A row for each token, a column for each key" }),
         map.node,
         make("p", { class: "keys quiet" }, key("reads", "read"),
           key("reached", "reached through layers"),
@@ -248,8 +248,9 @@ function build(tools, n) {
     const read = keysRead(mask);
     const [pairs, all] = [sum(read), (n * (n + 1)) / 2];
     work.show(pairs, `of ${all} pairs are read`,
-      `${Math.round((100 * pairs) / all)} %; ` +
-      `${count(read[t], "key")} for token ${t + 1}`);
+      `${Math.round((100 * pairs) / all)} %. Token ${t + 1} reads ` +
+      `${count(read[t], "key")}, and no token more than ` +
+      `${Math.max(...read)}.`);
     const further = patternMask(pattern, sizes(), 2 * n + MOST_LAYERS);
     const kept = keysKept(painted(further, get("painted")));
     memory.show(kept[t], `of ${count(t + 1, "key")} in the cache`,
