@@ -4,10 +4,10 @@
 
 trains small models whose layers read windows of W keys to repeat, at each
 place, the token that stood `lag` places before. Through L layers a token can
-look L(W - 1) places back and no further. A lag is tried inside of that, at
-its end, and one place beyond, where nothing can be learnt; and models that
-read everything try the farthest lag, so that distance alone is not the
-reason where windows fail. Where no rate teaches a window anything that it can
+look L(W - 1) places back and no further. The lags are the farthest that one
+layer less reaches, the next one, the farthest of all, and one place beyond,
+where nothing can be learnt. Models that read everything try the farthest lag,
+so that distance alone is not the reason where windows fail. Where no rate teaches a window anything that it can
 reach, the first seed trains once more, four times as long.
 
 Two tables. `reach_learnt.csv` has one row per depth, lag and seed at the best
@@ -43,6 +43,7 @@ LONGER = 4  # times the steps, where nothing was learnt
 DEPTHS = (1, 2, 3)
 TUNING, REPORTING = 20_000, 10_000  # seeds of the sequences
 COUNT = 200  # sequences that are measured on
+SOLVED = 0.02  # nats a token: the rates need no wider search
 EVERYTHING = LENGTH  # a window that leaves nothing out
 NOTHING = 0.99  # of the loss of guessing: more means that nothing is learnt
 
@@ -71,9 +72,14 @@ def reachable(depth: int, window: int) -> int:
 
 
 def lags_of(depth: int) -> tuple[int, ...]:
-    """Lags that are tried: inside the reach, at its end and beyond it."""
-    end = reachable(depth, WINDOW)
-    return reachable(depth - 1, WINDOW) + 1, end, end + 1
+    """Lags that are tried, in order.
+
+    The farthest that one layer less reaches, if any; the next one, which
+    needs all layers; the farthest of all; and one place beyond.
+    """
+    less, end = reachable(depth - 1, WINDOW), reachable(depth, WINDOW)
+    lags = less, less + 1, end, end + 1
+    return lags if less else lags[1:]
 
 
 def untrained(depth: int, window: int, seed: int) -> PatternDecoder:
@@ -170,7 +176,9 @@ def tuned(
     beyond = window < LENGTH and lag > reachable(depth, window)
     losses = {each: loss(each) for each in ([rate] if beyond else rates)}
     nothing = min(losses.values()) > NOTHING * math.log(SYMBOLS)
-    if not nothing:  # else no rate is better than another
+    if min(losses.values()) < SOLVED:
+        rate = min(losses, key=losses.__getitem__)
+    elif not nothing:  # else no rate is better than another
         rate, losses = widened(loss, rates)
     rows = [found[rate][0]]
     rows += [

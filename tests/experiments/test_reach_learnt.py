@@ -9,6 +9,7 @@ from attnbook.experiments.reach_learnt import (
     DEPTHS,
     EVERYTHING,
     LENGTH,
+    LONGER,
     STEPS,
     SYMBOLS,
     WINDOW,
@@ -39,7 +40,11 @@ def test_every_lag_was_tried_with_three_seeds():
     for depth in DEPTHS:
         for lag in lags_of(depth):
             assert len(accuracies("window of 5", depth, lag)) == 3
-    assert len(table("reach_learnt")) == 3 * len(settings(DEPTHS))
+    others = [row for row in table("reach_learnt") if row["steps"] != STEPS]
+    assert len(table("reach_learnt")) == 3 * len(settings(DEPTHS)) + len(
+        others
+    )
+    assert {(row["depth"], row["lag"]) for row in others} == {(3, 9), (3, 12)}
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -49,6 +54,25 @@ def test_nothing_is_learnt_beyond_the_reach(depth):
         assert accuracy == pytest.approx(1 / SYMBOLS, abs=0.02)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_one_and_two_layers_learn_all_that_they_reach(depth):
+    for lag in lags_of(depth)[:-1]:
+        assert min(accuracies("window of 5", depth, lag)) > 0.99
+
+
+def test_three_layers_learn_nothing_that_needs_all_three():
+    assert min(accuracies("window of 5", 3, 8)) > 0.99
+    for steps in (STEPS, LONGER * STEPS):
+        for lag in (9, 12):
+            for accuracy in accuracies("window of 5", 3, lag, steps):
+                assert accuracy == pytest.approx(1 / SYMBOLS, abs=0.02)
+
+
+def test_models_that_read_everything_learn_the_farthest_lag():
+    for depth in (1, 3):
+        assert min(accuracies("everything", depth, 12)) > 0.99
+
+
 def test_the_reach_is_that_of_the_masks():
     far = [reachable(depth, WINDOW) for depth in DEPTHS]
     counted = reach_by_depth(window_mask(LENGTH, WINDOW), len(DEPTHS))
@@ -56,11 +80,12 @@ def test_the_reach_is_that_of_the_masks():
 
 
 def test_lags_lie_inside_at_the_end_and_beyond():
-    for depth in DEPTHS:
-        inside, end, beyond = lags_of(depth)
-        assert reachable(depth - 1, WINDOW) < inside < end
+    assert lags_of(1) == (1, WINDOW - 1, WINDOW)
+    for depth in DEPTHS[1:]:
+        shallower, inside, end, beyond = lags_of(depth)
+        assert reachable(depth - 1, WINDOW) == shallower == inside - 1
         assert end == reachable(depth, WINDOW) == beyond - 1
-    assert len(settings(DEPTHS)) == 3 * len(DEPTHS) + 2
+    assert len(settings(DEPTHS)) == 4 * len(DEPTHS) - 1 + 2
 
 
 def test_what_is_beyond_reach_changes_nothing():
