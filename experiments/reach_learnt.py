@@ -7,8 +7,9 @@ place, the token that stood `lag` places before. Through L layers a token can
 look L(W - 1) places back and no further. The lags are the farthest that one
 layer less reaches, the next one, the farthest of all, and one place beyond,
 where nothing can be learnt. Models that read everything try the farthest lag,
-so that distance alone is not the reason where windows fail. Where no rate teaches a window anything that it can
-reach, the first seed trains once more, four times as long.
+so that distance alone is not the reason where windows fail. Where no rate
+teaches a window anything that it can reach, the first seed trains once more,
+four times as long.
 
 Two tables. `reach_learnt.csv` has one row per depth, lag and seed at the best
 rate: accuracy on fresh sequences, of which 1/V is chance. `reach_rates.csv`
