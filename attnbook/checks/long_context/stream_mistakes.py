@@ -17,17 +17,17 @@ BUGS = {
         "The first tokens of a long piece lose keys, even their own.",
         "Attend to all of `keys`. What stays in the buffer comes after.",
     ),
-    "off by one": (
-        "a window that is off by one",
-        "A token sees its own key and W before it. With its own it should "
-        "see W.",
-        "The farthest key has the distance W - 1.",
-    ),
     "ignored when one": (
         "a single token ignores the window",
         "A token that is read alone sees all that the buffer holds, also "
         "what lies before its window.",
         "The mask for T = 1: the buffer holds `slots` tokens, not W.",
+    ),
+    "off by one": (
+        "a window that is off by one",
+        "A token sees its own key and W before it. With its own it should "
+        "see W.",
+        "The farthest key has the distance W - 1.",
     ),
     "direction": (
         "a buffer rolled the wrong way",
