@@ -75,6 +75,31 @@ def test_fixed_patterns_keep_the_share_that_they_read_and_no_more():
         assert column("kept", "compressed", m, 2) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("m", KEYS)
+def test_the_indexer_keeps_the_sources_and_no_other_way_does(m):
+    assert min(column("kept", "indexer", m, 1)) == 1
+    assert min(column("kept", "indexer", m, 2)) > 0.94
+    for hops in (1, 2):
+        worst = min(column("accuracy", "indexer", m, hops))
+        assert worst > 0.8
+        for way in (*FIXED, "random"):
+            assert max(column("accuracy", way, m, hops)) < worst - 0.1
+
+
+def test_four_chosen_keys_answer_two_hops_as_the_dense_model_does():
+    for chosen, dense in zip(
+        column("accuracy", "indexer", 4, 2),
+        column("accuracy", "dense", SYMBOLS, 2),
+        strict=True,
+    ):
+        assert chosen > dense - 0.02
+
+
+def test_compression_keeps_every_source_and_helps_one_hop_no_more():
+    compressed = column("accuracy", "compressed", 4, 1)
+    assert max(compressed) < max(column("accuracy", "window", 4, 1))
+
+
 @pytest.mark.parametrize("m", [2, 4, 8])
 def test_a_pattern_reads_at_most_m_facts_beside_its_own(m):
     n = 16

@@ -7,8 +7,10 @@ import torch
 
 from attnbook.experiments import table
 from attnbook.experiments.streaming import (
+    AFRESH,
     EVERYTHING,
     LONGEST,
+    SINKS,
     STARTS,
     loss_of,
     parts_of,
@@ -40,6 +42,39 @@ def test_the_ways_differ_only_once_something_has_fallen_out(start):
         assert inside == pytest.approx(
             bits(start, EVERYTHING, "first window"), abs=2e-3
         )
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("part", ["second window", "later"])
+def test_the_last_tokens_alone_do_as_well_as_a_fresh_window(start, part):
+    alone = bits(start, f"{LONGEST} last tokens", part)
+    assert alone == pytest.approx(bits(start, AFRESH, part), abs=5e-3)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_first_tokens_that_are_kept_do_not_help_later(start):
+    alone = bits(start, f"{LONGEST} last tokens", "later")
+    for count in SINKS[1:]:
+        way = f"{LONGEST - count} last tokens and {count} first"
+        for kept, without in zip(
+            bits(start, way, "later"), alone, strict=True
+        ):
+            assert kept > without - 2e-3
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_keeping_everything_costs_late_in_the_text(start):
+    for everything, fresh in zip(
+        bits(start, EVERYTHING, "later"),
+        bits(start, AFRESH, "later"),
+        strict=True,
+    ):
+        assert 0.25 < everything - fresh < 0.4
+
+
+def test_no_head_has_a_sink():
+    for row in table("streaming_sinks"):
+        assert row["weight"] <= 0.03 and row["equal weights"] > 0.02
 
 
 @pytest.fixture(scope="module")
