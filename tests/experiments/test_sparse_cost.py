@@ -1,5 +1,6 @@
 """The table of sparse attention's costs supports what chapter 09 says."""
 
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -97,6 +98,30 @@ def test_choosing_keys_costs_more_than_it_saves_at_these_lengths():
     for measure in ("ms", "MiB"):
         chosen = at(measure, "indexer and chosen keys", n)
         assert chosen > at(measure, "dense", n)
+
+
+def test_the_zoo_tells_what_was_measured():
+    root = Path(__file__).parents[2]
+    page = (root / "backmatter" / "zoo.md").read_text("utf-8")
+    page = page[page.index("## What sparse forms cost") :]
+    told = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    assert told == [
+        "| "
+        + " | ".join(
+            [
+                form,
+                *(
+                    f"{median(fitted(each, form, k) for k in range(3)):.1f}"
+                    for each in ("ms", "MiB")
+                ),
+                f"{at('ms', form, 512):.1f}",
+                f"{at('ms', form, 4096):.0f}",
+                f"{at('MiB', form, 4096):.0f}",
+            ]
+        )
+        + " |"
+        for form in FORMS
+    ]
 
 
 def held(form, n):
