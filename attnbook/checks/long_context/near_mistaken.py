@@ -61,16 +61,23 @@ def mistaken(query, key, value, slopes, window, mistake):
     """Both outputs, with a mistake."""
     T, d_k = query.shape[-2:]
     S = key.shape[2]
-    if mistake == "whole table":
-        return _whole_table(query, key, value, slopes, window)
+    if mistake in ("whole table", "all keys in the softmax"):
+        late = mistake == "all keys in the softmax"
+        return _whole_table(query, key, value, slopes, window, late)
     if mistake == "slopes on the batch":
         bias = -slopes[:, None, None, None]
     more, behind = _WIDTHS.get(mistake, (0, 0))
     W = window + more
+    if mistake == "window of the text":
+        W = min(window, S)
     far = torch.arange(W - 1, -1, -1) + behind  # (W,)
     place = _places(T, S, mistake)
     at = place - far  # (T, W)
     there = (at >= 0) & (at < S)
+    if mistake == "place of the query alone":
+        there = there & (far <= torch.arange(T)[:, None])
+    elif mistake == "first key hidden":
+        there = there & (at > 0)
     at = at.clamp(0, S - 1)
     near, seen = key[:, :, at], value[:, :, at]  # (B, H, T, W, d)
     near = near * there[..., None]
@@ -102,7 +109,16 @@ def mistaken(query, key, value, slopes, window, mistake):
         scores = scores * scale
     else:
         scores = scores * scale + bias
-    weights = masked_weights(masked_softmax, scores, there, (mistake,))
+    if mistake == "-100, then the bias":
+        weights = (scores - bias).masked_fill(~there, -100.0) + bias
+        weights = weights.softmax(-1)
+    elif mistake == "divided, guarded":
+        weights = scores.softmax(-1) * there
+        weights = weights / (weights.sum(-1, keepdim=True) + 1e-9)
+    elif mistake in ("place of the query alone", "first key hidden"):
+        weights = scores.masked_fill(~there, -torch.inf).softmax(-1)
+    else:
+        weights = masked_weights(masked_softmax, scores, there, (mistake,))
     if mistake == "after the softmax":
         weights = weights * bias.exp()
     elif mistake == "added after":
@@ -145,15 +161,17 @@ def _a_column_a_key(weights, at, there, S):
     return dense.scatter_add(-1, index, weights * there)
 
 
-def _whole_table(query, key, value, slopes, window):
-    """Right in its numbers, by way of (T, S) scores."""
+def _whole_table(query, key, value, slopes, window, late):
+    """By way of (T, S) scores, right unless the window comes `late`."""
     T, S = query.shape[2], key.shape[2]
     place = torch.arange(S - T, S)[:, None]
     far = place - torch.arange(S)  # (T, S)
     scores = query @ key.mT / query.shape[-1] ** 0.5
     scores = scores - slopes[:, None, None] * far
-    scores = scores.masked_fill((far < 0) | (far >= window), -torch.inf)
-    dense = scores.softmax(-1)  # (B, H, T, S)
+    outside = (far < 0) | (far >= window)
+    blocked = far < 0 if late else outside
+    dense = scores.masked_fill(blocked, -torch.inf).softmax(-1)
+    dense = dense.masked_fill(outside, 0)  # (B, H, T, S)
     at = place - torch.arange(window - 1, -1, -1)  # (T, W)
     weights = dense.gather(-1, at.clamp(min=0).expand(*dense.shape[:3], -1))
     return dense @ value, weights * (at >= 0)

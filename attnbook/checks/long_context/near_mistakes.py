@@ -195,6 +195,7 @@ MISTAKES = [
         "Places before the text take part in the softmax and are set to 0 "
         "afterwards. If such a score is by far the largest, nothing is left.",
         "Set their scores to -inf, before the softmax.",
+        "divided, guarded",
     ),
     (
         "overflow",
@@ -215,6 +216,34 @@ MISTAKES = [
         "Scores of -100 and less occur. What is masked must be below every "
         "other score.",
         "Set -inf.",
+        "-100, then the bias",
+    ),
+    (
+        "place of the query alone",
+        "a mask by the number of the query",
+        "You mask places before query 0. If there are fewer queries than "
+        "keys, the text begins earlier.",
+        "Compare the distance with the place S - T + t.",
+    ),
+    (
+        "first key hidden",
+        "the first key of the text masked",
+        "Key 0 is masked too, so that the first query sees nothing.",
+        "A place exists if the distance is at most the place of the query.",
+    ),
+    (
+        "window of the text",
+        "fewer than W columns",
+        "If the window is longer than the text, your weights have a column "
+        "for each key.",
+        "Weights have W columns, of which the first ones may be 0.",
+    ),
+    (
+        "all keys in the softmax",
+        "a window after the softmax",
+        "The softmax runs over all keys before a query, so that the weights "
+        "in the window sum to less than 1.",
+        "Cut out the window first.",
     ),
     (
         "inverted",

@@ -13,6 +13,16 @@ _MAPS = {
     "elu + 1, twice": lambda x: F.elu(F.elu(x) + 1) + 1,
     "sigmoid": torch.sigmoid,
     "softmax": lambda x: x.softmax(-1),
+    "relu + 1": lambda x: x.relu() + 1,
+}
+
+
+# The powers of d_k that queries and keys are divided by.
+_SCALES = {
+    "scaled before": (0.5, 0),
+    "scaled keys": (0, 0.5),
+    "scaled both": (0.5, 0.5),
+    "scaled by the fourth root": (0.25, 0.25),
 }
 
 
@@ -24,8 +34,10 @@ def _features(query, key, mistake):
         return q, key
     if mistake == "queries as they are":
         return query, k
-    if mistake == "scaled before":
-        return phi(query / query.shape[-1] ** 0.5), k
+    if mistake.startswith("scaled"):
+        by_query, by_key = _SCALES[mistake]
+        d = query.shape[-1]
+        return phi(query / d**by_query), phi(key / d**by_key)
     return q, k
 
 
@@ -40,7 +52,7 @@ def _own(text, mistake):
         same = torch.ones_like(same)
     elif mistake == "text of row 0":
         same = (text[:1, :, None] == text[:1, None]).expand_as(same)
-    elif mistake == "reset at padding":
+    elif mistake.startswith("reset at padding"):
         runs = F.pad((text[:, 1:] != text[:, :-1]).cumsum(1), (1, 0))
         same = runs[:, :, None] == runs[:, None]
     elif mistake == "two texts":
@@ -55,7 +67,7 @@ def _own(text, mistake):
         moved = torch.where(first, before, text)
         moved[:, 0] = text[:, 0]
         same = moved[:, :, None] == moved[:, None]
-    if mistake == "padding is a text":
+    if mistake.startswith("padding is a text"):
         return same & causal
     if mistake == "padding reads":
         T = text.shape[1]
@@ -92,14 +104,22 @@ def _sums(q, k, value, own):
     return torch.einsum("bths,bshv->bthv", scores, value), scores.sum(-1)
 
 
-def _over_heads(q, k, value, text):
-    """Running sums along the heads."""
+def _over_heads(q, k, value, text, mistake):
+    """Running sums along the heads; the state is that of the last place."""
     real = (text >= 0)[..., None, None]
-    k = k * real
+    if mistake != "over heads, unmasked":
+        k = k * real
+    sums = k.cumsum(2)
     pairs = (k[..., None] * value[..., None, :]).cumsum(2)
-    read = (q[..., None] * pairs).sum(-2)
-    total = (q * k.cumsum(2)).sum(-1)
-    return read * real, total * real[..., 0]
+    read, total = (q[..., None] * pairs).sum(-2), (q * sums).sum(-1)
+    output = _divided(read, total, mistake)
+    if mistake == "over heads":
+        output = output * real
+    last = text == text.amax(1, keepdim=True)
+    if mistake == "over heads, whole text":
+        last = (last[..., None, None] & real)[..., None]
+        return output, (pairs * last).sum(1), (sums * last[..., 0]).sum(1)
+    return output, pairs[:, -1], sums[:, -1]
 
 
 def _divided(read, total, mistake):
@@ -108,7 +128,7 @@ def _divided(read, total, mistake):
         total = total.detach()
     if mistake == "numerator severed":
         read = read.detach()
-    if mistake == "nan":
+    if mistake in ("nan", "nan, padding 0"):
         return read / total
     if mistake == "reciprocal":
         return read * total
@@ -126,10 +146,9 @@ def mistaken(query, key, value, text, mistake):
     q, k = _features(query, key, mistake)
     own = _own(text, mistake)
     real = (text >= 0)[..., None, None]
-    if mistake == "over heads":
-        read, total = _over_heads(q, k, value, text)
-    else:
-        read, total = _sums(q, k, value, own)
+    if mistake.startswith("over heads"):
+        return _over_heads(q, k, value, text, mistake)
+    read, total = _sums(q, k, value, own)
     T = text.shape[1]
     place = torch.arange(T)
     causal = (place <= place[:, None]).expand_as(own)
@@ -165,8 +184,10 @@ def mistaken(query, key, value, text, mistake):
         scores = scores.masked_fill(~own[:, :, None], -1e30)
         weights = scores.softmax(-1) * own[:, :, None]
         output = torch.einsum("bths,bshv->bthv", weights, value)
-    elif mistake == "padding copies":
-        output = torch.where(real, output, value)
+    elif mistake == "nan, padding 0":
+        output = torch.where(real, output, 0)
+    elif mistake == "heads first":
+        output = output.transpose(1, 2)
     pairs, keys = _state(k, value, text, real, mistake)
     if mistake == "state transposed":
         pairs = pairs.mT
@@ -185,11 +206,15 @@ def mistaken(query, key, value, text, mistake):
 def _state(k, value, text, real, mistake):
     """What is kept of the last text of each row."""
     last = text.amax(1, keepdim=True)
-    if mistake in ("state of the row", "one state a row", "over heads"):
+    if mistake in ("state of the row", "one state a row"):
         mine = real
     elif mistake == "state of text 0":
         mine = (text == 0)[..., None, None]
-    elif mistake in ("state of the last place", "padding is a text"):
+    elif mistake in (
+        "state of the last place",
+        "state of the last column",
+        "padding is a text",
+    ):
         mine = (text == text[:, -1:])[..., None, None]
         if mistake == "state of the last place":
             mine = mine & real
@@ -199,7 +224,10 @@ def _state(k, value, text, real, mistake):
         mine = (text == last.max())[..., None, None]
     elif mistake in ("padding read", "padding read and reads", "zero keys"):
         mine = (_carried(text) == last)[..., None, None]
-    elif mistake in ("reset at padding",):
+    elif mistake == "reset at padding, state lost":
+        runs = F.pad((text[:, 1:] != text[:, :-1]).cumsum(1), (1, 0))
+        mine = (runs == runs[:, -1:])[..., None, None] & real
+    elif mistake == "reset at padding":
         runs = F.pad((text[:, 1:] != text[:, :-1]).cumsum(1), (1, 0))
         ends = (runs * (text >= 0)).amax(1, keepdim=True)
         mine = (runs == ends)[..., None, None] & real

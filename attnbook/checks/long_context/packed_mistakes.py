@@ -10,6 +10,9 @@ MISTAKES = [
         "running sums over the heads",
         "The sums run from head to head, not from token to token.",
         "The tensors are (B, T, H, d): tokens are axis 1, heads axis 2.",
+        "over heads, unmasked",
+        "over heads, unmasked output",
+        "over heads, whole text",
     ),
     (
         "padding below",
@@ -60,6 +63,7 @@ MISTAKES = [
         "nothing divided by nothing",
         "Where no score is above 0, you divide 0 by 0.",
         "The text says what the output is there.",
+        "nan, padding 0",
     ),
     (
         "divided by the count",
@@ -170,19 +174,20 @@ MISTAKES = [
         "a text cut at its padding",
         "Padding inside a text empties the state. The text goes on after it.",
         "Compare with the last text that was read, not with the place before.",
+        "reset at padding, state lost",
     ),
     (
         "padding is a text",
         "padding taken for a text",
         "Places of padding read each other, as if they were a text.",
         "At padding the output is 0.",
+        "padding is a text, but for the state",
     ),
     (
         "padding reads",
         "padding that reads",
         "Places of padding have an output. It should be 0.",
         "At padding the output is 0.",
-        "padding copies",
     ),
     (
         "padding read",
@@ -207,6 +212,18 @@ MISTAKES = [
         "relu in place of φ",
         "Negative numbers get the feature 0, and no gradient.",
         "φ(x) = elu(x) + 1.",
+    ),
+    (
+        "relu + 1",
+        "relu + 1 in place of φ",
+        "All negative numbers get the feature 1.",
+        "φ(x) = elu(x) + 1, which is exp(x) below 0.",
+    ),
+    (
+        "heads first",
+        "heads before tokens",
+        "Your output is (B, H, T, d_v).",
+        "It is (B, T, H, d_v), as the inputs are.",
     ),
     (
         "elu",
@@ -258,9 +275,12 @@ MISTAKES = [
     ),
     (
         "scaled before",
-        "scaled queries",
-        "Queries are divided by the root of d_k before φ.",
+        "scaled before φ",
+        "Queries or keys are divided by a power of d_k before φ.",
         "Nothing is scaled here.",
+        "scaled keys",
+        "scaled both",
+        "scaled by the fourth root",
     ),
     (
         "softmax attention",
@@ -285,6 +305,7 @@ MISTAKES = [
         "the state lost in padding",
         "Rows that end with padding return an empty state.",
         "Padding leaves the state as it is.",
+        "state of the last column",
     ),
     (
         "last text of row 0",

@@ -39,9 +39,10 @@ def _bounds(query, key, real, size, mistake):
     paged = F.pad(key, (0, 0, 0, N * size - S)).unflatten(2, (N, size))
     real = F.pad(real, (0, N * size - S)).view(B, 1, N, size, 1)
     q = query[:, :, None]  # (B, H, 1, d)
-    if mistake == "stale bounds":
+    if mistake.startswith("stale bounds"):
         real = torch.ones_like(real)
-        real.view(B, -1)[:, S:] = False
+        if mistake == "stale bounds":
+            real.view(B, -1)[:, S:] = False
     if mistake == "zeros in the bounds":
         low = (paged * real).amin(3)
         high = (paged * real).amax(3)
@@ -98,7 +99,7 @@ def _choice(bounds, filled, count, lengths, size, groups, mistake):
     elif mistake == "batch together":
         bounds = bounds.sum(0, keepdim=True).expand(B, H, N)
     floor = 0.0 if mistake == "zero" else -torch.inf
-    if mistake not in ("stale bounds", "empty pages"):
+    if not mistake.startswith(("stale bounds", "empty pages")):
         bounds = bounds.masked_fill(~filled, floor)
     if mistake in ("newest always", "newest too"):
         newest = F.one_hot((lengths - 1) // size, N).bool()[:, None]
@@ -140,7 +141,9 @@ def _choice(bounds, filled, count, lengths, size, groups, mistake):
         pages = bounds >= mean / filled.sum(-1, keepdim=True)
     elif mistake == "newest too":
         pages = pages | newest
-    if mistake in ("stale bounds", "empty pages", "zero", "empty kept"):
+    if mistake == "too many asked for":
+        bounds[0, 0, : filled[:, 0].sum(-1).min()].topk(count)
+    if mistake == "zero" or mistake.startswith(("stale bounds", "empty")):
         return pages
     return pages & filled
 
@@ -172,6 +175,9 @@ def _weights(scores, seen, bounds, mistake):
         powers = scores.softmax(-1) * seen
         total = powers.sum(-1, keepdim=True)
         return powers / torch.where(total > 0, total, 1)
+    if mistake == "divided, guarded":
+        powers = scores.softmax(-1) * seen
+        return powers / (powers.sum(-1, keepdim=True) + 1e-9)
     if mistake == "overflow":
         powers = scores.exp() * seen
         return powers / powers.sum(-1, keepdim=True)

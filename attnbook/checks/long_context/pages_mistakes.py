@@ -165,6 +165,7 @@ MISTAKES = [
         "Bounds count what other texts have left, so that pages are chosen "
         "which hold nothing of this text, or less than the bound says.",
         "Mask keys behind the text before the minimum and the maximum.",
+        "stale bounds, and zeros",
     ),
     (
         "zeros in the bounds",
@@ -235,6 +236,12 @@ MISTAKES = [
         "all rows read as few pages as the shortest",
         "All rows read as many pages as the shortest one has.",
         "Each row reads `count` pages, or all of its own.",
+    ),
+    (
+        "too many asked for",
+        "more pages asked for than there are",
+        "topk raises an error if it is asked for more than there is.",
+        "min(count, …).",
     ),
     (
         "pages as count",
@@ -322,6 +329,7 @@ MISTAKES = [
         "Keys that are not read take part in the softmax and are set to 0 "
         "afterwards. If such a score is by far the largest, nothing is left.",
         "Set their scores to -inf, before the softmax.",
+        "divided, guarded",
     ),
     (
         "overflow",

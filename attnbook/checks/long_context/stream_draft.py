@@ -24,6 +24,8 @@ def _places_of(done, T, slots, bugs):
     """The places of the tokens that are read, (T,)."""
     if "counted" in bugs:
         return min(done, slots) + torch.arange(T)
+    if "modulo" in bugs:
+        return done % slots + torch.arange(T)
     if "anew" in bugs:
         return torch.arange(T)
     if "one place" in bugs:
@@ -103,6 +105,11 @@ def _rolled(old, new, slots, bugs):
 def draft(texts, cuts, model, window, slots, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
     B, _, D = texts[0].shape
+    if "no cache" in bugs:
+        whole = [[text.shape[1]] for text in texts]
+        return draft(texts, whole, model, window, slots, ("no window",))
+    if "not transposed" in bugs:
+        model = {name: matrix.T for name, matrix in model.items()}
     results = []
     key, value = torch.zeros(2, B, slots, D)
     done = 0

@@ -100,6 +100,19 @@ MISTAKES = [
         "no window",
         "A token sees all that the buffer and its piece hold.",
         "0 <= distance < W.",
+        ("no cache",),
+    ),
+    (
+        ("modulo",),
+        "positions counted around the buffer",
+        "When the buffer is full, the places begin with 0 again.",
+        "The place of a token counts all tokens of the text before it.",
+    ),
+    (
+        ("not transposed",),
+        "weights not transposed",
+        "nn.Linear stores its weights as (out, in).",
+        'x @ model["query"].T.',
     ),
     (
         ("prompt alone without",),
