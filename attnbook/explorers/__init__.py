@@ -11,6 +11,7 @@ from attnbook.explorers.frames import Frames
 from attnbook.explorers.generation import Generation
 from attnbook.explorers.head_picker import HeadPicker
 from attnbook.explorers.mask_painter import MaskPainter
+from attnbook.explorers.pattern_painter import PatternPainter
 from attnbook.explorers.rotary_dial import RotaryDial
 from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.score_window import ScoreWindow
@@ -26,6 +27,7 @@ __all__ = [
     "Generation",
     "HeadPicker",
     "MaskPainter",
+    "PatternPainter",
     "RotaryDial",
     "ScaledScores",
     "ScoreWindow",

@@ -87,6 +87,11 @@ def windows() -> explorers.ScoreWindow:
 
 
 @pytest.fixture
+def patterns() -> explorers.PatternPainter:
+    return samples.pattern_painter()
+
+
+@pytest.fixture
 def generation() -> explorers.Generation:
     return samples.generation()
 

@@ -124,6 +124,10 @@ def mask_painter() -> explorers.MaskPainter:
     return explorers.MaskPainter(scores, words, words, np.tri(5) > 0)
 
 
+def pattern_painter() -> explorers.PatternPainter:
+    return explorers.PatternPainter(tokens=12, window=3, layers=3)
+
+
 def rotary_dial() -> explorers.RotaryDial:
     return explorers.RotaryDial(
         [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
@@ -172,6 +176,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "Generation": generation,
     "HeadPicker": head_picker,
     "MaskPainter": mask_painter,
+    "PatternPainter": pattern_painter,
     "RotaryDial": rotary_dial,
     "ScaledScores": scaled_scores,
     "ScoreWindow": score_window,

@@ -417,6 +417,34 @@ SHARING_HEADS = {
     ],
 }
 
+
+def sparse(*shape, count=3):
+    torch.manual_seed(4)
+    return torch.randn(count, *shape, dtype=torch.float64)
+
+
+def with_state(it, *sizes):
+    output, (pairs, keys) = it(*sparse(11, 5), *sizes)
+    return [output, pairs, keys]
+
+
+LONG_CONTEXT = {
+    "distances": lambda it: it(7),
+    "window_mask": lambda it: [it(9, window) for window in (1, 4, 20)],
+    "windowed_attention": lambda it: [
+        it(*sparse(2, 3, n, 5), 4) for n in (3, 8, 11)
+    ],
+    "dilated_mask": lambda it: [it(11, 3, r) for r in (1, 2, 5)],
+    "strided_mask": lambda it: [it(11, 3, s) for s in (1, 2, 5)],
+    "reach": lambda it: it(list(sparse(6, 6) > 0.8)),
+    "feature_map": lambda it: it(sparse(6)),
+    "linear_attention": lambda it: it(*sparse(11, 5)),
+    "linear_attention_recurrent": with_state,
+    "linear_attention_chunked": lambda it: with_state(it, 4),
+    "whole_blocks_mask": lambda it: [it(T, 3) for T in (3, 8, 9)],
+    "top_keys": lambda it: list(it(sparse(9, 9)[0], 4)),
+}
+
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
@@ -427,6 +455,7 @@ COMPARED = {
     "chapters/06-transformer.ipynb": BLOCKS,
     "chapters/07-decoder-only.ipynb": DECODER_ONLY,
     "chapters/08-sharing-heads.ipynb": SHARING_HEADS,
+    "chapters/09-long-context.ipynb": LONG_CONTEXT,
 }
 IN_TORCH = [
     pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")
