@@ -71,6 +71,8 @@ def _good(p, q, drafted, counts, numbers, mistake):
         "product of capped ratios": numbers
         < (at_p / at_q).clamp(max=1).cumprod(-1),
         "epsilon": numbers < at_p / (at_q + 0.01),
+        "tiny epsilon": numbers < at_p / (at_q + 1e-9),
+        "at least": numbers <= at_p / at_q,
         "overlap": numbers < torch.minimum(p[:, :G], q).sum(-1),
     }.get(mistake, numbers < at_p / at_q)
     if mistake.startswith("padding tried"):
@@ -165,6 +167,7 @@ def _rest_of(p, q, drafted, accepted, counts, mistake):
         "padded end": p[:, -1],
         "padding tried, padded end": p[:, -1],
         "p before": p[rows, (accepted - 1).clamp(min=0)],
+        "p before, of a full row": p[rows, accepted.clamp(0, G - 1)],
         "end cut too": torch.where((accepted < G)[:, None], positive, here),
         "uniform end": torch.ones_like(here),
         "q at the end": there,

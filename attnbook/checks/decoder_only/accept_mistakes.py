@@ -91,6 +91,14 @@ MISTAKES = [
         "a small number added to q",
         "With something added to q(x) a draft is rejected too often.",
         "q(x) is not 0: x was drawn from q.",
+        "tiny epsilon",
+    ),
+    (
+        "at least",
+        "a number equal to the ratio passes",
+        "A number that is just as large as the ratio passes. Then even a "
+        "token with p(x) = 0 passes where the number is 0.",
+        "Below: number < p(x)/q(x).",
     ),
     (
         "overlap",
@@ -370,6 +378,7 @@ MISTAKES = [
         "Where all drafts pass, you take p of the last draft. The next token "
         "comes after it.",
         "p has G + 1 places: one more than there are drafts.",
+        "p before, of a full row",
     ),
     (
         "end cut too",

@@ -280,9 +280,10 @@ MISTAKES = [
     (
         "d",
         7.0,
-        "the first merge alone",
-        "After b + c the text has 7 tokens. Then come the other merges.",
-        "a + b, d + a, bc + da.",
+        "one merge alone",
+        "After b + c the text has 7 tokens, and with a + b in its place it "
+        "has 7 too. Then come the other merges.",
+        "In this order: b + c, a + b, d + a, bc + da.",
     ),
     (
         "d",

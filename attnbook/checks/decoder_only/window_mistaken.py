@@ -12,6 +12,9 @@ _PLACES = {
     "last places": lambda rows, window, stride, begin: (
         rows[-stride:] if begin else rows
     ),
+    "last places, cut": lambda rows, window, stride, begin: (
+        rows[-stride:] if begin else rows
+    ),
     "the same everywhere": lambda rows, window, stride, begin: rows[-stride:],
     "one left out": lambda rows, window, stride, begin: (
         rows[window - stride + 1 :] if begin else rows
@@ -142,6 +145,8 @@ def mistaken(model, ids, widths, window, stride, mistake):
         losses = torch.cat(
             [take(rows, window, stride, first > 1) for first, rows in found]
         )
+        if mistake == "last places, cut":
+            losses = losses[: len(ids) - 1]
     elif mistake == "mean of what is new":
         done, means = 0, []
         for first, rows in found:

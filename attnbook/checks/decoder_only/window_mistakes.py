@@ -165,6 +165,7 @@ MISTAKES = [
         "window may be shorter, and then some of them are not new.",
         "How many losses are there already?",
         "loop: last places",
+        "last places, cut",
     ),
     (
         "the same everywhere",

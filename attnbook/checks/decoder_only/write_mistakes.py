@@ -37,6 +37,21 @@ BUGS = {
     ),
 }
 
+# With these a token sees places that nobody has written in its batch.
+SEE_EMPTY = {
+    "bottom right",
+    "everything",
+    "a triangle, then everything",
+    "inverted",
+    "upper triangle",
+    "all written",
+    "masks of row 0",
+    "longest row",
+    "prompt twice",
+    "one too far",
+    "places of row 0",
+}
+
 MISTAKES = [
     (
         ("temperature last",),
@@ -140,6 +155,7 @@ MISTAKES = [
         "a token that does not see itself",
         "The mask leaves out a token's own place.",
         "s <= n, not s < n.",
+        ("before itself",),
     ),
     (
         ("masks of row 0",),
@@ -298,6 +314,14 @@ MISTAKES = [
         "one token too many",
         "You keep a token more than it takes to reach p.",
         "Is the sum *before* a token below p? Then it stays.",
+    ),
+    (
+        ("one more at a tie",),
+        "one token too many where the sum is p",
+        "Where some tokens have exactly p together, you keep another one. "
+        "They are enough: p or more.",
+        "The sum *before* a token must be below p, not p itself.",
+        ("all that tie",),
     ),
     (
         ("by share of the best",),
