@@ -77,6 +77,8 @@ def _good(p, q, drafted, counts, numbers, mistake):
     }.get(mistake, numbers < at_p / at_q)
     if mistake.startswith("padding tried"):
         return good
+    if mistake == "no parentheses":
+        return numbers < at_p / at_q & (torch.arange(G) < counts[:, None])
     if mistake == "one draft too many":
         return good & (torch.arange(G) <= counts[:, None])
     return good & (torch.arange(G) < counts[:, None])

@@ -94,6 +94,13 @@ MISTAKES = [
         "tiny epsilon",
     ),
     (
+        "no parentheses",
+        "a comparison without parentheses",
+        "`&` binds more tightly than `<`, so that it joins the ratio, a "
+        "number, with a mask.",
+        "(numbers < ratio) & (torch.arange(G) < counts[:, None]).",
+    ),
+    (
         "at least",
         "a number equal to the ratio passes",
         "A number that is just as large as the ratio passes. Then even a "

@@ -12,7 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from attnbook.checks.decoder_only.write_draft import draft, draw
-from attnbook.checks.decoder_only.write_mistakes import BUGS, MISTAKES, SEE_EMPTY
+from attnbook.checks.decoder_only.write_mistakes import (
+    BUGS,
+    MISTAKES,
+    SEE_EMPTY,
+)
 from attnbook.judging.comparison import kind_of
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew, seed_from
