@@ -216,6 +216,14 @@ def mistaken(target, draft, drafted, counts, numbers, temperature, mistake):
         first = _accepted_of(good, counts, "")
         return good.sum(-1), _rest_of(p, q, drafted, first, counts, "")
     rest = _rest_of(p, q, drafted, accepted, counts, mistake)
+    if mistake == "rest without temperature":
+        hot = target.softmax(-1), draft.softmax(-1)
+        rejected = _rest_of(*hot, drafted, accepted, counts, "")
+        return accepted, torch.where(
+            (accepted < counts)[:, None], rejected, rest
+        )
+    if mistake == "zeros without drafts":
+        return accepted, rest * (counts > 0)[:, None]
     if mistake == "logits subtracted":
         return accepted, _of_logits(target, draft, p, accepted, counts)
     if mistake == "softmax of logits":

@@ -424,6 +424,20 @@ MISTAKES = [
         "target multiplied",
     ),
     (
+        "rest without temperature",
+        "no temperature in the difference",
+        "The drafts are judged at the temperature, but p - q is taken of "
+        "probabilities without it.",
+        "One p and one q for both steps, of logits / temperature.",
+    ),
+    (
+        "zeros without drafts",
+        "nothing for a row without drafts",
+        "A row without drafts gets zeros. No draft of it fails, so its next "
+        "token comes from p at place 0.",
+        "What does your code do where counts[b] is 0?",
+    ),
+    (
         "no temperature",
         "no temperature",
         "The temperature is not used.",

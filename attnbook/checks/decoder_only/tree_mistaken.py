@@ -50,6 +50,8 @@ def _seen_by(row, t, mistake):
         return [t, *above[:2]]
     if mistake == "triangle":
         return [s for s in real if s <= t]
+    if mistake == "triangle from the last first guess":
+        return list(range(max(s for s in real[: t + 1] if row[s] < 0), t + 1))
     if mistake == "triangle of all":
         return list(range(t + 1))
     if mistake == "everything":
@@ -86,6 +88,8 @@ def _position_of(row, t, length, S, lengths, mistake):
         return length + t
     if mistake == "by index, but for first guesses":
         return length + (t if row[t] >= 0 else 0)
+    if mistake == "by index from the last first guess":
+        return length + t - max(s for s in range(t + 1) if row[s] < 0)
     if mistake == "minus one as an index, counted":
         return length + len({*_seen_by(row, t, mistake)}) - 1
     if mistake == "depth from 1":

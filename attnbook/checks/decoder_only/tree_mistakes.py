@@ -12,6 +12,7 @@ MISTAKES = [
         "From a guess, go to its parent, and on until there is none.",
         "triangle of all",
         "triangle; empty",
+        "triangle from the last first guess",
     ),
     (
         "everything",
@@ -150,6 +151,7 @@ MISTAKES = [
         "by index, empty too",
         "by index; empty",
         "by index, but for first guesses",
+        "by index from the last first guess",
     ),
     (
         "depth from 1",

@@ -128,6 +128,15 @@ def _windows(model, ids, window, stride, mistake):
 
 def mistaken(model, ids, widths, window, stride, mistake):
     """Losses and bits per byte, with a mistake."""
+    if mistake.endswith(", zeros"):
+        # What no window predicts keeps the 0 of a tensor made beforehand.
+        losses = torch.zeros(len(ids) - 1)
+        kind = mistake.removesuffix(", zeros")
+        for first, rows in reversed(
+            [*_windows(model, ids, window, stride, kind)]
+        ):
+            losses[first - 1 : first - 1 + len(rows)] = rows
+        return losses, losses.sum() / math.log(2) / widths[1:].sum()
     if mistake == "stride as window":
         window = stride
     elif mistake == "one window":

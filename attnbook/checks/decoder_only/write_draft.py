@@ -135,6 +135,8 @@ def _number_of(numbers, step, bugs):
         return numbers[0, 0]
     if "first number" in bugs:
         return numbers[:, 0]
+    if "numbers of a row" in bugs:
+        return numbers[step]
     if "numbers flat" in bugs:
         B = len(numbers)
         return numbers.flatten()[step * B : (step + 1) * B]

@@ -427,6 +427,13 @@ MISTAKES = [
         "numbers[:, step].",
     ),
     (
+        ("numbers of a row",),
+        "a row of the numbers for a step",
+        "At step n you draw with the numbers of row n. The rows of the batch "
+        "stand along the first axis, the steps along the second.",
+        "numbers[:, step].",
+    ),
+    (
         ("numbers flat",),
         "numbers in another order",
         "The numbers are taken in the order of memory: first all those of "
