@@ -426,8 +426,8 @@ MISTAKES = [
         "f",
         64 / 138,
         "no temperature",
-        "You kept three of the tokens at temperature 1. (To halve the "
-        "*probabilities* changes no proportion.)",
+        "You kept three of the tokens at temperature 1. To halve their "
+        "*probabilities* changes no proportion.",
         "Halved logits take the roots of 64, 49, 25, 9, 4, 1.",
     ),
     (
