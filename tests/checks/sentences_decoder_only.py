@@ -28,8 +28,7 @@ SENTENCES = {
             "question a",
         ),
         (
-            "How many times as many are they in total without a cache as "
-            "with one?",
+            "Divide the total without a cache by the total with one:",
             "a: the count without a cache",
             "question a",
         ),
@@ -61,8 +60,13 @@ SENTENCES = {
             "question e",
         ),
         (
-            "You draw at a temperature of 0.5 with top-p at 0.75.",
+            "You apply a temperature of 2,",
             "f: no temperature",
+            "question f",
+        ),
+        (
+            "then min-p at 0.25.",
+            "f: min-p before the temperature",
             "question f",
         ),
         (
@@ -105,7 +109,7 @@ SENTENCES = {
             "wider than any prompt",
         ),
         (
-            "A token may see the places of its own row up to its own,",
+            "A token may see the places of its row up to its own place,",
             "a triangle in the wrong corner",
             "prompts of one length",
         ),
@@ -128,6 +132,11 @@ SENTENCES = {
             "the fewest that have $p$ or more together:",
             "one token too many",
             "a small p",
+        ),
+        (
+            "that have $p$ or more together:",
+            "one token too many where the sum is p",
+            "Of two tokens that have 0.5 each, p = 0.5 keeps one.",
         ),
         (
             "What is kept is divided by its sum.",
@@ -228,6 +237,11 @@ SENTENCES = {
             "guesses side by side",
         ),
         (
+            "and there may be several such guesses.",
+            "later guesses after the text taken for none",
+            "guesses side by side",
+        ),
+        (
             "a guess may see the text of its row,",
             "the text is hidden",
             "two trees",
@@ -285,6 +299,16 @@ SENTENCES = {
             "three drafts",
         ),
         (
+            "its random number is below $p_g(x_g)/q_g(x_g)$.",
+            "a number equal to the ratio passes",
+            "a number equal to its ratio",
+        ),
+        (
+            "below $p_g(x_g)/q_g(x_g)$.",
+            "a small number added to q",
+            "drafts with a tiny q",
+        ),
+        (
             "The drafts before the first one that fails are accepted;",
             "all drafts or none",
             "three drafts",
@@ -295,8 +319,8 @@ SENTENCES = {
             "four drafts",
         ),
         (
-            "Row $b$ has `counts[b]` drafts, from 0 up to $G$. What stands "
-            "behind them is none.",
+            "Row $b$ has `counts[b]` drafts, from 0 up to $G$. The places "
+            "behind them hold no draft.",
             "places without a draft are tried",
             "rows of other counts",
         ),

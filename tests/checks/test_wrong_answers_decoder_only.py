@@ -1,7 +1,9 @@
 """Wrong answers to the exercises of chapter 07 that are no known mistake."""
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -154,6 +156,32 @@ def test_the_last_token_may_be_read_if_nothing_is_made_of_it():
     assert exercise.diagnose(reads_all) is None
 
 
+@pytest.mark.parametrize("number", [float, np.float64, Fraction])
+def test_bits_are_a_number_of_any_type(number):
+    def answer(*inputs):
+        losses, bits = EXERCISES["07-window-bits"].reference(*inputs)
+        return losses, number(bits.item())
+
+    assert EXERCISES["07-window-bits"].diagnose(answer) is None
+
+
+def test_the_last_places_cut_to_length_are_named():
+    def answer(model, ids, widths, window, stride):
+        losses, begin, end = [], 0, 0
+        while end < len(ids) - 1:
+            end = min(begin + window, len(ids) - 1)
+            target = ids[begin + 1 : end + 1]
+            logits = model(ids[begin:end])
+            found = F.cross_entropy(logits, target, reduction="none")
+            losses.append(found[-stride:] if begin else found)
+            begin += stride
+        losses = torch.cat(losses)[: len(ids) - 1]
+        return losses, losses.sum() / math.log(2) / widths[1:].sum()
+
+    name = "the last `stride` losses of a short window"
+    assert named("07-window-bits", answer) == name
+
+
 # -- a tree of guesses -------------------------------------------------------
 
 
@@ -198,9 +226,46 @@ def test_climbing_is_right():
     assert EXERCISES["07-guess-tree"].diagnose(climbing) is None
 
 
+def by_index_after_the_first(parents, counts, lengths, S):
+    _, mask = climbing(parents, counts, lengths, S)
+    T = parents.shape[1]
+    placed = lengths[:, None] + torch.arange(T) * (parents >= 0)
+    return placed * (torch.arange(T) < counts[:, None]), mask
+
+
+def counted_with_the_last_guess(parents, counts, lengths, S):
+    """-1 counts from the end; the position is how many guesses are seen."""
+    B, T = parents.shape
+    seen = torch.eye(T).bool().repeat(B, 1, 1)
+    for t in range(T):
+        seen[:, t] |= seen[torch.arange(B), parents[:, t]]
+    real = torch.arange(T) < counts[:, None]
+    seen &= real[..., None]
+    text = (torch.arange(S) < lengths[:, None])[:, None] & real[..., None]
+    positions = (lengths[:, None] + seen.sum(-1) - 1) * real
+    return positions, torch.cat([text, seen], -1)
+
+
+def without_later_first_guesses(parents, counts, lengths, S):
+    positions, mask = climbing(parents, counts, lengths, S)
+    real = (parents >= 0) | (torch.arange(parents.shape[1]) == 0)
+    return positions * real, mask & real[..., None]
+
+
 @pytest.mark.parametrize(
     ("answer", "name", "parts"),
     [
+        (
+            by_index_after_the_first,
+            "positions by the order in the list",
+            ["mask"],
+        ),
+        (counted_with_the_last_guess, "-1 taken as an index", []),
+        (
+            without_later_first_guesses,
+            "later guesses after the text taken for none",
+            [],
+        ),
         (without_guess_0, "guess 0 taken for none", []),
         (naive_indices, "-1 taken as an index", []),
         (
@@ -247,6 +312,22 @@ def most_probable(*inputs):
     return row_by_row(*inputs, passes=lambda n, p, q, x: x == p.argmax())
 
 
+def up_to_the_ratio(*inputs):
+    return row_by_row(*inputs, passes=lambda n, p, q, x: n <= p[x] / q[x])
+
+
+def with_something_added(*inputs):
+    return row_by_row(
+        *inputs, passes=lambda n, p, q, x: n < p[x] / (q[x] + 1e-12)
+    )
+
+
+def with_q_kept_from_0(*inputs):
+    return row_by_row(
+        *inputs, passes=lambda n, p, q, x: n < p[x] / q[x].clamp(min=1e-8)
+    )
+
+
 def from_the_target(*inputs):
     return row_by_row(*inputs, rest=lambda p, q, x: p)
 
@@ -275,6 +356,21 @@ def test_a_loop_over_rows_is_right():
             most_probable,
             "accepted if it is the most probable token",
             [],
+        ),
+        (
+            up_to_the_ratio,
+            "a number equal to the ratio passes",
+            ["accepted", "rest"],
+        ),
+        (
+            with_something_added,
+            "a small number added to q",
+            ["accepted", "rest"],
+        ),
+        (
+            with_q_kept_from_0,
+            "a small number added to q",
+            ["accepted", "rest"],
         ),
         (from_the_target, "redrawn from p", ["accepted"]),
         (without_the_rejected, "p without the rejected token", ["accepted"]),
@@ -312,6 +408,124 @@ def test_a_writer_of_another_form_is_asked_for_two_lists(wrong):
     assert "two lists with a tensor for each batch" in diagnosis.message
 
 
+def write_with(
+    batches,
+    model,
+    temperature,
+    p,
+    mask=lambda places, L, T: torch.arange(L) <= places[..., None],
+    kept=lambda best, p: best.cumsum(-1) - best < p,
+    number=lambda numbers, step: numbers[:, step],
+    reset=True,
+):
+    """Right, with a new buffer for each batch."""
+    B, (L, D) = len(batches[0][0]), model["places"].shape
+    rows, start = torch.arange(B)[:, None], torch.zeros(B).long()
+    written, chances = [], []
+    for prompts, lengths, numbers in batches:
+        key, value = torch.zeros(2, B, L, D)
+        if reset:
+            start = torch.zeros(B).long()
+        read, counts, tokens, seen = prompts, lengths, [], []
+        for step in range(numbers.shape[1]):
+            T = read.shape[1]
+            places = start[:, None] + torch.arange(T)
+            x = model["tokens"][read] + model["places"][places]
+            key[rows, places] = x @ model["key"].T
+            value[rows, places] = x @ model["value"].T
+            x = x + F.scaled_dot_product_attention(
+                x @ model["query"].T, key, value, mask(places, L, T)
+            )
+            start = start + counts
+            logits = x[rows[:, 0], counts - 1] @ model["logits"].T
+            best, order = (
+                (logits / temperature).softmax(-1).sort(descending=True)
+            )
+            stays = kept(best, p)
+            stays[:, 0] = True
+            best = best * stays / (best * stays).sum(-1, keepdim=True)
+            seen.append(torch.zeros_like(best).scatter(-1, order, best))
+            sums = seen[-1].cumsum(-1)
+            drawn = sums > number(numbers, step)[..., None]
+            tokens.append(drawn.int().argmax(-1))
+            read, counts = tokens[-1][:, None], torch.ones(B).long()
+        written.append(torch.stack(tokens, 1))
+        chances.append(torch.stack(seen, 1))
+    return written, chances
+
+
+def test_a_new_buffer_for_each_batch_is_right():
+    assert EXERCISES["07-write"].diagnose(write_with) is None
+
+
+def causal_at_first(places, L, T):
+    return torch.ones(T, L).tril().bool() | (T == 1)
+
+
+def of_the_longest_row(places, L, T):
+    return torch.ones(T, L).tril(int(places[:, 0].max())).bool()
+
+
+def below_p(best, p):
+    return best.cumsum(-1) < p
+
+
+def up_to_p(best, p):
+    return best.cumsum(-1) - best <= p
+
+
+def of_row_0(numbers, step):
+    return numbers[0, step]
+
+
+@pytest.mark.parametrize(
+    ("slips", "name", "parts"),
+    [
+        (
+            {"mask": causal_at_first},
+            "a triangle for a full buffer",
+            ["two", "four"],
+        ),
+        (
+            {"mask": of_the_longest_row},
+            "the mask of the longest row",
+            ["two", "four"],
+        ),
+        (
+            {"kept": below_p},
+            "top-p drops the token that crosses",
+            ["two", "four"],
+        ),
+        (
+            {"kept": up_to_p},
+            "one token too many where the sum is p",
+            ["two", "four"],
+        ),
+        (
+            {"kept": up_to_p, "number": of_row_0},
+            "one random number for all rows",
+            ["two", "four"],
+        ),
+        (
+            {"kept": below_p, "number": of_row_0},
+            "at least bugs 4 and 5 of 5",
+            ["two"],
+        ),
+        (
+            {"reset": False, "number": of_row_0},
+            "at least bugs 1 and 5 of 5",
+            ["two"],
+        ),
+    ],
+)
+def test_a_new_buffer_for_each_batch_hides_no_other_bug(slips, name, parts):
+    def answer(*inputs):
+        return write_with(*inputs, **slips)
+
+    assert named("07-write", answer) == name
+    assert parts_of("07-write", answer) == parts
+
+
 # -- predictions -------------------------------------------------------------
 
 
@@ -323,9 +537,10 @@ def test_a_writer_of_another_form_is_asked_for_two_lists(wrong):
         ("c", 0.83, "c: nats per byte"),
         ("d", 4, "d: the longest token first"),
         ("e", 1.44, "e: accepted drafts alone"),
-        ("f", 0.68, "f: the temperature after top-p"),
-        ("f", 1, "f: the crossing token dropped"),
-        ("f", 0.55, "f: no temperature, the crossing token dropped"),
+        ("f", 0.4, "f: min-p before the temperature"),
+        ("f", 0.35, "f: the token at the bound dropped"),
+        ("f", 0.53, "f: a bound on the probability itself"),
+        ("f", 0.46, "f: no temperature"),
     ],
 )
 def test_a_wrong_number_is_told_by_what_gives_it(asked, wrong, name):

@@ -135,6 +135,39 @@ def _large_logits():
     )
 
 
+def _equal_numbers():
+    """In row 0 the number is the ratio, 0.25/0.5, to the last digit."""
+    low = -200.0
+    return Case(
+        "a number equal to its ratio",
+        (
+            torch.tensor([[[0.0, 0, 0, 0]] * 2, [[0, low, 0, low]] * 2]),
+            torch.tensor([[[0.0, 0, low, low]], [[0, 0, 0, 0]]]),
+            torch.tensor([[1], [2]]),
+            torch.tensor([1, 1]),
+            torch.tensor([[0.5], [0.75]]),
+            1.0,
+        ),
+    )
+
+
+def _tiny_chances():
+    """The drafts have less than 1e-20 in q, and as little in p."""
+    target = [[200.0, 141, 0], [199, 200, 139], [200, 0, 199]]
+    draft = [[200.0, 140, 0], [200, 199, 140]]
+    return Case(
+        "drafts with a tiny q",
+        (
+            torch.tensor([target, target]),
+            torch.tensor([draft, draft]),
+            torch.tensor([[1, 2], [1, 2]]),
+            torch.tensor([2, 1]),
+            torch.tensor([[0.9, 0.6], [0.8, 0.1]]),
+            1.0,
+        ),
+    )
+
+
 def _counts_of(random, drawn):
     """As many rows as needed; one has all its drafts, one none."""
     G = drawn["G"]
@@ -199,6 +232,8 @@ EXERCISE = Exercise(
             "all rows shorter than the tensor", [2, 1, 2, 2], 4, 5, seed=96
         ),
         _large_logits(),
+        _equal_numbers(),
+        _tiny_chances(),
         _drafts_case("all sizes alike", [3, 2, 3], 3, 3, seed=98),
     ],
     mistakes=named(mistaken, MISTAKES),
@@ -266,6 +301,8 @@ EXERCISE = Exercise(
                 "some rows without a draft",
                 "all rows shorter than the tensor",
                 "logits of 200",
+                "a number equal to its ratio",
+                "drafts with a tiny q",
                 "all sizes alike",
             ),
             fresh=anew(

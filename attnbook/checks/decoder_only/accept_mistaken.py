@@ -71,10 +71,14 @@ def _good(p, q, drafted, counts, numbers, mistake):
         "product of capped ratios": numbers
         < (at_p / at_q).clamp(max=1).cumprod(-1),
         "epsilon": numbers < at_p / (at_q + 0.01),
+        "tiny epsilon": numbers < at_p / (at_q + 1e-9),
+        "at least": numbers <= at_p / at_q,
         "overlap": numbers < torch.minimum(p[:, :G], q).sum(-1),
     }.get(mistake, numbers < at_p / at_q)
     if mistake.startswith("padding tried"):
         return good
+    if mistake == "no parentheses":
+        return numbers < at_p / at_q & (torch.arange(G) < counts[:, None])
     if mistake == "one draft too many":
         return good & (torch.arange(G) <= counts[:, None])
     return good & (torch.arange(G) < counts[:, None])
@@ -165,6 +169,7 @@ def _rest_of(p, q, drafted, accepted, counts, mistake):
         "padded end": p[:, -1],
         "padding tried, padded end": p[:, -1],
         "p before": p[rows, (accepted - 1).clamp(min=0)],
+        "p before, of a full row": p[rows, accepted.clamp(0, G - 1)],
         "end cut too": torch.where((accepted < G)[:, None], positive, here),
         "uniform end": torch.ones_like(here),
         "q at the end": there,
@@ -211,6 +216,14 @@ def mistaken(target, draft, drafted, counts, numbers, temperature, mistake):
         first = _accepted_of(good, counts, "")
         return good.sum(-1), _rest_of(p, q, drafted, first, counts, "")
     rest = _rest_of(p, q, drafted, accepted, counts, mistake)
+    if mistake == "rest without temperature":
+        hot = target.softmax(-1), draft.softmax(-1)
+        rejected = _rest_of(*hot, drafted, accepted, counts, "")
+        return accepted, torch.where(
+            (accepted < counts)[:, None], rejected, rest
+        )
+    if mistake == "zeros without drafts":
+        return accepted, rest * (counts > 0)[:, None]
     if mistake == "logits subtracted":
         return accepted, _of_logits(target, draft, p, accepted, counts)
     if mistake == "softmax of logits":

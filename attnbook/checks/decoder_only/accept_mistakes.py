@@ -91,6 +91,21 @@ MISTAKES = [
         "a small number added to q",
         "With something added to q(x) a draft is rejected too often.",
         "q(x) is not 0: x was drawn from q.",
+        "tiny epsilon",
+    ),
+    (
+        "no parentheses",
+        "a comparison without parentheses",
+        "`&` binds more tightly than `<`, so that it joins the ratio, a "
+        "number, with a mask.",
+        "(numbers < ratio) & (torch.arange(G) < counts[:, None]).",
+    ),
+    (
+        "at least",
+        "a number equal to the ratio passes",
+        "A number that is just as large as the ratio passes. Then even a "
+        "token with p(x) = 0 passes where the number is 0.",
+        "Below: number < p(x)/q(x).",
     ),
     (
         "overlap",
@@ -370,6 +385,7 @@ MISTAKES = [
         "Where all drafts pass, you take p of the last draft. The next token "
         "comes after it.",
         "p has G + 1 places: one more than there are drafts.",
+        "p before, of a full row",
     ),
     (
         "end cut too",
@@ -406,6 +422,20 @@ MISTAKES = [
         "p is not taken at the temperature.",
         "softmax(logits / temperature), for both.",
         "target multiplied",
+    ),
+    (
+        "rest without temperature",
+        "no temperature in the difference",
+        "The drafts are judged at the temperature, but p - q is taken of "
+        "probabilities without it.",
+        "One p and one q for both steps, of logits / temperature.",
+    ),
+    (
+        "zeros without drafts",
+        "nothing for a row without drafts",
+        "A row without drafts gets zeros. No draft of it fails, so its next "
+        "token comes from p at place 0.",
+        "What does your code do where counts[b] is 0?",
     ),
     (
         "no temperature",

@@ -18,7 +18,7 @@ _PREDICTIONS = Predictions(
         "c": 1.2,
         "d": 3.0,
         "e": 1 + 0.8 + 0.8**2,
-        "f": 36 / 45,
+        "f": 8 / 25,
     }
 )
 
@@ -59,9 +59,9 @@ def _predict_by_running(question):
         return sum(
             n * chance for n, chance in ((1, 0.2), (2, 0.8 * 0.2), (3, 0.64))
         )
-    logits = torch.tensor([6.0, 3.0, 2.0, 2.0, 2.0]).log()
-    chances = (logits / 0.5).softmax(0)
-    chances[chances.cumsum(0) - chances >= 0.75] = 0
+    logits = torch.tensor([64.0, 49.0, 25.0, 9.0, 4.0, 1.0]).log()
+    chances = (logits / 2).softmax(0)
+    chances[chances < 0.249 * chances.max()] = 0  # 2/8 may round below 0.25
     return (chances / chances.sum())[0].item()
 
 

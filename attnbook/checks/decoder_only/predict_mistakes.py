@@ -280,9 +280,10 @@ MISTAKES = [
     (
         "d",
         7.0,
-        "the first merge alone",
-        "After b + c the text has 7 tokens. Then come the other merges.",
-        "a + b, d + a, bc + da.",
+        "one merge alone",
+        "After b + c the text has 7 tokens, and with a + b in its place it "
+        "has 7 too. Then come the other merges.",
+        "In this order: b + c, a + b, d + a, bc + da.",
     ),
     (
         "d",
@@ -384,81 +385,90 @@ MISTAKES = [
     ),
     (
         "f",
-        36 / 53,
-        "the temperature after top-p",
-        "You chose the tokens at temperature 1, which keeps four. The "
-        "temperature comes first.",
-        "The squares 36, 9, 4, 4, 4: which of them make up 0.75?",
+        8 / 20,
+        "min-p before the temperature",
+        "Three tokens are kept at temperature 1. But min-p looks at what the "
+        "temperature has made of them.",
+        "The roots are 8, 7, 5, 3, 2, 1: which are at least 0.25 · 8?",
     ),
     (
         "f",
-        6 / 13,
-        "no temperature",
-        "You kept four of the tokens at temperature 1.",
-        "A temperature of 0.5 squares what is proportional to 6, 3, 2, 2, 2.",
+        8 / 23,
+        "the token at the bound dropped",
+        "The fifth token is 0.25 times as probable as the likeliest, no less. "
+        "Min-p keeps it.",
+        "*At least* 0.25 times as probable.",
+    ),
+    (
+        "f",
+        8 / 15,
+        "a bound on the probability itself",
+        "You kept the tokens of 0.25 or more. Min-p compares with the "
+        "likeliest token.",
+        "Is a token 0.25 times as probable as the first one, or more?",
     ),
     (
         "f",
         1.0,
-        "the crossing token dropped",
-        "The first token alone has 0.63, less than 0.75. The token that "
-        "crosses 0.75 is kept.",
-        "The second token is the one that crosses.",
+        "top-p in place of min-p",
+        "The first token alone is left where tokens are added up until they "
+        "have 0.25 together.",
+        "Compare each token with the first one: 0.25 times as probable?",
     ),
     (
         "f",
-        36 / 57,
+        8 / 26,
         "not divided again",
         "This is its probability before the others are dropped.",
         "Those that are kept have to sum to 1.",
     ),
     (
         "f",
-        0.4,
-        "neither temperature nor top-p",
+        64 / 138,
+        "no temperature",
+        "You kept three of the tokens at temperature 1. To halve their "
+        "*probabilities* changes no proportion.",
+        "Halved logits take the roots of 64, 49, 25, 9, 4, 1.",
+    ),
+    (
+        "f",
+        64 / 152,
+        "neither temperature nor min-p",
         "This is its probability among all tokens, at temperature 1.",
-        "Square 6, 3, 2, 2, 2 first.",
+        "Take the roots of 64, 49, 25, 9, 4, 1 first.",
     ),
     (
         "f",
-        6 / 9,
-        "no temperature, and two tokens",
-        "Two tokens are kept, but the temperature changes their shares too.",
-        "36 and 9.",
-    ),
-    (
-        "f",
-        6 / 11,
-        "no temperature, the crossing token dropped",
-        "You kept three of the tokens at temperature 1.",
-        "A temperature of 0.5 squares what is proportional to 6, 3, 2, 2, 2.",
-    ),
-    (
-        "f",
-        6**0.5 / (6**0.5 + 3**0.5 + 2 * 2**0.5),
+        64**2 / (64**2 + 49**2),
         "multiplied by the temperature",
-        "You took roots: that is a temperature of 2. The logits are "
-        "*divided* by 0.5.",
-        "Doubled logits square what is proportional to 6, 3, 2, 2, 2.",
+        "You took squares: that is a temperature of 0.5. The logits are "
+        "*divided* by 2.",
+        "Halved logits take the roots of 64, 49, 25, 9, 4, 1.",
     ),
     (
         "f",
-        36 / 49,
-        "three tokens",
-        "You kept three tokens. At a temperature of 0.5 the first two have "
-        "0.79 together, more than 0.75.",
-        "Temperature first, then stop at the token that crosses.",
-    ),
-    (
-        "f",
-        0.2,
+        0.28,
         "the second token",
         "This is the probability of the second token.",
-        "The most probable token is asked for.",
+        "The first token is asked for: it has 8 of what is kept.",
     ),
     (
         "f",
-        80.0,
+        2.0,
+        "the bound",
+        "This is 0.25 · 8, what a token needs in order to be kept.",
+        "Add up what is kept. Which share of it has the first token?",
+    ),
+    (
+        "f",
+        5.0,
+        "the number of tokens",
+        "This is how many tokens are kept.",
+        "Which share of what they have together is the first one's?",
+    ),
+    (
+        "f",
+        32.0,
         "in per cent",
         "A probability lies between 0 and 1.",
         "Divide by 100.",

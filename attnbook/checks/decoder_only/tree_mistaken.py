@@ -26,6 +26,8 @@ def _seen_by(row, t, mistake):
         return []
     if mistake == "zero for none":
         return [s for s in (t, *above) if s]
+    if mistake == "zero no parent":
+        return [t, *filter(None, above)]
     if mistake == "same depth":
         deep = len(above)
         return [
@@ -48,6 +50,8 @@ def _seen_by(row, t, mistake):
         return [t, *above[:2]]
     if mistake == "triangle":
         return [s for s in real if s <= t]
+    if mistake == "triangle from the last first guess":
+        return list(range(max(s for s in real[: t + 1] if row[s] < 0), t + 1))
     if mistake == "triangle of all":
         return list(range(t + 1))
     if mistake == "everything":
@@ -73,7 +77,7 @@ def _seen_by(row, t, mistake):
         return sorted({0, t, *above})
     if mistake == "root left out":
         return [t, *above[:-1]] if above else [t]
-    if mistake == "minus one as an index":
+    if mistake.startswith("minus one as an index"):
         return [t, *above, T - 1]
     return [t, *above]
 
@@ -82,6 +86,12 @@ def _position_of(row, t, length, S, lengths, mistake):
     depth = len(ancestors(row, t))
     if mistake in ("by index", "by index, empty too"):
         return length + t
+    if mistake == "by index, but for first guesses":
+        return length + (t if row[t] >= 0 else 0)
+    if mistake == "by index from the last first guess":
+        return length + t - max(s for s in range(t + 1) if row[s] < 0)
+    if mistake == "minus one as an index, counted":
+        return length + len({*_seen_by(row, t, mistake)}) - 1
     if mistake == "depth from 1":
         return length + depth + 1
     if mistake == "one too near":
@@ -96,8 +106,8 @@ def _position_of(row, t, length, S, lengths, mistake):
         return length + min(depth, 1)
     if mistake == "three generations, depth":
         return length + min(depth, 2)
-    if mistake == "zero for none":
-        return length + len([s for s in (t, *ancestors(row, t)) if s]) - 1
+    if mistake in ("zero for none", "zero no parent"):
+        return length + len(_seen_by(row, t, mistake)) - 1
     if mistake in ("length alone", "itself alone, depth 0"):
         return length
     if mistake == "parent and one":
@@ -139,6 +149,32 @@ def _naive(parents, lengths, S, mistake):
     return lengths[:, None] + depth, torch.cat([text, seen], -1)
 
 
+def _first_alone(parents, lengths, S, own_rows):
+    """Later guesses with a parent of -1 are taken for none.
+
+    What follows them sees them all the same where only their own rows of
+    the mask are emptied.
+    """
+    B, T = parents.shape
+    positions = torch.zeros(B, T).long()
+    mask = torch.zeros(B, T, S + T).bool()
+    for b, row in enumerate(parents.tolist()):
+        for t, parent in enumerate(row):
+            if parent == -2 or (parent == -1 and t and not own_rows):
+                continue
+            if parent == -1:
+                positions[b, t] = lengths[b]
+                mask[b, t, : lengths[b]] = True
+            else:
+                positions[b, t] = positions[b, parent] + 1
+                mask[b, t] = mask[b, parent]
+            mask[b, t, S + t] = True
+    if own_rows:
+        real = (parents >= 0) | (torch.arange(T) == 0)
+        positions, mask = positions * real, mask & real[..., None]
+    return positions, mask
+
+
 def mistaken(parents, counts, lengths, S, mistake):
     """Positions and mask, with a mistake. A place without a guess is -2."""
     places, as_given = torch.arange(parents.shape[1]), parents
@@ -154,6 +190,9 @@ def mistaken(parents, counts, lengths, S, mistake):
         return _naive(as_given, lengths, S, mistake)
     if mistake.startswith("indices"):
         return _with_parents_as_indices(parents, lengths, S, mistake)
+    if mistake.startswith("first alone"):
+        own_rows = mistake == "first alone, own rows"
+        return _first_alone(parents, lengths, S, own_rows)
     B, T = parents.shape
     if mistake == "one tree":
         parents = parents[:1].expand(B, T)

@@ -12,6 +12,7 @@ MISTAKES = [
         "From a guess, go to its parent, and on until there is none.",
         "triangle of all",
         "triangle; empty",
+        "triangle from the last first guess",
     ),
     (
         "everything",
@@ -64,6 +65,7 @@ MISTAKES = [
         "The way up ends before guess 0. It is a guess like the others.",
         "Go on while the guess is 0 or more.",
         "zero for none; empty",
+        "zero no parent",
     ),
     (
         "descendants",
@@ -129,6 +131,7 @@ MISTAKES = [
         "indices, from -1",
         "naive",
         "naive, no path",
+        "minus one as an index, counted",
     ),
     (
         "one tree",
@@ -147,6 +150,8 @@ MISTAKES = [
         "A guess stands one after its parent.",
         "by index, empty too",
         "by index; empty",
+        "by index, but for first guesses",
+        "by index from the last first guess",
     ),
     (
         "depth from 1",
@@ -360,6 +365,14 @@ MISTAKES = [
         "places without a guess taken for first guesses",
         "A row has counts[b] guesses. What stands behind them is none.",
         "torch.arange(T) < counts[:, None].",
+    ),
+    (
+        "first alone",
+        "later guesses after the text taken for none",
+        "A parent of -1 means that the guess follows the text. You take it "
+        "for a place without a guess if it is not the first of its row.",
+        "counts[b] says how many guesses row b has.",
+        "first alone, own rows",
     ),
     (
         "empty sees itself",

@@ -12,6 +12,9 @@ _PLACES = {
     "last places": lambda rows, window, stride, begin: (
         rows[-stride:] if begin else rows
     ),
+    "last places, cut": lambda rows, window, stride, begin: (
+        rows[-stride:] if begin else rows
+    ),
     "the same everywhere": lambda rows, window, stride, begin: rows[-stride:],
     "one left out": lambda rows, window, stride, begin: (
         rows[window - stride + 1 :] if begin else rows
@@ -125,6 +128,15 @@ def _windows(model, ids, window, stride, mistake):
 
 def mistaken(model, ids, widths, window, stride, mistake):
     """Losses and bits per byte, with a mistake."""
+    if mistake.endswith(", zeros"):
+        # What no window predicts keeps the 0 of a tensor made beforehand.
+        losses = torch.zeros(len(ids) - 1)
+        kind = mistake.removesuffix(", zeros")
+        for first, rows in reversed(
+            [*_windows(model, ids, window, stride, kind)]
+        ):
+            losses[first - 1 : first - 1 + len(rows)] = rows
+        return losses, losses.sum() / math.log(2) / widths[1:].sum()
     if mistake == "stride as window":
         window = stride
     elif mistake == "one window":
@@ -142,6 +154,8 @@ def mistaken(model, ids, widths, window, stride, mistake):
         losses = torch.cat(
             [take(rows, window, stride, first > 1) for first, rows in found]
         )
+        if mistake == "last places, cut":
+            losses = losses[: len(ids) - 1]
     elif mistake == "mean of what is new":
         done, means = 0, []
         for first, rows in found:

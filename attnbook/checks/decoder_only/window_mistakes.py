@@ -95,6 +95,7 @@ MISTAKES = [
         "the rest of the text left out",
         "A last window that is shorter than the others is not scored.",
         "The last window ends where the text ends.",
+        "whole windows alone, zeros",
     ),
     (
         "last window moved back",
@@ -109,6 +110,7 @@ MISTAKES = [
         "token *after* the window.",
         "Read ids[a : a + window], compare with ids[a + 1 : a + window + 1].",
         "last prediction not asked",
+        "last prediction lost, zeros",
     ),
     (
         "one token too long",
@@ -165,6 +167,7 @@ MISTAKES = [
         "window may be shorter, and then some of them are not new.",
         "How many losses are there already?",
         "loop: last places",
+        "last places, cut",
     ),
     (
         "the same everywhere",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from attnbook.checks.decoder_only.write_draft import draft, draw
-from attnbook.checks.decoder_only.write_mistakes import BUGS, MISTAKES
+from attnbook.checks.decoder_only.write_mistakes import (
+    BUGS,
+    MISTAKES,
+    SEE_EMPTY,
+)
 from attnbook.judging.comparison import kind_of
 from attnbook.judging.exercise import Case, Exercise, Mistake, Part, Property
 from attnbook.judging.fresh_cases import anew, seed_from
@@ -208,6 +214,36 @@ def _batches_of(random, drawn):
     ]
 
 
+def _one_of_two_alike_stays(answer):
+    """Two tokens have 0.5 each, the others nothing; p is 0.5."""
+    D, V = 3, 4
+    model = {name: torch.eye(D) for name in ("query", "key", "value")}
+    model |= {"tokens": torch.ones(V, D), "places": torch.zeros(6, D)}
+    model["logits"] = torch.zeros(V, D)
+    model["logits"][1:3] = -200
+    prompts, lengths = torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1])
+    batch = prompts, lengths, torch.tensor([[0.3], [0.7]])
+    _, chances = answer([batch], model, 1.0, 0.5)
+    return bool((torch.as_tensor(chances[0]).max(-1).values > 0.9).all())
+
+
+def _codes_of(bugs):
+    """Other code with the same bugs: a new buffer for each batch; `< p` for
+    `<= p` where the token that crosses is dropped, `<=` for `<` where not."""
+    emptied = len(bugs) > 1 if "not reset" in bugs else SEE_EMPTY & {*bugs}
+    tie = "below p" if "crossing" in bugs else "one more at a tie"
+    found = [(), ("emptied",)] if emptied else [()]
+    if tie not in bugs:
+        found += [(*each, tie) for each in found]
+    return [partial(draft, bugs=(*bugs, *each)) for each in found[1:]]
+
+
+def _with_other_code(mistake):
+    codes = mistake.answer, *mistake.also
+    others = [_codes_of(code.keywords["bugs"]) for code in codes]
+    return replace(mistake, also=(*codes[1:], *chain(*others)))
+
+
 def _a_row_writes_as_if_alone(answer, seed=61):
     batches, model, temperature, p = _write_case(
         "", [[4, 2, 3]], 3, 6, 4, seed
@@ -249,26 +285,33 @@ EXERCISE = Exercise(
             "all sizes alike", [[3, 2, 1]] * 3, 3, 3, 3, 27, temperature=1.7
         ),
     ],
-    mistakes=[
-        *unrepaired(BUGS, draft, begins="Begin with"),
-        *(
-            Mistake(
-                name,
-                sentence,
-                partial(draft, bugs=bugs),
-                look,
-                also=[partial(draft, bugs=other) for other in more],
-                bugs=1,
-            )
-            for bugs, name, sentence, look, *more in MISTAKES
+    mistakes=map(
+        _with_other_code,
+        (
+            *unrepaired(BUGS, draft, begins="Begin with"),
+            *(
+                Mistake(
+                    name,
+                    sentence,
+                    partial(draft, bugs=bugs),
+                    look,
+                    also=[partial(draft, bugs=other) for other in more],
+                    bugs=1,
+                )
+                for bugs, name, sentence, look, *more in MISTAKES
+            ),
         ),
-    ],
+    ),
     right_answers=[_write_anew, _write_row_by_row],
     properties=[
         Property(
             "A row of a batch writes what it would write alone.",
             _a_row_writes_as_if_alone,
             anew=_another_batch_of_rows,
+        ),
+        Property(
+            "Of two tokens that have 0.5 each, p = 0.5 keeps one.",
+            _one_of_two_alike_stays,
         ),
     ],
     tolerance=1e-5,

@@ -34,19 +34,24 @@ def _cut(chances, p, bugs):
         order = order.expand_as(chances)
     total = best.cumsum(-1)
     if "crossing" in bugs:
-        kept = total <= p
+        kept = total < p if "below p" in bugs else total <= p
         kept[:, 0] = True
     elif "crossing, nothing left" in bugs:
         kept = total <= p
     elif "one token more" in bugs:
         kept = (total - best < p).roll(1, -1)
         kept[:, 0] = True
+    elif "all that tie" in bugs:
+        least = best.gather(-1, (total < p).sum(-1, keepdim=True))
+        kept = best >= least
     elif "by share of the best" in bugs:
         kept = best >= p * best[:, :1]
     elif "1 - p" in bugs:
         kept = total - best < 1 - p
     elif "by probability" in bugs:
         kept = best >= 1 - p
+    elif "one more at a tie" in bugs:
+        kept = total - best <= p
     else:
         kept = total - best < p
     if "p ignored" in bugs:
@@ -108,6 +113,8 @@ def _mask_of(places, L, bugs):
     if "written so far" in bugs:
         last = places.max(-1).values[:, None, None]
         return (torch.arange(L) <= last).expand(B, T, L)
+    if "before itself" in bugs:
+        return torch.arange(L) < places[..., None]
     if "itself hidden" in bugs:
         mask = torch.arange(L) < places[..., None]
         return mask | (places[..., None] == 0) & (torch.arange(L) == 0)
@@ -128,6 +135,8 @@ def _number_of(numbers, step, bugs):
         return numbers[0, 0]
     if "first number" in bugs:
         return numbers[:, 0]
+    if "numbers of a row" in bugs:
+        return numbers[step]
     if "numbers flat" in bugs:
         B = len(numbers)
         return numbers.flatten()[step * B : (step + 1) * B]
@@ -161,7 +170,7 @@ def draft(batches, model, temperature, p, bugs):
             start = torch.zeros(B).long()
             if "start at 1" in bugs:
                 start = start + 1
-        elif "emptied" in bugs:
+        if "emptied" in bugs:
             key, value = torch.zeros(2, B, L, D)
         read, counts, tokens, seen = prompts, lengths, [], []
         if "all alike" in bugs:

@@ -37,6 +37,21 @@ BUGS = {
     ),
 }
 
+# With these a token sees places that nobody has written in its batch.
+SEE_EMPTY = {
+    "bottom right",
+    "everything",
+    "a triangle, then everything",
+    "inverted",
+    "upper triangle",
+    "all written",
+    "masks of row 0",
+    "longest row",
+    "prompt twice",
+    "one too far",
+    "places of row 0",
+}
+
 MISTAKES = [
     (
         ("temperature last",),
@@ -140,6 +155,7 @@ MISTAKES = [
         "a token that does not see itself",
         "The mask leaves out a token's own place.",
         "s <= n, not s < n.",
+        ("before itself",),
     ),
     (
         ("masks of row 0",),
@@ -300,6 +316,14 @@ MISTAKES = [
         "Is the sum *before* a token below p? Then it stays.",
     ),
     (
+        ("one more at a tie",),
+        "one token too many where the sum is p",
+        "Where some tokens have exactly p together, you keep another one. "
+        "They are enough: p or more.",
+        "The sum *before* a token must be below p, not p itself.",
+        ("all that tie",),
+    ),
+    (
         ("by share of the best",),
         "min-p in place of top-p",
         "You compare each token with the most probable one. Top-p adds up.",
@@ -400,6 +424,13 @@ MISTAKES = [
         ("first number",),
         "one number for all steps",
         "Each step draws with the number of the first one.",
+        "numbers[:, step].",
+    ),
+    (
+        ("numbers of a row",),
+        "a row of the numbers for a step",
+        "At step n you draw with the numbers of row n. The rows of the batch "
+        "stand along the first axis, the steps along the second.",
         "numbers[:, step].",
     ),
     (
