@@ -374,8 +374,9 @@ MISTAKES = [
     (
         ("by H",),
         "scaled by the number of heads",
-        "The scores are divided by the root of H.",
+        "The scores are divided by the root of a number of heads.",
         "q.shape[-1] is d.",
+        ("by the heads of keys",),
     ),
     (
         ("by G",),
