@@ -325,7 +325,8 @@ SENTENCES = {
             "a row for each token",
         ),
         (
-            "and are $(B, G, S, 1)$ per token and $(B, G, 1, d)$ per channel.",
+            "`scale` and `lowest` are $(B, G, S, 1)$ per token and "
+            "$(B, G, 1, d)$ per channel.",
             "an axis lost",
             "a row for each token",
         ),

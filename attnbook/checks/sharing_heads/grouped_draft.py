@@ -168,6 +168,7 @@ _SCALES = {
     "by D over H": lambda d, D, H, G: (D // H) ** -0.5,
     "by D / H": lambda d, D, H, G: (D / H) ** -0.5,
     "by H": lambda d, D, H, G: H**-0.5,
+    "by the heads of keys": lambda d, D, H, G: G**-0.5,
     "of all heads": lambda d, D, H, G: (d * H) ** -0.5,
     "of all keys": lambda d, D, H, G: (d * G) ** -0.5,
     "multiplied": lambda d, D, H, G: d**0.5,

@@ -124,17 +124,13 @@ MISTAKES = [
     ),
     (
         ("both: sequence",),
-        "copied along the tokens",
-        "You copied each *token*: axis 2 is that of the tokens.",
+        "copied along another axis",
+        "You copied each *token*, or each row of the batch. The axis of the "
+        "heads is 1.",
         "repeat_interleave(H // G, 1).",
         ("keys: sequence",),
         ("values: sequence",),
-    ),
-    (
         ("both: batch",),
-        "copied along the rows of the batch",
-        "You copied each *row* of the batch: axis 0 is that of the rows.",
-        "repeat_interleave(H // G, 1).",
         ("keys: batch",),
         ("values: batch",),
     ),
@@ -378,8 +374,9 @@ MISTAKES = [
     (
         ("by H",),
         "scaled by the number of heads",
-        "The scores are divided by the root of H.",
+        "The scores are divided by the root of a number of heads.",
         "q.shape[-1] is d.",
+        ("by the heads of keys",),
     ),
     (
         ("by G",),

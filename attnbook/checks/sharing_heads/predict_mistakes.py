@@ -185,6 +185,14 @@ MISTAKES = [
     ),
     (
         "c",
+        0.5,
+        "heads counted, not FLOPs",
+        "This is (16 + 2 · 4)/(3 · 16), a count of heads. The output has a "
+        "projection too, and scores and sums count.",
+        "A key projection now has 4 · 32 = 128 outputs.",
+    ),
+    (
+        "c",
         0.625,
         "the projections alone",
         "This is the ratio of the projections. Scores and weighted sums "
