@@ -20,6 +20,7 @@
 #   05-positions               20 points
 #   06-transformer             20 points
 #   07-decoder-only            20 points
+#   09-long-context            20 points
 #
 # Made by `python -m attnbook.grading systems`.
 from pathlib import Path
