@@ -21,6 +21,7 @@
 #   06-transformer             20 points
 #   07-decoder-only            20 points
 #   08-sharing-heads           20 points
+#   09-long-context            20 points
 #
 # Made by `python -m attnbook.grading systems`.
 from pathlib import Path

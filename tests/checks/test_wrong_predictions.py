@@ -9,6 +9,7 @@ import pytest
 from attnbook.checks import (
     additive_attention,
     decoder_only,
+    long_context,
     luong_attention,
     multi_head_attention,
     positions,
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (transformer, "06-predict"),
         (decoder_only, "07-predict"),
         (sharing_heads, "08-predict"),
+        (long_context, "09-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -78,6 +80,7 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (transformer, "06-predict", "06-transformer"),
         (decoder_only, "07-predict", "07-decoder-only"),
         (sharing_heads, "08-predict", "08-sharing-heads"),
+        (long_context, "09-predict", "09-long-context"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):

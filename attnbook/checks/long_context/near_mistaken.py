@@ -93,6 +93,7 @@ def mistaken(query, key, value, slopes, window, mistake):
         "scaled by d": 1 / d_k,
         "scale multiplied": d_k**0.5,
         "scaled by the window": W**-0.5,
+        "scaled by the text": S**-0.5,
         "scaled by d_v": value.shape[-1] ** -0.5,
     }.get(mistake, d_k**-0.5)
     if mistake == "slopes on the batch":

@@ -158,9 +158,10 @@ MISTAKES = [
     ),
     (
         "scaled by the window",
-        "scaled by the window",
+        "scaled by another size",
         "q·k is divided by the root of another size than d_k.",
         "query.shape[-1] ** 0.5. Which axis is last after your unfold?",
+        "scaled by the text",
     ),
     (
         "scaled by d_v",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -166,6 +168,10 @@ def _without_length(name, T, **drawn):
     return _packed_case(name, **drawn)
 
 
+def _holds_nan(case, outputs):
+    return case.name == "numbers of 200" and bool(outputs[0].isnan().any())
+
+
 EXERCISE = Exercise(
     "09-packed-linear",
     "Keep a state for each text of a row",
@@ -216,7 +222,12 @@ EXERCISE = Exercise(
             seed=48,
         ),
     ],
-    mistakes=named(mistaken, MISTAKES),
+    mistakes=[
+        replace(one, shows=_holds_nan)
+        if one.name == "nothing divided by nothing"
+        else one
+        for one in named(mistaken, MISTAKES)
+    ],
     right_answers=[_token_by_token, _sums_of_each_text],
     tolerance=1e-4,
     gradients=True,

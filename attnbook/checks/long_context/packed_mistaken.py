@@ -128,8 +128,10 @@ def _divided(read, total, mistake):
         total = total.detach()
     if mistake == "numerator severed":
         read = read.detach()
-    if mistake in ("nan", "nan, padding 0"):
+    if mistake == "nan":
         return read / total
+    if mistake.startswith("epsilon"):
+        return read / (total + float(mistake.split()[1]))
     if mistake == "reciprocal":
         return read * total
     if mistake == "not divided":
@@ -185,7 +187,9 @@ def mistaken(query, key, value, text, mistake):
         weights = scores.softmax(-1) * own[:, :, None]
         output = torch.einsum("bths,bshv->bthv", weights, value)
     elif mistake == "nan, padding 0":
-        output = torch.where(real, output, 0)
+        output = read / torch.where(real[..., 0], total, 1)[..., None]
+    elif mistake == "all severed":
+        output = output.detach()
     elif mistake == "heads first":
         output = output.transpose(1, 2)
     pairs, keys = _state(k, value, text, real, mistake)
@@ -193,7 +197,7 @@ def mistaken(query, key, value, text, mistake):
         pairs = pairs.mT
     elif mistake == "state of heads last":
         keys = keys.mT
-    elif mistake == "state detached":
+    elif mistake in ("state detached", "all severed"):
         pairs, keys = pairs.detach(), keys.detach()
     elif mistake == "state divided":
         total = keys.sum(-1)[..., None, None]
@@ -240,6 +244,8 @@ def _state(k, value, text, real, mistake):
         mine = ((text == last) & (place < end))[..., None, None] & real
     else:
         mine = (text == last)[..., None, None] & real
+    if mistake == "state of padding":
+        mine = (text == last)[..., None, None]
     kept = k
     if mistake == "zero keys":
         kept = torch.where(real, k, torch.ones_like(k))

@@ -59,6 +59,26 @@ MISTAKES = [
         "Where the sum is 0, divide by 1. Elsewhere, by the sum.",
     ),
     (
+        "epsilon 1e-2",
+        "an epsilon that shows",
+        "What you add to the denominator changes the third digit.",
+        "Add 1e-6 or less, or divide by 1 where the sum is 0.",
+        "epsilon 1e-3",
+        "epsilon 1e-4",
+    ),
+    (
+        "all severed",
+        "no gradient at all",
+        "The values are right. No gradient flows through any of them.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "state of padding",
+        "a state made of padding",
+        "A row of padding alone returns the state of its padding.",
+        "The largest number of such a row is -1, which is no text.",
+    ),
+    (
         "nan",
         "nothing divided by nothing",
         "Where no score is above 0, you divide 0 by 0.",

@@ -32,13 +32,16 @@ def _lengths(lengths, S, mistake):
     return lengths
 
 
-def _bounds(query, key, real, size, mistake):
+def _bounds(query, key, real, size, groups, mistake):
     """The bound of each page, (B, H, N)."""
     B, H, S = key.shape[:3]
     N = -(-S // size)
     paged = F.pad(key, (0, 0, 0, N * size - S)).unflatten(2, (N, size))
     real = F.pad(real, (0, N * size - S)).view(B, 1, N, size, 1)
     q = query[:, :, None]  # (B, H, 1, d)
+    if mistake == "group together, mean query":
+        q = q.view(B, groups, H // groups, 1, -1).mean(2)
+        q = q.repeat_interleave(H // groups, 1)
     if mistake.startswith("stale bounds"):
         real = torch.ones_like(real)
         if mistake == "stale bounds":
@@ -91,7 +94,7 @@ def _bounds(query, key, real, size, mistake):
 def _choice(bounds, filled, count, lengths, size, groups, mistake):
     """Which pages are read, (B, H, N)."""
     B, H, N = bounds.shape
-    if mistake == "group together":
+    if mistake.startswith("group together"):
         bounds = bounds.view(B, groups, H // groups, N).sum(2)
         bounds = bounds.repeat_interleave(H // groups, 1)
     elif mistake == "heads together":
@@ -207,7 +210,7 @@ def mistaken(query, key, value, lengths, size, count, mistake):
     if mistake == "only whole pages":
         filled = (torch.arange(N) + 1) * size <= lengths[:, None]
         filled[:, 0] = True
-    bounds = _bounds(query, key, real, size, mistake)
+    bounds = _bounds(query, key, real, size, G, mistake)
     filled = filled[:, None].expand(B, H, N)
     pages = _choice(bounds, filled, count, lengths, size, G, mistake)
     seen = _seen(pages, real, size, S, mistake)
@@ -234,13 +237,14 @@ def mistaken(query, key, value, lengths, size, count, mistake):
     weights = _weights(scores, seen, bounds, mistake)
     if mistake == "weighted by the bounds":
         weights = weights * share
-    elif mistake == "severed":
+    elif mistake in ("severed", "all severed"):
         weights = weights.detach()
     elif mistake == "bounds leak":
         share = bounds.masked_fill(~pages, -torch.inf).softmax(-1)
         share = share.repeat_interleave(size, -1)[..., :S]
         weights = weights * (1 + share - share.detach())
-    read = value.detach() if mistake == "values severed" else value
+    by = ("values severed", "all severed")
+    read = value.detach() if mistake in by else value
     if mistake == "keys severed":
         plain = (query[:, :, None] @ key.detach().mT)[:, :, 0] * scale
         weights = _weights(plain, seen, bounds, mistake)

@@ -116,6 +116,7 @@ MISTAKES = [
         "one choice for each group of heads",
         "Query heads that share keys choose their pages together.",
         "Each query head chooses for itself.",
+        "group together, mean query",
     ),
     (
         "heads together",
@@ -396,6 +397,12 @@ MISTAKES = [
         "severed",
         "no gradient through the weights",
         "The values are right. No gradient flows through the weights.",
+        "Leave out detach, item and no_grad where you attend.",
+    ),
+    (
+        "all severed",
+        "no gradient at all",
+        "The values are right. No gradient flows through the output.",
         "Leave out detach, item and no_grad where you attend.",
     ),
     (
