@@ -83,11 +83,9 @@ VARIANTS: dict[str, Build] = {
     "MHA": sharing(HEADS),
     "two groups": sharing(2),
     "MHA, layers share": sharing(HEADS, (0, 0)),
-    "MLA, latent of 56": latent(56),
     "MQA": sharing(1),
     "MLA, latent of 24": latent(24),
     "MQA, layers share": sharing(1, (0, 0)),
-    "MLA, latent of 8": latent(8),
 }
 
 

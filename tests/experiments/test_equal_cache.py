@@ -51,6 +51,21 @@ def test_every_variant_has_three_seeds_at_every_budget(variant, budget):
     assert len(longer) == (3 if min(short) < SOLVED else 0)
 
 
+def test_with_16_floats_heads_of_their_own_have_no_room():
+    for steps in (STEPS, LONGER * STEPS):
+        assert max(accuracies("MHA", 16, steps)) < 0.2
+    for variant in ("MQA", "MLA"):
+        assert min(accuracies(variant, 16, LONGER * STEPS)) >= SOLVED
+    stuck, *others = sorted(accuracies("two groups", 16, LONGER * STEPS))
+    assert 0.75 < stuck < 0.77 and min(others) >= SOLVED
+
+
+def test_a_quarter_of_the_bytes_is_enough_where_heads_have_8_numbers():
+    assert min(accuracies("MHA", 64)) >= SOLVED
+    assert min(accuracies("two groups", 32, LONGER * STEPS)) >= SOLVED
+    assert min(accuracies("MQA", 16, LONGER * STEPS)) >= SOLVED
+
+
 def test_all_have_as_many_parameters():
     for row in table("equal_cache"):
         assert row["parameters"] == pytest.approx(PARAMETERS, rel=0.01)

@@ -35,6 +35,25 @@ def test_every_model_has_three_seeds():
         assert len(held_out("from the beginning", groups, MORE[-1])) == 3
 
 
+@pytest.mark.parametrize("groups", GROUPS)
+def test_pooled_heads_are_worse_at_once_and_the_mean_recovers_best(groups):
+    plain = held_out("multi-head", 4, 0)
+    for way in WAYS:
+        assert min(held_out(f"pooled, {way}", groups, 0)) > max(plain)
+    mean, first, random = (
+        held_out(f"pooled, {way}", groups, MORE[-1]) for way in WAYS
+    )
+    for one, other in zip(mean, first, strict=True):
+        assert one < other
+    assert max(first) < min(random)
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_of_the_same_steps_those_from_the_beginning_bring_more(groups):
+    whole = held_out("from the beginning", groups, MORE[-1])
+    assert max(whole) < min(held_out("pooled, mean", groups, MORE[-1]))
+
+
 def test_the_best_rate_lies_inside_of_those_that_were_tried():
     tried = {}
     for row in table("pooled_rates"):

@@ -112,7 +112,7 @@ MISTAKES = [
         "b",
         2.0,
         "the number of groups taken for their size",
-        "This is 13 // 5. There are 5 groups; how many heads are in one?",
+        "This is 13 // 5. But 5 is how many groups there are.",
         "15 / 5 = 3 heads stand side by side.",
     ),
     (
@@ -349,7 +349,7 @@ MISTAKES = [
         "d",
         4.0,
         "the bytes of a number",
-        "A number has 4 bytes. How many FLOPs does it take part in?",
+        "A number has 4 bytes. Count the FLOPs that it takes part in.",
         "2 · 6 FLOPs for each number.",
     ),
     (
