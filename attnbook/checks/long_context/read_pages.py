@@ -54,7 +54,7 @@ def _by_loops(query, key, value, lengths, size, count):
             for start in range(0, length, size):
                 page = key[b, g, start : min(start + size, length)]
                 high, low = page.max(0).values, page.min(0).values
-                bounds.append(float((q * torch.where(q > 0, high, low)).sum()))
+                bounds.append((q * torch.where(q > 0, high, low)).sum().item())
             best = sorted(range(len(bounds)), key=lambda n: -bounds[n])
             at = []
             for n in sorted(best[:count]):
