@@ -41,7 +41,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
     exercise = checks.EXERCISES[grade_id]
     for case in exercise.cases:
-        for wrong, called in [(0.321, "the number 0.321"), ("x", "a string")]:
+        for wrong, called in [
+            (0.3217, "the number 0.3217"),
+            ("x", "a string"),
+        ]:
             diagnosis = exercise.diagnose(
                 lambda question, asked=case.arguments[0], wrong=wrong: (
                     wrong
