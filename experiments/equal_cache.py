@@ -16,7 +16,8 @@ hidden layer after the attention is as wide as that allows.
 It writes two tables. `equal_cache.csv` has one row per variant, budget and
 seed, at the best rate of the variant there. Where the usual number of steps
 does not reach an accuracy of 0.99 with every seed, there are rows for three
-times as many, which tells who is slow from who has no room.
+times as many, which separates who is only slow from whom more steps do not
+help.
 `equal_cache_rates.csv` has the rates that were tried, with the first seed, on
 examples that are used for nothing else.
 """

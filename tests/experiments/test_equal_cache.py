@@ -51,7 +51,7 @@ def test_every_variant_has_three_seeds_at_every_budget(variant, budget):
     assert len(longer) == (3 if min(short) < SOLVED else 0)
 
 
-def test_with_16_floats_heads_of_their_own_have_no_room():
+def test_with_16_floats_heads_of_their_own_do_not_learn_it():
     for steps in (STEPS, LONGER * STEPS):
         assert max(accuracies("MHA", 16, steps)) < 0.2
     for variant in ("MQA", "MLA"):
