@@ -17,6 +17,7 @@ MISTAKES = [
         "a window of W - 1 keys",
         "Each query sees W - 1 keys, its own among them.",
         "The farthest key of a window has the distance W - 1.",
+        "one fewer, filled up",
     ),
     (
         "itself left out",
@@ -177,6 +178,14 @@ MISTAKES = [
         "Where the distance is larger than the place, set -inf.",
     ),
     (
+        "zeros are none",
+        "a key of zeros taken for none",
+        "You take a key of zeros, or a score of 0, for a place before the "
+        "text. A token of the text may have one too.",
+        "Compare the distance with the place of the query.",
+        "scores of 0 are none",
+    ),
+    (
         "clamped",
         "the first key several times",
         "Windows at the front hold key 0 several times, once for each place "
@@ -201,7 +210,8 @@ MISTAKES = [
     (
         "overflow",
         "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
+        "In single precision exp is infinite above 88, and 0 below -104. ∞/∞ "
+        "and 0/0 are NaN.",
         "softmax subtracts the largest score first.",
         "exp divided",
     ),

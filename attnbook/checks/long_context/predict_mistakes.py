@@ -231,6 +231,14 @@ MISTAKES = [
     ),
     (
         "d",
+        5.0,
+        "strides without a second step",
+        "There are five strides of 43 tokens or less. From where four of them "
+        "end, token 20 is not one step away.",
+        "Which two steps add up to 43?",
+    ),
+    (
+        "d",
         42.0,
         "all tokens between",
         "There are 42 tokens between 20 and 63. Most are not read by 63.",
