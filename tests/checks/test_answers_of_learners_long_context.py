@@ -83,6 +83,39 @@ def one_key_too_few(query, key, value, slopes, window):
     return torch.stack(outputs, 2), torch.stack(rows, 2)
 
 
+def divided_after_the_softmax(*inputs):
+    """Weights of what is masked are set to 0; then rows are divided."""
+    real = []
+
+    def there(query, near, place, far):
+        real.append(far <= place[:, None])
+        return torch.ones_like(real[0])
+
+    def normed(scores):
+        weights = scores.softmax(-1) * real[0]
+        return weights / weights.sum(-1, keepdim=True)
+
+    return windowed(*inputs, there=there, normed=normed)
+
+
+def slices_from_the_end(query, key, value, slopes, window):
+    """A loop that takes the slice without max(0, …)."""
+    T, S = query.shape[2], key.shape[2]
+    outputs, rows = [], []
+    for t in range(T):
+        p = S - T + t
+        near = key[:, :, p - window + 1 : p + 1]
+        seen = value[:, :, p - window + 1 : p + 1]
+        n = near.shape[2]
+        scores = (near * query[:, :, t, None]).sum(-1)
+        scores = scores / query.shape[-1] ** 0.5
+        scores = scores - slopes[:, None] * torch.arange(n - 1, -1, -1)
+        weights = scores.softmax(-1)
+        outputs.append((weights[..., None] * seen).sum(2))
+        rows.append(F.pad(weights, (window - n, 0)))
+    return torch.stack(outputs, 2), torch.stack(rows, 2)
+
+
 def test_a_mask_from_distances_is_right():
     assert EXERCISES["09-near-keys"].diagnose(windowed) is None
 
@@ -100,7 +133,13 @@ def test_a_mask_from_distances_is_right():
             "exponentials that overflow",
             ["whole", "table"],
         ),
+        (
+            divided_after_the_softmax,
+            "exponentials that overflow",
+            ["whole", "table"],
+        ),
         (one_key_too_few, "a window of W - 1 keys", []),
+        (slices_from_the_end, "slices that begin at a negative place", []),
     ],
 )
 def test_windows_of_learners_are_named(answer, name, parts):
@@ -159,6 +198,10 @@ def wider_for_one(*inputs):
     return streamed(*inputs, wide=lambda T, window: window + (T == 1))
 
 
+def wider_for_several(*inputs):
+    return streamed(*inputs, wide=lambda T, window: window + (T > 1))
+
+
 def values_the_wrong_way(*inputs):
     return streamed(*inputs, by=lambda keep: (-keep, keep))
 
@@ -179,6 +222,7 @@ def test_the_mended_draft_is_right():
             "a long piece counted as what is kept of it",
         ),
         (wider_for_one, "a single token sees one key too many"),
+        (wider_for_several, "a piece whose tokens see one key too many"),
         (values_the_wrong_way, "values rolled the wrong way"),
         (keys_the_wrong_way, "keys rolled the wrong way"),
     ],

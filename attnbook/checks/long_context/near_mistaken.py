@@ -80,6 +80,10 @@ def mistaken(query, key, value, slopes, window, mistake):
     elif mistake == "first key hidden":
         there = there & (at > 0)
     at = at.clamp(0, S - 1)
+    if mistake == "slices that wrap":
+        begin = place - window + 1
+        begin = torch.where(begin < 0, begin + S, begin)
+        there = there & (at >= begin)
     near, seen = key[:, :, at], value[:, :, at]  # (B, H, T, W, d)
     near = near * there[..., None]
     seen = seen * there[..., None]

@@ -186,6 +186,13 @@ MISTAKES = [
         "scores of 0 are none",
     ),
     (
+        "slices that wrap",
+        "slices that begin at a negative place",
+        "For the first windows p - W + 1 is below 0. A slice takes that as a "
+        "place from the end, and holds nothing, or other keys.",
+        "key[:, :, max(0, p - window + 1) : p + 1].",
+    ),
+    (
         "clamped",
         "the first key several times",
         "Windows at the front hold key 0 several times, once for each place "
@@ -210,9 +217,9 @@ MISTAKES = [
     (
         "overflow",
         "exponentials that overflow",
-        "In single precision exp is infinite above 88, and 0 below -104. ∞/∞ "
-        "and 0/0 are NaN.",
-        "softmax subtracts the largest score first.",
+        "exp is infinite above 88 in single precision, and 0 far below the "
+        "largest score. You divide ∞ by ∞ or 0 by 0, which is NaN.",
+        "First -inf where no key is; then softmax, and no division after it.",
         "exp divided",
     ),
     (

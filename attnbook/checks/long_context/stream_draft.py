@@ -46,6 +46,8 @@ def _mask_of(places, held, window, slots, bugs):
         return (real & (far < window)).expand(T, -1)
     if "one more when one" in bugs and T == 1:
         return real & (far >= 0) & (far <= window)
+    if "one more in pieces" in bugs and T > 1:
+        return real & (far >= 0) & (far <= window)
     if "ignored when one" in bugs and T == 1:
         return real & (far >= 0)
     if "no window" in bugs:
@@ -126,6 +128,9 @@ def draft(texts, cuts, model, window, slots, bugs):
         for T in pieces:
             x = text[:, begin : begin + T]  # (B, T, D)
             begin += T
+            if "emptied by pieces" in bugs and T > 1:
+                key, value = torch.zeros(2, B, slots, D)
+                done = 0
             places = _places_of(done, T, slots, bugs)
             query, new_key, new_value = (
                 x @ model[name].T for name in ("query", "key", "value")

@@ -90,6 +90,20 @@ MISTAKES = [
         "0 <= distance < W, for every piece.",
     ),
     (
+        ("one more in pieces",),
+        "a piece whose tokens see one key too many",
+        "In a piece of several tokens, each sees W + 1 keys. A single token "
+        "sees W, as it should.",
+        "0 <= distance < W, for every piece.",
+    ),
+    (
+        ("emptied by pieces",),
+        "every piece of several tokens taken for a new text",
+        "A piece of several tokens empties the buffer and begins with place "
+        "0. It may also come in the middle of a text.",
+        "A text begins where the loop over texts begins.",
+    ),
+    (
         ("buffer from 0",),
         "slots taken for places",
         "The mask takes slot s of the buffer for the token at place s.",
