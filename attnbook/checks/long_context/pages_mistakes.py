@@ -298,7 +298,7 @@ MISTAKES = [
     (
         "pages side by side",
         "pages spread over the text",
-        "You take page n for the tokens n, n + N, n + 2N, …",
+        "You take page n for the tokens n, n + N, n + 2N and so on.",
         "Page n holds the tokens n · size to n · size + size - 1.",
     ),
     (
