@@ -71,8 +71,8 @@ SENTENCES = {
             "question f",
         ),
         (
-            "How many times as many numbers as this state does a cache of "
-            "keys and values hold?",
+            "a cache of its keys and values holds more numbers than this "
+            "state. How many times as many?",
             "f: upside down",
             "question f",
         ),
@@ -87,6 +87,11 @@ SENTENCES = {
             "The query at place $p$ sees the keys $p - W + 1$ to $p$.",
             "a window that ends before the query",
             "as many queries as keys",
+        ),
+        (
+            "A key of zeros is a key like any other.",
+            "a key of zeros taken for none",
+            "a key of zeros",
         ),
         (
             "These are $W$ keys, its own among them.",
@@ -280,6 +285,16 @@ SENTENCES = {
             "Gradients flow through everything: numerator, denominator and "
             "state.",
             "no gradient through the denominator",
+            "one text a row",
+        ),
+        (
+            "None of them is NaN, also where a sum is 0.",
+            "0/0 hidden after the division",
+            "sums of 0",
+        ),
+        (
+            "divided by the sum of",
+            "a denominator of at least 1",
             "one text a row",
         ),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -107,6 +108,15 @@ def _scores_of_200():
     return Case(case.name, (query, key, value, slopes, window))
 
 
+def _a_key_of_zeros():
+    """Two tokens of the text have keys of zeros."""
+    case = _near_case("a key of zeros", 2, 3, 5, 7, 4, 3, 3, seed=31)
+    key = case.arguments[1]
+    key[0, :, 4] = 0
+    key[1, :, 6] = 0
+    return case
+
+
 def _no_table(answer, seed=29, n=128, window=3):
     case = _near_case("", 1, 2, n, n, 4, 4, window, seed)
     with largest_tensor(answer) as largest:
@@ -124,6 +134,10 @@ def _no_table_anew(seed):
     )
 
 
+def _holds_nan(case, outputs):
+    return case.name == "scores of 200" and bool(outputs[1].isnan().any())
+
+
 NO_TABLE = "No tensor has an entry for each pair of a query and a key."
 
 EXERCISE = Exercise(
@@ -139,11 +153,17 @@ EXERCISE = Exercise(
         _near_case("a window cut short", 2, 3, 4, 6, 3, 4, 5, seed=26),
         _near_case("longer than the text", 3, 2, 4, 4, 3, 2, 6, seed=25),
         _near_case("one new token", 2, 3, 1, 6, 4, 3, 4, seed=27),
+        _a_key_of_zeros(),
         _scores_of_200(),
         _near_case("all sizes alike", 3, 3, 3, 3, 3, 3, 3, seed=28),
         _near_case("a long text", 2, 2, 40, 40, 3, 4, 5, seed=30),
     ],
-    mistakes=named(mistaken, MISTAKES),
+    mistakes=[
+        replace(one, shows=_holds_nan)
+        if one.name == "exponentials that overflow"
+        else one
+        for one in named(mistaken, MISTAKES)
+    ],
     right_answers=[_query_by_query, _by_index],
     properties=[
         Property(
@@ -187,6 +207,7 @@ EXERCISE = Exercise(
                 "a window cut short",
                 "longer than the text",
                 "one new token",
+                "a key of zeros",
                 "scores of 200",
             ),
             fresh=anew(

@@ -12,6 +12,7 @@ from attnbook.mechanisms.masked_softmax import masked_softmax
 _WIDTHS = {
     "one more": (1, 0),
     "one fewer": (-1, 0),
+    "one fewer, filled up": (-1, 0),
     "itself left out": (0, 1),
     "one ahead": (0, -1),
 }
@@ -79,6 +80,10 @@ def mistaken(query, key, value, slopes, window, mistake):
     elif mistake == "first key hidden":
         there = there & (at > 0)
     at = at.clamp(0, S - 1)
+    if mistake == "slices that wrap":
+        begin = place - window + 1
+        begin = torch.where(begin < 0, begin + S, begin)
+        there = there & (at >= begin)
     near, seen = key[:, :, at], value[:, :, at]  # (B, H, T, W, d)
     near = near * there[..., None]
     seen = seen * there[..., None]
@@ -110,13 +115,21 @@ def mistaken(query, key, value, slopes, window, mistake):
         scores = scores * scale
     else:
         scores = scores * scale + bias
+    if mistake == "zeros are none":
+        there = (near != 0).any(-1)
+    elif mistake == "scores of 0 are none":
+        there = (near * query[..., None, :]).sum(-1) != 0
     if mistake == "-100, then the bias":
         weights = (scores - bias).masked_fill(~there, -100.0) + bias
         weights = weights.softmax(-1)
     elif mistake == "divided, guarded":
         weights = scores.softmax(-1) * there
         weights = weights / (weights.sum(-1, keepdim=True) + 1e-9)
-    elif mistake in ("place of the query alone", "first key hidden"):
+    elif mistake in (
+        "place of the query alone",
+        "first key hidden",
+        "scores of 0 are none",
+    ):
         weights = scores.masked_fill(~there, -torch.inf).softmax(-1)
     else:
         weights = masked_weights(masked_softmax, scores, there, (mistake,))
@@ -140,6 +153,8 @@ def mistaken(query, key, value, slopes, window, mistake):
         weights = scores.masked_fill(~there, 0)
     elif mistake == "reversed":
         weights = weights.flip(-1)
+    elif mistake == "one fewer, filled up":
+        weights = F.pad(weights, (1, 0))
     elif mistake == "moved up":
         weights = _moved_up(weights, there)
     elif mistake == "a column a key":

@@ -17,6 +17,7 @@ MISTAKES = [
         "a window of W - 1 keys",
         "Each query sees W - 1 keys, its own among them.",
         "The farthest key of a window has the distance W - 1.",
+        "one fewer, filled up",
     ),
     (
         "itself left out",
@@ -177,6 +178,21 @@ MISTAKES = [
         "Where the distance is larger than the place, set -inf.",
     ),
     (
+        "zeros are none",
+        "a key of zeros taken for none",
+        "You take a key of zeros, or a score of 0, for a place before the "
+        "text. A token of the text may have one too.",
+        "Compare the distance with the place of the query.",
+        "scores of 0 are none",
+    ),
+    (
+        "slices that wrap",
+        "slices that begin at a negative place",
+        "For the first windows p - W + 1 is below 0. A slice takes that as a "
+        "place from the end, and holds nothing, or other keys.",
+        "key[:, :, max(0, p - window + 1) : p + 1].",
+    ),
+    (
         "clamped",
         "the first key several times",
         "Windows at the front hold key 0 several times, once for each place "
@@ -201,8 +217,9 @@ MISTAKES = [
     (
         "overflow",
         "exponentials that overflow",
-        "Above 88, exp is infinite in single precision, and ∞/∞ is NaN.",
-        "softmax subtracts the largest score first.",
+        "exp is infinite above 88 in single precision, and 0 far below the "
+        "largest score. You divide ∞ by ∞ or 0 by 0, which is NaN.",
+        "First -inf where no key is; then softmax, and no division after it.",
         "exp divided",
     ),
     (

@@ -128,6 +128,15 @@ def _numbers_of_200():
     return Case(case.name, (query, key, value, text))
 
 
+def _sums_of_0():
+    """Two queries that have no feature above 0, in a row without padding."""
+    case = _packed_case("sums of 0", [[0, 0, 0, 0, 1]] * 2, 2, 3, 2, seed=49)
+    query = case.arguments[0]
+    query[0, 2, 0] = -200.0
+    query[1, 4] = torch.tensor([-190.0, -200, -210])
+    return case
+
+
 def _one_each(random, drawn):
     """Rows of one text each."""
     return [[0] * drawn["T"]] * int(random.integers(2, 4))
@@ -169,7 +178,8 @@ def _without_length(name, T, **drawn):
 
 
 def _holds_nan(case, outputs):
-    return case.name == "numbers of 200" and bool(outputs[0].isnan().any())
+    large = ("numbers of 200", "sums of 0")
+    return case.name in large and bool(outputs[0].isnan().any())
 
 
 EXERCISE = Exercise(
@@ -213,6 +223,7 @@ EXERCISE = Exercise(
             "a row of padding", [[-1] * 4, [0, 0, 1, 1]], 3, 2, 2, seed=47
         ),
         _numbers_of_200(),
+        _sums_of_0(),
         _packed_case(
             "all sizes alike",
             [[0, 0, 1], [0, 1, 1], [0, 0, -1]],
@@ -265,7 +276,7 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("one long text", "several texts a row"),
+            tries=("one long text", "several texts a row", "sums of 0"),
             gradients=True,
             fresh=_sized(_some_each),
         ),

@@ -138,6 +138,10 @@ def _divided(read, total, mistake):
         return read
     if mistake == "root":
         return read / torch.where(total > 0, total, 1).sqrt()
+    if mistake == "at least 1":
+        return read / total.clamp(min=1)
+    if mistake == "hidden nan":
+        return (read / total).nan_to_num(0)
     if mistake == "one plus":
         return read / (1 + total)
     return read / torch.where(total > 0, total, 1)

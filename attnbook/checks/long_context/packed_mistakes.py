@@ -59,6 +59,20 @@ MISTAKES = [
         "Where the sum is 0, divide by 1. Elsewhere, by the sum.",
     ),
     (
+        "at least 1",
+        "a denominator of at least 1",
+        "Sums below 1 are raised to 1. They are sums of scores too, and only "
+        "a sum of 0 is an exception.",
+        "Where the sum is 0, divide by 1. Elsewhere, by the sum.",
+    ),
+    (
+        "hidden nan",
+        "0/0 hidden after the division",
+        "The values are right. You divide 0 by 0 and put a 0 there "
+        "afterwards, but the gradient still goes through 0/0, and is NaN.",
+        "Divide by torch.where(total > 0, total, 1).",
+    ),
+    (
         "epsilon 1e-2",
         "an epsilon that shows",
         "What you add to the denominator changes the third digit.",
@@ -330,7 +344,8 @@ MISTAKES = [
     (
         "last text of row 0",
         "the number of the last text of row 0",
-        "All rows return the state of the text that is the last one in row 0.",
+        "All rows return the state of the same text: the last one of row 0, "
+        "or the one with the largest number of the batch.",
         "Each row has its own last text.",
         "last text of the batch",
     ),

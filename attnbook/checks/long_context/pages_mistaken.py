@@ -42,9 +42,9 @@ def _bounds(query, key, real, size, groups, mistake):
     if mistake == "group together, mean query":
         q = q.view(B, groups, H // groups, 1, -1).mean(2)
         q = q.repeat_interleave(H // groups, 1)
-    if mistake.startswith("stale bounds"):
+    if "stale" in mistake and mistake != "stale keys":
         real = torch.ones_like(real)
-        if mistake == "stale bounds":
+        if not mistake.endswith("and zeros"):
             real.view(B, -1)[:, S:] = False
     if mistake == "zeros in the bounds":
         low = (paged * real).amin(3)

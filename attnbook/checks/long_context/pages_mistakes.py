@@ -167,6 +167,8 @@ MISTAKES = [
         "which hold nothing of this text, or less than the bound says.",
         "Mask keys behind the text before the minimum and the maximum.",
         "stale bounds, and zeros",
+        "bounds of begun pages, stale",
+        "bounds of begun pages, stale, and zeros",
     ),
     (
         "zeros in the bounds",

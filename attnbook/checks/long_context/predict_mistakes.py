@@ -31,6 +31,14 @@ MISTAKES = [
     ),
     (
         "a",
+        12.0,
+        "the text divided by the window, rounded down",
+        "This is 100/8 without its half. A layer takes you 7 tokens back, "
+        "not 8, and 12 layers take you to token 15.",
+        "From 99 to 0 in steps of W - 1.",
+    ),
+    (
+        "a",
         12.5,
         "the text divided by the window",
         "This is 100/8. A layer takes you 7 tokens back, not 8, and layers "
@@ -230,6 +238,29 @@ MISTAKES = [
         "Which two steps add up to 43?",
     ),
     (
+        "c",
+        93.0 * 8,
+        "full windows alone",
+        "This is 93 · 8. The first seven queries see 1, 2, …, 7 keys.",
+        "1 + 2 + … + 8 for the first eight queries.",
+    ),
+    (
+        "c",
+        99.0 * 8,
+        "full windows for 99 queries",
+        "You counted 8 keys for 99 queries. There are 100, and the first ones "
+        "have fewer.",
+        "1 + 2 + … + 8 for the first eight queries.",
+    ),
+    (
+        "d",
+        5.0,
+        "strides without a second step",
+        "There are five strides of 43 tokens or less. From where four of them "
+        "end, token 20 is not one step away.",
+        "Which two steps add up to 43?",
+    ),
+    (
         "d",
         42.0,
         "all tokens between",
@@ -251,6 +282,14 @@ MISTAKES = [
         "You counted 4 · 16 selected tokens. One of the blocks is the token's "
         "own, of which 8 tokens are there.",
         "1,000 = 62 · 16 + 8.",
+    ),
+    (
+        "e",
+        175.0,
+        "the last block compressed, and not selected",
+        "You counted 63 compressed blocks and three selected ones. The last "
+        "block is not whole: it is selected, with its 8 tokens.",
+        "62, then 3 · 16 + 8, then 64.",
     ),
     (
         "e",

@@ -44,6 +44,10 @@ def _mask_of(places, held, window, slots, bugs):
         real = torch.ones_like(real)
     if "ahead" in bugs:
         return (real & (far < window)).expand(T, -1)
+    if "one more when one" in bugs and T == 1:
+        return real & (far >= 0) & (far <= window)
+    if "one more in pieces" in bugs and T > 1:
+        return real & (far >= 0) & (far <= window)
     if "ignored when one" in bugs and T == 1:
         return real & (far >= 0)
     if "no window" in bugs:
@@ -124,6 +128,9 @@ def draft(texts, cuts, model, window, slots, bugs):
         for T in pieces:
             x = text[:, begin : begin + T]  # (B, T, D)
             begin += T
+            if "emptied by pieces" in bugs and T > 1:
+                key, value = torch.zeros(2, B, slots, D)
+                done = 0
             places = _places_of(done, T, slots, bugs)
             query, new_key, new_value = (
                 x @ model[name].T for name in ("query", "key", "value")
@@ -163,13 +170,21 @@ def draft(texts, cuts, model, window, slots, bugs):
             )
             if "nothing kept" not in bugs:
                 old = value
-                key = _rolled(key, new_key, room, bugs)
-                value = _rolled(value, new_value, room, bugs)
+                wrong = (*bugs, "direction")
+                by_key = wrong if "keys direction" in bugs else bugs
+                by_value = wrong if "values direction" in bugs else bugs
+                key = _rolled(key, new_key, room, by_key)
+                value = _rolled(value, new_value, room, by_value)
                 if "keys alone" in bugs:
                     value = old.clone()
                     keep = min(T, slots)
                     value[:, slots - keep :] = new_value[:, T - keep :]
-            done += 1 if "pieces counted" in bugs else T
+            if "pieces counted" in bugs:
+                done += 1
+            elif "kept counted" in bugs:
+                done += min(T, slots)
+            else:
+                done += T
         results.append(torch.cat(outputs, 1))
         if "last piece" in bugs:
             results[-1] = outputs[-1]

@@ -76,6 +76,34 @@ MISTAKES = [
         "done += T.",
     ),
     (
+        ("kept counted",),
+        "a long piece counted as what is kept of it",
+        "After a piece that is longer than the buffer, `done` grows by the "
+        "number of slots alone.",
+        "done += T.",
+    ),
+    (
+        ("one more when one",),
+        "a single token sees one key too many",
+        "A token that is read alone sees W + 1 keys. In a longer piece the "
+        "window is right.",
+        "0 <= distance < W, for every piece.",
+    ),
+    (
+        ("one more in pieces",),
+        "a piece whose tokens see one key too many",
+        "In a piece of several tokens, each sees W + 1 keys. A single token "
+        "sees W, as it should.",
+        "0 <= distance < W, for every piece.",
+    ),
+    (
+        ("emptied by pieces",),
+        "every piece of several tokens taken for a new text",
+        "A piece of several tokens empties the buffer and begins with place "
+        "0. It may also come in the middle of a text.",
+        "A text begins where the loop over texts begins.",
+    ),
+    (
         ("buffer from 0",),
         "slots taken for places",
         "The mask takes slot s of the buffer for the token at place s.",
@@ -176,6 +204,18 @@ MISTAKES = [
         ("keys alone",),
         "keys roll, values do not",
         "Only the keys roll. The values then belong to other keys.",
+        "Do the same with both.",
+    ),
+    (
+        ("values direction",),
+        "values rolled the wrong way",
+        "The keys roll the right way, the values do not.",
+        "Do the same with both.",
+    ),
+    (
+        ("keys direction",),
+        "keys rolled the wrong way",
+        "The values roll the right way, the keys do not.",
         "Do the same with both.",
     ),
     (
