@@ -51,6 +51,12 @@ SENTENCES = {
             "question d",
         ),
         (
+            "Count only what grows with $S$. The answer need not be a whole "
+            "number.",
+            "f: rounded up",
+            "question f",
+        ),
+        (
             "Its heads of keys and values are pooled to 4.",
             "e: one head for all",
             "question e",
@@ -181,6 +187,16 @@ SENTENCES = {
             "a budget that is used up",
         ),
         (
+            "the largest $n$",
+            "a search that ends too early",
+            "a text of thousands of tokens",
+        ),
+        (
+            "and `math.inf` if any length fits.",
+            "without a bound, though no window is full",
+            "windows alone, short texts",
+        ),
+        (
             "It is a whole number,",
             "a fraction of a token",
             "full layers alone",
@@ -228,9 +244,14 @@ SENTENCES = {
             "texts shorter than the window",
         ),
         (
-            "If the list is missing, all layers are full ones.",
+            "If the list is missing, all layers are full ones,",
             "layer types that are not there",
             "full layers alone",
+        ),
+        (
+            'even where there is a `"sliding_window"`.',
+            "a window where no list names one",
+            "a window, but no list",
         ),
         (
             "a layer stores a key and a value",
@@ -264,6 +285,12 @@ SENTENCES = {
             "always two bytes",
             "full layers alone",
         ),
+        ('`"float8"` has 1.', "float8 not read", "full layers alone"),
+        (
+            "which is not empty and may contain 0,",
+            "texts of no tokens left out",
+            "a text without a token",
+        ),
         (
             "which is not empty and may contain 0,",
             "a window that is always full",
@@ -288,6 +315,11 @@ SENTENCES = {
             "a row for each token",
         ),
         (
+            "rounded to the nearest whole number.",
+            "divided before subtracted",
+            "numbers of 15,000",
+        ),
+        (
             'With `"token"`, a row is one token of one head of one text:',
             "one scale for all heads",
             "a row for each token",
@@ -307,6 +339,11 @@ SENTENCES = {
             "If all numbers of a row are the same, `scale` is 1,",
             "a scale of 0, or nearly 0",
             "tokens of one number",
+        ),
+        (
+            "If all numbers of a row are the same, `scale` is 1,",
+            "a scale of 1 for narrow rows",
+            "numbers of a billionth",
         ),
         (
             "`error` is one number for each head of each text:",
@@ -403,7 +440,7 @@ SENTENCES = {
         ),
         (
             "and may be 0.",
-            lambda query, up, bias, output, H, d_r: None,
+            "a slice that begins or ends at -0",
             "no rotary key",
         ),
     ],

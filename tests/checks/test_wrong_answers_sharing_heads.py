@@ -225,9 +225,64 @@ def with_bytes_in_proportion(config, lengths, budget):
     return total, int(budget / one)
 
 
+def with_a_window_for_all(config, lengths, budget):
+    """A list that is missing is taken for one of windows."""
+    made = dict(config)
+    if "sliding_window" in made:
+        windows = made["num_hidden_layers"] * ["sliding_attention"]
+        made.setdefault("layer_types", windows)
+    return right("08-plan-cache")(made, lengths, budget)
+
+
+def with_the_texts_that_have_tokens(config, lengths, budget):
+    return right("08-plan-cache")(config, [n for n in lengths if n], budget)
+
+
+def with_wide_float8(config, lengths, budget):
+    dtype = config["dtype"].replace("float8", "float32")
+    return right("08-plan-cache")({**config, "dtype": dtype}, lengths, budget)
+
+
+def with_an_early_end(config, lengths, budget):
+    total, longest = right("08-plan-cache")(config, lengths, budget)
+    return total, longest if longest < 5000 else math.inf
+
+
+def with_a_bound_of_the_texts(config, lengths, budget):
+    """Whatever fits at the longest of these lengths is unbounded."""
+    total, longest = right("08-plan-cache")(config, lengths, budget)
+    shared = config.get("num_kv_shared_layers", 0)
+    kinds = config.get("layer_types", ["full_attention"])
+    kinds = kinds[: len(kinds) - shared]
+    if "full_attention" not in kinds and longest >= max(lengths):
+        longest = math.inf
+    return total, longest
+
+
 @pytest.mark.parametrize(
     ("answer", "name", "parts"),
     [
+        (
+            with_a_window_for_all,
+            "a window where no list names one",
+            ["total", "longest"],
+        ),
+        (
+            with_the_texts_that_have_tokens,
+            "texts of no tokens left out",
+            ["total", "longest"],
+        ),
+        (with_wide_float8, "float8 not read", ["bounds"]),
+        (
+            with_an_early_end,
+            "a search that ends too early",
+            ["total", "bounds"],
+        ),
+        (
+            with_a_bound_of_the_texts,
+            "without a bound, though no window is full",
+            ["total", "longest"],
+        ),
         (with_heads_of_queries, "counted with the heads of queries", []),
         (
             with_heads_of_a_group,
@@ -273,6 +328,73 @@ def test_any_small_scale_of_a_flat_row_is_named(least):
     name = "a scale of 0, or nearly 0"
     assert named("08-quantise", with_a_least_scale) == name
     assert parts_of("08-quantise", with_a_least_scale) == ["error"]
+
+
+def quantised(
+    x,
+    per,
+    steps=255,
+    over=None,
+    is_flat=lambda low, high, scale: scale == 0,
+    codes_of=lambda x, low, scale: (x - low) / scale,
+    error_of=lambda off: off.amax((-2, -1)),
+):
+    """Codes that are cut to 255, as many programs do."""
+    dims = (over or {"token": (3,), "channel": (2,)})[per]
+    low, high = (
+        end(dims, keepdim=True).expand_as(
+            x[..., :1] if per == "token" else x[..., :1, :]
+        )
+        for end in (x.amin, x.amax)
+    )
+    scale = (high - low) / steps
+    scale = torch.where(is_flat(low, high, scale), 1.0, scale)
+    codes = codes_of(x, low, scale).round().clamp(0, 255)
+    error = error_of((codes * scale + low - x).abs())
+    return codes.to(torch.uint8), scale, low, error
+
+
+def test_codes_that_are_cut_to_255_are_right():
+    assert EXERCISES["08-quantise"].diagnose(quantised) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "parts"),
+    [
+        ({"steps": 256}, "256 steps", []),
+        (
+            {"over": {"token": (3,), "channel": (0, 2)}},
+            "one scale for all texts",
+            [],
+        ),
+        (
+            {"error_of": lambda off: off.amax().expand(off.shape[:2])},
+            "one error for everything",
+            ["codes"],
+        ),
+        (
+            {"is_flat": lambda low, high, scale: scale < 1e-6},
+            "a scale of 1 for narrow rows",
+            ["codes", "error"],
+        ),
+        (
+            {"is_flat": lambda low, high, scale: low.isclose(high)},
+            "a scale of 1 for narrow rows",
+            ["codes", "error"],
+        ),
+        (
+            {"codes_of": lambda x, low, scale: x / scale - low / scale},
+            "divided before subtracted",
+            ["codes", "error"],
+        ),
+    ],
+)
+def test_codes_are_told_by_what_makes_them(changed, name, parts):
+    def answer(x, per):
+        return quantised(x, per, **changed)
+
+    assert named("08-quantise", answer) == name
+    assert parts_of("08-quantise", answer) == parts
 
 
 def test_8_bits_around_0_are_named():
@@ -348,9 +470,34 @@ def with_the_plain_scale(query, up, bias, output, H, d_r):
     return made / factor, *others
 
 
+def with_a_slice_from_the_end(query, up, bias, output, H, d_r):
+    d_c, heads = up.shape[1], query.unflatten(0, (H, -1))
+    d_k = heads.shape[1] - d_r
+    key = up.unflatten(0, (H, -1))[:, :d_k]
+    rows = torch.cat([key.mT @ heads[:, :d_k], heads[:, -d_r:]], 1)
+    _, *others = right("08-absorb")(query, up, bias, output, H, d_r)
+    factor = math.sqrt((d_c + d_r) / (d_k + d_r))
+    return factor * rows.flatten(0, 1), *others
+
+
+def with_the_last_biases(query, up, bias, output, H, d_r):
+    made = right("08-absorb")(query, up, bias, output, H, d_r)
+    return *made[:2], output @ bias[-output.shape[1] :]
+
+
 @pytest.mark.parametrize(
     ("answer", "name", "parts"),
     [
+        (
+            with_a_slice_from_the_end,
+            "a slice that begins or ends at -0",
+            ["query", "output"],
+        ),
+        (
+            with_the_last_biases,
+            "the first or the last entries of the bias",
+            ["query"],
+        ),
         (
             with_rotary_parts_first,
             "the two parts of a query exchanged",
@@ -377,9 +524,17 @@ def test_what_is_absorbed_is_told_by_its_matrices(answer, name, parts):
         ("b", 2, "b: the number of groups taken for their size"),
         ("c", 0.25, "c: everything divided"),
         ("c", 0.49, "c: scores and sums divided too"),
+        (
+            "c",
+            0.719,
+            "c: scores saved and projections not, or three projections",
+        ),
+        ("c", 0.77, None),
         ("d", 12, "d: FLOPs a number"),
         ("e", 0.38, "e: the share that is saved"),
         ("f", 42.7, "f: keys made, values not"),
+        ("f", 85, "f: rounded down"),
+        ("f", 86, "f: rounded up"),
     ],
 )
 def test_a_wrong_number_is_told_by_what_gives_it(asked, wrong, name):

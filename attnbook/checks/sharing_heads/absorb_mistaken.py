@@ -23,6 +23,10 @@ def _query_parts(query, H, d_k, d_r, mistake):
         return own.unflatten(0, (H, -1)), turned.view(H, d_r, -1)
     else:
         own, turned = by_head.split([d_k, d_r], 1)
+    if mistake.startswith("to -0"):
+        own = by_head[:, :-d_r]
+    if mistake.endswith("from -0"):
+        turned = by_head[:, -d_r:]
     return own, turned
 
 

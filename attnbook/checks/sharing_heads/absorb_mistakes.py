@@ -94,6 +94,15 @@ MISTAKES = [
         _QUERY,
     ),
     (
+        "from -0",
+        "a slice that begins or ends at -0",
+        "d_r may be 0, and -0 is 0: [-d_rotary:] then takes all rows, and "
+        "[:-d_rotary] none.",
+        "Cut at d_k: [:, :d_k] and [:, d_k:].",
+        "to -0",
+        "to -0 and from -0",
+    ),
+    (
         "rotary of all heads last",
         "the rotary parts of all heads at the end",
         "You divided the queries into the d_k of all heads and the d_r of "
@@ -300,7 +309,7 @@ MISTAKES = [
     ),
     (
         "bias of the first rows",
-        "the first entries of the bias",
+        "the first or the last entries of the bias",
         "The bias has the order of the up-projection's rows: of each head "
         "keys, then values.",
         _UP,

@@ -110,6 +110,7 @@ def _config(layers, D, H, G=None, head_dim=None, dtype="bfloat16", **more):
     kinds = {"f": "full_attention", "w": "sliding_attention"}
     if "w" in layers:
         config["layer_types"] = [kinds[letter] for letter in layers]
+    if "window" in more:
         config["sliding_window"] = more["window"]
     if G is not None:
         config["num_key_value_heads"] = G
@@ -257,13 +258,43 @@ EXERCISE = Exercise(
             window=4,
             dtype="float16",
         ),
+        _plan_case(
+            "a text of thousands of tokens",
+            "wwf",
+            24,
+            6,
+            [3, 8],
+            2 * 32 * (2 * 5 + 12_345) + 7,
+            G=2,
+            window=5,
+        ),
         _plan_case("a bare configuration", "ffff", 42, 6, [8, 3], 11_000),
+        _plan_case(
+            "a window, but no list",
+            "ffff",
+            40,
+            8,
+            [9, 4],
+            8_000,
+            G=2,
+            window=6,
+        ),
         _plan_case(
             "windows alone, a small budget",
             "www",
             32,
             4,
             [6, 2],
+            1_400,
+            G=2,
+            window=7,
+        ),
+        _plan_case(
+            "windows alone, short texts",
+            "www",
+            32,
+            4,
+            [2, 1],
             1_400,
             G=2,
             window=7,
@@ -305,7 +336,7 @@ EXERCISE = Exercise(
             "wfwf",
             36,
             9,
-            [0, 7],
+            [0, 7, 2],
             5_000,
             G=3,
             window=3,
@@ -355,6 +386,7 @@ EXERCISE = Exercise(
                 "shared layers of both kinds",
                 "full layers alone",
                 "a budget that is used up",
+                "a text of thousands of tokens",
             ),
             fresh=anew(
                 _drawn_case,
@@ -373,7 +405,9 @@ EXERCISE = Exercise(
             1,
             tries=(
                 "a bare configuration",
+                "a window, but no list",
                 "windows alone, a small budget",
+                "windows alone, short texts",
                 "windows alone, a large budget",
                 "full layers among the shared ones alone",
                 "not one token fits",

@@ -7,6 +7,15 @@ import math
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8": 1}
 
 
+# Where a search for the longest text ends too early.
+_ENDS = {
+    "a search to 1000, then inf": 1000,
+    "a search to 10000, then inf": 10_000,
+    "a search to 1000": 1000,
+    "a search to 10000": 10_000,
+}
+
+
 def _heads(config, mistake):
     """Heads of keys and values, as somebody counts them."""
     H = config["num_attention_heads"]
@@ -39,6 +48,8 @@ def _width(config, G, mistake):
 
 
 def _number(config, mistake):
+    if config["dtype"] == "float8" and mistake.startswith("float8 as "):
+        return int(mistake.removeprefix("float8 as "))
     return {
         "numbers": 1,
         "four bytes": 4,
@@ -51,6 +62,8 @@ def _layers(config, mistake):
     """The kinds of the layers that keep something."""
     L = config["num_hidden_layers"]
     kinds = config.get("layer_types", ["full_attention"] * L)
+    if mistake == "window without a list" and "sliding_window" in config:
+        kinds = config.get("layer_types", ["sliding_attention"] * L)
     if mistake == "layer_types alone":
         kinds = config["layer_types"]
     shared = config.get("num_kv_shared_layers", 0)
@@ -152,6 +165,8 @@ def _longest(config, lengths, budget, total, mistake):
     texts = len(lengths)
     if mistake == "longest of one text":
         texts = 1
+    elif mistake == "empty texts left out":
+        texts = max(1, sum(n > 0 for n in lengths))
     elif mistake == "what is left":
         budget = budget - total
     elif mistake == "how much longer":
@@ -194,6 +209,12 @@ def _longest(config, lengths, budget, total, mistake):
     all_windows = "full_attention" not in _layers(config, "")
     if mistake == "unbounded by windows" and all_windows:
         return math.inf
+    now_fits = need(max(lengths)) <= budget
+    if mistake == "unbounded by lengths" and all_windows and now_fits:
+        return math.inf
+    most = _ENDS.get(mistake)
+    if most and need(most) <= budget:
+        return math.inf if mistake.endswith("inf") else most
     low, high = 0, 10**6
     while high - low > 1:
         middle = (low + high) // 2

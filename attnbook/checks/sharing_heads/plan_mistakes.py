@@ -84,6 +84,13 @@ MISTAKES = [
         'config.get("layer_types", …).',
     ),
     (
+        "window without a list",
+        "a window where no list names one",
+        "layer_types is missing, so all layers are full ones. An entry "
+        "sliding_window changes nothing.",
+        "Read sliding_window for layers of sliding_attention alone.",
+    ),
+    (
         "sharing named alone",
         "a number of sharing layers that is not there",
         "Where num_kv_shared_layers is missing, no layer shares.",
@@ -106,6 +113,13 @@ MISTAKES = [
         "always two bytes",
         "You took 2 bytes for each number, whatever the type.",
         'config["dtype"].',
+    ),
+    (
+        "float8 as 4",
+        "float8 not read",
+        "A number of float8 takes 1 byte. You took it for a wider type.",
+        'config["dtype"].',
+        "float8 as 2",
     ),
     (
         "bits",
@@ -272,6 +286,13 @@ MISTAKES = [
         _LONGEST,
     ),
     (
+        "empty texts left out",
+        "texts of no tokens left out",
+        "You counted the texts that have tokens now. As many texts as in "
+        "lengths have to fit, and one of 0 tokens is a text too.",
+        "len(lengths).",
+    ),
+    (
         "longest of all tokens",
         "the tokens of all texts together",
         "You returned the tokens of all texts. One text is asked for.",
@@ -336,6 +357,22 @@ MISTAKES = [
         "Without full layers you always return inf. The windows have to fit "
         "first.",
         "The bytes of full windows against the budget.",
+    ),
+    (
+        "unbounded by lengths",
+        "without a bound, though no window is full",
+        "You return inf where texts as long as the longest of lengths fit. "
+        "They may be shorter than the windows, and then still grow.",
+        "The bytes of full windows against the budget.",
+    ),
+    (
+        "a search to 1000, then inf",
+        "a search that ends too early",
+        "A longer text fits. Your search ends at a fixed length.",
+        "Let it run until one more token does not fit.",
+        "a search to 10000, then inf",
+        "a search to 1000",
+        "a search to 10000",
     ),
     (
         "strictly below",

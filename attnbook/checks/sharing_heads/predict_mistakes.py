@@ -170,9 +170,9 @@ MISTAKES = [
     (
         "c",
         (_ALL + _REST / 4) / _BEFORE,
-        "the scores saved, the projections not",
-        "It is the other way round: fewer keys are *made*, and as many "
-        "scores as before.",
+        "scores saved and projections not, or three projections",
+        "There are as many scores and sums as before: fewer keys and values "
+        "are *made*. Or you left out the projection of the output.",
         "Which of the six products get smaller?",
     ),
     (
@@ -519,6 +519,27 @@ MISTAKES = [
         "the width of a head",
         "It is near, but not the answer.",
         "Write both counts as a + b T, and set them equal.",
+    ),
+    (
+        "f",
+        86.0,
+        "rounded up",
+        "You rounded up. The answer need not be whole.",
+        "Two digits after the point.",
+    ),
+    (
+        "f",
+        85.0,
+        "rounded down",
+        "You rounded to a whole number. The answer need not be whole.",
+        "Two digits after the point.",
+    ),
+    (
+        "f",
+        256 * (96 + 64) / (2 * 256 - 2 * 64),
+        "a rotary key made with each key",
+        "The rotary key is in the cache as it is, and no matrix makes it.",
+        "2 · 256 · 2 · 64 for each cached token and head.",
     ),
     (
         "f",

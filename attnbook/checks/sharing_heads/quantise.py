@@ -125,6 +125,21 @@ def _outlier():
     return case
 
 
+def _exact_case(name, B, G, S, d, per, seed, unit, base):
+    """Numbers whose steps of 5 units, and what is restored, are exact."""
+    random = torch.Generator().manual_seed(seed)
+    turned = (B, G, S, d) if per == "token" else (B, G, d, S)
+    units = torch.randint(1, 255 * 5, turned, generator=random)
+    for row, order in zip(
+        units.flatten(0, 2),
+        torch.rand(units.flatten(0, 2).shape, generator=random).argsort(),
+        strict=True,
+    ):
+        row[order[:2]] = torch.tensor([0, 255 * 5])
+    x = (base + units.double() * unit).float()
+    return Case(name, (x if per == "token" else x.mT.contiguous(), per))
+
+
 def _has_small_steps(case, output):
     """Whether nothing is wrong but the scale of rows of one number."""
     right, found = _quantise(*case.arguments), torch.as_tensor(output[1])
@@ -165,6 +180,20 @@ EXERCISE = Exercise(
         Case("zeros", (torch.zeros(2, 2, 3, 4), "token")),
         _cache_case("a single token, by channels", 2, 3, 1, 4, "channel", 110),
         _outlier(),
+        _exact_case(
+            "numbers of 15,000", 2, 3, 4, 6, "token", 112, 2.0**-10, 15_000.0
+        ),
+        _exact_case(
+            "numbers of a billionth",
+            2,
+            2,
+            5,
+            4,
+            "channel",
+            113,
+            2.0**-38,
+            -275 * 2.0**-38,
+        ),
     ],
     mistakes=[
         replace(one, shows=_has_small_steps)
@@ -236,6 +265,8 @@ EXERCISE = Exercise(
                 "zeros",
                 "a single token, by channels",
                 "numbers of 200",
+                "numbers of 15,000",
+                "numbers of a billionth",
             ),
             fresh=anew(
                 _flat_case,

@@ -11,6 +11,8 @@ _OVER = {
     "one row a head": {"token": (2, 3), "channel": (2, 3)},
     "over the batch": {"token": (0, 3), "channel": (0, 2)},
     "heads together": {"token": (1, 3), "channel": (1, 2)},
+    "channels over the batch": {"token": (3,), "channel": (0, 2)},
+    "channels of all heads": {"token": (3,), "channel": (1, 2)},
     "exchanged axes": {"token": (2,), "channel": (3,)},
     "tokens alone": {"token": (3,), "channel": (3,)},
     "channels alone": {"token": (2,), "channel": (2,)},
@@ -65,16 +67,21 @@ def _scale(lowest, highest, mistake):
         return (highest - lowest + 1e-6) / 255
     if mistake == "any row":
         return scale if (scale > 0).all() else torch.ones_like(scale)
-    if mistake == "below 1":
-        return torch.where(scale < 1e-2, 1.0, scale)
+    if mistake.startswith("below "):
+        least = float(mistake.removeprefix("below "))
+        return torch.where(scale < least, 1.0, scale)
+    if mistake == "nearly the same":
+        return torch.where(highest.isclose(lowest), 1.0, scale)
     if mistake == "always 1 at least":
         return scale.clamp(min=1.0)
     return torch.where(scale > 0, scale, guard).to(scale.dtype)
 
 
-def _codes(x, lowest, scale, mistake):
+def _codes(x, lowest, scale, mistake, clamped=False):
     steps = (x - lowest) / scale
-    if mistake == "lowest rounded":
+    if mistake == "divided, then subtracted":
+        steps = x / scale - lowest / scale
+    elif mistake == "lowest rounded":
         zero = (-lowest / scale).round()
         steps = (x / scale).round() + zero
     elif mistake == "middle":
@@ -93,6 +100,8 @@ def _codes(x, lowest, scale, mistake):
         steps = steps.round()
     if mistake == "clamped at 127":
         steps = steps.clamp(-128, 127)
+    if clamped:
+        steps = steps.clamp(0, 255)
     return steps.nan_to_num().long() % 256
 
 
@@ -122,6 +131,10 @@ def _error(x, codes, scale, lowest, mistake):
         "bound": lambda: bound.amax((2, 3)),
         "scale": lambda: 2 * bound.amax((2, 3)),
         "of all": lambda: off.amax(),
+        "of all, for each": lambda: off.amax().expand(off.shape[:2]),
+        "of a text, for each": lambda: off.amax((1, 2, 3))[:, None].expand(
+            off.shape[:2]
+        ),
         "of a token": lambda: off.amax(3),
         "of a channel": lambda: off.amax(2),
         "of a text": lambda: off.amax((1, 2, 3)),
@@ -145,12 +158,14 @@ _AROUND_0 = {
 }
 
 
-def _around_0(x, per, mistake):
+def _around_0(x, per, mistake, clamped):
     """Codes for a range from -|x| to |x|."""
     steps, added = _AROUND_0[mistake]
     scale = x.abs().amax(-1 if per == "token" else -2, keepdim=True) / steps
     scale = torch.where(scale > 0, scale, 1.0)
     codes = (x / scale).round().long() + added
+    if clamped:
+        codes = codes.clamp(0, 255)
     codes, lowest = (codes % 256).to(torch.uint8), -added * scale
     error = (codes * scale + lowest - x).abs().amax((2, 3))
     return codes, scale, lowest, error
@@ -158,13 +173,15 @@ def _around_0(x, per, mistake):
 
 def mistaken(x, per, mistake):
     """Codes, scale, lowest and error, with a mistake."""
+    clamped = mistake.endswith(", clamped")
+    mistake = mistake.removesuffix(", clamped")
     if mistake in _AROUND_0:
-        return _around_0(x, per, mistake)
+        return _around_0(x, per, mistake, clamped)
     lowest, highest = _range(x, per, mistake)
     scale = _scale(lowest, highest, mistake)
     if mistake == "lowest 0 where flat":
         lowest = lowest.masked_fill(lowest == highest, 0.0)
-    codes = _codes(x, lowest, scale, mistake)
+    codes = _codes(x, lowest, scale, mistake, clamped)
     error = _error(x, codes, scale, lowest, mistake)
     if mistake == "codes in 7 bits":
         codes = codes // 2

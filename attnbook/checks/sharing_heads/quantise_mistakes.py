@@ -15,8 +15,10 @@ MISTAKES = [
         "256 steps",
         "256 steps",
         "256 codes have 255 steps between them. With 256 steps the largest "
-        "number of a row gets code 256, which is 0 in a byte.",
+        "number of a row gets code 256, which no byte holds: it becomes 0, "
+        "or is cut to 255.",
         _STEPS,
+        "256 steps, clamped",
     ),
     (
         "127 steps",
@@ -38,12 +40,15 @@ MISTAKES = [
         "127 a side",
         "255 from 0",
         "127.5 a side, 128 added",
+        "127 a side, clamped",
+        "255 from 0, clamped",
     ),
     (
         "from 0",
         "a range from 0 to the highest",
         "Your codes begin with 0, so that numbers below 0 are lost.",
         "Code 0 stands for the lowest number.",
+        "from 0, clamped",
     ),
     (
         "from 0 if above",
@@ -57,12 +62,14 @@ MISTAKES = [
         "a range from the mean",
         "Your codes begin with the mean of the row.",
         "Code 0 stands for the lowest number.",
+        "mean for lowest, clamped",
     ),
     (
         "three deviations",
         "a range of deviations",
         "Your range is a mean with some deviations around it.",
         "amin and amax.",
+        "three deviations, clamped",
     ),
     (
         "cut off",
@@ -82,12 +89,14 @@ MISTAKES = [
         "You divide x by the scale. Code 0 should stand for the lowest "
         "number.",
         _CODES,
+        "lowest not subtracted, clamped",
     ),
     (
         "lowest added",
         "the lowest number added",
         "You add the lowest number. It has to be subtracted.",
         _CODES,
+        "lowest added, clamped",
     ),
     (
         "lowest rounded",
@@ -95,6 +104,14 @@ MISTAKES = [
         "You round x / scale and lowest / scale apart, so that codes are off "
         "by one.",
         _CODES,
+        "lowest rounded, clamped",
+    ),
+    (
+        "divided, then subtracted",
+        "divided before subtracted",
+        "x / scale and lowest / scale are both large here, and have lost the "
+        "digits that their difference needs.",
+        "((x - lowest) / scale).round().",
     ),
     (
         "middle",
@@ -147,12 +164,18 @@ MISTAKES = [
         "one scale for all heads",
         "The heads of a text share their scales.",
         _ROW,
+        "heads together, expanded",
+        "channels of all heads",
+        "channels of all heads, expanded",
     ),
     (
         "over the batch",
         "one scale for all texts",
         "The texts of the batch share their scales.",
         _ROW,
+        "over the batch, expanded",
+        "channels over the batch",
+        "channels over the batch, expanded",
     ),
     (
         "over the heads",
@@ -211,11 +234,13 @@ MISTAKES = [
         _FLAT,
     ),
     (
-        "below 1",
+        "below 1e-2",
         "a scale of 1 for narrow rows",
         "You take 1 for each scale that is small. Only a scale of 0 is to be "
         "replaced.",
         _FLAT,
+        "below 1e-6",
+        "nearly the same",
     ),
     (
         "always 1 at least",
@@ -334,8 +359,10 @@ MISTAKES = [
     (
         "of all",
         "one error for everything",
-        "You return one number. An error for each head is asked for.",
+        "You took the largest error of the whole cache. Each head of each "
+        "text has an error of its own.",
         "amax((-2, -1)).",
+        "of all, for each",
     ),
     (
         "of a token",
@@ -352,6 +379,7 @@ MISTAKES = [
         "You return an error for each text, or for each head of all texts.",
         "amax((-2, -1)).",
         "of a head in all texts",
+        "of a text, for each",
     ),
     (
         "relative",
