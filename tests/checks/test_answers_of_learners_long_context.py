@@ -3,27 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from verdicts import named, parts_of
 
 from attnbook.checks.long_context import EXERCISES
 from attnbook.checks.long_context.stream_draft import turn
-
-
-def parts_of(grade_id, answer):
-    """The names of the parts that an answer earns."""
-    exercise = EXERCISES[grade_id]
-    return [
-        part.name
-        for part in exercise.parts
-        if exercise.diagnose(answer, part.name) is None
-    ]
-
-
-def named(grade_id, answer):
-    """The known mistake that an answer is taken for."""
-    diagnosis = EXERCISES[grade_id].diagnose(answer)
-    assert diagnosis is not None
-    return diagnosis.mistake
-
 
 # -- near keys ---------------------------------------------------------------
 
@@ -143,8 +126,8 @@ def test_a_mask_from_distances_is_right():
     ],
 )
 def test_windows_of_learners_are_named(answer, name, parts):
-    assert named("09-near-keys", answer) == name
-    assert parts_of("09-near-keys", answer) == parts
+    assert named(EXERCISES["09-near-keys"], answer) == name
+    assert parts_of(EXERCISES["09-near-keys"], answer) == parts
 
 
 # -- a cache that rolls ------------------------------------------------------
@@ -228,8 +211,8 @@ def test_the_mended_draft_is_right():
     ],
 )
 def test_streams_half_mended_keep_their_points(answer, name):
-    assert named("09-stream", answer) == name
-    assert parts_of("09-stream", answer) == ["two", "four"]
+    assert named(EXERCISES["09-stream"], answer) == name
+    assert parts_of(EXERCISES["09-stream"], answer) == ["two", "four"]
 
 
 # -- packed texts ------------------------------------------------------------
@@ -289,8 +272,8 @@ HIDDEN = "0/0 hidden after the division"
     ],
 )
 def test_packed_texts_of_learners_are_named(answer, name, parts):
-    assert named("09-packed-linear", answer) == name
-    assert parts_of("09-packed-linear", answer) == parts
+    assert named(EXERCISES["09-packed-linear"], answer) == name
+    assert parts_of(EXERCISES["09-packed-linear"], answer) == parts
 
 
 # -- pages -------------------------------------------------------------------
@@ -332,5 +315,8 @@ def test_strides_without_a_second_step_are_named():
     def answer(question):
         return 5 if question == "d" else right(question)
 
-    assert named("09-predict", answer) == "d: strides without a second step"
-    assert parts_of("09-predict", answer) == ["reach", "kept"]
+    assert (
+        named(EXERCISES["09-predict"], answer)
+        == "d: strides without a second step"
+    )
+    assert parts_of(EXERCISES["09-predict"], answer) == ["reach", "kept"]

@@ -8,26 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from unforeseen import assert_told_by_its_numbers
+from verdicts import named, parts_of
 
 from attnbook.checks.decoder_only import EXERCISES
-
-
-def parts_of(grade_id, answer):
-    """The names of the parts that an answer earns."""
-    exercise = EXERCISES[grade_id]
-    return [
-        part.name
-        for part in exercise.parts
-        if exercise.diagnose(answer, part.name) is None
-    ]
-
-
-def named(grade_id, answer):
-    """The known mistake that an answer is taken for."""
-    diagnosis = EXERCISES[grade_id].diagnose(answer)
-    assert diagnosis is not None
-    return diagnosis.mistake
-
 
 # -- what nobody foresaw -----------------------------------------------------
 
@@ -136,8 +119,8 @@ def with_loops_to_the_end(model, ids, widths, window, stride):
     ],
 )
 def test_windows_are_told_by_what_they_do(answer, name, parts):
-    assert named("07-window-bits", answer) == name
-    assert parts_of("07-window-bits", answer) == parts
+    assert named(EXERCISES["07-window-bits"], answer) == name
+    assert parts_of(EXERCISES["07-window-bits"], answer) == parts
 
 
 def test_the_last_token_may_be_read_if_nothing_is_made_of_it():
@@ -179,7 +162,7 @@ def test_the_last_places_cut_to_length_are_named():
         return losses, losses.sum() / math.log(2) / widths[1:].sum()
 
     name = "the last `stride` losses of a short window"
-    assert named("07-window-bits", answer) == name
+    assert named(EXERCISES["07-window-bits"], answer) == name
 
 
 # -- a tree of guesses -------------------------------------------------------
@@ -276,8 +259,8 @@ def without_later_first_guesses(parents, counts, lengths, S):
     ],
 )
 def test_trees_are_told_by_what_they_do(answer, name, parts):
-    assert named("07-guess-tree", answer) == name
-    assert parts_of("07-guess-tree", answer) == parts
+    assert named(EXERCISES["07-guess-tree"], answer) == name
+    assert parts_of(EXERCISES["07-guess-tree"], answer) == parts
 
 
 # -- drafts ------------------------------------------------------------------
@@ -378,8 +361,8 @@ def test_a_loop_over_rows_is_right():
     ],
 )
 def test_the_well_known_bugs_of_speculation_are_named(answer, name, parts):
-    assert named("07-accept-drafts", answer) == name
-    assert parts_of("07-accept-drafts", answer) == parts
+    assert named(EXERCISES["07-accept-drafts"], answer) == name
+    assert parts_of(EXERCISES["07-accept-drafts"], answer) == parts
 
 
 @pytest.mark.parametrize(
@@ -522,8 +505,8 @@ def test_a_new_buffer_for_each_batch_hides_no_other_bug(slips, name, parts):
     def answer(*inputs):
         return write_with(*inputs, **slips)
 
-    assert named("07-write", answer) == name
-    assert parts_of("07-write", answer) == parts
+    assert named(EXERCISES["07-write"], answer) == name
+    assert parts_of(EXERCISES["07-write"], answer) == parts
 
 
 # -- predictions -------------------------------------------------------------

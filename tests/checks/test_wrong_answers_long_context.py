@@ -6,27 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from unforeseen import assert_told_by_its_numbers
+from verdicts import named, parts_of
 
 from attnbook.checks.long_context import EXERCISES
 from attnbook.checks.long_context.stream_draft import turn
-
-
-def parts_of(grade_id, answer):
-    """The names of the parts that an answer earns."""
-    exercise = EXERCISES[grade_id]
-    return [
-        part.name
-        for part in exercise.parts
-        if exercise.diagnose(answer, part.name) is None
-    ]
-
-
-def named(grade_id, answer):
-    """The known mistake that an answer is taken for."""
-    diagnosis = EXERCISES[grade_id].diagnose(answer)
-    assert diagnosis is not None
-    return diagnosis.mistake
-
 
 # -- what nobody foresaw -----------------------------------------------------
 
@@ -152,8 +135,8 @@ def test_windows_by_unfold_are_right():
     ],
 )
 def test_windows_are_told_by_what_they_do(answer, name, parts):
-    assert named("09-near-keys", answer) == name
-    assert parts_of("09-near-keys", answer) == parts
+    assert named(EXERCISES["09-near-keys"], answer) == name
+    assert parts_of(EXERCISES["09-near-keys"], answer) == parts
 
 
 def test_who_forms_the_table_loses_one_point():
@@ -161,7 +144,7 @@ def test_who_forms_the_table_loses_one_point():
         query @ key.mT
         return windowed(query, key, value, slopes, window)
 
-    assert parts_of("09-near-keys", formed) == ["whole", "last"]
+    assert parts_of(EXERCISES["09-near-keys"], formed) == ["whole", "last"]
 
 
 # -- a cache that rolls ------------------------------------------------------
@@ -284,8 +267,8 @@ def test_a_buffer_that_holds_the_window_alone_is_right():
     ],
 )
 def test_streams_are_told_by_what_they_do(answer, name, parts):
-    assert named("09-stream", answer) == name
-    assert parts_of("09-stream", answer) == parts
+    assert named(EXERCISES["09-stream"], answer) == name
+    assert parts_of(EXERCISES["09-stream"], answer) == parts
 
 
 @pytest.mark.parametrize("wrong", [3, None, torch.zeros(1, 5, 2)])
@@ -423,8 +406,8 @@ def test_a_small_number_below_is_right():
 )
 def test_packed_texts_are_told_by_what_they_do(answer, name, parts):
     # "all sizes alike" ends with padding, so that "several" sees some too.
-    found = parts_of("09-packed-linear", answer)
-    assert named("09-packed-linear", answer) == name
+    found = parts_of(EXERCISES["09-packed-linear"], answer)
+    assert named(EXERCISES["09-packed-linear"], answer) == name
     assert [part for part in parts if part != "several"] == [
         part for part in found if part != "several"
     ]
@@ -556,8 +539,8 @@ def test_a_loop_over_pages_is_right():
     ],
 )
 def test_pages_are_told_by_what_they_do(answer, name, parts):
-    assert named("09-read-pages", answer) == name
-    assert parts_of("09-read-pages", answer) == parts
+    assert named(EXERCISES["09-read-pages"], answer) == name
+    assert parts_of(EXERCISES["09-read-pages"], answer) == parts
 
 
 def test_the_bound_is_never_below_a_score():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from unforeseen import assert_told_by_its_numbers
+from verdicts import named, parts_of
 
 from attnbook.checks.sharing_heads import EXERCISES
 from attnbook.checks.sharing_heads.absorb import attend_by_heads
@@ -18,23 +19,6 @@ from attnbook.mechanisms.sharing_heads import (
 
 def right(grade_id):
     return EXERCISES[grade_id].reference
-
-
-def parts_of(grade_id, answer):
-    """The names of the parts that an answer earns."""
-    exercise = EXERCISES[grade_id]
-    return [
-        part.name
-        for part in exercise.parts
-        if exercise.diagnose(answer, part.name) is None
-    ]
-
-
-def named(grade_id, answer):
-    """The known mistake that an answer is taken for."""
-    diagnosis = EXERCISES[grade_id].diagnose(answer)
-    assert diagnosis is not None
-    return diagnosis.mistake
 
 
 # -- what nobody foresaw -----------------------------------------------------
@@ -171,8 +155,8 @@ def test_only_distances_count():
     ],
 )
 def test_groups_are_told_by_what_they_do(answer, name):
-    assert named("08-grouped", answer) == name
-    assert parts_of("08-grouped", answer) == ["two", "four"]
+    assert named(EXERCISES["08-grouped"], answer) == name
+    assert parts_of(EXERCISES["08-grouped"], answer) == ["two", "four"]
 
 
 # -- a configuration ---------------------------------------------------------
@@ -293,8 +277,8 @@ def with_a_bound_of_the_texts(config, lengths, budget):
     ],
 )
 def test_configurations_are_told_by_how_they_are_read(answer, name, parts):
-    assert named("08-plan-cache", answer) == name
-    assert parts_of("08-plan-cache", answer) == parts
+    assert named(EXERCISES["08-plan-cache"], answer) == name
+    assert parts_of(EXERCISES["08-plan-cache"], answer) == parts
 
 
 # -- 8 bits ------------------------------------------------------------------
@@ -326,8 +310,8 @@ def test_any_small_scale_of_a_flat_row_is_named(least):
         return codes, scale.masked_fill(flat, least), lowest, error
 
     name = "a scale of 0, or nearly 0"
-    assert named("08-quantise", with_a_least_scale) == name
-    assert parts_of("08-quantise", with_a_least_scale) == ["error"]
+    assert named(EXERCISES["08-quantise"], with_a_least_scale) == name
+    assert parts_of(EXERCISES["08-quantise"], with_a_least_scale) == ["error"]
 
 
 def quantised(
@@ -393,12 +377,12 @@ def test_codes_are_told_by_what_makes_them(changed, name, parts):
     def answer(x, per):
         return quantised(x, per, **changed)
 
-    assert named("08-quantise", answer) == name
-    assert parts_of("08-quantise", answer) == parts
+    assert named(EXERCISES["08-quantise"], answer) == name
+    assert parts_of(EXERCISES["08-quantise"], answer) == parts
 
 
 def test_8_bits_around_0_are_named():
-    assert named("08-quantise", signed) == "a range around 0"
+    assert named(EXERCISES["08-quantise"], signed) == "a range around 0"
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.float32])
@@ -508,8 +492,8 @@ def with_the_last_biases(query, up, bias, output, H, d_r):
     ],
 )
 def test_what_is_absorbed_is_told_by_its_matrices(answer, name, parts):
-    assert named("08-absorb", answer) == name
-    assert parts_of("08-absorb", answer) == parts
+    assert named(EXERCISES["08-absorb"], answer) == name
+    assert parts_of(EXERCISES["08-absorb"], answer) == parts
 
 
 # -- predictions -------------------------------------------------------------

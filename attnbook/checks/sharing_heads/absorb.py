@@ -153,6 +153,17 @@ _SAME = (
 _AT_200 = "It does so at scores of 200 too."
 
 
+_OTHER_SIZES = anew(
+    _absorb_case,
+    H=(2, 4),
+    d_k=(2, 5),
+    d_v=(2, 5),
+    d_c=(3, 6),
+    d_r=[2, 4],
+    D=(4, 8),
+)
+
+
 EXERCISE = Exercise(
     "08-absorb",
     "Turn latent attention into multi-query attention",
@@ -204,15 +215,7 @@ EXERCISE = Exercise(
                 "all sizes alike",
             ),
             outputs=("new_query",),
-            fresh=anew(
-                _absorb_case,
-                H=(2, 4),
-                d_k=(2, 5),
-                d_v=(2, 5),
-                d_c=(3, 6),
-                d_r=[2, 4],
-                D=(4, 8),
-            ),
+            fresh=_OTHER_SIZES,
         ),
         Part(
             "output",
@@ -226,15 +229,7 @@ EXERCISE = Exercise(
                 "all sizes alike",
             ),
             outputs=("new_output", "new_bias"),
-            fresh=anew(
-                _absorb_case,
-                H=(2, 4),
-                d_k=(2, 5),
-                d_v=(2, 5),
-                d_c=(3, 6),
-                d_r=[2, 4],
-                D=(4, 8),
-            ),
+            fresh=_OTHER_SIZES,
         ),
         Part(
             "same",

@@ -153,6 +153,18 @@ def _has_small_steps(case, output):
     )
 
 
+_OTHER_SIZES = anew(
+    _cache_case,
+    B=(2, 3),
+    G=(2, 3),
+    S=(3, 6),
+    d=(3, 6),
+    per=["token", "channel"],
+    scale=(0.5, 2.0),
+    shift=(-4.0, 4.0),
+)
+
+
 EXERCISE = Exercise(
     "08-quantise",
     "Keep a cache in 8 bits, and measure the error",
@@ -221,16 +233,7 @@ EXERCISE = Exercise(
                 "in double precision",
             ),
             outputs=("codes", "scale", "lowest"),
-            fresh=anew(
-                _cache_case,
-                B=(2, 3),
-                G=(2, 3),
-                S=(3, 6),
-                d=(3, 6),
-                per=["token", "channel"],
-                scale=(0.5, 2.0),
-                shift=(-4.0, 4.0),
-            ),
+            fresh=_OTHER_SIZES,
         ),
         Part(
             "error",
@@ -244,16 +247,7 @@ EXERCISE = Exercise(
                 "in double precision",
             ),
             outputs=("error",),
-            fresh=anew(
-                _cache_case,
-                B=(2, 3),
-                G=(2, 3),
-                S=(3, 6),
-                d=(3, 6),
-                per=["token", "channel"],
-                scale=(0.5, 2.0),
-                shift=(-4.0, 4.0),
-            ),
+            fresh=_OTHER_SIZES,
         ),
         Part(
             "edges",
