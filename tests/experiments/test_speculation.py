@@ -18,7 +18,7 @@ from attnbook.mechanisms.decoder_only import (
     chi_squared,
     tokens_per_pass,
 )
-from attnbook.mechanisms.decoder_only.sampling import draw
+from attnbook.mechanisms.decoder_only.sampling import drawn_from
 from attnbook.mechanisms.n_gram import NGram
 
 BUGS = [name for name in RULES if name != "right"]
@@ -77,7 +77,7 @@ def test_a_rule_s_first_token_is_what_its_formula_says(name):
     counts = torch.zeros(6)
     proposed = rule.proposals(q)
     for _ in range(4000):
-        drafted = draw(proposed, chance)
+        drafted = drawn_from(proposed, chance)
         n, following = rule.verify(
             torch.stack([p, later]), proposed, drafted, chance
         )

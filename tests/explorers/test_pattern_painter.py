@@ -248,7 +248,7 @@ def test_another_token_is_chosen_by_slider_or_by_its_number(show, patterns):
 def test_layers_are_chosen_by_slider_or_by_their_row(show, patterns):
     page = show([patterns])
     slider(page, "Layers").press("Home")
-    assert slider(page, "Layers").get_attribute("aria-valuetext") == "1"
+    expect(slider(page, "Layers")).to_have_attribute("aria-valuetext", "1")
     expect(page.locator(".cell.reached")).to_have_count(0)
     page.locator(".reach tbody tr").nth(4).click()
     expect(slider(page, "Layers")).to_have_attribute("aria-valuetext", "5")
