@@ -28,10 +28,15 @@ from attnbook.mechanisms.multiplicative import (
 from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
 )
+from attnbook.mechanisms.sharing_heads import (
+    GroupedQueryAttention,
+    MultiHeadLatentAttention,
+)
 
 TABLES = ("zoo",)
 WIDTH = 64
 HEADS = 4
+LATENT = 32  # numbers in a latent, as many as the keys and values of MQA
 LENGTHS = (128, 256, 512, 1024)
 QUERIES = 64  # of cross-attention, whatever the number of keys
 HALF_WIDTH = 8
@@ -75,6 +80,9 @@ def variants(n: int) -> dict[str, Callable[[Tensor], Tensor]]:
     """Each variant by name, for n tokens of width `WIDTH`."""
     additive = AdditiveAttention(WIDTH, WIDTH, WIDTH)
     heads = MultiHeadAttention(WIDTH, HEADS)
+    grouped = GroupedQueryAttention(WIDTH, HEADS, 2)
+    one_key = GroupedQueryAttention(WIDTH, HEADS, 1)
+    latent = MultiHeadLatentAttention(WIDTH, HEADS, LATENT)
     return {
         "additive": lambda x: additive(x, x, x)[0],
         "dot": by_score(DotScore()),
@@ -84,6 +92,10 @@ def variants(n: int) -> dict[str, Callable[[Tensor], Tensor]]:
         "local-p": local_p,
         "scaled dot-product": scaled,
         "multi-head": lambda x: heads(x, x, x)[0],
+        "grouped-query": lambda x: grouped(x, x, x)[0],
+        "multi-query": lambda x: one_key(x, x, x)[0],
+        "latent": lambda x: latent(x, x)[0],
+        "latent, absorbed": lambda x: latent(x, x, absorbed=True)[0],
         "cross": cross,
     }
 

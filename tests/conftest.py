@@ -1,14 +1,17 @@
-"""One thread for each process of the tests, and one Chromium."""
+"""One thread for each process of the tests, one Chromium; and where the time
+went."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.chromium import chromium as running_chromium
 from benchmarks.chromium import find_chromium
+from benchmarks.suite_seconds import part_of
 
 # The tests run in as many processes as there are cores; the threads of one
 # would wait for those of the others. It is read when torch is imported.
@@ -38,6 +41,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.shouldfail = NEEDED
     else:
         pytest.exit(NEEDED, returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say which parts of the tests took most of the time, all processes."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            name = getattr(report, "nodeid", "").replace("/", ".")
+            seconds[part_of(name)] += getattr(report, "duration", 0)
+    if sum(seconds.values()) < 60:
+        return
+    terminalreporter.section("seconds of the tests")
+    for part, taken in seconds.most_common(20):
+        terminalreporter.line(f"{taken:8.0f}  {part}")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import pytest
 from attnbook.experiments import table
 from attnbook.experiments.pooled_heads import (
     GROUPS,
+    SEEDS,
     SHARES,
     STEPS,
     WAYS,
@@ -25,14 +26,32 @@ def held_out(model, groups, further, rows=None):
     ]
 
 
-def test_every_model_has_three_seeds():
+def test_every_model_has_all_seeds():
+    def seeds(model, groups, further):
+        return [
+            row["seed"]
+            for row in table("pooled_heads")
+            if (row["model"], row["groups"], row["further"])
+            == (model, groups, further)
+        ]
+
+    everything = list(SEEDS)
     for further in (0, *MORE):
-        assert len(held_out("multi-head", 4, further)) == 3
+        assert seeds("multi-head", 4, further) == everything
         for groups in GROUPS:
             for way in WAYS:
-                assert len(held_out(f"pooled, {way}", groups, further)) == 3
+                assert seeds(f"pooled, {way}", groups, further) == everything
     for groups in GROUPS:
-        assert len(held_out("from the beginning", groups, MORE[-1])) == 3
+        assert seeds("from the beginning", groups, MORE[-1]) == everything
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_after_a_twentieth_the_seeds_do_not_agree(groups):
+    mean, first = (
+        held_out(f"pooled, {way}", groups, MORE[0]) for way in WAYS[:2]
+    )
+    better = [one < other for one, other in zip(mean, first, strict=True)]
+    assert sum(better) == 3
 
 
 @pytest.mark.parametrize("groups", GROUPS)
