@@ -116,6 +116,20 @@ def test_the_gpt_passes_the_trigram_model_and_not_the_tuned_n_gram_model():
     assert min(passed[5]) == math.inf
 
 
+def test_a_wider_gpt_passes_it_late_narrowly_and_not_for_long():
+    rows = table("text_models")
+    passed = text_models.crossings(rows, 96)
+    assert len(passed) == 3
+    assert 30 < min(passed) < max(passed) < 80
+    n_gram = text_models.best_n_gram(rows)
+    ends = {n: of("GPT, d = 96", n) for n in (800, 1600)}
+    for row in ends[800]:
+        assert n_gram["held-out"] - 0.02 < row["held-out"] < n_gram["held-out"]
+    known = [row["validation"] for row in ends[800]]
+    assert 0 < np.mean(known) - n_gram["validation"] < 0.01
+    assert min(row["held-out"] for row in ends[1600]) > n_gram["held-out"]
+
+
 def test_the_n_gram_model_takes_less_than_a_second():
     for row in table("text_times"):
         if row["model"].startswith("n-gram"):
@@ -133,7 +147,9 @@ def test_training_twice_as_long_no_longer_helps():
 
 def test_at_one_rate_what_is_known_by_heart_grows_and_what_is_new_suffers():
     by_steps = {
-        row["steps"]: row for row in table("text_rates") if row["rate"] == 4e-3
+        row["steps"]: row
+        for row in table("text_rates")
+        if (row["model"], row["rate"]) == (GPT, 4e-3)
     }
     short, long = by_steps[800], by_steps[1600]
     assert long["sample"] < short["sample"] - 0.2
