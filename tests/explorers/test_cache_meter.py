@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from caches_cases import KINDS, variant
 from playwright.sync_api import expect
+from settling import settle
 
 from attnbook import explorers
 from attnbook.mechanisms.sharing_heads import PUBLISHED, CacheShape
@@ -44,10 +45,6 @@ def agrees(row: list[str], numbers: list) -> None:
 
 def slider(page, name: str):
     return page.get_by_role("slider", name=name)
-
-
-def settle(page) -> None:
-    page.wait_for_timeout(100)
 
 
 # -- what the page shows ------------------------------------------------------

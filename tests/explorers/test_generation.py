@@ -11,6 +11,7 @@ import torch
 from pages import write_page
 from playwright.sync_api import expect
 from samples import small_decoder
+from settling import settle
 
 from attnbook import explorers
 from attnbook.explorers.generation import eight_bits
@@ -169,7 +170,7 @@ def test_the_needle_stands_on_the_part_that_is_drawn(show, generation):
         middle = needle["x"] + needle["width"] / 2
         assert hit["x"] - 1 <= middle <= hit["x"] + hit["width"] + 1
         next_token(page).press("ArrowRight")
-        page.wait_for_timeout(50)
+        settle(page)
 
 
 def test_arrow_keys_go_on_and_back_and_stay_inside(show, generation):
@@ -192,7 +193,7 @@ def test_arrow_keys_in_a_slider_or_the_grid_append_nothing(show, generation):
     slider(page, "Temperature").press("ArrowRight")
     page.get_by_role("grid").locator("[tabindex='0']").press("ArrowRight")
     page.get_by_label("Prompt").press("ArrowRight")
-    page.wait_for_timeout(100)
+    settle(page)
     expect(page.locator(".text span")).to_have_count(2)
 
 
@@ -248,7 +249,7 @@ def test_a_typed_prompt_is_cut_as_python_cuts_it(show, generation, decoder):
     expect(page.locator(".text span")).to_have_count(19)
     expect(page.get_by_text("Only the first 19 tokens")).to_be_visible()
     page.get_by_label("Prompt").fill("")  # nothing to continue: as it was
-    page.wait_for_timeout(100)
+    settle(page)
     expect(page.locator(".text span")).to_have_count(19)
 
 
@@ -260,7 +261,7 @@ def test_at_the_last_place_nothing_is_appended(show, generation):
     expect(next_token(page)).to_have_attribute("aria-disabled", "true")
     next_token(page).press("Enter")
     page.locator("tbody button").first.click(force=True)
-    page.wait_for_timeout(100)
+    settle(page)
     expect(page.locator(".text span")).to_have_count(20)
     expect(page.get_by_text("The figure ends here")).to_be_visible()
     page.get_by_role("button", name="Start again").click()

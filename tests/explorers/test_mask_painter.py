@@ -9,6 +9,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from settling import settle
 
 from attnbook import explorers
 from attnbook.mechanisms.additive import masked_softmax
@@ -78,7 +79,7 @@ def test_a_preset_replaces_the_mask(show, preset):
     last = page.get_by_role("gridcell").last  # masked by causal
     says = r": 0\.\d+$" if preset == "none" else ": masked$"
     expect(last).to_have_attribute("aria-label", re.compile(says))
-    page.wait_for_timeout(100)
+    settle(page)
     np.testing.assert_array_equal(masked(page), ~mask)
     np.testing.assert_allclose(
         weights(page, (3, 5)), expected(painter, mask), atol=0.00051

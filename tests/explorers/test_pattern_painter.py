@@ -10,6 +10,7 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from patterns_cases import NAMES, masks, sizes_of
 from playwright.sync_api import expect
+from settling import settle
 
 from attnbook import explorers
 from attnbook.mechanisms.long_context import (
@@ -51,6 +52,7 @@ def middle(page, t, s, n=12) -> tuple[float, float]:
 
 def shown(page, mask) -> None:
     """The page shows this mask, and all that the mechanisms say of it."""
+    settle(page)
     n = len(mask)
     np.testing.assert_array_equal(cells(page, "reads"), mask.numpy())
     pairs = int(mask.sum())
@@ -89,7 +91,6 @@ def test_every_pattern_is_that_of_the_mechanisms(show, name):
     page = show([explorers.PatternPainter(pattern="full", **sizes)])
     page.locator(f"input[value={name}]").check()
     mask = masks(name, sizes, 14)
-    page.wait_for_timeout(100)
     shown(page, mask)
     np.testing.assert_array_equal(
         cells(page, "ahead"), np.triu(np.ones((14, 14), bool), 1)
@@ -159,7 +160,6 @@ def test_what_lies_ahead_cannot_be_painted(show, patterns):
     page.get_by_role("gridcell").nth(11).click()
     expect(page.locator(".read")).to_have_text("token 1, key 12: lies ahead")
     page.keyboard.press("Space")
-    page.wait_for_timeout(100)
     shown(page, window_mask(12, 3))
 
 
@@ -172,10 +172,8 @@ def test_the_mouse_paints_every_cell_on_its_way(show, patterns):
     page.mouse.move(*middle(page, 3, 1))  # let go: nothing follows
     mask = window_mask(12, 3)
     mask[9, :6] = True
-    page.wait_for_timeout(100)
     shown(page, mask)
     page.get_by_role("button", name="Undo what I painted").click()
-    page.wait_for_timeout(100)
     shown(page, window_mask(12, 3))
 
 
@@ -196,11 +194,9 @@ def test_painting_sets_whole_blocks_where_the_pattern_has_blocks(show):
     page.get_by_role("gridcell").nth(10 * 7 + 4).click()
     mask = masks("blocks", BLOCKS, 10)
     mask[6:9, 3:6] = True
-    page.wait_for_timeout(100)
     shown(page, mask)
     page.get_by_role("gridcell").nth(10 * 9 + 9).click()
     mask[9, 9] = False
-    page.wait_for_timeout(100)
     shown(page, mask)
 
 
@@ -269,7 +265,6 @@ def test_fewer_tokens_keep_what_still_has_a_place(show, patterns):
     slider(page, "Window W").press("PageDown")
     mask = window_mask(7, 2)
     mask[6, 0] = True
-    page.wait_for_timeout(100)
     shown(page, mask)
 
 
@@ -290,7 +285,7 @@ def test_every_pattern_is_readable_for_everyone(show, theme, width):
     page.get_by_role("gridcell").nth(20 * 15 + 3).click()
     for name in ("global", "blocks"):
         page.locator(f"input[value={name}]").check()
-        page.wait_for_timeout(100)
+        settle(page)
         found = Axe().run(page).response["violations"]
         assert [(v["id"], v["nodes"]) for v in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width

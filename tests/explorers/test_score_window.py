@@ -9,6 +9,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from settling import settle
 
 from attnbook import explorers, train
 from attnbook.mechanisms.additive import masked_softmax
@@ -48,7 +49,7 @@ def tiles(page) -> list[float]:
 
 def expect_drawn(page, explorer, name, window, half_width=2) -> None:
     """Weights and tiles are the mechanism's."""
-    page.wait_for_timeout(100)  # a change waits for the next frame
+    settle(page)
     expected = mechanism(explorer, name, window, half_width)
     np.testing.assert_allclose(weights(page), expected, atol=0.00051)
     sums = expected.sum(-1, keepdim=True)
@@ -136,7 +137,7 @@ def test_arrow_keys_walk_the_weights_and_read_them_out(show, windows):
     page.get_by_role("gridcell").nth(0).click()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(100)
+    settle(page)
     weight = mechanism(windows, "dot", "local-p")[0, 2]
     says = (
         f"step 0, 2, from token 2, zwanzig: {weight:.3f}, a true token, "
