@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbook import train
-from attnbook.experiments.command import SEEDS, command
+from attnbook.experiments.command import command
 from attnbook.experiments.rates import widened
 from attnbook.mechanisms.decoder_only import RMSNorm
 from attnbook.mechanisms.sharing_heads import (
@@ -54,6 +54,7 @@ KV_HEADS = {"MHA": HEADS, "two groups": 2, "MQA": 1}
 VARIANTS = (*KV_HEADS, "MLA")
 BUDGETS = (16, 32, 64)  # floats a token
 STEPS, LONGER = 600, 3
+SEEDS = (0, 1, 2, 3)  # three agree where a fourth does not
 SOLVED = 0.99
 BATCH = 64
 RATES = (4e-3, 8e-3, 16e-3)  # where the search begins
