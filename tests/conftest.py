@@ -48,8 +48,9 @@ def pytest_terminal_summary(terminalreporter) -> None:
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
-            name = getattr(report, "nodeid", "").replace("/", ".")
-            seconds[part_of(name)] += getattr(report, "duration", 0)
+            if isinstance(report, pytest.TestReport):
+                name = report.nodeid.replace("/", ".")
+                seconds[part_of(name)] += report.duration
     if sum(seconds.values()) < 60:
         return
     terminalreporter.section("seconds of the tests")
