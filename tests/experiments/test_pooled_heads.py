@@ -16,33 +16,33 @@ from attnbook.experiments.pooled_heads import (
 MORE = tuple(round(share * STEPS) for share in SHARES)
 
 
-def held_out(model, groups, further, rows=None):
-    """Bits per byte of each seed."""
+def found(model, groups, further, rows=None):
+    """The rows of a model, one for each seed."""
     return [
-        row["held-out"]
+        row
         for row in (rows or table("pooled_heads"))
         if (row["model"], row["groups"], row["further"])
         == (model, groups, further)
     ]
 
 
-def test_every_model_has_all_seeds():
-    def seeds(model, groups, further):
-        return [
-            row["seed"]
-            for row in table("pooled_heads")
-            if (row["model"], row["groups"], row["further"])
-            == (model, groups, further)
-        ]
+def held_out(model, groups, further, rows=None):
+    """Bits per byte of each seed."""
+    return [row["held-out"] for row in found(model, groups, further, rows)]
 
-    everything = list(SEEDS)
+
+def seeds(model, groups, further):
+    return tuple(row["seed"] for row in found(model, groups, further))
+
+
+def test_every_model_has_all_seeds():
     for further in (0, *MORE):
-        assert seeds("multi-head", 4, further) == everything
+        assert seeds("multi-head", 4, further) == SEEDS
         for groups in GROUPS:
             for way in WAYS:
-                assert seeds(f"pooled, {way}", groups, further) == everything
+                assert seeds(f"pooled, {way}", groups, further) == SEEDS
     for groups in GROUPS:
-        assert seeds("from the beginning", groups, MORE[-1]) == everything
+        assert seeds("from the beginning", groups, MORE[-1]) == SEEDS
 
 
 @pytest.mark.parametrize("groups", GROUPS)
