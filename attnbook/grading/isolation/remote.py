@@ -28,6 +28,7 @@ from attnbook.judging.sessions import runs_in
 
 _MOST_MEMORY = 768 * 2**20  # bytes that calls from over there may take
 GRACE = 5.0  # seconds for a cell to end after an interrupt
+_AGAIN = 1.0  # seconds after which who is still at it is stopped again
 FORGED = "It wrote to the pipe of the grader."
 
 
@@ -333,15 +334,21 @@ def _stopped_after(seconds: float | None) -> Iterator[None]:
         yield
         return
 
+    over = False
+
     def late(*_: object) -> None:
-        raise _LateHereError
+        if not over:
+            raise _LateHereError
 
     began = time.monotonic()
     handler = signal.signal(signal.SIGALRM, late)
-    left, every = signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: Python drops what is raised while a finalizer or a
+    # callback of the garbage collector runs.
+    left, every = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     finally:
+        over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if left:  # somebody else's alarm

@@ -1,12 +1,15 @@
 """Answers that run in another process are judged as if they ran in this."""
 
 import importlib
+import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 from remote_answers import get, run
 
+from attnbook.grading.isolation import remote
 from attnbook.grading.isolation.remote import CellEnded
 from attnbook.judging.conditions import trial
 from attnbook.judging.exercise import Case, Exercise, WrongAnswer
@@ -444,3 +447,36 @@ def test_nothing_else_is_handed_over(lasting):
     ask = get(lasting, "def f(g): return g")
     with pytest.raises(TypeError, match="expected data or a function"):
         ask(object())
+
+
+def test_who_is_stopped_while_a_finalizer_runs_is_stopped_after_it(
+    session, monkeypatch
+):
+    """Python prints what a finalizer raises, and goes on."""
+    monkeypatch.setattr(remote, "GRACE", 0.2)
+    monkeypatch.setattr(remote, "_AGAIN", 0.2)
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+
+    class Slow:
+        def __del__(self):
+            spin(0.6)
+
+    def work(x):
+        Slow()
+        spin(20)
+
+    ask = get(session, "def f(g): return g(1)")
+    session.limit(0.1)
+    began = time.monotonic()
+    with pytest.raises(CellEnded) as caught:
+        ask(work)
+    assert caught.value.fate.kind == "timeout"
+    assert len(dropped) == 1
+    assert time.monotonic() - began < 10
+
+
+def spin(seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
