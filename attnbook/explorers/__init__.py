@@ -17,6 +17,7 @@ from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.score_window import ScoreWindow
 from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
+from attnbook.explorers.tile_walk import TileWalk
 from attnbook.explorers.wavelengths import Wavelengths
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "ScoreWindow",
     "SoftLookup",
     "SoftmaxDial",
+    "TileWalk",
     "Wavelengths",
 ]

@@ -97,6 +97,11 @@ def generation() -> explorers.Generation:
 
 
 @pytest.fixture
+def tiles() -> explorers.TileWalk:
+    return samples.tile_walk()
+
+
+@pytest.fixture
 def show(chromium, tmp_path) -> Iterator[Callable]:
     """``show(widgets, …)`` opens a page of widgets; any fault fails it.
 

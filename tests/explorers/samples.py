@@ -164,6 +164,15 @@ def softmax_dial() -> explorers.SoftmaxDial:
     return explorers.SoftmaxDial([2.0, 1.0, 0.0], ["cat", "mouse", "the"])
 
 
+def tile_walk() -> explorers.TileWalk:
+    """Eight tokens, causal, in tiles of 3 × 2: no whole number of them."""
+    rng = np.random.default_rng(5)
+    scores = rng.normal(scale=1.5, size=(8, 8))
+    return explorers.TileWalk(
+        scores, rng.normal(size=(8, 2)), None, 3, 2, "causal", 3, step=5, row=6
+    )
+
+
 def wavelengths() -> explorers.Wavelengths:
     return explorers.Wavelengths(d_model=32, length=64)
 
@@ -182,6 +191,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "ScoreWindow": score_window,
     "SoftLookup": soft_lookup,
     "SoftmaxDial": softmax_dial,
+    "TileWalk": tile_walk,
     "Wavelengths": wavelengths,
 }
 

@@ -10,6 +10,7 @@ explorer.mjs      the frame of a figure: elements, theme, keys, live region;
 arithmetic.mjs    all arithmetic, as functions of plain arrays
 heat_map.mjs      a matrix as a grid to walk; heat_map.css, hatched.css
 curve_tile.mjs    a number with its curve; curve_tile.css
+tiles.mjs         attention in tiles: the running numbers of each query
 base_slider.mjs   the slider of the base of rotations and sinusoids
 bundle.mjs        makes each explorer's built.mjs: `make explorers`
 ================  =========================================================
