@@ -334,7 +334,7 @@ def test_what_changes_is_said(show, tiles):
     expect(page.locator("[aria-live=polite]")).to_have_text(
         re.compile(
             r"^Tile 4 of 9: queries 4 to 6, keys 3 to 4\. "
-            r"(Rescaled: query [\d, and]+|No query is rescaled)\. "
+            r"(Rescaled: quer(y|ies) [\d, and]+|No query is rescaled)\. "
             r"Finished: 3 of 8 queries\.$"
         )
     )

@@ -300,7 +300,8 @@ function build({ get, change, say }, n) {
         .replace("querys", "queries")}.`);
     const scales = did.flatMap((one, i) => (one?.counted ? [`${i + 1}`] : []));
     let told = what + (!each ? "."
-      : scales.length ? `. Rescaled: query ${list(scales)}.`
+      : scales.length ? `. Rescaled: ${scales.length > 1
+        ? "queries" : "query"} ${list(scales)}.`
         : ". No query is rescaled.");
     if (at === last) {
       const apart = Math.max(...state.flatMap((one, i) =>
