@@ -368,13 +368,16 @@ function render(context) {
           window: whole("Window W", 1, n, "window"),
         };
         fields.replaceChildren(tokens.node, sizes.query_tile.node,
-          sizes.key_tile.node, sizes.window.node, threshold.node);
+          sizes.key_tile.node, threshold.node);
       }
       mask.show(get("mask"));
       tokens.show(n);
       threshold.show(get("threshold"));
       for (const [name, each] of Object.entries(sizes)) each.show(get(name));
-      sizes.window.node.hidden = get("mask") !== "window";
+      if (get("mask") !== "window") sizes.window.node.remove();
+      else if (sizes.window.node.parentNode !== fields) {
+        fields.insertBefore(sizes.window.node, threshold.node);
+      }
       view.show();
     };
   });
