@@ -6,11 +6,13 @@ down load when the reader comes near them.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Response
+from playwright.sync_api import Browser, Page, Response
 
 from benchmarks.measurement import Measurement
 
@@ -49,25 +51,39 @@ def by_kind(responses: list[Response]) -> Counter[str]:
     return weights
 
 
-def weigh(browser: Browser, address: str) -> tuple[Counter[str], Counter[str]]:
-    """Bytes by kind that one page loads: at first view, and in all.
-
-    The first is taken before anything is scrolled, in a window of 1280 by
-    720 pixels; the second when the page was scrolled through.
-    """
+@contextlib.contextmanager
+def _visited(
+    browser: Browser, address: str
+) -> Iterator[tuple[Page, list[Response]]]:
+    """The page in a window of 1280 by 720 pixels, and what it has loaded."""
     responses: list[Response] = []
     context = browser.new_context()
     try:
         page = context.new_page()
         page.on("response", lambda response: responses.append(response))
         page.goto(address, wait_until="networkidle")
+        yield page, responses
+    finally:
+        context.close()
+
+
+def first_view(browser: Browser, address: str) -> Counter[str]:
+    """Bytes by kind that a page loads before anything is scrolled."""
+    with _visited(browser, address) as (_, responses):
+        return by_kind(responses)
+
+
+def weigh(browser: Browser, address: str) -> tuple[Counter[str], Counter[str]]:
+    """Bytes by kind that a page loads: at first view, and in all.
+
+    The second is taken when the page was scrolled through.
+    """
+    with _visited(browser, address) as (page, responses):
         first = by_kind(responses)
         seen = len(responses)
         page.evaluate(SCROLL)
         page.wait_for_timeout(500)
         return first, first + by_kind(responses[seen:])
-    finally:
-        context.close()
 
 
 def pages_of(book: Path) -> list[Path]:

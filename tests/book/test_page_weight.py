@@ -9,7 +9,7 @@ import pytest
 from contents import pages
 from PIL import Image
 
-from benchmarks.page_weight import weigh
+from benchmarks.page_weight import first_view, weigh
 from benchmarks.served_book import served
 from book.on_demand import load_on_demand
 
@@ -24,7 +24,7 @@ def gzipped_site(book) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", pages())
 def test_a_page_is_light_at_first_view(chromium, gzipped_site, path):
-    first, _ = weigh(chromium, f"{gzipped_site}/{path}")
+    first = first_view(chromium, f"{gzipped_site}/{path}")
     assert first["html"] > 0
     assert first.total() <= MOST, (
         f"{path} weighs {first.total() / 1000:.0f} kB at first view: "
@@ -49,7 +49,7 @@ def far_picture(tmp_path):
 
 def test_a_heavy_page_would_be_found(chromium, far_picture):
     with served(far_picture) as address:
-        first, _ = weigh(chromium, f"{address}/index.html")
+        first = first_view(chromium, f"{address}/index.html")
     assert first.total() > MOST
 
 

@@ -75,19 +75,30 @@ def mistaken(query, key, value, slopes, window, mistake):
     place = _places(T, S, mistake)
     at = place - far  # (T, W)
     there = (at >= 0) & (at < S)
+    if mistake == "filled up behind":
+        at = place + torch.arange(W)
+    elif mistake == "first windows":
+        at = at - (S - T)
     if mistake == "place of the query alone":
         there = there & (far <= torch.arange(T)[:, None])
     elif mistake == "first key hidden":
         there = there & (at > 0)
+    if mistake == "itself masked":
+        there = there & (far > 0)
+    written = (at >= 0) & (at < S)
+    round_about = at % S
     at = at.clamp(0, S - 1)
     if mistake == "slices that wrap":
         begin = place - window + 1
         begin = torch.where(begin < 0, begin + S, begin)
         there = there & (at >= begin)
     near, seen = key[:, :, at], value[:, :, at]  # (B, H, T, W, d)
-    near = near * there[..., None]
-    seen = seen * there[..., None]
-    if mistake == "clamped":
+    near = near * written[..., None]
+    seen = seen * written[..., None]
+    if mistake == "index that wraps":
+        near, seen = key[:, :, round_about], value[:, :, round_about]
+        there = torch.ones_like(there)
+    elif mistake == "clamped":
         near, seen = key[:, :, at], value[:, :, at]
         there = torch.ones_like(there)
     elif mistake == "zeros seen":
@@ -149,8 +160,11 @@ def mistaken(query, key, value, slopes, window, mistake):
         output = (plain[..., None] * seen).sum(-2)
     elif mistake == "plain weights":
         weights = masked_softmax(scores - bias, there)
-    elif mistake == "scores returned":
-        weights = scores.masked_fill(~there, 0)
+    elif mistake.startswith("scores returned"):
+        blocked = -torch.inf if mistake.endswith("-inf") else 0.0
+        weights = scores.masked_fill(~there, blocked)
+    elif mistake == "exchanged":
+        return weights, output
     elif mistake == "reversed":
         weights = weights.flip(-1)
     elif mistake == "one fewer, filled up":

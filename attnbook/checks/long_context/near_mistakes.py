@@ -27,6 +27,21 @@ MISTAKES = [
         "The distances are W - 1, …, 1, 0.",
     ),
     (
+        "itself masked",
+        "the query's own key masked",
+        "The last place of the window has no weight. It is the query's own "
+        "key.",
+        "Its distance is 0: the first key of a text is all that the first "
+        "query sees.",
+    ),
+    (
+        "filled up behind",
+        "zeros put behind the text",
+        "The zeros stand at the end of the text, so that a window begins "
+        "with the query's own key and holds what comes after it.",
+        "F.pad(key, (0, 0, window - 1, 0)) puts them in front.",
+    ),
+    (
         "one ahead",
         "a window that looks ahead",
         "The window is one place too far on: its last key stands after the "
@@ -39,6 +54,7 @@ MISTAKES = [
         "Query t is put at place t. If there are fewer queries than keys, "
         "they are the *last* tokens.",
         "The place of query t is S - T + t.",
+        "first windows",
     ),
     (
         "sign",
@@ -191,6 +207,7 @@ MISTAKES = [
         "For the first windows p - W + 1 is below 0. A slice takes that as a "
         "place from the end, and holds nothing, or other keys.",
         "key[:, :, max(0, p - window + 1) : p + 1].",
+        "index that wraps",
     ),
     (
         "clamped",
@@ -298,6 +315,13 @@ MISTAKES = [
         "scores in place of weights",
         "You return scores.",
         "Return what the softmax gives.",
+        "scores returned, -inf",
+    ),
+    (
+        "exchanged",
+        "the weights before the output",
+        "You return the weights first.",
+        "(output, weights).",
     ),
     (
         "reversed",

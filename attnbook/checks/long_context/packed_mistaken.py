@@ -48,10 +48,12 @@ def _own(text, mistake):
     same = text[:, :, None] == text[:, None]  # (B, T, T)
     causal = place <= place[:, None]
     real = (text >= 0)[:, None] & (text >= 0)[..., None]
-    if mistake == "one state a row":
+    if mistake in ("one state a row", "one state, but for the last"):
         same = torch.ones_like(same)
     elif mistake == "text of row 0":
         same = (text[:1, :, None] == text[:1, None]).expand_as(same)
+    elif mistake in ("text 0 is padding", "text 0 is padding, state right"):
+        real = real & (text > 0)[:, None]
     elif mistake.startswith("reset at padding"):
         runs = F.pad((text[:, 1:] != text[:, :-1]).cumsum(1), (1, 0))
         same = runs[:, :, None] == runs[:, None]
@@ -152,6 +154,11 @@ def mistaken(query, key, value, text, mistake):
     q, k = _features(query, key, mistake)
     own = _own(text, mistake)
     real = (text >= 0)[..., None, None]
+    if mistake == "values too":
+        value = F.elu(value) + 1
+    if mistake == "over heads, state right":
+        output, *_ = _over_heads(q, k, value, text, "over heads")
+        return output, *_state(k, value, text, real, mistake)
     if mistake.startswith("over heads"):
         return _over_heads(q, k, value, text, mistake)
     read, total = _sums(q, k, value, own)
@@ -184,9 +191,10 @@ def mistaken(query, key, value, text, mistake):
         read = (own.float() @ value.flatten(2)).view_as(value)
         total = own.sum(-1)[..., None].expand_as(total).float()
     output = _divided(read, total, mistake)
-    if mistake == "softmax attention":
+    if mistake.startswith("softmax attention"):
         scores = torch.einsum("bthd,bshd->bths", query, key)
-        scores = scores / query.shape[-1] ** 0.5
+        if not mistake.endswith("no scale"):
+            scores = scores / query.shape[-1] ** 0.5
         scores = scores.masked_fill(~own[:, :, None], -1e30)
         weights = scores.softmax(-1) * own[:, :, None]
         output = torch.einsum("bths,bshv->bthv", weights, value)
@@ -196,8 +204,13 @@ def mistaken(query, key, value, text, mistake):
         output = output.detach()
     elif mistake == "heads first":
         output = output.transpose(1, 2)
-    pairs, keys = _state(k, value, text, real, mistake)
-    if mistake == "state transposed":
+    kept = key if mistake == "state of keys as they are" else k
+    pairs, keys = _state(kept, value, text, real, mistake)
+    if mistake == "pairs detached":
+        pairs = pairs.detach()
+    elif mistake == "sum of keys detached":
+        keys = keys.detach()
+    elif mistake == "state transposed":
         pairs = pairs.mT
     elif mistake == "state of heads last":
         keys = keys.mT
@@ -206,6 +219,8 @@ def mistaken(query, key, value, text, mistake):
     elif mistake == "state divided":
         total = keys.sum(-1)[..., None, None]
         pairs = pairs / torch.where(total > 0, total, 1)
+    elif mistake == "state divided by each sum":
+        pairs = pairs / torch.where(keys > 0, keys, 1)[..., None]
     elif mistake == "order of the state":
         pairs, keys = keys, pairs
     return output, pairs, keys
@@ -250,6 +265,8 @@ def _state(k, value, text, real, mistake):
         mine = (text == last)[..., None, None] & real
     if mistake == "state of padding":
         mine = (text == last)[..., None, None]
+    if mistake == "text 0 is padding":
+        mine = mine & (text > 0)[..., None, None]
     kept = k
     if mistake == "zero keys":
         kept = torch.where(real, k, torch.ones_like(k))
@@ -264,4 +281,6 @@ def _state(k, value, text, real, mistake):
         keys = kept.sum(1)
     if mistake == "numerator not reset":
         kept = k * real
+    if mistake == "state of means":
+        keys = keys / mine.sum(1).clamp(min=1)
     return torch.einsum("bshd,bshv->bhdv", kept, seen), keys

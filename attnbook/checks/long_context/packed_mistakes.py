@@ -13,6 +13,7 @@ MISTAKES = [
         "over heads, unmasked",
         "over heads, unmasked output",
         "over heads, whole text",
+        "over heads, state right",
     ),
     (
         "padding below",
@@ -164,6 +165,7 @@ MISTAKES = [
         "one state for the whole row",
         "A text reads the texts before it in its row.",
         "The state begins anew with each text.",
+        "one state, but for the last",
     ),
     (
         "two texts",
@@ -209,6 +211,14 @@ MISTAKES = [
         "Padding inside a text empties the state. The text goes on after it.",
         "Compare with the last text that was read, not with the place before.",
         "reset at padding, state lost",
+        "reset at padding, state right",
+    ),
+    (
+        "text 0 is padding",
+        "the first text taken for padding",
+        "Text 0 is left out. It is the first text; padding is -1.",
+        "text >= 0.",
+        "text 0 is padding, state right",
     ),
     (
         "padding is a text",
@@ -321,6 +331,13 @@ MISTAKES = [
         "a softmax after all",
         "This is softmax attention.",
         "Scores are φ(q)·φ(k), divided by their sum.",
+        "softmax attention, no scale",
+    ),
+    (
+        "values too",
+        "values through φ",
+        "Values go through φ too.",
+        "Queries and keys, not values.",
     ),
     (
         "state of the row",
@@ -370,14 +387,30 @@ MISTAKES = [
     (
         "state detached",
         "a state without a gradient",
-        "The values are right. No gradient flows through the state.",
+        "The values are right. No gradient flows through the state, or "
+        "through one of its parts.",
         "Leave out detach and no_grad.",
+        "pairs detached",
+        "sum of keys detached",
+    ),
+    (
+        "state of keys as they are",
+        "a state of keys without φ",
+        "The state that you return holds the keys themselves, not φ of them.",
+        "The sum of φ(k) vᵀ, and the sum of φ(k).",
+    ),
+    (
+        "state of means",
+        "a mean in place of the sum of keys",
+        "`keys` is divided by the number of tokens.",
+        "It is the sum of φ(k).",
     ),
     (
         "state divided",
         "a state divided by its sum",
         "`pairs` is divided already.",
         "Divide when it is read.",
+        "state divided by each sum",
     ),
     (
         "order of the state",

@@ -76,6 +76,9 @@ def _bounds(query, key, real, size, groups, mistake):
         return (q * (low + high)).sum(-1)
     if mistake == "wrong way round":
         return torch.minimum(q * low, q * high).sum(-1)
+    if mistake == "product of norms":
+        longest = (paged * real).norm(dim=-1).amax(-1)  # (B, H, N)
+        return q.norm(dim=-1) * longest
     if mistake == "larger of two sums":
         return torch.maximum((q * low).sum(-1), (q * high).sum(-1))
     if mistake == "absolute query":
@@ -171,7 +174,13 @@ def _seen(pages, real, size, S, mistake):
     return wide & real[:, None]
 
 
-def _weights(scores, seen, bounds, mistake):
+def _weights(scores, seen, real, mistake):
+    if mistake.endswith(", in the row"):
+        scores = scores.masked_fill(~real[:, None], -torch.inf)
+        mistake = mistake.removesuffix(", in the row")
+        if mistake == "zero score":
+            scores = torch.where(seen | ~real[:, None], scores, 0)
+            return scores.softmax(-1)
     if mistake == "late mask":
         return scores.softmax(-1) * seen
     if mistake == "divided again":
@@ -194,6 +203,19 @@ def _weights(scores, seen, bounds, mistake):
         weights = scores.masked_fill(~seen, -torch.inf).softmax(1)
         return weights.nan_to_num()
     return scores.masked_fill(~seen, -torch.inf).softmax(-1)
+
+
+def _mean_of_pages(scores, value, pages, real, size):
+    """A look-up in each page that is read, and the mean of the outputs."""
+    S = scores.shape[-1]
+    outputs = []
+    for n in range(pages.shape[-1]):
+        mine = real & (torch.arange(S) // size == n)
+        mine = mine[:, None].expand_as(scores)
+        weights = scores.masked_fill(~mine, -torch.inf).softmax(-1)
+        weights = weights.nan_to_num() * pages[..., n : n + 1]
+        outputs.append((weights[:, :, None] @ value)[:, :, 0])
+    return sum(outputs) / pages.sum(-1, keepdim=True)
 
 
 def mistaken(query, key, value, lengths, size, count, mistake):
@@ -234,7 +256,7 @@ def mistaken(query, key, value, lengths, size, count, mistake):
     elif mistake == "weighted by the bounds":
         share = bounds.masked_fill(~pages, -torch.inf).softmax(-1)
         share = share.repeat_interleave(size, -1)[..., :S]
-    weights = _weights(scores, seen, bounds, mistake)
+    weights = _weights(scores, seen, real, mistake)
     if mistake == "weighted by the bounds":
         weights = weights * share
     elif mistake in ("severed", "all severed"):
@@ -247,11 +269,13 @@ def mistaken(query, key, value, lengths, size, count, mistake):
     read = value.detach() if mistake in by else value
     if mistake == "keys severed":
         plain = (query[:, :, None] @ key.detach().mT)[:, :, 0] * scale
-        weights = _weights(plain, seen, bounds, mistake)
+        weights = _weights(plain, seen, real, mistake)
     elif mistake == "query severed":
         plain = (query.detach()[:, :, None] @ key.mT)[:, :, 0] * scale
-        weights = _weights(plain, seen, bounds, mistake)
+        weights = _weights(plain, seen, real, mistake)
     output = (weights[:, :, None] @ read)[:, :, 0]
+    if mistake == "mean of pages":
+        output = _mean_of_pages(scores, read, pages, real, size)
     if mistake == "tokens for pages":
         pages = seen
     elif mistake == "indices":
@@ -260,4 +284,8 @@ def mistaken(query, key, value, lengths, size, count, mistake):
         pages = pages.long()
     elif mistake == "pages inverted":
         pages = ~pages
+    elif mistake == "pages of all heads":
+        pages = pages.any(1, keepdim=True).expand_as(pages)
+    elif mistake == "exchanged":
+        return pages, output
     return output, pages

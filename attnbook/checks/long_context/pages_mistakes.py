@@ -23,6 +23,13 @@ MISTAKES = [
         _BOUND,
     ),
     (
+        "product of norms",
+        "the product of two lengths",
+        "|q| times the length of the longest key is a bound too, but another "
+        "one, and it is the same whichever way the keys point.",
+        _BOUND,
+    ),
+    (
         "first key",
         "the first key stands for its page",
         "A page gets the score of its first key.",
@@ -123,6 +130,7 @@ MISTAKES = [
         "one choice for all heads",
         "All query heads choose their pages together.",
         "Each query head chooses for itself.",
+        "pages of all heads",
     ),
     (
         "batch together",
@@ -325,6 +333,7 @@ MISTAKES = [
         "Keys that are not read take part in the softmax and are set to 0 "
         "afterwards, so that the rest sums to less than 1.",
         "Set their scores to -inf, before the softmax.",
+        "late mask, in the row",
     ),
     (
         "divided again",
@@ -345,6 +354,7 @@ MISTAKES = [
         "a score of 0 for what is not read",
         "exp(0) = 1 still gets a share of the softmax.",
         "Set -inf.",
+        "zero score, in the row",
     ),
     (
         "-100",
@@ -352,6 +362,12 @@ MISTAKES = [
         "Scores of -100 and less occur. What is not read must be below every "
         "other score.",
         "Set -inf.",
+    ),
+    (
+        "mean of pages",
+        "a softmax for each page",
+        "You attend to each page alone and average the outputs.",
+        "One softmax over the keys of all pages that are read.",
     ),
     (
         "alike",
@@ -455,5 +471,11 @@ MISTAKES = [
         "True for what is not read",
         "`pages` is True where a page is not read.",
         "True for a page that is read.",
+    ),
+    (
+        "exchanged",
+        "the pages before the output",
+        "You return the pages first.",
+        "(output, pages).",
     ),
 ]

@@ -93,6 +93,12 @@ def _rolled(old, new, slots, bugs):
     else:
         rolled = old.roll(by, 1)
     rolled = rolled.clone()
+    if "last piece kept" in bugs:
+        rolled = torch.zeros_like(old)
+    if "long piece lost" in bugs and slots < T:
+        return old
+    if "put in front" in bugs:
+        return torch.cat([new[:, T - keep :], old], 1)[:, :slots]
     if "first ones kept" in bugs:
         rolled[:, slots - keep :] = new[:, :keep]
     elif "at the front" in bugs:
@@ -135,6 +141,8 @@ def draft(texts, cuts, model, window, slots, bugs):
             query, new_key, new_value = (
                 x @ model[name].T for name in ("query", "key", "value")
             )
+            if "values not transposed" in bugs:
+                new_value = x @ model["value"]
             if "queries as they are" not in bugs:
                 query = turn(query, places)
             if "keys as they are" not in bugs:
@@ -145,6 +153,9 @@ def draft(texts, cuts, model, window, slots, bugs):
                 new_key = turn(x @ model["key"].T, -places)
             keys = torch.cat([key, new_key], 1)  # (B, slots + T, D)
             values = torch.cat([value, new_value], 1)
+            if "piece first" in bugs:
+                keys = torch.cat([new_key, key], 1)
+                values = torch.cat([new_value, value], 1)
             room = slots
             if "turned at each step" in bugs:
                 kept = slots + T - len(places)
@@ -157,6 +168,8 @@ def draft(texts, cuts, model, window, slots, bugs):
             held = done + T - keys.shape[1] + torch.arange(keys.shape[1])
             if "buffer from 0" in bugs:
                 held = torch.cat([torch.arange(slots), places])
+            elif "slots before 0" in bugs:
+                held = torch.arange(len(held)) - slots
             mask = _mask_of(places, held, window, slots, bugs)
             scale = {"no scale": 1.0, "scaled by D": 1 / D}
             outputs.append(
@@ -183,6 +196,8 @@ def draft(texts, cuts, model, window, slots, bugs):
                 done += 1
             elif "kept counted" in bugs:
                 done += min(T, slots)
+            elif "count of the buffer" in bugs:
+                done = min(done + T, slots)
             else:
                 done += T
         results.append(torch.cat(outputs, 1))

@@ -83,6 +83,13 @@ MISTAKES = [
         "done += T.",
     ),
     (
+        ("count of the buffer",),
+        "a count that stops at the number of slots",
+        "`done` never exceeds the number of slots, so that all later pieces "
+        "get the same places.",
+        "done += T.",
+    ),
+    (
         ("one more when one",),
         "a single token sees one key too many",
         "A token that is read alone sees W + 1 keys. In a longer piece the "
@@ -108,6 +115,7 @@ MISTAKES = [
         "slots taken for places",
         "The mask takes slot s of the buffer for the token at place s.",
         "The last slot holds the token at place done - 1.",
+        ("slots before 0",),
     ),
     (
         ("empty seen",),
@@ -141,6 +149,7 @@ MISTAKES = [
         "weights not transposed",
         "nn.Linear stores its weights as (out, in).",
         'x @ model["query"].T.',
+        ("values not transposed",),
     ),
     (
         ("prompt alone without",),
@@ -241,12 +250,33 @@ MISTAKES = [
         "written at the front",
         "New tokens are written into the first slots.",
         "The last slot holds the newest token.",
+        ("put in front",),
     ),
     (
         ("backwards",),
         "a piece written backwards",
         "The tokens of a piece stand in the buffer in reverse order.",
         "The last slot holds the newest token.",
+    ),
+    (
+        ("last piece kept",),
+        "the last piece alone kept",
+        "The buffer holds the last piece. What came before it is lost, "
+        "though there is room.",
+        "Move the old tokens to the front; do not replace them.",
+    ),
+    (
+        ("long piece lost",),
+        "a long piece that is not kept",
+        "A piece that is longer than the buffer leaves it as it was.",
+        "Its last tokens belong into the buffer: new_key[:, -slots:].",
+    ),
+    (
+        ("piece first",),
+        "the piece before the buffer",
+        "You put the new keys before those of the buffer. The mask takes "
+        "them for older ones.",
+        "torch.cat([key, new_key], 1).",
     ),
     (
         ("last one kept",),

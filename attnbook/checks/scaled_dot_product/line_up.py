@@ -33,13 +33,16 @@ def _right_by_einsum(query, key, value, mask):
 
 
 def _right_by_sentence(query, key, value, mask):
-    """Right, one sentence at a time, over its own tokens alone."""
+    """Right, one sentence at a time, over its own tokens alone.
+
+    In double precision, so that the last bits differ on every processor.
+    """
     rows = []
-    for q, k, keep in zip(query, key, mask, strict=True):
-        row = q.new_zeros(len(q), len(k))
+    for q, k, keep in zip(query.double(), key.double(), mask, strict=True):
+        row = query.new_zeros(len(q), len(k))
         if keep.any():
             scores = (q @ k[keep].T) / math.sqrt(q.shape[-1])
-            row[:, keep] = scores.softmax(-1)
+            row[:, keep] = scores.softmax(-1).to(row.dtype)
         rows.append(row)
     weights = torch.stack(rows)
     return weights @ value, weights

@@ -25,6 +25,7 @@ from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from attnbook.grading.classroom import points
+from attnbook.grading.records.gradebook import database as database_module
 from attnbook.grading.records.gradebook.database import address, opened
 from attnbook.grading.records.gradebook.students import student_ids
 from attnbook.grading.records.publish import Options, PublishError, publish
@@ -334,23 +335,11 @@ def test_a_gradebook_in_use_is_said_and_nothing_is_changed(out, monkeypatch):
     page = (out / "index.html").read_bytes()
     with sqlite3.connect(out / "gradebook.db") as database:
         database.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(
-            "nbgrader.api.create_engine", impatient(), raising=True
-        )
+        monkeypatch.setattr(database_module, "_PATIENCE", 0.1)
         with pytest.raises(PublishError, match="database is locked"):
             regrade(out, "student-02")
     assert (out / "index.html").read_bytes() == page
     assert grade(out, "student-02") == before
-
-
-def impatient():
-    """Return a maker of engines that do not wait for a lock."""
-    from sqlalchemy import create_engine
-
-    def create(url, **more):
-        return create_engine(url, connect_args={"timeout": 0.1}, **more)
-
-    return create
 
 
 def test_the_course_is_there_before_nbgrader_looks_for_it(
