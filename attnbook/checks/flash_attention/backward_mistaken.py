@@ -1,0 +1,119 @@
+"""The way back through attention in tiles, with a mistake."""
+
+from __future__ import annotations
+
+import torch
+
+
+def mistaken(query, key, value, output, lse, d_output, tile, mistake):
+    """The three gradients, with a mistake."""
+    T, d = query.shape[-2:]
+    S = key.shape[-2]
+    if mistake == "whole table":
+        tile = S
+    scale = {"no scale": 1.0, "scaled by d": 1 / d}.get(mistake, d**-0.5)
+    d_query, d_key, d_value = map(torch.zeros_like, (query, key, value))
+    drop = _drop(query, value, output, lse, d_output, mistake)
+    place = torch.arange(S - T, S)[:, None]
+    if mistake == "first queries":
+        place = torch.arange(T)[:, None]
+    ends = range(0, S, tile)
+    if mistake == "last tile dropped" and S > tile:
+        ends = range(0, S - S % tile, tile)
+    for begin in ends:
+        keys = slice(begin, begin + tile)
+        k, v = key[..., keys, :], value[..., keys, :]
+        at = torch.arange(begin, begin + k.shape[-2])
+        if mistake == "places from 0":
+            at = at - begin
+        ahead = at > place
+        if mistake == "not causal":
+            ahead = torch.zeros_like(ahead)
+        elif mistake == "itself masked":
+            ahead = at >= place
+        scores = scale * query @ k.mT
+        weights = _weights(scores, ahead, lse, mistake)
+        towards = d_output @ v.mT
+        slope = _slope(weights, towards, drop, ahead, mistake)
+        if mistake == "scale forgotten":
+            inner = slope
+        elif mistake == "scaled twice":
+            inner = scale**2 * slope
+        else:
+            inner = scale * slope
+        if mistake == "keys without the scale":
+            d_query += inner @ k
+            d_key[..., keys, :] = slope.mT @ query
+        elif mistake == "queries without the scale":
+            d_query += slope @ k
+            d_key[..., keys, :] = inner.mT @ query
+        else:
+            d_query += inner @ k
+            d_key[..., keys, :] = inner.mT @ query
+        if mistake == "last tile alone":
+            d_query = inner @ k
+        rows = weights
+        if mistake == "values by the slopes":
+            rows = slope
+        elif mistake == "values by the scores":
+            rows = scores.masked_fill(ahead, 0)
+        d_value[..., keys, :] = rows.mT @ (
+            output if mistake == "values by the output" else d_output
+        )
+    if mistake == "exchanged":
+        return d_key, d_query, d_value
+    if mistake == "signs":
+        return -d_query, -d_key, d_value
+    return d_query, d_key, d_value
+
+
+def _drop(query, value, output, lse, d_output, mistake):
+    """What is subtracted in a row, (B, H, T, 1)."""
+    product = d_output * output
+    drop = product.sum(-1, keepdim=True)
+    if mistake == "mean for sum":
+        return product.mean(-1, keepdim=True)
+    if mistake == "summed over rows":
+        return drop.sum(-2, keepdim=True).expand_as(drop)
+    if mistake == "without the output":
+        return d_output.sum(-1, keepdim=True)
+    if mistake == "without the gradient":
+        return output.sum(-1, keepdim=True)
+    if mistake in ("nothing subtracted", "as a tile alone"):
+        return 0 * drop
+    return drop
+
+
+def _weights(scores, ahead, lse, mistake):
+    hidden = scores.masked_fill(ahead, -torch.inf)
+    if mistake == "softmax of the tile":
+        return hidden.softmax(-1).nan_to_num()
+    if mistake == "weights not divided":
+        return (hidden - hidden.amax(-1, keepdim=True)).exp().nan_to_num()
+    if mistake == "divided by the lse":
+        return hidden.exp() / lse[..., None]
+    if mistake == "overflow":
+        return hidden.exp() / lse[..., None].exp()
+    if mistake == "base 2":
+        return 2 ** (hidden - lse[..., None])
+    if mistake == "late mask":
+        return (scores - lse[..., None]).exp()
+    if mistake == "zero score":
+        return (scores.masked_fill(ahead, 0) - lse[..., None]).exp()
+    return (hidden - lse[..., None]).exp()
+
+
+def _slope(weights, towards, drop, ahead, mistake):
+    if mistake == "as a tile alone":
+        drop = (weights * towards).sum(-1, keepdim=True)
+    elif mistake == "subtracted late":
+        return weights * towards - drop
+    elif mistake == "weights forgotten":
+        return (towards - drop).masked_fill(ahead, 0)
+    elif mistake == "a sigmoid's slope":
+        return weights * (1 - weights) * towards
+    elif mistake == "added":
+        return weights * (towards + drop)
+    elif mistake == "late mask":
+        return (weights * (towards - drop)).masked_fill(ahead, 0)
+    return weights * (towards - drop)

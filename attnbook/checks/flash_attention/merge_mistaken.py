@@ -1,0 +1,113 @@
+"""Pieces of attention merged, with a mistake."""
+
+from __future__ import annotations
+
+import torch
+
+
+def mistaken(outputs, lses, sink, mistake):
+    """Output and log-sum-exp, with a mistake."""
+    if mistake == "sink on the queries":
+        T = lses.shape[-1]
+        column = sink.repeat(T)[:T].expand(1, *lses.shape[1:])
+    elif mistake == "sink of head 0":
+        column = sink[:1].expand(1, *lses.shape[1:])
+    elif mistake == "sink of the mean":
+        column = sink.mean().expand(1, *lses.shape[1:])
+    else:
+        column = sink[None, None, :, None].expand(1, *lses.shape[1:])
+    if mistake in ("sink as a sum", "sink as a sum, guarded"):
+        column = column.clamp(min=1e-9).log()
+    elif mistake == "sink to the base 2":
+        column = column * 0.6931471805599453
+    every = torch.cat([lses, column])
+    if mistake == "no sink":
+        every = torch.cat([lses, torch.full_like(column, -torch.inf)])
+    elif mistake == "sink for each piece":
+        parts = torch.logaddexp(lses, column.expand_as(lses))
+        shares = (lses - parts.logsumexp(0)).exp()
+        output = (shares[..., None] * outputs).sum(0)
+        return output, parts.logsumexp(0)
+    elif mistake == "base 2":
+        every = every * 0.6931471805599453
+    elif mistake == "logsigmoid as sum":
+        every = torch.cat([lses, -column])
+    most = every.amax(0)
+    if mistake == "one maximum":
+        most = every.max().expand_as(most)
+    elif mistake == "overflow":
+        most = torch.zeros_like(most)
+    elif mistake == "maximum without the sink":
+        most = lses.amax(0)
+    elif mistake in ("no sink", "nan"):
+        most = every[:-1].amax(0) if mistake == "nan" else most
+    base = most
+    if mistake == "no sink":
+        base = most.masked_fill(most == -torch.inf, 0)
+    powers = (every - base).exp()
+    total = powers.sum(0)
+    shares = powers / total.masked_fill(total == 0, 1)
+    if mistake in ("overflow", "nan", "maximum without the sink"):
+        shares = powers / total
+    shares = shares[:-1]
+    lse = base + total.log()
+    return _merged(outputs, lses, shares, lse, sink, column[0], mistake)
+
+
+def _merged(outputs, lses, shares, lse, sink, column, mistake):
+    if mistake == "plain mean":
+        shares = torch.full_like(shares, 1 / len(outputs))
+    elif mistake == "mean of what is there":
+        there = (lses > -torch.inf).float()
+        shares = there / there.sum(0).clamp(min=1)
+    elif mistake == "plain sum":
+        shares = torch.ones_like(shares)
+    elif mistake == "shares by the numbers":
+        safe = lses.masked_fill(lses == -torch.inf, 0)
+        shares = safe / (safe.sum(0) + column)
+    elif mistake == "shares turned round":
+        shares = shares.flip(0)
+    elif mistake == "without dividing":
+        shares = (lses - lses.amax(0).masked_fill(lse == -torch.inf, 0)).exp()
+        shares = shares.nan_to_num()
+    elif mistake == "over the heads":
+        every = torch.cat([lses, column[None]])
+        shares = every.softmax(2)[:-1].nan_to_num()
+    elif mistake == "over the queries":
+        every = torch.cat([lses, column[None]])
+        shares = every.softmax(3)[:-1].nan_to_num()
+    elif mistake == "largest piece":
+        best = lses.argmax(0, keepdim=True)
+        shares = torch.zeros_like(shares).scatter(0, best, 1.0)
+    elif mistake == "gate of the sum":
+        gate = torch.sigmoid(lses - column)
+        shares = gate / len(outputs)
+    elif mistake == "sink gate turned round":
+        shares = shares * 0 + (column - lse).exp() / len(outputs)
+    elif mistake == "shares severed":
+        shares = shares.detach()
+    elif mistake == "outputs severed":
+        outputs = outputs.detach()
+    output = (shares[..., None] * outputs).sum(0)
+    if mistake == "output severed":
+        return output.detach(), lse
+    if mistake == "sink severed":
+        return mistaken(outputs, lses, sink.detach(), "")
+    if mistake == "lse severed":
+        return output, lse.detach()
+    if mistake == "lse without the sink":
+        safe = lses.amax(0).masked_fill((lses == -torch.inf).all(0), 0)
+        lse = safe + (lses - safe).exp().sum(0).log()
+    elif mistake == "mean of the lses":
+        lse = lses.mean(0)
+    elif mistake == "sum of the lses":
+        lse = lses.sum(0)
+    elif mistake == "largest lse":
+        lse = torch.maximum(lses.amax(0), column)
+    elif mistake == "sum of exponentials":
+        lse = lse.exp()
+    elif mistake == "lse to the base 2":
+        lse = lse / 0.6931471805599453
+    elif mistake == "exchanged":
+        return lse, output
+    return output, lse

@@ -1,0 +1,214 @@
+"""What often goes wrong where pieces of attention are merged.
+
+Of each mistake its key, its name, its sentence and where to look; then the
+keys of other code that makes it.
+"""
+
+_SHARE = "The share of piece p is exp(L_p - L)."
+
+MISTAKES = [
+    (
+        "plain mean",
+        "the plain mean",
+        "You average the outputs. A piece counts by its share of the sum of "
+        "all exponentials.",
+        _SHARE,
+    ),
+    (
+        "mean of what is there",
+        "the mean of the pieces that have keys",
+        "You average the outputs of the pieces that have keys.",
+        _SHARE,
+    ),
+    ("plain sum", "the plain sum", "You add the outputs.", _SHARE),
+    (
+        "shares by the numbers",
+        "shares in proportion to the log-sum-exps",
+        "You weigh by the log-sum-exps themselves, not by their "
+        "exponentials.",
+        _SHARE,
+    ),
+    (
+        "shares turned round",
+        "shares in the reverse order",
+        "The first piece gets the share of the last one.",
+        _SHARE,
+    ),
+    (
+        "without dividing",
+        "not divided",
+        "The shares of the pieces and of the sink do not sum to 1.",
+        "Divide by the sum of all exponentials, the sink's too.",
+    ),
+    (
+        "largest piece",
+        "the largest piece alone",
+        "You take the output of the piece with the largest log-sum-exp.",
+        _SHARE,
+    ),
+    (
+        "over the heads",
+        "a softmax over the heads",
+        "The shares sum to 1 over the heads.",
+        "The pieces are axis 0.",
+    ),
+    (
+        "over the queries",
+        "a softmax over the queries",
+        "The shares sum to 1 over the queries.",
+        "The pieces are axis 0.",
+    ),
+    (
+        "no sink",
+        "no sink",
+        "The sink takes no weight.",
+        "It is one more piece, with the output 0.",
+    ),
+    (
+        "sink for each piece",
+        "a sink in each piece",
+        "The sink takes weight once for every piece.",
+        "It is one more piece, no part of the others.",
+    ),
+    (
+        "sink as a sum",
+        "the sink taken for its exponential",
+        "You use the sink as a sum of exponentials. It is a score: its "
+        "exponential is the sum.",
+        "The sink's log-sum-exp is the sink itself.",
+    ),
+    (
+        "sink to the base 2",
+        "a sink to the base 2",
+        "You use 2 to the power of the sink.",
+        "Powers of e, as for the pieces.",
+    ),
+    (
+        "base 2",
+        "powers of 2",
+        "You use powers of 2. The log-sum-exps are natural ones.",
+        "torch.exp.",
+    ),
+    (
+        "logsigmoid as sum",
+        "the sign of the sink",
+        "A larger sink should take more weight. Yours takes less.",
+        "gate = sigmoid(L - sink).",
+    ),
+    (
+        "gate of the sum",
+        "a gate for each piece, and a mean",
+        "You gate each piece by itself and average.",
+        "Merge first. One gate for what is merged.",
+    ),
+    (
+        "sink on the queries",
+        "the sink along the queries",
+        "Each query gets a sink, in place of each head.",
+        "The heads are the last axis but one of lses: sink[:, None].",
+    ),
+    (
+        "sink of head 0",
+        "the sink of the first head for all",
+        "All heads get the sink of head 0.",
+        "sink[:, None] is (H, 1).",
+    ),
+    (
+        "sink of the mean",
+        "one mean sink for all heads",
+        "All heads get the mean of the sinks.",
+        "sink[:, None] is (H, 1).",
+    ),
+    (
+        "overflow",
+        "exponentials that overflow",
+        "exp is infinite above 88 in single precision, and 0 far below.",
+        "Subtract the largest one first, or use logsumexp and softmax.",
+    ),
+    (
+        "one maximum",
+        "one maximum for all rows",
+        "All rows share one maximum. Where a row lies far below it, all of "
+        "its exponentials are 0.",
+        "amax over the pieces alone, axis 0.",
+    ),
+    (
+        "maximum without the sink",
+        "a maximum without the sink",
+        "The sink may be the largest of all. Then its exponential overflows; "
+        "and where no piece has a key, -inf - -inf is NaN.",
+        "The sink is one of those whose maximum you take.",
+    ),
+    (
+        "lse without the sink",
+        "a log-sum-exp without the sink",
+        "The log-sum-exp that you return leaves out the sink.",
+        "It is that of the pieces and the sink together.",
+    ),
+    (
+        "mean of the lses",
+        "the mean of the log-sum-exps",
+        "You average the log-sum-exps.",
+        "L = log(Σ exp(L_p) + exp(sink)).",
+    ),
+    (
+        "sum of the lses",
+        "the sum of the log-sum-exps",
+        "You add the log-sum-exps.",
+        "L = log(Σ exp(L_p) + exp(sink)).",
+    ),
+    (
+        "largest lse",
+        "the largest log-sum-exp",
+        "You return the largest one.",
+        "L = log(Σ exp(L_p) + exp(sink)).",
+    ),
+    (
+        "sum of exponentials",
+        "a sum without its logarithm",
+        "You return the sum of the exponentials.",
+        "Its logarithm is asked for.",
+    ),
+    (
+        "lse to the base 2",
+        "a logarithm to the base 2",
+        "You return a logarithm to the base 2.",
+        "The natural one: torch.log.",
+    ),
+    (
+        "shares severed",
+        "no gradient through the shares",
+        "The values are right. No gradient flows through the shares.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "outputs severed",
+        "no gradient to the outputs",
+        "The values are right. No gradient flows back to the outputs.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "output severed",
+        "no gradient through the output",
+        "The values are right. No gradient flows through the output.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "sink severed",
+        "no gradient to the sink",
+        "The values are right. No gradient flows back to the sink.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "lse severed",
+        "no gradient through the log-sum-exp",
+        "The values are right. No gradient flows through the log-sum-exp.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "exchanged",
+        "the log-sum-exp before the output",
+        "You return the log-sum-exp first.",
+        "(output, lse).",
+    ),
+]

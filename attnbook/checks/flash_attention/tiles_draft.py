@@ -1,0 +1,113 @@
+"""The draft of exercise 10.2, with its bugs and with other mistakes."""
+
+from __future__ import annotations
+
+import torch
+
+# What stands for "nothing read yet" and for what is masked, if not -inf.
+_LOW = -100.0
+
+
+def _begun(q, value, bugs):
+    """Maximum, sum and mixed values before the first tile."""
+    rows = q.shape[:-1]
+    low = _LOW if "finite start" in bugs else -torch.inf
+    most = torch.full((*rows, 1), low)
+    total = torch.zeros(*rows, 1)
+    return most, total, torch.zeros(*rows, value.shape[-1])
+
+
+def _new_most(most, total, scores, bugs):
+    highest = scores.amax(-1, keepdim=True)
+    if "compared with the sum" in bugs:
+        return torch.maximum(total, highest)
+    if "newest maximum" in bugs:
+        return highest
+    if "one maximum" in bugs:
+        return torch.maximum(most, highest).amax(-2, keepdim=True).expand_as(
+            most
+        )
+    if "never moved" in bugs:
+        return torch.where(most == -torch.inf, highest, most)
+    return torch.maximum(most, highest)
+
+
+def draft(query, key, value, lengths, tile, bugs):
+    """The notebook's draft, with some of its bugs or another mistake."""
+    S, d = key.shape[-2:]
+    scale = d**-0.5
+    if "no scale" in bugs:
+        scale = 1.0
+    elif "scaled by d" in bugs:
+        scale = 1 / d
+    outputs, lses = [], []
+    for q in query.split(tile, -2):  # (B, r, d)
+        most, total, mixed = _begun(q, value, bugs)
+        ends = range(0, S, tile)
+        if "last tile dropped" in bugs and S > tile:
+            ends = range(0, S - S % tile, tile)
+        for begin in ends:
+            k, v = key[:, begin : begin + tile], value[:, begin : begin + tile]
+            scores = scale * q @ k.mT  # (B, r, c)
+            place = begin + torch.arange(k.shape[1])
+            if "places from 0" in bugs:
+                place = place - begin
+            seen = (place < lengths[:, None])[:, None]  # (B, 1, c)
+            if "one too many" in bugs:
+                seen = (place <= lengths[:, None])[:, None]
+            elif "length of row 0" in bugs:
+                seen = (place < lengths[:1, None])[:, None].expand_as(seen)
+            elif "unmasked" in bugs:
+                seen = torch.ones_like(seen)
+            low = _LOW if "finite mask" in bugs else -torch.inf
+            if "masked by 0" in bugs:
+                low = 0.0
+            scores = scores.masked_fill(~seen, low)
+            new = _new_most(most, total, scores, bugs)
+            base = new.masked_fill(new == -torch.inf, 0)
+            shrink = (most - base).exp()
+            if "turned round" in bugs:
+                shrink = (base - most).exp().nan_to_num(posinf=0.0)
+            elif "never shrunk" in bugs:
+                shrink = (most > -torch.inf).float()
+            powers = (scores - base).exp()
+            if "unstable" in bugs:
+                base, shrink = 0 * base, (most > -torch.inf).float()
+                powers = scores.exp()
+            part = powers.sum(-1, keepdim=True)
+            kept = total if "sum not shrunk" in bugs else shrink * total
+            total = part if "last sum" in bugs else kept + part
+            old = mixed if "output not shrunk" in bugs else shrink * mixed
+            if "shrunk twice" in bugs:
+                old = shrink * old
+            fresh = powers @ v
+            if "divided in the tile" in bugs:
+                fresh = fresh / part.masked_fill(part == 0, 1)
+            mixed = old + fresh
+            most = new
+            if "unstable" in bugs:
+                most = torch.zeros_like(most)
+        empty = total == 0
+        safe = total.masked_fill(empty, 1)
+        output = mixed / safe
+        if "not divided" in bugs:
+            output = mixed
+        elif "empty divided" in bugs:
+            output = mixed / total
+        lse = most + safe.log()
+        if "sum of logarithms" in bugs:
+            lse = most + total
+        elif "base 2" in bugs:
+            lse = most + safe.log2()
+        elif "logarithm alone" in bugs:
+            lse = safe.log().masked_fill(empty, -torch.inf)
+        elif "maximum alone" in bugs:
+            lse = most
+        elif "empty is 0" in bugs:
+            lse = lse.masked_fill(empty, 0)
+        outputs.append(output)
+        lses.append(lse[..., 0])
+    output, lse = torch.cat(outputs, -2), torch.cat(lses, -1)
+    if "lse with an axis" in bugs:
+        lse = lse[..., None]
+    return output, lse

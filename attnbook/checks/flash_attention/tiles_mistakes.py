@@ -1,0 +1,199 @@
+"""The bugs of the draft, and what else goes wrong in attention in tiles.
+
+Of each other mistake the bug that makes it, its name, its sentence and where
+to look; then the bugs of other code that makes it.
+"""
+
+BUGS = {
+    "compared with the sum": (
+        "the maximum compared with the sum",
+        "The new maximum is taken of the tile and of the running *sum*. With "
+        "small scores nothing shows. Where scores fall from 200 to -200, an "
+        "exponential overflows.",
+        "The line that makes `new`: which variable holds the largest score?",
+    ),
+    "places from 0": (
+        "places counted anew in each tile",
+        "The mask compares the place of a key *in its tile* with the length, "
+        "so that later tiles show keys that are not there.",
+        "The first key of a tile stands at place `begin`.",
+    ),
+    "finite mask": (
+        "a finite number in place of -inf",
+        "Masked scores are -100. A row with nothing to attend to gets a mean "
+        "of what is masked, and scores of -200 lie below what is masked.",
+        "Set -inf, and take care of a maximum that is still -inf.",
+    ),
+    "output not shrunk": (
+        "an output that is not rescaled",
+        "When the maximum rises, the sum is multiplied by the factor and the "
+        "mixed values are not.",
+        "Sum and mixed values are relative to the same maximum.",
+    ),
+    "base 2": (
+        "a logarithm to the base 2",
+        "The log-sum-exp adds a natural number and a logarithm to the base "
+        "2.",
+        "The exponentials are powers of e.",
+    ),
+}
+
+MISTAKES = [
+    (
+        "sum not shrunk",
+        "a sum that is not rescaled",
+        "When the maximum rises, the mixed values are multiplied by the "
+        "factor and the sum is not.",
+        "Sum and mixed values are relative to the same maximum.",
+    ),
+    (
+        "never shrunk",
+        "nothing rescaled",
+        "When the maximum rises, neither the sum nor the mixed values are "
+        "multiplied by the factor.",
+        "shrink = exp(old maximum - new maximum).",
+    ),
+    (
+        "turned round",
+        "a factor turned round",
+        "The old sums are multiplied by exp(new - old), which is above 1.",
+        "A larger maximum makes old exponentials smaller.",
+    ),
+    (
+        "shrunk twice",
+        "an output that is rescaled twice",
+        "The mixed values are multiplied by the factor twice.",
+        "Once for each tile.",
+    ),
+    (
+        "newest maximum",
+        "the maximum of the newest tile",
+        "The maximum forgets the tiles before. If a tile has small scores "
+        "alone, the old sums grow without bound.",
+        "The maximum of the old one and the tile's.",
+    ),
+    (
+        "one maximum",
+        "one maximum for all queries of a tile",
+        "All queries of a tile share one maximum. Where their scores are far "
+        "apart, all exponentials of a row are 0.",
+        "amax over the keys, the last axis, alone.",
+    ),
+    (
+        "never moved",
+        "the maximum of the first tile kept",
+        "Later and larger scores are not followed, and overflow.",
+        "Take the maximum of each tile.",
+    ),
+    (
+        "unstable",
+        "no maximum at all",
+        "exp of a score of 200 is infinite.",
+        "Subtract the running maximum.",
+    ),
+    (
+        "finite start",
+        "a maximum that begins with a finite number",
+        "The maximum begins with -100. Rows whose scores are all lower are "
+        "measured against it, and lose their digits.",
+        "The maximum of nothing is -inf.",
+    ),
+    (
+        "last tile dropped",
+        "the last, shorter tile left out",
+        "Keys behind the last whole tile are never read.",
+        "range(0, S, tile).",
+    ),
+    (
+        "last sum",
+        "the sum of the last tile alone",
+        "Each tile's sum replaces the one before.",
+        "Add it to the old sum times the factor.",
+    ),
+    (
+        "divided in the tile",
+        "each tile divided by its own sum",
+        "The values of a tile are averaged before they are added up.",
+        "Divide once, after the last tile.",
+    ),
+    (
+        "not divided",
+        "not divided",
+        "The mixed values are returned as they are.",
+        "Divide by the sum after the last tile.",
+    ),
+    (
+        "empty divided",
+        "nothing divided by nothing",
+        "Where no key is allowed you divide 0 by 0.",
+        "The text says what the output is there.",
+    ),
+    (
+        "one too many",
+        "one key too many",
+        "The key at the place `length` is read too.",
+        "Row b has the keys 0 to lengths[b] - 1.",
+    ),
+    (
+        "length of row 0",
+        "the length of the first row for all",
+        "All rows of the batch are masked as the first one.",
+        "lengths is (B,).",
+    ),
+    (
+        "unmasked",
+        "no mask",
+        "Keys behind the length are read.",
+        "Row b has the keys 0 to lengths[b] - 1.",
+    ),
+    (
+        "masked by 0",
+        "a score of 0 for masked keys",
+        "exp(0 - m) still gets a share.",
+        "Set -inf.",
+    ),
+    (
+        "no scale",
+        "no scale",
+        "q·k is not divided by the root of d.",
+        "The draft's scale is right.",
+    ),
+    (
+        "scaled by d",
+        "scaled by d",
+        "q·k is divided by d, not by its root.",
+        "The draft's scale is right.",
+    ),
+    (
+        "sum of logarithms",
+        "a sum without its logarithm",
+        "You add the sum to the maximum, not its logarithm.",
+        "L = m + log(sum).",
+    ),
+    (
+        "logarithm alone",
+        "a log-sum-exp without the maximum",
+        "You return the logarithm of the sum, which is relative to the "
+        "maximum.",
+        "L = m + log(sum).",
+    ),
+    (
+        "maximum alone",
+        "the maximum in place of the log-sum-exp",
+        "You return the maximum.",
+        "L = m + log(sum).",
+    ),
+    (
+        "empty is 0",
+        "a log-sum-exp of 0 where nothing is allowed",
+        "The logarithm of an empty sum is -inf. With 0 the row would count "
+        "when it is merged.",
+        "log(0) is -inf.",
+    ),
+    (
+        "lse with an axis",
+        "an axis too many",
+        "The log-sum-exp is (B, T, 1).",
+        "It is (B, T).",
+    ),
+]
