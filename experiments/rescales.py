@@ -70,9 +70,7 @@ def run(
                                 "tile": m,
                                 "threshold": threshold,
                                 "seed": seed,
-                                "rises": round(
-                                    found.moved / found.chances, 4
-                                ),
+                                "rises": round(found.moved / found.chances, 4),
                                 "rescales": round(
                                     found.rescaled / found.chances, 4
                                 ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -154,7 +156,7 @@ def test_pieces_of_the_keys_are_merged_into_one_pass(cuts, seed):
             value[:, :, begin:end],
             mask[..., begin:end],
         )
-        for begin, end in zip(edges[:-1], edges[1:], strict=True)
+        for begin, end in itertools.pairwise(edges)
         if end > begin
     ]
     output, lse = merge(*zip(*pieces, strict=True))
@@ -266,7 +268,7 @@ def test_shapes_that_do_not_fit_are_told():
         tiled_attention(query, key, value[:, :, 1:])
     with pytest.raises(ValueError, match="expected \\(H,\\)"):
         tiled_attention(query, key, value, sink=torch.zeros(3))
-    with pytest.raises(TypeError, match="expected torch.bool"):
+    with pytest.raises(TypeError, match=r"expected torch\.bool"):
         tiled_attention(query, key, value, torch.ones(3, 4))
     with pytest.raises(ValueError, match="broadcasts to the scores"):
         tiled_attention(query, key, value, torch.ones(3, 3).bool())

@@ -18,7 +18,7 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
     if mistake == "first queries":
         place = torch.arange(T)[:, None]
     ends = range(0, S, tile)
-    if mistake == "last tile dropped" and S > tile:
+    if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
     for begin in ends:
         keys = slice(begin, begin + tile)

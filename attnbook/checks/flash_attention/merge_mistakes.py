@@ -24,8 +24,7 @@ MISTAKES = [
     (
         "shares by the numbers",
         "shares in proportion to the log-sum-exps",
-        "You weigh by the log-sum-exps themselves, not by their "
-        "exponentials.",
+        "You weigh by the log-sum-exps themselves, not by their exponentials.",
         _SHARE,
     ),
     (

@@ -76,7 +76,9 @@ EXERCISE = Exercise(
     reference=_PREDICTIONS.exactly,
     cases=_PREDICTIONS.cases(hints=(1, 1, 2, 2, 3, 3)),
     parts=[
-        Part("tiles", "a and b, on tiles that are computed", 1, questions("ab")),
+        Part(
+            "tiles", "a and b, on tiles that are computed", 1, questions("ab")
+        ),
         Part("costs", "c and d, on products and memory", 1, questions("cd")),
         Part("states", "e and f, on rescales and merging", 1, questions("ef")),
     ],

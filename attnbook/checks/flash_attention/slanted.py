@@ -159,9 +159,7 @@ def _no_table_anew(seed):
 
 
 def _holds_nan(case, outputs):
-    return case.name.startswith("scores of") and bool(
-        outputs[0].isnan().any()
-    )
+    return case.name.startswith("scores of") and bool(outputs[0].isnan().any())
 
 
 NO_TABLE = "No tensor has an entry for each pair of a query and a key."

@@ -54,7 +54,7 @@ def mistaken(query, key, value, slopes, tile, mistake):
     total = torch.zeros_like(most)
     mixed = value.new_zeros(B, H, T, value.shape[-1])
     ends = range(0, S, tile)
-    if mistake == "last tile dropped" and S > tile:
+    if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
     for begin in ends:
         k, v = key[:, :, begin : begin + tile], value[:, :, begin:]

@@ -35,8 +35,12 @@ MISTAKES = [
         "The bias makes a key's score *larger* with its distance.",
         "Subtract slope times distance.",
     ),
-    ("no bias", "no bias", "Scores do not depend on the distance.",
-     "Subtract slope times distance."),
+    (
+        "no bias",
+        "no bias",
+        "Scores do not depend on the distance.",
+        "Subtract slope times distance.",
+    ),
     (
         "no slopes",
         "a slope of 1 for all heads",

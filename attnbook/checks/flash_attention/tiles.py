@@ -114,9 +114,7 @@ EXERCISE = Exercise(
     mistakes=[
         *unrepaired(BUGS, draft, begins="Begin with"),
         *(
-            Mistake(
-                name, sentence, partial(draft, bugs=(bug,)), look, bugs=1
-            )
+            Mistake(name, sentence, partial(draft, bugs=(bug,)), look, bugs=1)
             for bug, name, sentence, look in MISTAKES
         ),
     ],

@@ -24,8 +24,8 @@ def _new_most(most, total, scores, bugs):
     if "newest maximum" in bugs:
         return highest
     if "one maximum" in bugs:
-        return torch.maximum(most, highest).amax(-2, keepdim=True).expand_as(
-            most
+        return (
+            torch.maximum(most, highest).amax(-2, keepdim=True).expand_as(most)
         )
     if "never moved" in bugs:
         return torch.where(most == -torch.inf, highest, most)
@@ -44,7 +44,7 @@ def draft(query, key, value, lengths, tile, bugs):
     for q in query.split(tile, -2):  # (B, r, d)
         most, total, mixed = _begun(q, value, bugs)
         ends = range(0, S, tile)
-        if "last tile dropped" in bugs and S > tile:
+        if "last tile dropped" in bugs and tile < S:
             ends = range(0, S - S % tile, tile)
         for begin in ends:
             k, v = key[:, begin : begin + tile], value[:, begin : begin + tile]

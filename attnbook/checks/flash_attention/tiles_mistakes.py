@@ -32,8 +32,7 @@ BUGS = {
     ),
     "base 2": (
         "a logarithm to the base 2",
-        "The log-sum-exp adds a natural number and a logarithm to the base "
-        "2.",
+        "The log-sum-exp adds a natural number and a logarithm to the base 2.",
         "The exponentials are powers of e.",
     ),
 }
