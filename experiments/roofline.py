@@ -4,8 +4,10 @@
 
 measures in one thread how fast this machine multiplies matrices and how fast
 it copies memory, in turn with attention of one head of 64 features, dense, in
-tiles and fused, and counts arithmetic and traffic (`forward_cost`). It writes
-`roofline.csv`: one row per run and what is measured.
+tiles and fused, and with the two parts of the dense form: its products alone,
+and the softmax of the table alone. It counts arithmetic and traffic
+(`forward_cost`) and writes `roofline.csv`: one row per run and what is
+measured.
 """
 
 from __future__ import annotations
@@ -86,19 +88,33 @@ def run(
                     form,
                     cost.flops / seconds,
                     cost.intensity(),
+                    seconds,
                 )
             )
-        print(*rows[-5:], sep="\n", flush=True)
+        query, key, value = (x[0, 0] for x in inputs)
+        table = query @ key.T
+        parts = {
+            "products alone": lambda q=query, k=key, v=value: (q @ k.T) @ v,
+            "softmax alone": lambda t=table: t.softmax(-1),
+        }
+        for what, part in parts.items():
+            seconds = _fastest(part, repeats)
+            flops = costs["dense"].flops if what == "products alone" else 0
+            rows.append(
+                _row(machine, number, what, flops / seconds, None, seconds)
+            )
+        print(*rows[-7:], sep="\n", flush=True)
     return rows
 
 
-def _row(machine, number, what, rate, intensity=None) -> dict:
+def _row(machine, number, what, rate, intensity=None, seconds=None) -> dict:
     return {
         "machine": machine,
         "run": number,
         "what": what,
         "billions a second": round(rate / 1e9, 2),
         "FLOPs per byte": None if intensity is None else round(intensity, 2),
+        "ms": None if seconds is None else round(1e3 * seconds, 1),
     }
 
 
