@@ -318,6 +318,19 @@ def test_every_size_can_be_picked(show, tiles):
         assert all(map(near, row["output"], value))  # each reads itself
 
 
+def test_the_slider_of_the_tokens_keeps_the_focus(show, tiles):
+    tiles.mask = "window"
+    page = show([tiles])
+    tokens = slider(page, "Tokens n")
+    tokens.focus()
+    for pressed, said in (("ArrowLeft", "7"), ("Home", "2"), ("End", "8")):
+        page.keyboard.press(pressed)
+        settle(page)
+        expect(tokens).to_have_attribute("aria-valuetext", said)
+        expect(slider(page, "Window W")).to_have_attribute("max", said)
+        expect(tokens).to_be_focused()
+
+
 def test_a_finger_taps_cells_rows_and_buttons(show, tiles):
     page = show([tiles], width=360, has_touch=True, is_mobile=True)
     page.get_by_role("gridcell").nth(8 * 6 + 2).tap()

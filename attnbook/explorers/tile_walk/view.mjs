@@ -362,13 +362,20 @@ function render(context) {
         shown = n;
         view = build(tools, n);
         place.replaceChildren(view.node);
+        const old = sizes;
         sizes = {
           query_tile: whole("Queries in a tile", 1, n, "query_tile"),
           key_tile: whole("Keys in a tile", 1, n, "key_tile"),
           window: whole("Window W", 1, n, "window"),
         };
-        fields.replaceChildren(tokens.node, sizes.query_tile.node,
-          sizes.key_tile.node, threshold.node);
+        // The slider of the tokens stays where it is, and keeps the focus.
+        if (!old) {
+          fields.append(tokens.node, sizes.query_tile.node,
+            sizes.key_tile.node, threshold.node);
+        }
+        for (const [name, each] of Object.entries(old ?? {})) {
+          each.node.replaceWith(sizes[name].node);
+        }
       }
       mask.show(get("mask"));
       tokens.show(n);
