@@ -2,11 +2,11 @@
 
     python -m attnbook.experiments.flash_cost
 
-measures attention of one head of 64 features without a mask, the way there
-alone and there and back: the most memory that PyTorch holds in the meantime,
+measures attention of one head of 64 features without a mask, forward alone
+and forward and backward: the most memory that PyTorch holds in the meantime,
 beside what was there before, and milliseconds. *Dense* forms the table of
 scores, *tiled* is this course's own (tiles of 128 × 128), *checkpointed* is
-dense attention that is computed again on the way back, and *fused* is
+dense attention that is computed again in the backward pass, and *fused* is
 PyTorch's. It writes `flash_cost.csv`: one row per form, pass, n and run. The
 forms are timed in turn at each length; the clock is the processor's, in one
 thread.
@@ -35,7 +35,7 @@ LENGTHS = (512, 1024, 2048, 4096, 8192)
 FITTED_FROM = 1024
 D = 64  # features of the head
 TILE = (128, 128)
-PASSES = ("there", "there and back")
+PASSES = ("forward", "forward and backward")
 
 Form = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -46,12 +46,12 @@ def dense(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def checkpointed(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The same; the table is thrown away and made again on the way back."""
+    """The same; the backward pass makes the table again."""
     return checkpoint(dense, query, key, value, use_reentrant=False)
 
 
 def tiled(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """In tiles, there and back."""
+    """In tiles, forward and backward."""
     return tiled_attention(query, key, value, tile=TILE)[0]
 
 
@@ -87,13 +87,13 @@ def run(
         torch.manual_seed(number)
         for n in sorted(lengths):
             inputs = [torch.randn(1, 1, n, D) for _ in range(3)]
-            for way in PASSES:
+            for passes in PASSES:
                 for name in forms:
-                    call = _call(FORMS[name], inputs, way)
+                    call = _call(FORMS[name], inputs, passes)
                     rows.append(
                         {
                             "form": name,
-                            "pass": way,
+                            "pass": passes,
                             "n": n,
                             "run": number,
                             **_measured(call, budget),
@@ -103,15 +103,17 @@ def run(
     return rows
 
 
-def _call(form: Form, inputs: list[Tensor], way: str) -> Callable[[], object]:
-    """One forward pass without gradients, or one there and back."""
-    if way == PASSES[0]:
+def _call(
+    form: Form, inputs: list[Tensor], passes: str
+) -> Callable[[], object]:
+    """A forward pass without gradients, or forward and backward."""
+    if passes == PASSES[0]:
 
-        def there() -> Tensor:
+        def forward() -> Tensor:
             with torch.no_grad():
                 return form(*inputs)
 
-        return there
+        return forward
     leaves = [x.detach().requires_grad_() for x in inputs]
     return lambda: torch.autograd.grad(form(*leaves).sum(), leaves)
 

@@ -15,8 +15,8 @@ SENTENCES = {
             "question b",
         ),
         (
-            "there and back together.",
-            "c: the way back alone",
+            "of the forward and the backward pass together.",
+            "c: the backward pass alone",
             "question c",
         ),
         (

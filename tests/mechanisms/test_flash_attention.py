@@ -1,4 +1,4 @@
-"""Attention in tiles is dense attention, there and back."""
+"""Attention in tiles is dense attention, forward and backward."""
 
 from __future__ import annotations
 

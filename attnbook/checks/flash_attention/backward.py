@@ -1,4 +1,4 @@
-"""Exercise 10.5: The way back, in tiles."""
+"""Exercise 10.5: The backward pass, in tiles."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _by_key(query, key, value, output, lse, d_output, tile):
 
 
 def _with_outputs(name, query, key, value, d_output, tile):
-    """Add what the way there has kept, in double precision first."""
+    """Add what the forward pass has kept, in double precision first."""
     T, S = query.shape[-2], key.shape[-2]
     q, k, v = (x.double() for x in (query, key, value))
     scores = q @ k.mT / q.shape[-1] ** 0.5
@@ -140,7 +140,7 @@ NO_TABLE = "No tensor has an entry for each pair of a query and a key."
 
 EXERCISE = Exercise(
     "10-backward",
-    "The way back, in tiles",
+    "The backward pass, in tiles",
     points=5,
     reference=_backward,
     cases=[

@@ -1,4 +1,4 @@
-"""The way back through attention in tiles, with a mistake."""
+"""The backward pass through attention in tiles, with a mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What often goes wrong on the way back through attention in tiles.
+"""What often goes wrong in the backward pass through attention in tiles.
 
 Of each mistake its key, its name, its sentence and where to look; then the
 keys of other code that makes it.
@@ -115,13 +115,13 @@ MISTAKES = [
     ),
     (
         "scale forgotten",
-        "the scale forgotten on the way back",
+        "the scale forgotten in the backward pass",
         "The scores have the factor 1/√d_k, and so has their gradient.",
         "d_query and d_key both get the factor.",
     ),
     (
         "scaled twice",
-        "the scale twice on the way back",
+        "the scale twice in the backward pass",
         "The factor 1/√d_k comes in twice.",
         "Once in d_query and once in d_key.",
     ),

@@ -108,14 +108,15 @@ MISTAKES = [
         1.0,
         "as many products",
         "There and back together, tiles compute the scores twice.",
-        "Count the products there, and those on the way back.",
+        "Count the products of the forward pass, and those of the "
+        "backward pass.",
     ),
     (
         "c",
         1.25,
-        "the way back alone",
-        "5 products against 4 is the way back alone.",
-        "Add the 2 products of the way there on both sides.",
+        "the backward pass alone",
+        "5 products against 4 is the backward pass alone.",
+        "Add the 2 products of the forward pass on both sides.",
     ),
     (
         "c",
@@ -128,14 +129,16 @@ MISTAKES = [
         "c",
         1.5,
         "scores and output again",
-        "On the way back the scores are computed again, but not the output.",
+        "In the backward pass the scores are computed again, but not the "
+        "output.",
         "(2 + 5) products against (2 + 4).",
     ),
     (
         "c",
         8 / 6,
         "two products too many",
-        "On the way back the scores are computed again, but not the output.",
+        "In the backward pass the scores are computed again, but not the "
+        "output.",
         "(2 + 5) products against (2 + 4).",
     ),
     (
@@ -151,7 +154,7 @@ MISTAKES = [
         8192.0,
         "the log-sum-exp alone",
         "You compared the table with the log-sum-exp. The output is kept "
-        "too: the way back needs it for D.",
+        "too: the backward pass needs it for D.",
         "8,192 · 64 + 8,192 numbers.",
     ),
     (

@@ -1,7 +1,7 @@
 """Attention without the table of scores.
 
 Softmax in one pass, and how pieces are put together (`online`); which tiles
-are computed (`tiles`); attention in tiles, there and back (`tiled`); how
+are computed (`tiles`); attention in tiles, forward and backward (`tiled`); how
 often a running maximum has to be followed (`rescaling`); arithmetic, traffic
 and the roofline (`costs`).
 """

@@ -32,7 +32,7 @@ class Cost(NamedTuple):
 
 
 def forward_cost(form: str, tiling: Tiling, d_k: int, d_v: int) -> Cost:
-    """The way there.
+    """The forward pass.
 
     Dense attention runs one step after the other over the whole table:
     scores, softmax, output; each reads its inputs and writes its result. It
@@ -57,7 +57,7 @@ def forward_cost(form: str, tiling: Tiling, d_k: int, d_v: int) -> Cost:
 
 
 def backward_cost(form: str, tiling: Tiling, d_k: int, d_v: int) -> Cost:
-    """The way back, as :func:`forward_cost`.
+    """The backward pass, as :func:`forward_cost`.
 
     In tiles the scores are computed again, a fifth product beside the four
     of dense attention. The gradients of keys and values are read and written

@@ -26,10 +26,10 @@ def tiled_attention(
     scale: float | None = None,
     tile: tuple[int, int] = (64, 64),
 ) -> tuple[Tensor, Tensor]:
-    """Attention whose scores exist one tile at a time, there and back.
+    """Attention whose scores exist one tile at a time, forward and backward.
 
-    Beside its inputs and outputs it holds one tile, and on the way back the
-    gradients: memory in proportion to T + S.
+    Beside its inputs and outputs it holds one tile, and in the backward pass
+    the gradients: memory in proportion to T + S.
 
     Args:
         query: (B, H, T, d_k).
