@@ -445,6 +445,10 @@ LONG_CONTEXT = {
     "top_keys": lambda it: list(it(sparse(9, 9)[0], 4)),
 }
 
+FLASH_ATTENTION = {
+    "merge": lambda it: list(it(sparse(4, 5), sparse(4))),
+}
+
 COMPARED = {
     "chapters/00-soft-lookup.ipynb": NUMPY,
     "chapters/01-additive-attention.ipynb": ADDITIVE,
@@ -456,6 +460,7 @@ COMPARED = {
     "chapters/07-decoder-only.ipynb": DECODER_ONLY,
     "chapters/08-sharing-heads.ipynb": SHARING_HEADS,
     "chapters/09-long-context.ipynb": LONG_CONTEXT,
+    "chapters/10-flash-attention.ipynb": FLASH_ATTENTION,
 }
 IN_TORCH = [
     pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")
