@@ -5,13 +5,6 @@ to look; then the bugs of other code that makes it.
 """
 
 BUGS = {
-    "compared with the sum": (
-        "the maximum compared with the sum",
-        "The new maximum is taken of the tile and of the running *sum*. With "
-        "small scores nothing shows. Where scores fall from 200 to -200, an "
-        "exponential overflows.",
-        "The line that makes `new`: which variable holds the largest score?",
-    ),
     "places from 0": (
         "places counted anew in each tile",
         "The mask compares the place of a key *in its tile* with the length, "
@@ -23,6 +16,13 @@ BUGS = {
         "Masked scores are -100. A row with nothing to attend to gets a mean "
         "of what is masked, and scores of -200 lie below what is masked.",
         "Set -inf, and take care of a maximum that is still -inf.",
+    ),
+    "compared with the sum": (
+        "the maximum compared with the sum",
+        "The new maximum is taken of the tile and of the running *sum*. With "
+        "small scores nothing shows. Where scores fall from 200 to -200, an "
+        "exponential overflows.",
+        "The line that makes `new`: which variable holds the largest score?",
     ),
     "output not shrunk": (
         "an output that is not rescaled",
