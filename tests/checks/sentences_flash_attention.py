@@ -5,7 +5,7 @@ _LAST = "The $T$ queries are the *last* $T$ of"
 SENTENCES = {
     "10-predict": [
         (
-            "A tile that is masked whole is not computed.",
+            "A tile in which everything is masked is not computed.",
             "a: all tiles",
             "question a",
         ),
@@ -30,12 +30,12 @@ SENTENCES = {
             "question e",
         ),
         (
-            "by more than the threshold, which is 2.5;",
+            "by more than the threshold 2.5.",
             "e: every rise followed",
             "question e",
         ),
         (
-            "then this score is the new base.",
+            "Then this score becomes the new base.",
             "e: the base moved by every rise",
             "question e",
         ),
@@ -47,8 +47,7 @@ SENTENCES = {
     ],
     "10-tiles": [
         (
-            "The places behind them are padding, and a query must not see "
-            "them.",
+            "The places after them are padding, which no query may see.",
             "no mask",
             "texts of other lengths",
         ),
@@ -69,7 +68,7 @@ SENTENCES = {
             "a last tile cut short",
         ),
         (
-            "sum and mixed values are multiplied by the same factor.",
+            "the sum and the mixed values are multiplied by the same factor.",
             "a sum that is not rescaled",
             "whole tiles",
         ),
@@ -124,13 +123,13 @@ SENTENCES = {
     ],
     "10-merge": [
         (
-            "The model also has a sink: one more score in each row, of a "
-            "key whose value is 0.",
+            "The model also has a sink: one more score in each row, which "
+            "belongs to a key whose value is 0.",
             "no sink",
             "two pieces",
         ),
         (
-            "No piece has counted it yet.",
+            "No piece contains it.",
             "a sink in each piece",
             "two pieces",
         ),
@@ -150,7 +149,7 @@ SENTENCES = {
             "two pieces",
         ),
         (
-            "the log-sum-exp of all scores, the sink's among them.",
+            "the log-sum-exp of all scores, including the sink.",
             "a log-sum-exp without the sink",
             "two pieces",
         ),
@@ -194,8 +193,8 @@ SENTENCES = {
             "a last tile cut short",
         ),
         (
-            "Compute no table with an entry for each pair of a query and a "
-            "key,",
+            "Never form a table with an entry for each pair of a query and "
+            "a key.",
             "the whole table",
             "No tensor has an entry for each pair of a query and a key.",
         ),

@@ -142,7 +142,7 @@ MISTAKES = [
         "the last tile alone",
         "Each tile replaces the gradient of the queries. It is a sum over "
         "all tiles.",
-        "d_query += …",
+        "Add each tile to d_query: +=, not =.",
     ),
     (
         "values by the slopes",
@@ -165,8 +165,10 @@ MISTAKES = [
     (
         "not causal",
         "no mask",
-        "Keys ahead of a query get a weight. In lse they had none.",
+        "Keys ahead of a query get a weight, in the gradient of the values at "
+        "least. In lse they had none.",
         "Set -inf where the key stands after the query.",
+        "late mask",
     ),
     (
         "itself masked",
@@ -185,14 +187,7 @@ MISTAKES = [
         "places from 0",
         "places counted anew in each tile",
         "The first key of each tile is taken for the first key of the text.",
-        "The keys of a tile stand at `begin`, begin + 1, …",
-    ),
-    (
-        "late mask",
-        "the mask in the slopes alone",
-        "The slopes of masked scores are 0, but the gradient of the values "
-        "still counts their weights.",
-        "Set the scores to -inf, before the weights.",
+        "The keys of a tile stand at `begin`, begin + 1 and so on.",
     ),
     (
         "zero score",

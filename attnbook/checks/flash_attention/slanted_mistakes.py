@@ -19,7 +19,7 @@ MISTAKES = [
         "places from 0",
         "places counted anew in each tile",
         "The first key of each tile is taken for the first key of the text.",
-        "The keys of a tile stand at `begin`, begin + 1, …",
+        "The keys of a tile stand at `begin`, begin + 1 and so on.",
     ),
     (
         "first queries",
