@@ -64,6 +64,7 @@ MISTAKES = [
         "slopes without the weights",
         "You leave out the factor of the weights.",
         "weights * (d_weights - D).",
+        "weights forgotten, unmasked",
     ),
     (
         "a sigmoid's slope",
@@ -108,6 +109,13 @@ MISTAKES = [
         "query.shape[-1] ** -0.5.",
     ),
     (
+        "scores without the scale",
+        "scores without the scale",
+        "The gradients have their factor, but the scores of which you make "
+        "the weights are not divided by the root of d_k.",
+        "The same scores as in the forward pass, of which lse was made.",
+    ),
+    (
         "scaled by d",
         "scaled by d",
         "The scores are divided by d_k, not by its root.",
@@ -149,6 +157,14 @@ MISTAKES = [
         "values by the slopes",
         "The gradient of the values takes the slopes of the scores.",
         "d_value = weightsᵀ @ d_output.",
+        "values by the slopes, scaled",
+    ),
+    (
+        "keys by the weights",
+        "keys by the weights",
+        "The gradient of the keys takes the weights, not the slopes of the "
+        "scores.",
+        "d_key = slopesᵀ @ query.",
     ),
     (
         "values by the scores",
@@ -196,6 +212,14 @@ MISTAKES = [
         "Set -inf.",
     ),
     (
+        "-100",
+        "a finite number in place of -inf",
+        "Scores of -200 occur. What is masked must be below every other "
+        "score.",
+        "Set -inf.",
+        "-10",
+    ),
+    (
         "last tile dropped",
         "the last, shorter tile left out",
         "Keys behind the last whole tile are never read.",
@@ -211,6 +235,18 @@ MISTAKES = [
         "exchanged",
         "keys before queries",
         "You return the gradient of the keys first.",
+        "(d_query, d_key, d_value).",
+    ),
+    (
+        "values before keys",
+        "values before keys",
+        "You return the gradient of the values before that of the keys.",
+        "(d_query, d_key, d_value).",
+    ),
+    (
+        "values first",
+        "values first, queries last",
+        "You return the gradients in the reverse order.",
         "(d_query, d_key, d_value).",
     ),
 ]
