@@ -20,6 +20,8 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
     ends = range(0, S, tile)
     if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
+    elif mistake == "first tile alone":
+        ends = range(1)
     for begin in ends:
         keys = slice(begin, begin + tile)
         k, v = key[..., keys, :], value[..., keys, :]

@@ -66,6 +66,8 @@ def mistaken(query, key, value, slopes, tile, mistake):
     ends = range(0, S, tile)
     if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
+    elif mistake == "first tile alone":
+        ends = range(1)
     for begin in ends:
         k, v = key[:, :, begin : begin + tile], value[:, :, begin:]
         v = v[:, :, : k.shape[2]]

@@ -58,6 +58,8 @@ def draft(query, key, value, lengths, tile, bugs):
         ends = range(0, S, tile)
         if "last tile dropped" in bugs and tile < S:
             ends = range(0, S - S % tile, tile)
+        elif "first tile alone" in bugs:
+            ends = range(1)
         for begin in ends:
             k, v = key[:, begin : begin + tile], value[:, begin : begin + tile]
             scores = scale * q @ k.mT  # (B, r, c)

@@ -171,6 +171,12 @@ MISTAKES = [
         "The draft's scale is right.",
     ),
     (
+        "first tile alone",
+        "the first tile alone",
+        "Only the keys of the first tile are read.",
+        "range(0, S, tile), and no `return` inside the loop.",
+    ),
+    (
         "last tile dropped",
         "the last, shorter tile left out",
         "Keys behind the last whole tile are never read.",
