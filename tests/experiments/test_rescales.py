@@ -62,6 +62,20 @@ def test_a_threshold_of_8_leaves_very_few_in_every_kind():
     assert max(left) < 0.0175
 
 
+def test_rows_that_decide_together_save_less_where_scores_spread():
+    together = {"what": "rescales of 128"}
+    for kind in KINDS:
+        for keys in KEYS:
+            for columns in COLUMNS:
+                for threshold in THRESHOLDS:
+                    at = kind, keys, columns, threshold
+                    assert share(*at, **together) >= share(*at)
+    # Without a threshold, nearly every tile has a row that rises.
+    assert share("σ = 1", 4096, 64, 0.0, **together) > 0.5
+    # A threshold of 8 leaves a group hardly anything at σ = 1 ...
+    assert max(share("σ = 1", n, 64, 8.0, **together) for n in KEYS) == 0
+
+
 def test_the_result_stays_exact_whatever_the_threshold():
     assert max(row["error"] for row in table("rescales")) < 5e-6
 
