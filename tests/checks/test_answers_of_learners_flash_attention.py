@@ -342,7 +342,7 @@ SLOPE = "weights * (d_output @ v.mT - drop)"
         (
             "scores = scale * (query",
             "scores = (query",
-            "scores without the scale",
+            "no scale",
         ),
         ("d_query += ", "d_query = ", "the last tile alone"),
         ("d_scores.mT @ query", "weights.mT @ query", "keys by the weights"),

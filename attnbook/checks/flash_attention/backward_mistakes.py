@@ -106,14 +106,8 @@ MISTAKES = [
         "no scale",
         "no scale",
         "The scores are not divided by the root of d_k.",
-        "query.shape[-1] ** -0.5.",
-    ),
-    (
+        "query.shape[-1] ** -0.5, in the scores and in the gradients.",
         "scores without the scale",
-        "scores without the scale",
-        "The gradients have their factor, but the scores of which you make "
-        "the weights are not divided by the root of d_k.",
-        "The same scores as in the forward pass, of which lse was made.",
     ),
     (
         "scaled by d",
