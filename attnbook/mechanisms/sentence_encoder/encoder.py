@@ -33,7 +33,7 @@ class TokenEmbedding(nn.Module):
         super().__init__()
         self.piece = nn.Embedding(vocabulary_size, d_model)
         self.position = nn.Embedding(longest, d_model)
-        self.type = nn.Embedding(2, d_model)
+        self.kind = nn.Embedding(2, d_model)
         self.norm = LayerNorm(d_model, eps)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class TokenEmbedding(nn.Module):
             )
         position = self.position.weight[:S]  # (S, D)
         return self.norm(
-            self.piece(ids) + position + self.type.weight[0]
+            self.piece(ids) + position + self.kind.weight[0]
         )  # (B, S, D)
 
 

@@ -35,7 +35,7 @@ PICKLED_NAMES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 EMBEDDINGS = {
     "embeddings.word_embeddings": "embedding.piece",
     "embeddings.position_embeddings": "embedding.position",
-    "embeddings.token_type_embeddings": "embedding.type",
+    "embeddings.token_type_embeddings": "embedding.kind",
     "embeddings.LayerNorm": "embedding.norm",
 }
 LAYER = {
