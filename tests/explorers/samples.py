@@ -168,6 +168,21 @@ def wavelengths() -> explorers.Wavelengths:
     return explorers.Wavelengths(d_model=32, length=64)
 
 
+def word_attention() -> explorers.WordAttention:
+    """Made-up weights: two captions, three steps, four by four patches."""
+    rng = np.random.default_rng(3)
+    ink = np.zeros((8, 8))
+    ink[1:7, 3:5] = 1
+    images = [(1 - t) * rng.random((8, 8)) + t * ink for t in (0, 0.5, 1)]
+    pictures = []
+    for words in (["a", "thin", "one"], ["one"]):
+        weights = rng.dirichlet(np.ones(len(words) + 1), size=(3, 16))
+        pictures.append(
+            {"words": words, "images": images, "weights": weights[..., :-1]}
+        )
+    return explorers.WordAttention(pictures, ["0.33", "0.67", "1.00"])
+
+
 SAMPLES: dict[str, Callable[[], Explorer]] = {
     "AlignmentScrubber": alignment_scrubber,
     "BlockWalk": block_walk,
@@ -183,6 +198,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "SoftLookup": soft_lookup,
     "SoftmaxDial": softmax_dial,
     "Wavelengths": wavelengths,
+    "WordAttention": word_attention,
 }
 
 
