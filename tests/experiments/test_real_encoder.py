@@ -7,6 +7,8 @@ loudly; what the committed tables say is tested everywhere.
 import importlib.util
 import json
 import random
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -102,6 +104,24 @@ def test_the_tables_are_repeated(real):
         strict=True,
     ):
         assert again == pytest.approx(committed, abs=1e-4)
+
+
+def test_the_book_needs_neither_the_weights_nor_their_reader():
+    needed = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert "safetensors" not in needed
+    assert "minilm" not in needed
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import attnbook.mechanisms.sentence_encoder, sys; "
+            "print({'safetensors', 'tokenizers'} & {*sys.modules})",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_the_table_says_that_both_are_equal():

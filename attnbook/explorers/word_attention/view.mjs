@@ -28,6 +28,7 @@ function draw(tools, picture) {
   const [steps, patches] = [weights.length, weights[0].length];
   const side = Math.round(Math.sqrt(patches));
   const ink = patchInk(images.at(-1), patches);
+  const usual = mean(ink);
   const most = Math.max(...weights.flat(2)) || 1;
   const at = (t, s) => weights[get("step")][t * side + s];
 
@@ -47,7 +48,7 @@ function draw(tools, picture) {
     label: "How much each patch reads the word", corner: "row",
     rows: places, columns: places,
     look: (t, s) => ({ weight: at(t, s)[get("word")] / most,
-      kind: ink[t * side + s] > 0.5 ? "at" : "" }),
+      kind: ink[t * side + s] > usual ? "at" : "" }),
     tell: (t, s) => {
       const row = at(t, s);
       return `row ${t + 1}, column ${s + 1}: ${words[get("word")]} ` +
@@ -83,7 +84,7 @@ function draw(tools, picture) {
           ramp("weight 0", number(most))),
         map.node,
         make("p", { class: "hint quiet",
-          text: "Framed: more ink than paper in the finished picture." })),
+          text: "Framed: more ink than average in the finished picture." })),
     ),
     make("p", { class: "part", text: "The word at every step" }),
     make("div", { class: "strip", "aria-hidden": "true" },
@@ -91,7 +92,7 @@ function draw(tools, picture) {
     make(
       "table", { class: "words" },
       make("thead", {}, make("tr", {}, head("word"), head("mean weight"),
-        head("on ink, of an even spread"))),
+        head("weight on ink / even spread"))),
       make("tbody", {}, ...lines.map((line) => line.node)),
     ),
   );
