@@ -13,8 +13,8 @@ from attnbook.mechanisms.transformer import EncoderLayer, LayerNorm
 class TokenEmbedding(nn.Module):
     """A learned vector per piece, per position and per type, added, normed.
 
-    Devlin et al. (2019), section 3, figure 2. All tokens are of type 0 here:
-    one text at a time.
+    As in BERT, Devlin et al. (2019). All tokens are of type 0 here: one text
+    at a time.
 
     Args:
         vocabulary_size: number of pieces.
@@ -125,7 +125,7 @@ class SentenceEncoder(nn.Module):
 def mean_of_real(tokens: Tensor, real: Tensor) -> Tensor:
     """The mean over the tokens that are no padding.
 
-    Reimers and Gurevych (2019), section 3: the MEAN strategy.
+    As in Sentence-BERT, Reimers and Gurevych (2019).
 
     Args:
         tokens: (B, S, D).

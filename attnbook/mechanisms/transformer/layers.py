@@ -22,7 +22,7 @@ class FeedForward(nn.Module):
 
     Vaswani et al. (2017), section 3.3, equation 2. GELU is x·Φ(x), where Φ is
     the distribution function of the standard normal distribution: Hendrycks
-    and Gimpel (2016), section 2. BERT has it.
+    and Gimpel (2016). BERT has it.
 
     Args:
         d_model: D, the size of a token.
