@@ -88,6 +88,7 @@ def test_ours_is_pytorchs_encoder_with_the_same_weights(real):
         for column, apart in row.items():
             if column not in ("text", "tokens"):
                 assert apart < 1e-5, (row["text"], column)
+        assert row["tokens in float64"] < 1e-12, row["text"]
 
 
 def test_the_tables_are_repeated(real):
@@ -130,6 +131,7 @@ def test_the_table_says_that_both_are_equal():
     for row in rows:
         assert row["text"]
         assert max(row[name] for name in list(row)[2:]) < 1e-5
+        assert row["tokens in float64"] < 1e-12
 
 
 def control(name):
