@@ -46,7 +46,7 @@ def _scores_of(picture, caption, log_scale, mistake):
     if mistake == "distance":
         cosines = -torch.cdist(p, c)
     elif mistake == "distance squared":
-        cosines = -torch.cdist(p, c) ** 2
+        cosines = -(torch.cdist(p, c) ** 2)
     elif mistake == "own product":
         cosines = p @ p.T if len(p) == len(c) else cosines
     if mistake == "divided by the root":
@@ -119,9 +119,7 @@ def _half(scores, match, mistake):
                 each[i] = sum(rows) / len(rows)
     elif mistake == "soft labels":
         target = match / match.sum(1, keepdim=True).clamp(min=1)
-        each = F.kl_div(
-            scores.log_softmax(1), target, reduction="none"
-        ).sum(1)
+        each = F.kl_div(scores.log_softmax(1), target, reduction="none").sum(1)
     elif mistake == "zeros in place of −∞":
         each = scores.logsumexp(1) - (scores * match).logsumexp(1)
     elif mistake == "sigmoid":
@@ -167,9 +165,11 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
     elif mistake == "others match":
         match = ~match
     elif mistake == "soft targets":
-        found = (picture @ picture.T + 0) if len(picture) == len(
-            caption
-        ) else scores
+        found = (
+            (picture @ picture.T + 0)
+            if len(picture) == len(caption)
+            else scores
+        )
         target = ((found + scores) / 2).softmax(-1).detach()
         loss = -(target * scores.log_softmax(-1)).sum(-1).mean()
         return loss, scores

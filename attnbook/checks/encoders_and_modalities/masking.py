@@ -59,9 +59,7 @@ def _by_ignoring(tokens, special, draws, rate, first, mask_id, logits):
     V = logits.shape[-1]
     chosen = torch.logical_and(draws["choose"] < rate, ~special)
     targets = tokens.masked_fill(~chosen, -100)
-    kind = torch.bucketize(
-        draws["kind"], torch.tensor([0.8, 0.9]), right=True
-    )
+    kind = torch.bucketize(draws["kind"], torch.tensor([0.8, 0.9]), right=True)
     options = torch.stack(
         [
             torch.full_like(tokens, mask_id),
@@ -104,9 +102,7 @@ def _masking_case(name, B, T, V, rate, seed, scale=1.0, mask_id=_MASK):
     draws["kind"][0, places] = torch.tensor([0.3, 0.85, 0.95])
     draws["other"][0, 2] = 0.1 + 0.05 * (seed % 3)
     logits = normal(generator, B, T, V, scale=scale)
-    return Case(
-        name, (tokens, special, draws, rate, _FIRST, mask_id, logits)
-    )
+    return Case(name, (tokens, special, draws, rate, _FIRST, mask_id, logits))
 
 
 def _worked_masking():
@@ -159,9 +155,7 @@ EXERCISE = Exercise(
         _masking_case("large logits", 3, 7, 12, 0.6, seed=36, scale=60.0),
         _none_chosen(),
         _at_the_edges(),
-        _masking_case(
-            "another mask token", 3, 7, 12, 0.6, seed=39, mask_id=2
-        ),
+        _masking_case("another mask token", 3, 7, 12, 0.6, seed=39, mask_id=2),
     ],
     mistakes=[
         *unrepaired(BUGS, draft, begins="Begin with"),

@@ -144,8 +144,10 @@ def _loss_of(logits, tokens, shown, chosen, mask, changed, bugs):
     if "by the batch" in bugs:
         return (each * weights).sum() / len(each)
     if "two logs" in bugs:
-        return (each * weights).sum() / weights.sum().clamp(min=1) / (
-            torch.tensor(2.0).log()
+        return (
+            (each * weights).sum()
+            / weights.sum().clamp(min=1)
+            / (torch.tensor(2.0).log())
         )
     if "sign" in bugs:
         return -(each * weights).sum() / weights.sum().clamp(min=1)

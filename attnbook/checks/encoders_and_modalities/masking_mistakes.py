@@ -33,7 +33,7 @@ BUGS = {
         "weights that do nothing",
         "The loss is a mean over all places before the weights come, so "
         "that they cancel. Only chosen places should count.",
-        "What is the shape of `losses`? There is `reduction=\"none\"`.",
+        'What is the shape of `losses`? There is `reduction="none"`.',
     ),
 }
 
