@@ -26,9 +26,7 @@ def frechet_distance(one: Tensor, other: Tensor) -> float:
     """
     require(one.ndim == 2 and len(one) > 1, "one", one.shape, "(N, F), N > 1")
     require(
-        other.ndim == 2
-        and len(other) > 1
-        and other.shape[1] == one.shape[1],
+        other.ndim == 2 and len(other) > 1 and other.shape[1] == one.shape[1],
         "other",
         other.shape,
         f"(M, {one.shape[-1]}), M > 1",
@@ -56,9 +54,7 @@ def variety(images: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if the numbers differ, or no label has two pictures.
     """
-    require(
-        labels.shape == images.shape[:1], "labels", labels.shape, "(N,)"
-    )
+    require(labels.shape == images.shape[:1], "labels", labels.shape, "(N,)")
     distances = torch.cdist(images.flatten(1), images.flatten(1))
     same = labels[:, None] == labels
     same = same & ~torch.eye(len(labels), dtype=torch.bool)

@@ -101,9 +101,7 @@ def masked_loss(logits: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
         ValueError: if a shape does not fit.
     """
     require(ids.shape == logits.shape[:2], "ids", ids.shape, "(B, T)")
-    require(
-        chosen.shape == ids.shape, "chosen", chosen.shape, f"{ids.shape}"
-    )
+    require(chosen.shape == ids.shape, "chosen", chosen.shape, f"{ids.shape}")
     each = F.cross_entropy(logits.transpose(1, 2), ids, reduction="none")
     return (each * chosen).sum() / chosen.sum().clamp(min=1)
 

@@ -130,7 +130,9 @@ class SmallConvolution(nn.Module):
         classes: number of classes.
     """
 
-    def __init__(self, channels: int = 32, hidden: int = 96, classes: int = 10):
+    def __init__(
+        self, channels: int = 32, hidden: int = 80, classes: int = 10
+    ):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(1, channels, 3, padding=1),
