@@ -268,8 +268,8 @@ MISTAKES = [
         "c",
         (3 * _L3 + 2 * _L2) / 5,
         "pictures with rivals alone",
-        "You left "
-        "out the picture whose caption comes once. Its loss is 0, and it counts.",
+        "You left out the picture whose caption comes once. Its loss is 0, "
+        "and it counts.",
         _EACH,
     ),
     (
