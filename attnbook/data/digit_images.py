@@ -17,7 +17,8 @@ from torch import Tensor
 PARTS = ("train", "validation", "held-out")
 ENDS = (1197, 1397)  # of the first two parts; 400 pictures are held out
 NAMES = (
-    "zero one two three four five six seven eight nine".split()
+    *("zero", "one", "two", "three", "four"),
+    *("five", "six", "seven", "eight", "nine"),
 )  # of the digits, in order
 WORDINGS = (
     ("the", "digit", "{}"),

@@ -87,7 +87,7 @@ def test_rows_are_noised_at_rates_that_cover_zero_to_one():
     assert (masked.float().mean(1) - t).abs().max() < 0.05
     apart = t.sort().values.diff()
     torch.testing.assert_close(apart, torch.full((99,), 0.01))
-    assert 0 < t.min() and t.max() <= 1
+    assert t.min() > 0 and t.max() <= 1
 
 
 def test_the_diffusion_bound_of_a_model_that_knows_nothing_is_log_v():

@@ -203,7 +203,11 @@ class DualEncoder(nn.Module):
 
 
 def retrieved(images: Tensor, captions: Tensor) -> Tensor:
-    """The nearest of the *distinct* captions, by cosine: (N, D), (C, D) to (N,).
+    """The nearest of the *distinct* captions by cosine, one a picture: (N,).
+
+    Args:
+        images: (N, D).
+        captions: (C, D), of which no two are the same words.
 
     Raises:
         ValueError: if the sizes of the vectors differ.

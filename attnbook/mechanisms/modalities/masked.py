@@ -167,7 +167,7 @@ class MaskedModel(nn.Module):
             ValueError: if T is greater than `longest`.
         """
         T, longest = ids.shape[1], len(self.positions)
-        require(T <= longest, "ids", ids.shape, f"(B, at most {longest})")
+        require(longest >= T, "ids", ids.shape, f"(B, at most {longest})")
         x = self.tokens(ids) + self.positions[:T]
         for layer in self.layers:
             x, _ = layer(x, mask)
