@@ -468,20 +468,19 @@ MISTAKES = [
         "Your grid is 6 by 6. The picture has 4 rows of patches.",
         _GRID,
     ),
-    ("f", 12288.0, "no biases", "The biases are missing.", _WEIGHTS),
+    (
+        "f",
+        12288.0,
+        "no biases",
+        "The biases are missing, or all but one. Each feature has its own.",
+        _WEIGHTS,
+    ),
     ("f", 4160.0, "one channel", "A patch has three channels.", _WEIGHTS),
     (
         "f",
         4096.0,
         "one channel, no biases",
         "Three channels and the biases are missing.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        12289.0,
-        "one bias",
-        "Each of the 64 features has a bias.",
         _WEIGHTS,
     ),
     (
