@@ -98,7 +98,7 @@ SENTENCES = {
         ("of the batch,", "a mean of the rows' means", "many rows"),
         (
             "The token is what stood in the text,",
-            "the tokens overwritten",
+            "targets taken from what is shown",
             "a few tokens",
         ),
         (

@@ -24,10 +24,10 @@ BUGS = {
         "The line that makes `random`: what is its smallest number?",
     ),
     "targets shown": (
-        "the tokens overwritten",
-        "`shown` is the same tensor as `tokens`, so that the loss asks for "
-        "what the model is shown, not for what stood there.",
-        "Where is a copy needed before you write into a tensor?",
+        "targets taken from what is shown",
+        "The loss asks for the tokens that the model is shown, not for those "
+        "that stood there before.",
+        "Which token is right at a place that shows the mask?",
     ),
     "noop": (
         "weights that do nothing",
