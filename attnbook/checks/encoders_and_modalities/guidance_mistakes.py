@@ -147,6 +147,8 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = x - v / steps
         elif mistake == "velocity in place of x":
             x = v
+        elif mistake == "share in place of x":
+            x = v / steps
         elif mistake == "divided by the steps left":
             x = x + v / (steps - n)
         elif mistake == "half steps":
@@ -398,6 +400,12 @@ MISTAKES = [
         "velocity in place of x",
         "x replaced by the velocity",
         "Each step throws x away and takes the velocity for it.",
+        _STEP,
+    ),
+    (
+        "share in place of x",
+        "a share of the velocity in place of x",
+        "Each step throws x away and takes v / steps for it.",
         _STEP,
     ),
     (

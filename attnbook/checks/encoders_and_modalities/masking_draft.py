@@ -38,6 +38,8 @@ def _kinds_of(chosen, draws, bugs):
         other = ~mask & (kind < 0.9)
     if "always" in bugs:
         mask, other = kind < 2, kind > 2
+    elif "no mask" in bugs:
+        mask = kind > 2
     elif "none kept" in bugs:
         other = kind >= 0.8
     elif "none other" in bugs:

@@ -95,6 +95,13 @@ MISTAKES = [
         _SHARES,
     ),
     (
+        ("no mask",),
+        "no mask at all",
+        "No place shows the mask: chosen places with `kind` below 0.8 keep "
+        "their token.",
+        _SHARES,
+    ),
+    (
         ("none kept",),
         "no token kept",
         "Of the chosen places, none keeps its token.",
