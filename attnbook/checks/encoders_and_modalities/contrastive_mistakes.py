@@ -19,6 +19,8 @@ def _unit(x, mistake):
         return F.normalize(x, p=1, dim=-1)
     if mistake == "whole norm":
         return x / x.norm()
+    if mistake == "centred":
+        return F.normalize(x - x.mean(-1, keepdim=True), dim=-1)
     if mistake == "softmaxed":
         return x.softmax(-1)
     if mistake == "layer norm":
@@ -56,6 +58,8 @@ def _scores_of(picture, caption, log_scale, mistake):
         scale = log_scale
     elif mistake == "no exponential, at most 100":
         scale = log_scale.clamp(max=100)
+    elif mistake == "divided without exponential":
+        scale = 1 / log_scale
     elif mistake == "no scale":
         scale = torch.ones(())
     elif mistake == "divided":
@@ -74,6 +78,8 @@ def _scores_of(picture, caption, log_scale, mistake):
         scale = 10**log_scale
     elif mistake == "squared scale":
         scale = scale**2
+    if mistake == "scores at most 100":
+        return (cosines * log_scale.exp()).clamp(max=100)
     return cosines * scale
 
 
@@ -92,6 +98,35 @@ def _half(scores, match, mistake):
     elif mistake == "first match":
         first = match.int().argmax(1)
         each = -scores.log_softmax(1).gather(1, first[:, None])[:, 0]
+    elif mistake == "first, or caption 0":
+        first = match.int().argmax(1)
+        each = -scores.log_softmax(1).gather(1, first[:, None])[:, 0]
+        kept = torch.ones_like(kept)
+    elif mistake == "equal shares, all rows":
+        share = match / match.sum(1, keepdim=True).clamp(min=1)
+        each = -(scores.log_softmax(1) * share).sum(1)
+        kept = torch.ones_like(kept)
+    elif mistake == "multi-hot":
+        each = -(scores.log_softmax(1) * match).sum(1)
+        kept = torch.ones_like(kept)
+    elif mistake == "sigmoid mean":
+        sign = match * 2.0 - 1
+        each = -F.logsigmoid(scores * sign).mean(1)
+        kept = torch.ones_like(kept)
+    elif mistake == "log of 0":
+        each = -(scores.softmax(1) * match).sum(1).log()
+        kept = torch.ones_like(kept)
+    elif mistake == "log of nearly 0":
+        each = -((scores.softmax(1) * match).sum(1) + 1e-8).log()
+        kept = torch.ones_like(kept)
+    elif mistake == "other axis":
+        shares = (scores.softmax(0) * match).sum(1)
+        each = -torch.where(kept, shares, 1).log()
+    elif mistake == "scores alone":
+        each = -(scores * match).sum(1)
+        kept = torch.ones_like(kept)
+    elif mistake == "scores alone, kept":
+        each = -(scores * match).sum(1) / match.sum(1).clamp(min=1)
     elif mistake == "last match":
         last = match.shape[1] - 1 - match.int().flip(1).argmax(1)
         each = -scores.log_softmax(1).gather(1, last[:, None])[:, 0]
@@ -192,6 +227,14 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
         pairs = [_half(some, one, mistake) for some, one in sides]
         total = sum(each[kept].sum() for each, kept in pairs)
         loss = total / sum(kept.sum() for _, kept in pairs).clamp(min=1)
+    elif mistake == "larger half":
+        loss = torch.maximum(first, second)
+    elif mistake == "mean over pairs":
+        pairs = [
+            (-(some.log_softmax(1) * one).sum() / one.sum().clamp(min=1))
+            for some, one in sides
+        ]
+        loss = (pairs[0] + pairs[1]) / 2
     elif mistake == "difference":
         loss = first - second
     elif mistake == "one softmax":
@@ -317,6 +360,12 @@ MISTAKES = [
         "You multiplied by `log_scale` itself.",
         _SCALE,
         "no exponential, at most 100",
+    ),
+    (
+        "divided without exponential",
+        "divided by the logarithm of the scale",
+        "You divided by `log_scale` itself.",
+        _SCALE,
     ),
     (
         "no scale",
@@ -597,5 +646,86 @@ MISTAKES = [
         "a loss without a gradient",
         "No gradient leaves the loss.",
         _GRAPH,
+    ),
+    (
+        "scores at most 100",
+        "a bound on the scores",
+        "You bounded the scores by 100, so that negative ones grow without "
+        "bound. The bound is on the factor.",
+        _SCALE,
+    ),
+    (
+        "centred",
+        "means subtracted from the vectors",
+        "You subtracted the mean of each vector. The cosine is of the "
+        "vectors as they are.",
+        _UNIT,
+    ),
+    (
+        "first, or caption 0",
+        "the first match, or column 0 where there is none",
+        "Only one match of a row counts in your loss, and where there is "
+        "none you take column 0.",
+        _HITS,
+    ),
+    (
+        "equal shares, all rows",
+        "equal shares for the matches, over all rows",
+        "You average the logarithms over the matches, and rows without a "
+        "match count in your mean.",
+        _HITS,
+    ),
+    (
+        "multi-hot",
+        "targets that add up to more than 1",
+        "A row with two matches counts twice in your loss, and rows without "
+        "a match count in your mean.",
+        _HITS,
+    ),
+    (
+        "sigmoid mean",
+        "a sigmoid for each pair, averaged",
+        "You judge each pair by a sigmoid of its own. Here each row has a "
+        "softmax.",
+        _HITS,
+    ),
+    (
+        "log of 0",
+        "the logarithm of 0",
+        "Rows without a match have a share of 0, and you take its logarithm.",
+        "Leave these rows out before the logarithm.",
+    ),
+    (
+        "log of nearly 0",
+        "a small number added for rows without a match",
+        "You add a small number before the logarithm. Rows without a match "
+        "still count, and their loss is large.",
+        "Leave these rows out before the logarithm.",
+    ),
+    (
+        "other axis",
+        "the softmax along the other axis",
+        "You took the softmax along the other axis, and then the shares of a"
+        " row together.",
+        "Of a picture: a softmax over its captions.",
+    ),
+    (
+        "scores alone",
+        "no denominator",
+        "You took the scores of the matches alone. The softmax is missing.",
+        _HITS,
+        "scores alone, kept",
+    ),
+    (
+        "larger half",
+        "the larger of the two directions",
+        "You took the larger of the two directions.",
+        _BOTH,
+    ),
+    (
+        "mean over pairs",
+        "a mean over all matching pairs",
+        "You averaged the logarithms over all pairs that match.",
+        _HITS,
     ),
 ]

@@ -19,6 +19,8 @@ def _factor(w, convention, mistake):
         return w if convention == "scale" else 1 - w
     if mistake == "scale minus":
         return w - 1 if convention == "scale" else w
+    if mistake == "one over w":
+        return 1 / w if w else 0.0
     if mistake == "no guidance":
         return 1.0
     if mistake == "nothing asked":
@@ -41,6 +43,10 @@ def _velocity(c, u, s, mistake):
         return s * (c - u)
     if mistake == "labelled scaled":
         return s * c
+    if mistake == "one more, minus u":
+        return (1 + s) * c - u
+    if mistake == "one too many, both":
+        return (1 + s) * c - s * u
     if mistake == "sum":
         return u + s * c
     if mistake == "minus sum":
@@ -62,6 +68,12 @@ def _time(n, steps, mistake):
         return 1 - n / steps
     if mistake == "time at the end of a step":
         return (n + 1) / steps
+    if mistake == "time from the end, late":
+        return 1 - (n + 1) / steps
+    if mistake == "time is 1":
+        return 1.0
+    if mistake == "time in percent":
+        return 100 * n / steps
     if mistake == "time in the middle":
         return (n + 0.5) / steps
     if mistake == "step as time":
@@ -106,6 +118,10 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
     elif mistake == "unknown keep their label":
         rest = torch.where(known, nothing, label)
         asked = torch.where(known, label, label)
+    elif mistake == "label for none":
+        rest = label
+    elif mistake == "label for both, masked once":
+        asked, rest = label, torch.where(known, label, nothing)
     elif mistake == "mask on the wrong pass":
         rest, asked = torch.where(known, label, nothing), nothing
     if mistake == "shapeless":
@@ -151,6 +167,14 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = v / steps
         elif mistake == "divided by the steps left":
             x = x + v / (steps - n)
+        elif mistake == "growing steps":
+            x = x + v * (n + 1) / steps
+        elif mistake == "steps from 0":
+            x = x + v * n / steps
+        elif mistake == "first step skipped":
+            x = x + v / steps if n else x
+        elif mistake == "noise added":
+            x = x + v / steps**0.5
         elif mistake == "half steps":
             x = x + v / (steps + 1)
         elif mistake == "in place":
@@ -199,6 +223,7 @@ MISTAKES = [
         "You add s times the difference to the pass *with* the label. That "
         "is one difference too many.",
         _RULE,
+        "one too many, both",
     ),
     (
         "difference alone",
@@ -527,5 +552,68 @@ MISTAKES = [
         "the first picture's velocity for all",
         "All pictures move with the velocity of the first one.",
         "Keep the axis of the batch.",
+    ),
+    (
+        "one more, minus u",
+        "two factors that do not add up to 1",
+        "You took (1 + s) times the pass with the label minus the pass "
+        "without. The two factors have to add up to 1.",
+        _RULE,
+    ),
+    ("one over w", "divided by w", "You use s = 1/w.", _FACTORS),
+    (
+        "time from the end, late",
+        "time from the end, a step late",
+        "Your time runs down, and ends with 0.",
+        _STEP,
+    ),
+    (
+        "time is 1",
+        "the time 1 in every step",
+        "The model gets the time 1 in every step.",
+        _STEP,
+    ),
+    (
+        "time in percent",
+        "time in per cent",
+        "Your time runs from 0 to 100.",
+        _STEP,
+    ),
+    (
+        "label for none",
+        "rows without a caption guided by their label",
+        "The pass without a label gets what stands in `label`.",
+        _NULL,
+    ),
+    (
+        "label for both, masked once",
+        "`known` used in one pass alone",
+        "One pass gets all labels, and the other those of rows with a "
+        "caption. The second should have none at all.",
+        _NULL,
+    ),
+    (
+        "growing steps",
+        "steps that grow",
+        "Your steps grow with n. They all have the length 1/steps.",
+        _STEP,
+    ),
+    (
+        "steps from 0",
+        "steps that grow from 0",
+        "Your steps grow with n, and the first one has the length 0.",
+        _STEP,
+    ),
+    (
+        "first step skipped",
+        "the first step missing",
+        "The first step does not move x.",
+        _STEP,
+    ),
+    (
+        "noise added",
+        "divided by the square root of the steps",
+        "You divide by the square root of `steps`.",
+        _STEP,
     ),
 ]

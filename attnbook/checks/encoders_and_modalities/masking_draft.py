@@ -10,6 +10,10 @@ def _chosen_of(tokens, special, draws, rate, bugs):
     choose = draws["choose"]
     if "not chosen" in bugs:
         chosen = choose >= rate
+    elif "at most the rate" in bugs:
+        chosen = choose <= rate
+    elif "or ordinary" in bugs:
+        return (choose < rate) | ~special
     elif "one number a row" in bugs:
         chosen = (choose[:, :1] < rate).expand_as(special)
     elif "kind chooses" in bugs:
@@ -40,6 +44,16 @@ def _kinds_of(chosen, draws, bugs):
         mask, other = kind < 2, kind > 2
     elif "no mask" in bugs:
         mask = kind > 2
+    elif "thresholds to the left" in bugs:
+        mask, other = kind <= 0.8, (kind > 0.8) & (kind <= 0.9)
+    elif "a gap at a threshold" in bugs:
+        other = (kind > 0.8) & (kind < 0.9)
+    elif "masks at 90" in bugs:
+        mask, other = kind < 0.9, kind >= 0.9
+    elif "ten masks, eighty others" in bugs:
+        mask, other = kind < 0.1, (kind >= 0.1) & (kind < 0.9)
+    elif "from above" in bugs:
+        mask, other = kind >= 0.2, kind < 0.1
     elif "none kept" in bugs:
         other = kind >= 0.8
     elif "none other" in bugs:
@@ -94,6 +108,16 @@ def _replacement(tokens, draws, first, V, bugs):
         return row[:1, :1].expand_as(tokens)
     if "by kind" in bugs:
         return first + (draws["kind"] * (V - first)).long()
+    if "at least first" in bugs:
+        return (other * V).long().clamp(min=first)
+    if "modulo" in bugs:
+        return first + (other * V).long() % (V - first)
+    if "ceiling" in bugs:
+        drawn = (first + other * (V - first)).ceil().long()
+        return drawn.clamp(max=V - 1)
+    if "drawn again" in bugs:
+        generator = torch.Generator().manual_seed(5)
+        return torch.randint(first, V, tokens.shape, generator=generator)
     if "rolled" in bugs:
         return tokens.roll(1, 1)
     if "backwards" in bugs:
@@ -101,11 +125,22 @@ def _replacement(tokens, draws, first, V, bugs):
     return first + (other * (V - first)).long()
 
 
-def _loss_of(logits, tokens, shown, chosen, mask, changed, bugs):
+def _loss_of(logits, tokens, special, shown, chosen, mask, changed, bugs):
     targets = tokens
     if "targets shown" in bugs:
         targets = shown
     V = logits.shape[-1]
+    if "zeros as targets" in bugs:
+        return F.cross_entropy(logits.mT, tokens * chosen)
+    if "logits as losses" in bugs:
+        own = logits.gather(-1, tokens[..., None])[..., 0]
+        return -(own * chosen).sum() / chosen.sum().clamp(min=1)
+    if "probabilities as losses" in bugs:
+        own = logits.softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        return -(own * chosen).sum() / chosen.sum().clamp(min=1)
+    if "one minus" in bugs:
+        own = logits.softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        return ((1 - own) * chosen).sum() / chosen.sum().clamp(min=1)
     if "twice" in bugs:
         logits = logits.softmax(-1)
     if "shifted" in bugs:
@@ -123,6 +158,8 @@ def _loss_of(logits, tokens, shown, chosen, mask, changed, bugs):
         weights = chosen & ~changed
     elif "unchosen scored" in bugs:
         weights = ~chosen
+    elif "ordinary scored" in bugs:
+        weights = ~special
     elif "all scored" in bugs:
         weights = torch.ones_like(chosen)
     weights = weights.to(each.dtype)
@@ -134,6 +171,12 @@ def _loss_of(logits, tokens, shown, chosen, mask, changed, bugs):
         return each.mean()
     if "sum" in bugs:
         return (each * weights).sum()
+    if "ordinary places" in bugs:
+        return (each * weights).sum() / (~special).sum()
+    if "each row" in bugs:
+        return (each * weights).sum(1) / weights.sum(1).clamp(min=1)
+    if "each place" in bugs:
+        return each * weights
     if "all places" in bugs:
         return (each * weights).mean()
     if "a row each" in bugs:
@@ -177,7 +220,9 @@ def draft(tokens, special, draws, rate, first, mask_id, logits, bugs):
     elif "mask is last" in bugs:
         shown = torch.where(mask, V - 1, shown)
     changed = mask | other
-    loss = _loss_of(logits, tokens, shown, chosen, mask, changed, bugs)
+    loss = _loss_of(
+        logits, tokens, special, shown, chosen, mask, changed, bugs
+    )
     if "tokens returned" in bugs:
         shown = tokens
     if "chosen is changed" in bugs:

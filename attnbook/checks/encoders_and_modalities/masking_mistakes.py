@@ -373,4 +373,124 @@ MISTAKES = [
         "The first output is what the model is shown. Yours is the text.",
         _RETURN,
     ),
+    (
+        ("at most the rate",),
+        "places at the rate chosen",
+        "A number that is equal to `rate` is chosen. It has to be below it.",
+        _CHOSEN,
+    ),
+    (
+        ("or ordinary",),
+        "an *or* in place of an *and*",
+        "You choose a place if its number is below the rate *or* if it is "
+        "not special. Both have to hold.",
+        _CHOSEN,
+    ),
+    (
+        ("thresholds to the left",),
+        "thresholds that belong to the other side",
+        "A `kind` of exactly 0.8 should show a random token, and one of "
+        "exactly 0.9 its own.",
+        _SHARES,
+    ),
+    (
+        ("a gap at a threshold",),
+        "a gap between the shares",
+        "A `kind` of exactly 0.8 is neither a mask nor a random token with "
+        "you.",
+        _SHARES,
+    ),
+    (
+        ("masks at 90",),
+        "90 % masks and 10 % random tokens",
+        "You show the mask below 0.9 and a random token from 0.9 on.",
+        _SHARES,
+    ),
+    (
+        ("ten masks, eighty others",),
+        "10 % masks and 80 % random tokens",
+        "You show the mask below 0.1 and a random token from there to 0.9.",
+        _SHARES,
+    ),
+    (
+        ("from above",),
+        "the shares counted from the other end",
+        "You show the mask from 0.2 on and a random token below 0.1.",
+        _SHARES,
+    ),
+    (
+        ("at least first",),
+        "random tokens lifted to the first ordinary one",
+        "You lift special tokens to `first`, so that `first` comes too often.",
+        _RANDOM,
+    ),
+    (
+        ("modulo",),
+        "a remainder in place of a share",
+        "You took a remainder by V - first. Some tokens then come twice as "
+        "often.",
+        _RANDOM,
+    ),
+    (
+        ("ceiling",),
+        "rounded up",
+        "You rounded up. The whole part is asked for.",
+        _RANDOM,
+    ),
+    (
+        ("drawn again",),
+        "random tokens drawn by yourself",
+        'Your random tokens do not come from `draws["other"]`.',
+        _RANDOM,
+    ),
+    (
+        ("ordinary scored",),
+        "a loss over all ordinary places",
+        "All ordinary places count in your loss. Only chosen ones should.",
+        _LOSS,
+    ),
+    (
+        ("ordinary places",),
+        "divided by all ordinary places",
+        "The sum over chosen places is divided by the number of ordinary "
+        "ones.",
+        _LOSS,
+    ),
+    (
+        ("zeros as targets",),
+        "token 0 asked for where nothing is chosen",
+        "At places that are not chosen your loss asks for token 0. They "
+        "should not count.",
+        "F.cross_entropy leaves out targets of -100.",
+    ),
+    (
+        ("logits as losses",),
+        "logits taken for logarithms",
+        "You took the logits themselves for log p. The softmax is missing.",
+        "F.nll_loss wants log_softmax; F.cross_entropy wants logits.",
+    ),
+    (
+        ("probabilities as losses",),
+        "a probability without its logarithm",
+        "Your loss is minus a probability. It should be minus its logarithm.",
+        "F.nll_loss wants log_softmax; F.cross_entropy wants logits.",
+    ),
+    (
+        ("one minus",),
+        "one minus the probability",
+        "Your loss is 1 - p. It should be -log p.",
+        _LOSS,
+    ),
+    (
+        ("each row",),
+        "a loss for each row",
+        "You return a number for each row.",
+        _LOSS,
+    ),
+    (
+        ("each place",),
+        "a loss for each place",
+        "You return a number for each place.",
+        _LOSS,
+    ),
 ]

@@ -68,10 +68,10 @@ def _patch_case(name, B, C, grid, patch, D, seed, over=(0, 0)):
 
 
 def _worked_patches():
-    """The sum of a patch, and its upper left pixel."""
+    """The sum of a patch, and its upper right pixel."""
     picture = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]])[None, None]
     weight = torch.ones(2, 1, 2, 2)
-    weight[1] = torch.tensor([[1.0, 0], [0, 0]])
+    weight[1] = torch.tensor([[0.0, 1], [0, 0]])
     bias = torch.tensor([0.0, 10.0])
     return Case("the worked example", (picture, weight, bias))
 

@@ -23,6 +23,18 @@ def _whole(pictures, P, Q, mistake):
         return F.pad(pictures, (0, right, 0, down), value=1.0)
     if mistake == "always padded":
         return F.pad(pictures, (0, Q - W % Q, 0, P - H % P))
+    if mistake == "axes of the padding swapped":
+        pictures = F.pad(pictures, (0, down, 0, right))
+        H, W = pictures.shape[-2:]
+        return pictures[..., : H - H % P, : W - W % Q]
+    if mistake == "stretched":
+        return F.interpolate(pictures, (H + down, W + right))
+    if mistake == "stretched smoothly":
+        return F.interpolate(pictures, (H + down, W + right), mode="bilinear")
+    if mistake == "mirrored":
+        rows = [*range(H), *[max(H - 2 - n, 0) for n in range(down)]]
+        columns = [*range(W), *[max(W - 2 - n, 0) for n in range(right)]]
+        return pictures[:, :, rows][..., columns]
     if mistake == "sides swapped":
         down, right = -H % Q, -W % P
         pictures = F.pad(pictures, (0, right, 0, down))
@@ -48,7 +60,20 @@ def mistaken(pictures, weight, bias, mistake):
     elif mistake == "all detached":
         pictures, weight = pictures.detach(), weight.detach()
         bias = bias.detach()
-    if mistake == "pixels across":
+    if mistake == "channels last in product":
+        weight = weight.permute(0, 2, 3, 1).reshape(weight.shape)
+    elif mistake == "pixels across, transposed":
+        weight = weight.mT.reshape(weight.shape)
+    elif mistake == "pictures transposed":
+        pictures = pictures.mT
+    elif mistake == "both transposed":
+        pictures, weight = pictures.mT, weight.mT
+        P, Q = Q, P
+    elif mistake == "grey":
+        pictures = pictures.mean(1, keepdim=True).expand_as(pictures)
+    elif mistake == "bytes":
+        pictures = pictures / 255
+    elif mistake == "pixels across":
         weight = weight.flatten(2)
         weight = weight.unflatten(2, (Q, P)).transpose(2, 3)
     elif mistake == "flipped":
@@ -81,6 +106,10 @@ def mistaken(pictures, weight, bias, mistake):
     if mistake == "channels folded":
         rows = whole.reshape(B, C, h * w, P * Q).transpose(1, 2).flatten(2)
         return rows @ weight.flatten(1).T + bias
+    if mistake == "unfold reshaped":
+        rows = whole.reshape(B, C, h, P, w, Q).permute(0, 1, 3, 5, 2, 4)
+        rows = rows.reshape(B, h * w, C * P * Q)
+        return rows @ weight.flatten(1).T + bias
     if mistake == "strips":
         rows = whole.reshape(B, C, h, P, w, Q).permute(0, 2, 3, 1, 4, 5)
         rows = rows.reshape(B, h * w, C * P * Q)
@@ -101,6 +130,20 @@ def mistaken(pictures, weight, bias, mistake):
     if mistake == "reshaped to tokens":
         out = (tokens + bias).permute(0, 3, 1, 2)
         return out.reshape(B, -1, D)
+    if mistake == "reshaped, then the bias":
+        return tokens.permute(0, 3, 1, 2).reshape(B, -1, D) + bias
+    if mistake == "tokens first":
+        return (tokens.flatten(1, 2) + bias).transpose(0, 1)
+    if mistake == "full ones alone":
+        fits = tokens[:, : pictures.shape[2] // P, : pictures.shape[3] // Q]
+        return fits.flatten(1, 2) + bias
+    if mistake == "as many as full ones":
+        count = (pictures.shape[2] // P) * (pictures.shape[3] // Q)
+        return (tokens.flatten(1, 2) + bias)[:, :count]
+    if mistake == "patches summed":
+        return (tokens.flatten(1, 2) + bias).sum(1, keepdim=True)
+    if mistake == "patches averaged":
+        return (tokens.flatten(1, 2) + bias).mean(1, keepdim=True)
     if mistake == "columns first":
         return tokens.transpose(1, 2).flatten(1, 2) + bias
     if mistake == "from the bottom":
@@ -184,6 +227,7 @@ MISTAKES = [
         "patches column by column",
         "The patches run down the columns of the grid.",
         "Token 1 is the patch to the right of token 0. " + _ORDER,
+        "both transposed",
     ),
     (
         "from the bottom",
@@ -228,6 +272,7 @@ MISTAKES = [
         "You reshaped (B, D, h, w) to (B, N, D). The shape is right, but the "
         "numbers of a token come from many patches.",
         "Flatten the grid first, then transpose.",
+        "reshaped, then the bias",
     ),
     (
         "batch as tokens",
@@ -241,6 +286,7 @@ MISTAKES = [
         "The pixels of a patch are read column by column, but the weights "
         "row by row.",
         "Weight (d, c, p, q) belongs to row p and column q of the patch.",
+        "pixels across, transposed",
     ),
     (
         "flipped",
@@ -378,6 +424,7 @@ MISTAKES = [
         "a rest that is cut off",
         "Rows or columns that do not fill a patch are dropped.",
         _REST,
+        "full ones alone",
     ),
     (
         "in front",
@@ -446,5 +493,81 @@ MISTAKES = [
         "no gradients at all",
         "The tokens have no gradient.",
         "Look for .detach(), .data, .numpy() or torch.no_grad().",
+    ),
+    (
+        "unfold reshaped",
+        "pixels and patches mixed by a reshape",
+        "You have pixels before patches, as F.unfold gives them, and "
+        "reshaped them to (B, N, C · P · Q). That mixes them.",
+        "Swap the two axes by transpose(1, 2).",
+    ),
+    (
+        "channels last in product",
+        "weights multiplied with the channels last",
+        "You moved the channels of the weights to the end, but not those of "
+        "the patches.",
+        "Both sides of the product have the order C, P, Q.",
+    ),
+    (
+        "pictures transposed",
+        "pictures turned on their side",
+        "Height and width of the pictures are swapped.",
+        "pictures is (B, C, H, W): the height comes first.",
+    ),
+    (
+        "grey",
+        "a mean over the channels first",
+        "You averaged the channels of a picture. Each has weights of its own.",
+        _PRODUCT,
+    ),
+    (
+        "bytes",
+        "divided by 255",
+        "You divided the pixels by 255. They are taken as they are.",
+        _PRODUCT,
+    ),
+    (
+        "axes of the padding swapped",
+        "zeros on the wrong sides",
+        "What is missing in height was added to the width, and the other way"
+        " round.",
+        "F.pad names the last axis first: (left, right, top, bottom).",
+    ),
+    (
+        "stretched",
+        "a picture stretched to full patches",
+        "You stretched the picture. What is missing is 0.",
+        _REST,
+        "stretched smoothly",
+    ),
+    (
+        "mirrored",
+        "the picture mirrored at its edge",
+        "You mirrored the picture at its edge. What is missing is 0.",
+        _REST,
+    ),
+    (
+        "tokens first",
+        "tokens before pictures",
+        "You return (N, B, D). The batch comes first.",
+        _LAST,
+    ),
+    (
+        "as many as full ones",
+        "the last tokens missing",
+        "You return as many tokens as there are full patches.",
+        _REST,
+    ),
+    (
+        "patches summed",
+        "the sum of all tokens",
+        "You added the tokens of all patches up.",
+        _LAST,
+    ),
+    (
+        "patches averaged",
+        "the mean of all tokens",
+        "You averaged the tokens of all patches.",
+        _LAST,
     ),
 ]
