@@ -7,9 +7,11 @@ import math
 import torch
 import torch.nn.functional as F
 
+from attnbook.checks.encoders_and_modalities.contrastive_mistaken import (
+    mistaken,
+)
 from attnbook.checks.encoders_and_modalities.contrastive_mistakes import (
     MISTAKES,
-    mistaken,
 )
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew

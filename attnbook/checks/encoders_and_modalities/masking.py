@@ -140,22 +140,6 @@ def _at_the_edges():
     return case
 
 
-def _drawn_again(case, outputs):
-    """All is right but the ordinary tokens that random places show."""
-    shown, chosen, loss = outputs
-    right, marked, wanted = _masked_loss(*case.arguments)
-    kind = case.arguments[2]["kind"]
-    other = marked & (kind >= 0.8) & (kind < 0.9)
-    return bool(
-        other.sum() > 2
-        and torch.equal(chosen, marked)
-        and torch.equal(shown[~other], right[~other])
-        and (shown[other] >= _FIRST).all()
-        and torch.allclose(loss, wanted)
-        and len(set((shown - right)[other].tolist())) > 2
-    )
-
-
 EXERCISE = Exercise(
     "11-masking",
     "Repair masking and its loss",
@@ -182,7 +166,6 @@ EXERCISE = Exercise(
                 partial(draft, bugs=bugs),
                 look,
                 also=tuple(partial(draft, bugs=other) for other in more),
-                shows=_drawn_again if bugs == ("drawn again",) else None,
                 bugs=1,
             )
             for bugs, name, sentence, look, *more in MISTAKES

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from attnbook.checks.encoders_and_modalities.patches_mistakes import (
-    MISTAKES,
-    mistaken,
-)
+from attnbook.checks.encoders_and_modalities.patches_mistaken import mistaken
+from attnbook.checks.encoders_and_modalities.patches_mistakes import MISTAKES
 from attnbook.judging.exercise import Case, Exercise, Part
 from attnbook.judging.fresh_cases import anew
 from attnbook.judging.named_mistakes import named
