@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -13,18 +15,9 @@ from attnbook.judging.named_mistakes import named
 from attnbook.judging.tensors import normal
 
 
-class Field:
-    """A small velocity field: model(x, t, label) is (B, D)."""
-
-    def __init__(self, matrix, labels, time):
-        self.matrix, self.labels, self.time = matrix, labels, time
-
-    def __call__(self, x, t, label):
-        """Return the velocity (B, D) at the time t, a number from 0 to 1."""
-        return (x @ self.matrix + self.labels[label]).tanh() + t * self.time
-
-    def __repr__(self):
-        return f"Field({len(self.labels)} labels)"
+def _velocity(matrix, labels, time, x, t, label):
+    """A small field: the velocity (B, D) at the time t, from 0 to 1."""
+    return (x @ matrix + labels[label]).tanh() + t * time
 
 
 def _guided(model, x, label, known, null, w, convention, steps):
@@ -86,7 +79,8 @@ def _guided_case(
     size=1.0,
 ):
     generator = torch.Generator().manual_seed(seed)
-    model = Field(
+    model = partial(
+        _velocity,
         normal(generator, D, D, scale=0.6 * size),
         normal(generator, labels, D, scale=size),
         normal(generator, D, scale=size),
@@ -103,7 +97,7 @@ def _guided_case(
 def _worked_guidance():
     """Velocities of artanh: 0.5 for the label and 0.1 for none."""
     number = torch.tensor([[0.1], [0.5]]).atanh()
-    model = Field(torch.zeros(1, 1), number, torch.zeros(1))
+    model = partial(_velocity, torch.zeros(1, 1), number, torch.zeros(1))
     inputs = torch.zeros(2, 1), torch.tensor([1, 1])
     known = torch.tensor([True, False])
     return Case(

@@ -7,7 +7,7 @@ keys of other code that makes it.
 _RULE = "v = without + s · (with − without)."
 _FACTORS = 's is w for "scale" and 1 + w for "extra".'
 _NULL = "Without a caption, every row gets the label `null`."
-_STEP = "x becomes x + v / steps, at the times 0, 1/steps, 2/steps, …"
+_STEP = "x becomes x + v / steps, at the times 0, 1/steps, and so on."
 _KNOWN = "Where `known` is False both passes get `null`, and v is without."
 
 MISTAKES = [
