@@ -40,7 +40,9 @@ def _scores_of(picture, caption, log_scale, mistake):
     elif mistake == "length detached":
         p = picture / picture.norm(dim=-1, keepdim=True).detach()
         c = caption / caption.norm(dim=-1, keepdim=True).detach()
-    if mistake == "picture detached":
+    if mistake == "both detached":
+        p, c = p.detach(), c.detach()
+    elif mistake == "picture detached":
         p = p.detach()
     elif mistake == "caption detached":
         c = c.detach()
@@ -51,6 +53,14 @@ def _scores_of(picture, caption, log_scale, mistake):
         cosines = -(torch.cdist(p, c) ** 2)
     elif mistake == "own product":
         cosines = p @ p.T if len(p) == len(c) else cosines
+    if mistake == "from 0 to 1":
+        cosines = (1 + cosines) / 2
+    elif mistake == "absolute":
+        cosines = cosines.abs()
+    elif mistake == "negative":
+        cosines = -cosines
+    elif mistake == "cosine distance":
+        cosines = 1 - cosines
     if mistake == "divided by the root":
         cosines = cosines / D**0.5
     scale = log_scale.clamp(max=math.log(100)).exp()
@@ -60,6 +70,12 @@ def _scores_of(picture, caption, log_scale, mistake):
         scale = log_scale.clamp(max=100)
     elif mistake == "divided without exponential":
         scale = 1 / log_scale
+    elif mistake == "at most 10":
+        scale = log_scale.exp().clamp(max=10)
+    elif mistake == "sigmoid scale":
+        scale = log_scale.sigmoid()
+    elif mistake == "softplus scale":
+        scale = F.softplus(log_scale)
     elif mistake == "no scale":
         scale = torch.ones(())
     elif mistake == "divided":
@@ -118,6 +134,10 @@ def _half(scores, match, mistake):
         kept = torch.ones_like(kept)
     elif mistake == "log of nearly 0":
         each = -((scores.softmax(1) * match).sum(1) + 1e-8).log()
+        kept = torch.ones_like(kept)
+    elif mistake == "minus 1e9":
+        hit = scores.masked_fill(~match, -1e9).logsumexp(1)
+        each = scores.logsumexp(1) - hit
         kept = torch.ones_like(kept)
     elif mistake == "other axis":
         shares = (scores.softmax(0) * match).sum(1)
@@ -227,6 +247,10 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
         pairs = [_half(some, one, mistake) for some, one in sides]
         total = sum(each[kept].sum() for each, kept in pairs)
         loss = total / sum(kept.sum() for _, kept in pairs).clamp(min=1)
+    elif mistake == "quarter":
+        loss = (first + second) / 4
+    elif mistake == "smaller half":
+        loss = torch.minimum(first, second)
     elif mistake == "larger half":
         loss = torch.maximum(first, second)
     elif mistake == "mean over pairs":
@@ -248,6 +272,8 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
     elif mistake == "a loss for each picture":
         each, kept = _half(*sides[0], "")
         loss = each.masked_fill(~kept, 0)
+    if mistake == "scores detached":
+        return loss, scores.detach()
     if mistake == "scores transposed":
         return loss, scores.T
     if mistake == "cosines returned":

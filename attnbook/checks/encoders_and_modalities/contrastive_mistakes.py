@@ -473,4 +473,77 @@ MISTAKES = [
         "You averaged the logarithms over all pairs that match.",
         _HITS,
     ),
+    (
+        "both detached",
+        "no gradient for pictures and captions",
+        "No gradient reaches pictures and captions.",
+        _GRAPH,
+    ),
+    (
+        "scores detached",
+        "scores returned without a gradient",
+        "The scores that you return have no gradient.",
+        _GRAPH,
+    ),
+    (
+        "at most 10",
+        "a bound of 10 on the scale",
+        "You bounded the factor by 10.",
+        _SCALE,
+    ),
+    (
+        "sigmoid scale",
+        "a sigmoid of the scale",
+        "You took a sigmoid of `log_scale`.",
+        _SCALE,
+    ),
+    (
+        "softplus scale",
+        "a softplus of the scale",
+        "You took log(1 + e^x) of `log_scale`.",
+        _SCALE,
+    ),
+    (
+        "from 0 to 1",
+        "cosines moved to 0 to 1",
+        "You use (1 + cos) / 2. The score is a multiple of the cosine itself.",
+        _SCALE,
+    ),
+    (
+        "absolute",
+        "absolute values of cosines",
+        "You took absolute values. Opposite vectors should get the lowest "
+        "score.",
+        _SCALE,
+    ),
+    (
+        "negative",
+        "minus the cosine",
+        "Similar vectors get the lowest scores with you.",
+        _SCALE,
+    ),
+    (
+        "cosine distance",
+        "one minus the cosine",
+        "You use a distance, 1 − cos. The score grows with the cosine.",
+        _SCALE,
+    ),
+    (
+        "minus 1e9",
+        "rows without a match with a huge loss",
+        "Rows without a match get a loss of about 10⁹ with you, and count.",
+        _ROWS,
+    ),
+    (
+        "quarter",
+        "divided by 4",
+        "You divided the sum of the two directions by 4.",
+        _BOTH,
+    ),
+    (
+        "smaller half",
+        "the smaller of the two directions",
+        "You took the smaller of the two directions.",
+        _BOTH,
+    ),
 ]

@@ -43,6 +43,18 @@ def _velocity(c, u, s, mistake):
         return s * (c - u)
     if mistake == "labelled scaled":
         return s * c
+    if mistake == "plain mean":
+        return (c + u) / 2
+    if mistake == "both added":
+        return s * c + (s - 1) * u
+    if mistake == "c minus s u":
+        return c - s * u
+    if mistake == "squared":
+        return u + s**2 * (c - u)
+    if mistake == "half":
+        return u + s / 2 * (c - u)
+    if mistake == "twice":
+        return u + 2 * s * (c - u)
     if mistake == "one more, minus u":
         return (1 + s) * c - u
     if mistake == "one too many, both":
@@ -72,6 +84,8 @@ def _time(n, steps, mistake):
         return 1 - (n + 1) / steps
     if mistake == "time is 1":
         return 1.0
+    if mistake == "time short of the end":
+        return n / (steps + 1)
     if mistake == "time in percent":
         return 100 * n / steps
     if mistake == "time in the middle":
@@ -167,6 +181,10 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = v / steps
         elif mistake == "divided by the steps left":
             x = x + v / (steps - n)
+        elif mistake == "divided twice":
+            x = x + v / steps**2
+        elif mistake == "all divided":
+            x = (x + v) / steps
         elif mistake == "growing steps":
             x = x + v * (n + 1) / steps
         elif mistake == "steps from 0":

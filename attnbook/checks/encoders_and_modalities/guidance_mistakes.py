@@ -424,4 +424,59 @@ MISTAKES = [
         "You divide by the square root of `steps`.",
         _STEP,
     ),
+    (
+        "plain mean",
+        "the mean of the two passes",
+        "You averaged the two passes, whatever w is.",
+        _RULE,
+    ),
+    (
+        "both added",
+        "two factors of the same sign",
+        "You added (s − 1) times the pass without a label. Its factor is 1 −"
+        " s.",
+        _RULE,
+    ),
+    (
+        "c minus s u",
+        "s at the pass without alone",
+        "You took the pass with the label minus s times the pass without.",
+        _RULE,
+    ),
+    (
+        "squared",
+        "s used twice",
+        "You multiplied by s twice.",
+        _RULE,
+    ),
+    (
+        "half",
+        "half of the guidance",
+        "You go only half as far as s says.",
+        _FACTORS,
+    ),
+    (
+        "twice",
+        "twice the guidance",
+        "You go twice as far as s says.",
+        _FACTORS,
+    ),
+    (
+        "time short of the end",
+        "divided by one step more in the time",
+        "You divide n by steps + 1.",
+        _STEP,
+    ),
+    (
+        "divided twice",
+        "divided by the steps twice",
+        "You divide by `steps` twice.",
+        _STEP,
+    ),
+    (
+        "all divided",
+        "x divided by the steps too",
+        "You divide x by `steps` as well. Only v is divided.",
+        _STEP,
+    ),
 ]

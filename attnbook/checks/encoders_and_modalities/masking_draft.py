@@ -12,6 +12,8 @@ def _chosen_of(tokens, special, draws, rate, bugs):
         chosen = choose >= rate
     elif "at most the rate" in bugs:
         chosen = choose <= rate
+    elif "the rest chosen" in bugs:
+        chosen = choose < 1 - rate
     elif "or ordinary" in bugs:
         return (choose < rate) | ~special
     elif "one number a row" in bugs:
@@ -44,6 +46,10 @@ def _kinds_of(chosen, draws, bugs):
         mask, other = kind < 2, kind > 2
     elif "no mask" in bugs:
         mask = kind > 2
+    elif "decided by other" in bugs:
+        other = (kind >= 0.8) & (draws["other"] < 0.5)
+    elif "seventy" in bugs:
+        mask, other = kind < 0.7, (kind >= 0.7) & (kind < 0.9)
     elif "thresholds to the left" in bugs:
         mask, other = kind <= 0.8, (kind > 0.8) & (kind <= 0.9)
     elif "a gap at a threshold" in bugs:
@@ -118,6 +124,10 @@ def _replacement(tokens, draws, first, V, bugs):
     if "drawn again" in bugs:
         generator = torch.Generator().manual_seed(5)
         return torch.randint(first, V, tokens.shape, generator=generator)
+    if "up to V - 1" in bugs:
+        return (other * (V - 1)).long()
+    if "flipped" in bugs:
+        return tokens.flip(1)
     if "rolled" in bugs:
         return tokens.roll(1, 1)
     if "backwards" in bugs:
@@ -130,6 +140,13 @@ def _loss_of(logits, tokens, special, shown, chosen, mask, changed, bugs):
     if "targets shown" in bugs:
         targets = shown
     V = logits.shape[-1]
+    if "nothing lost" in bugs:
+        return 0 * logits.sum()
+    if "smoothed" in bugs:
+        log = logits.log_softmax(-1)
+        own = log.gather(-1, tokens[..., None])[..., 0]
+        own = 0.9 * own + 0.1 * log.mean(-1)
+        return -(own * chosen).sum() / chosen.sum().clamp(min=1)
     if "zeros as targets" in bugs:
         return F.cross_entropy(logits.mT, tokens * chosen)
     if "logits as losses" in bugs:
@@ -202,6 +219,9 @@ def _loss_of(logits, tokens, special, shown, chosen, mask, changed, bugs):
         return (each * weights).sum() / weights.sum()
     if "plus 1" in bugs:
         return (each * weights).sum() / (weights.sum() + 1)
+    if "perplexity" in bugs:
+        mean = (each * weights).sum() / weights.sum().clamp(min=1)
+        return torch.where(weights.sum() > 0, mean.exp(), 0)
     if "exp" in bugs:
         return (-each * weights).exp().sum() / weights.sum().clamp(min=1)
     return (each * weights).sum() / weights.sum().clamp(min=1)

@@ -493,4 +493,53 @@ MISTAKES = [
         "You return a number for each place.",
         _LOSS,
     ),
+    (
+        ("nothing lost",),
+        "a loss that is always 0",
+        "Your loss is 0 in every case.",
+        _LOSS,
+    ),
+    (
+        ("smoothed",),
+        "labels smoothed",
+        "You smoothed the labels by 0.1. The loss is that of the token alone.",
+        _LOSS,
+    ),
+    (
+        ("perplexity",),
+        "a perplexity in place of a loss",
+        "You return exp(loss).",
+        _LOSS,
+    ),
+    (
+        ("decided by other",),
+        "two numbers swapped",
+        "`other` decides here which places show a random token. `kind` is "
+        "for that.",
+        _SHARES,
+    ),
+    (
+        ("seventy",),
+        "70 % masks and 20 % random tokens",
+        "Your shares are 70, 20 and 10 %.",
+        _SHARES,
+    ),
+    (
+        ("up to V - 1",),
+        "random tokens from 0 to V - 2",
+        "A random token may be special with you, and is never V - 1.",
+        _RANDOM,
+    ),
+    (
+        ("flipped",),
+        "a token of the same row in place of a random one",
+        "You show the tokens of the row from its end.",
+        _RANDOM,
+    ),
+    (
+        ("the rest chosen",),
+        "one minus the rate",
+        "You choose the share 1 - rate.",
+        _CHOSEN,
+    ),
 ]

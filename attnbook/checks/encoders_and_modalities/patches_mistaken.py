@@ -19,6 +19,8 @@ def _whole(pictures, P, Q, mistake):
         return F.pad(pictures, (left, right - left, top, down - top))
     if mistake == "repeated":
         return F.pad(pictures, (0, right, 0, down), mode="replicate")
+    if mistake == "minus ones":
+        return F.pad(pictures, (0, right, 0, down), value=-1.0)
     if mistake == "ones":
         return F.pad(pictures, (0, right, 0, down), value=1.0)
     if mistake == "always padded":
@@ -78,6 +80,15 @@ def mistaken(pictures, weight, bias, mistake):
         weight = weight.unflatten(2, (Q, P)).transpose(2, 3)
     elif mistake == "flipped":
         weight = weight.flip(2, 3)
+    elif mistake == "upside down":
+        weight = weight.flip(2)
+    elif mistake == "left to right":
+        weight = weight.flip(3)
+    elif mistake == "pictures channels last":
+        B, C, H, W = pictures.shape
+        pictures = pictures.reshape(B, H, W, C).permute(0, 3, 1, 2)
+    elif mistake == "both parameters detached":
+        weight, bias = weight.detach(), bias.detach()
     elif mistake == "channels backwards":
         weight = weight.flip(1)
     elif mistake == "channels last in weight":
@@ -167,6 +178,10 @@ def mistaken(pictures, weight, bias, mistake):
         return tokens + 2 * bias
     if mistake == "class token":
         return torch.cat([tokens.new_zeros(B, 1, D), tokens + bias], 1)
+    if mistake == "scaled with the bias":
+        return (tokens + bias) / (C * P * Q) ** 0.5
+    if mistake == "softmaxed":
+        return (tokens + bias).softmax(-1)
     if mistake == "relu":
         return (tokens + bias).relu()
     if mistake == "normed":

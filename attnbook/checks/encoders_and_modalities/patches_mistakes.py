@@ -392,4 +392,47 @@ MISTAKES = [
         "You averaged the tokens of all patches.",
         _LAST,
     ),
+    (
+        "upside down",
+        "patches upside down",
+        "The rows of a patch run from the bottom to the top.",
+        "Weight (d, c, p, q) belongs to row p and column q of the patch.",
+    ),
+    (
+        "left to right",
+        "patches mirrored",
+        "The columns of a patch run from right to left.",
+        "Weight (d, c, p, q) belongs to row p and column q of the patch.",
+    ),
+    (
+        "pictures channels last",
+        "pictures read with the channels last",
+        "You read the pictures as (B, H, W, C).",
+        "pictures is (B, C, H, W).",
+    ),
+    (
+        "both parameters detached",
+        "no gradient for weights and bias",
+        "No gradient reaches weights and bias.",
+        "Look for .detach(), .data, .numpy() or nn.Parameter(…).",
+    ),
+    (
+        "minus ones",
+        "minus ones for what is missing",
+        "You filled the rest with −1. What is missing is 0.",
+        _REST,
+    ),
+    (
+        "scaled with the bias",
+        "the tokens divided by a square root",
+        "You divided the tokens by the square root of C · P · Q. Nothing is "
+        "scaled.",
+        _PRODUCT,
+    ),
+    (
+        "softmaxed",
+        "a softmax at the end",
+        "You took a softmax over the features. The projection is linear.",
+        _PRODUCT,
+    ),
 ]
