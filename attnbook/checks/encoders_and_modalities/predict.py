@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attnbook.checks.encoders_and_modalities.predict_mistakes import MISTAKES
+from attnbook.checks.encoders_and_modalities import (
+    predict_mistakes,
+    predict_sizes,
+)
 from attnbook.judging.exercise import Exercise, Part
 from attnbook.judging.predictions import Predictions, questions
 
@@ -59,12 +62,12 @@ def _rounded(question):
 
 
 def _wrong(question, number, *words):
-    """The mistake, with the number exact or with three digits."""
-    exact, rounded = (
+    """The mistake, with the number exact or with two or three digits."""
+    exact, *rounded = (
         _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 3))
+        for each in (number, round(number, 3), round(number, 2))
     )
-    return replace(exact, also=(rounded.answer,))
+    return replace(exact, also=tuple(one.answer for one in rounded))
 
 
 EXERCISE = Exercise(
@@ -78,7 +81,10 @@ EXERCISE = Exercise(
         Part("floors", "c and d, on the floor", 1, questions("cd")),
         Part("tokens", "e and f, on patches", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[
+        _wrong(*row)
+        for row in (*predict_mistakes.MISTAKES, *predict_sizes.MISTAKES)
+    ],
     right_answers=[_predict_by_running, _rounded],
     tolerance=5e-4,
     reveal=False,

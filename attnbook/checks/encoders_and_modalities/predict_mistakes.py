@@ -1,4 +1,4 @@
-"""Numbers that are often given, and where they come from.
+"""Numbers that are often given, and where they come from: questions a to c.
 
 Of each mistake its question, the number, its name, its sentence and where to
 look.
@@ -6,13 +6,10 @@ look.
 
 import math
 
-_L2, _L3, _L4, _L6 = (math.log(n) for n in (2, 3, 4, 6))
+_L2, _L3, _L6 = (math.log(n) for n in (2, 3, 6))
 _CHANGED = "150 are chosen: 80 % masks, 10 % random, 1 of 20 of these equal."
 _ORDINARY = "Chosen and not masked, divided by all that are not masked."
 _EACH = "Of a picture: log n, where n captions of the batch are equal to its."
-_SIXTEEN = "n is 1 plus how many of the other three have the same caption."
-_GRID = "32/8 rows of patches, 48/8 columns, and the class token."
-_WEIGHTS = "Pixels · channels · D weights, and D biases."
 
 MISTAKES = [
     (
@@ -288,263 +285,104 @@ MISTAKES = [
         "Minus the logarithm of a share is 0 or more.",
     ),
     (
-        "d",
-        math.log(2.5),
-        "the logarithm of a mean",
-        "log(1 + 3/2) is the "
-        "logarithm of the mean of n. It is above the mean of log n.",
-        _SIXTEEN,
+        "a",
+        105.0,
+        "random and kept tokens of the chosen left out",
+        "You took 70 % of the chosen ones.",
+        _CHANGED,
     ),
     (
-        "d",
-        2.5,
-        "the mean of n",
-        "This is the mean of n. The floor is the mean of its logarithm.",
-        _SIXTEEN,
+        "a",
+        30.0,
+        "the chosen ones without a mask",
+        "You counted the chosen places that show no mask. Those that show "
+        "it are changed too.",
+        _CHANGED,
     ),
     (
-        "d",
+        "a",
+        850.0,
+        "those that are not chosen",
+        "These are the tokens that are not chosen. They stay as they are.",
+        _CHANGED,
+    ),
+    (
+        "a",
+        15.0,
+        "one of the two small shares",
+        "You counted 10 % of the chosen ones.",
+        _CHANGED,
+    ),
+    (
+        "a",
+        127.5,
+        "85 % of the chosen",
+        "You took half of the random tokens for equal. One in 20 is.",
+        _CHANGED,
+    ),
+    (
+        "a",
+        141.75,
+        "kept tokens in place of masks",
+        "You counted 94.5 % of the chosen ones.",
+        _CHANGED,
+    ),
+    (
+        "a",
+        134.0,
+        "rounded to a whole number",
+        "An average need not be a whole number. Give the digits after the "
+        "point.",
+        _CHANGED,
+    ),
+    (
+        "b",
+        100 * 0.15 / 0.85,
+        "chosen against not chosen",
+        "You divided 15 % by 85 %. Most chosen places show the mask.",
+        _ORDINARY,
+    ),
+    (
+        "b",
+        30.0,
+        "two shares added",
+        "You added shares of different wholes.",
+        _ORDINARY,
+    ),
+    (
+        "b",
+        18.0,
+        "those that show a mask or are the same",
+        "You counted places that show the mask.",
+        _ORDINARY,
+    ),
+    (
+        "c",
         _L2,
-        "the logarithm of two captions",
-        "log 2 would need exactly one rival in each batch.",
-        _SIXTEEN,
+        "log 2 for all",
+        "log 2 is the floor of the pictures whose caption comes twice.",
+        _EACH,
     ),
     (
-        "d",
-        _L4,
-        "nothing learned",
-        "log 4 is the loss of a model that has learned nothing.",
-        _SIXTEEN,
+        "c",
+        _L3 / 2,
+        "one caption alone",
+        "You counted the pictures with the caption A alone.",
+        _EACH,
     ),
     (
-        "d",
-        0.0,
-        "no floor",
-        "Captions that are equal get the same score.",
-        _SIXTEEN,
+        "c",
+        0.5,
+        "a share in place of a loss",
+        "One half is a share. The loss is minus the logarithm of a share, "
+        "and its mean over six pictures.",
+        _EACH,
     ),
     (
-        "d",
-        (_L2 * 3 + _L3 * 3 + _L4) / 8 / _L2,
-        "bits",
-        "This is right in bits. The loss is in nats.",
-        "The natural logarithm.",
-    ),
-    (
-        "d",
-        (_L2 + _L3 + _L4) / 4,
-        "all n alike",
-        "You took n = 1, 2, 3, 4 for "
-        "equally likely. They come 1, 3, 3 and 1 times in 8.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (4 * _L2 + 6 * _L3 + 4 * _L4 + math.log(5)) / 16,
-        "four others",
-        "You drew four others. A picture has three of them.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (3 * _L2 + _L3) / 8,
-        "its own caption not counted",
-        "You counted the *other* equal captions. Its own belongs to n.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (2 * _L2 + _L3) / 4,
-        "two others",
-        "You drew two others. A picture has three of them.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        3 * _L2 + 3 * _L3 + _L4,
-        "not divided by 8",
-        "You added the cases up. Each has a chance of 1/8.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (3 * _L2 + 3 * _L3 + _L4) / 7,
-        "the case of no rival left out",
-        "In one case of 8 there is no rival and the floor is 0. It counts.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (3 * _L2 + 3 * _L3 + _L4) / 16,
-        "divided by 16",
-        "You divided by 16. The three others have 8 cases.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        math.log(1.5),
-        "its own caption not counted in the mean",
-        "log(3/2) is the logarithm of a mean, and without its own caption.",
-        _SIXTEEN,
-    ),
-    (
-        "d",
-        (_L3 + _L2) / 2,
-        "the two middle cases",
-        "n may also be 1 or 4.",
-        _SIXTEEN,
-    ),
-    ("e", 24.0, "no class token", "The class token is a token too.", _GRID),
-    (
-        "e",
-        26.0,
-        "two more tokens",
-        "One class token is added, not two.",
-        _GRID,
-    ),
-    (
-        "e",
-        73.0,
-        "a token for each channel",
-        "You counted each channel apart. A patch holds all three.",
-        _GRID,
-    ),
-    (
-        "e",
-        72.0,
-        "a token for each channel, no class token",
-        "You counted each channel apart and no class token.",
-        _GRID,
-    ),
-    ("e", 1537.0, "a token for each pixel", "You counted pixels.", _GRID),
-    ("e", 1536.0, "pixels", "You counted pixels.", _GRID),
-    (
-        "e",
-        1026.0,
-        "all windows",
-        "You counted patches at each pixel: 25 · 41 "
-        "of them. They stand side by side.",
-        _GRID,
-    ),
-    (
-        "e",
-        11.0,
-        "rows and columns added",
-        "You added rows and columns.",
-        _GRID,
-    ),
-    (
-        "e",
-        10.0,
-        "rows and columns added, no class token",
-        "You added rows and columns.",
-        _GRID,
-    ),
-    (
-        "e",
-        193.0,
-        "divided by 8 once",
-        "You divided the pixels by 8. A patch has 8 · 8 of them.",
-        _GRID,
-    ),
-    (
-        "e",
-        35.0,
-        "one patch more in each direction",
-        "You counted 5 rows and 7 columns. There are 4 and 6.",
-        _GRID,
-    ),
-    (
-        "e",
-        17.0,
-        "a square",
-        "Your grid is 4 by 4. The picture is wider.",
-        _GRID,
-    ),
-    (
-        "e",
-        37.0,
-        "a large square",
-        "Your grid is 6 by 6. The picture has 4 rows of patches.",
-        _GRID,
-    ),
-    (
-        "f",
-        12288.0,
-        "no biases",
-        "The biases are missing, or all but one. Each feature has its own.",
-        _WEIGHTS,
-    ),
-    ("f", 4160.0, "one channel", "A patch has three channels.", _WEIGHTS),
-    (
-        "f",
-        4096.0,
-        "one channel, no biases",
-        "Three channels and the biases are missing.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        12480.0,
-        "a bias for each channel",
-        "A feature has one bias, not one for each channel.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        1600.0,
-        "one side of a patch",
-        "A patch has 8 · 8 pixels.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        256.0,
-        "numbers of a patch and biases",
-        "You added 192 and 64. Each feature has 192 weights.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        192.0,
-        "the numbers of a patch",
-        "This is how many numbers a patch has.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        24 * 12288 + 64.0,
-        "weights for each patch",
-        "All patches share their weights.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        24 * 12352.0,
-        "weights and biases for each patch",
-        "All patches share their weights and biases.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        12352 + 25 * 64.0,
-        "positions counted",
-        "You counted the positions "
-        "of the tokens. Only the projection is asked.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        12352 + 64.0,
-        "the class token counted",
-        "You counted the class token. Only the projection is asked.",
-        _WEIGHTS,
-    ),
-    (
-        "f",
-        12288 + 192.0 + 64,
-        "a bias for each input",
-        "A bias belongs to a feature, not to a pixel.",
-        _WEIGHTS,
+        "c",
+        (2 * _L2) / 6,
+        "the second caption alone",
+        "You counted the pictures with the caption B alone.",
+        _EACH,
     ),
 ]
