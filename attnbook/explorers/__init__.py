@@ -18,6 +18,7 @@ from attnbook.explorers.score_window import ScoreWindow
 from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
 from attnbook.explorers.wavelengths import Wavelengths
+from attnbook.explorers.written_state import WrittenState
 
 __all__ = [
     "AlignmentScrubber",
@@ -34,4 +35,5 @@ __all__ = [
     "SoftLookup",
     "SoftmaxDial",
     "Wavelengths",
+    "WrittenState",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import anywidget
 import numpy as np
@@ -94,6 +95,22 @@ def as_labels(
             f"{len(labels)}. Add or remove labels."
         )
     return labels
+
+
+def as_whole(name: str, value: int, low: int, high: int) -> int:
+    """Return a whole number that its slider reaches.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number or lies outside ``low`` to ``high``.
+    """
+    if not isinstance(value, Integral) or not low <= value <= high:
+        raise ValueError(
+            f"{name} must be a whole number from {low} to {high}, got "
+            f"{value!r}. Choose one that its slider reaches."
+        )
+    return int(value)
 
 
 def as_temperature(value: float) -> float:

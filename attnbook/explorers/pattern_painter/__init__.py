@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from pathlib import Path
 
 import traitlets
 
-from attnbook.explorers.kit.explorer import Explorer
+from attnbook.explorers.kit.explorer import Explorer, as_whole
 
 PATTERNS = {
     "full": "full causal",
@@ -96,22 +95,22 @@ class PatternPainter(Explorer):
                 f"{pattern!r}. The reader can paint any other over one of "
                 "these."
             )
-        n = _whole("tokens", tokens, *TOKENS)
+        n = as_whole("tokens", tokens, *TOKENS)
         stride = math.isqrt(n) if stride is None else stride
         super().__init__(
             tokens=n,
             pattern=pattern,
-            window=_whole("window", window, 1, n),
-            dilation=_whole("dilation", dilation, 1, MOST_DILATION),
-            stride=_whole("stride", stride, 1, n),
-            global_tokens=_whole(
+            window=as_whole("window", window, 1, n),
+            dilation=as_whole("dilation", dilation, 1, MOST_DILATION),
+            stride=as_whole("stride", stride, 1, n),
+            global_tokens=as_whole(
                 "global_tokens", global_tokens, 0, MOST_GLOBAL
             ),
-            block=_whole("block", block, 1, MOST_BLOCK),
-            near=_whole("near", near, 1, MOST_NEAR),
-            sinks=_whole("sinks", sinks, 0, MOST_SINKS),
-            layers=_whole("layers", layers, 1, MOST_LAYERS),
-            token=_whole("token", n if token is None else token, 1, n),
+            block=as_whole("block", block, 1, MOST_BLOCK),
+            near=as_whole("near", near, 1, MOST_NEAR),
+            sinks=as_whole("sinks", sinks, 0, MOST_SINKS),
+            layers=as_whole("layers", layers, 1, MOST_LAYERS),
+            token=as_whole("token", n if token is None else token, 1, n),
         )
 
     def __repr__(self) -> str:
@@ -120,12 +119,3 @@ class PatternPainter(Explorer):
             f"{self.tokens} tokens, to be painted; work, memory and reach "
             "by depth"
         )
-
-
-def _whole(name: str, value: int, low: int, high: int) -> int:
-    if not isinstance(value, Integral) or not low <= value <= high:
-        raise ValueError(
-            f"{name} must be a whole number from {low} to {high}, got "
-            f"{value!r}. Choose one that its slider reaches."
-        )
-    return int(value)
