@@ -301,15 +301,16 @@ function render(context) {
     const which = make("span");
     const editing = make("div", { class: "edit" }, which, key.node, value.node);
     const place = make("div");
+    const fields = make("div", { class: "controls sizes" });
     root.append(
       rule.node,
       make("p", { class: "formula" }, formula), note,
-      make("div", { class: "controls sizes" }, alpha.node, beta.node,
-        size.node),
+      fields,
       make("div", { class: "controls steps" }, steps.node,
         make("div", { class: "buttons" }, before, after)),
       list.node, editing, place,
     );
+    let moved; // the rule whose numbers can be moved
     let shown;
     let view;
     return () => {
@@ -325,8 +326,12 @@ function render(context) {
       set(note, { text });
       alpha.show(get("alpha"));
       beta.show(get("beta"));
-      alpha.node.hidden = !RULES[name].decays;
-      beta.node.hidden = !RULES[name].corrects;
+      if (moved !== name) {
+        moved = name;
+        fields.replaceChildren(...[
+          RULES[name].decays && alpha.node, RULES[name].corrects && beta.node,
+          size.node].filter(Boolean));
+      }
       size.show(shown);
       steps.show(step);
       set(before, { "aria-disabled": `${step === 0}` });
