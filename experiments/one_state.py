@@ -13,6 +13,8 @@ Parity: after each bit, is the number of ones so far odd?
 Every mixer has a short convolution on queries, keys and values, except where
 the name says otherwise. "sum" is a control for the delta rule: the same keys
 of length 1 and the same strengths of writing, but nothing is erased.
+Attention does not know the order of tokens; with "distances" it adds a learnt
+number for each distance to its scores, so that it can prefer what is new.
 
 It writes two tables. `one_state.csv` has one row per task, mixer, state size
 and seed, at the mixer's best rate there: on recall the accuracy of keys that
@@ -54,6 +56,7 @@ TRIED = 10  # batches that a rate is chosen on, and that measure
 TUNING = 1000  # the seed of the examples that a rate is chosen on
 ONE_LAYER = (
     "attention",
+    "attention, distances",
     "attention, no convolution",
     "linear",
     "scan",
@@ -62,7 +65,7 @@ ONE_LAYER = (
     "gated delta",
 )
 PARITY = (
-    "attention",
+    "attention, distances",
     "linear",
     "scan",
     "delta",
@@ -70,9 +73,12 @@ PARITY = (
     "gated delta, strength to 2",
 )
 DEEP = {
-    "4 attention": ("attention",) * 4,
+    "4 attention": ("attention, distances",) * 4,
     "4 gated delta": ("gated delta",) * 4,
-    "3 gated delta, 1 attention": ("gated delta",) * 3 + ("attention",),
+    "3 gated delta, 1 attention": (
+        *("gated delta",) * 3,
+        "attention, distances",
+    ),
 }
 DELTA = ("sum", "delta", "gated delta")
 
@@ -162,6 +168,9 @@ class Mixer(nn.Module):
                 groups=sum(self.sizes),
                 padding=CONVOLUTION - 1,
             )
+        self.near = None
+        if kind.endswith("distances"):
+            self.near = nn.Parameter(torch.zeros(TESTED_TO))
         self.strength = nn.Linear(WIDTH, 1)
         self.decay = nn.Linear(WIDTH, 1)
         nn.init.constant_(self.decay.bias, -3.0)
@@ -175,11 +184,19 @@ class Mixer(nn.Module):
             made = self.convolution(made.mT)[..., : x.shape[1]].mT
         if self.kind == "attention":
             q, k, v = made.split(self.sizes, -1)
-            found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            found = F.scaled_dot_product_attention(q, k, v, self.mask(x))
         else:
             q, k, v = F.silu(made).split(self.sizes, -1)
             found = self.read(x, q, k, v)
         return self.outward(self.norm(found))
+
+    def mask(self, x: Tensor) -> Tensor:
+        """What is added to scores, (T, T)."""
+        T = x.shape[1]
+        place = torch.arange(T)
+        behind = place[:, None] - place
+        near = x.new_zeros(T) if self.near is None else self.near
+        return near[behind.clamp(min=0)].masked_fill(behind < 0, -torch.inf)
 
     def read(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Write a state and read it, (B, T, d_v)."""
