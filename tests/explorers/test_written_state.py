@@ -34,7 +34,7 @@ def expected(written: explorers.WrittenState) -> dict:
     state = states[written.step]
     return {
         "state": state,
-        "reads": (state @ keys.T).T,
+        "reads": keys @ state,
         "keys": keys,
         "most": max(1, abs(states).max()),
     }
@@ -58,9 +58,9 @@ def grid(page, name: str, columns: int) -> np.ndarray:
 def shows(page, written: explorers.WrittenState) -> None:
     """The page shows the state of NumPy, and what each key reads."""
     wanted = expected(written)
-    state = grid(page, "The state", written.size)
-    np.testing.assert_allclose(state, wanted["state"], atol=0.00501)
     values = len(written.value_names)
+    state = grid(page, "The state", values)
+    np.testing.assert_allclose(state, wanted["state"], atol=0.00501)
     reads = grid(page, "What each key reads back", values)
     np.testing.assert_allclose(reads, wanted["reads"], atol=0.00501)
     texts = page.locator(".cell span").all_inner_texts()
@@ -123,22 +123,22 @@ def test_every_step_shows_the_state_of_numpy(show, rule, size):
         (
             "linear",
             "cat reads red 1.00, green 1.00. The newest value, green, is not "
-            "the only largest one. The error ‖S q − v‖ is 1.00.",
+            "the only largest one. The error ‖Sᵀ q − v‖ is 1.00.",
         ),
         (
             "decay",
             "cat reads red 0.64, green 1.00. The largest is green, the newest "
-            "value of this key. The error ‖S q − v‖ is 0.64.",
+            "value of this key. The error ‖Sᵀ q − v‖ is 0.64.",
         ),
         (
             "delta",
             "cat reads green 1.00. The largest is green, the newest value of "
-            "this key. The error ‖S q − v‖ is 0.00.",
+            "this key. The error ‖Sᵀ q − v‖ is 0.00.",
         ),
         (
             "gated",
             "cat reads green 1.00. The largest is green, the newest value of "
-            "this key. The error ‖S q − v‖ is 0.00.",
+            "this key. The error ‖Sᵀ q − v‖ is 0.00.",
         ),
     ],
 )
@@ -188,7 +188,7 @@ def test_with_fewer_coordinates_than_keys_the_keys_disturb_each_other(show):
     page = show([written])
     facts = page.locator(".facts")
     expect(facts).to_have_text(
-        "The state has 4 · 8 = 32 numbers, however many tokens there are. "
+        "The state has 8 · 4 = 32 numbers, however many tokens there are. "
         "All keys are at right angles."
     )
     slider(page, "Size of a key").press("Home")
@@ -196,11 +196,11 @@ def test_with_fewer_coordinates_than_keys_the_keys_disturb_each_other(show):
     shows(page, written)
     names, keys = written.key_names, expected(written)["keys"]
     cosine = written_cases.closest(keys)
-    expect(facts).to_contain_text("The state has 4 · 2 = 8 numbers")
+    expect(facts).to_contain_text("The state has 2 · 4 = 8 numbers")
     sign = "−" if cosine < 0 else ""
     expect(facts).to_contain_text(f"k · k = {sign}{abs(cosine):.2f}.")
     assert len(names) > 2 and abs(cosine) > 0.5
-    assert page.get_by_role("columnheader", name="3", exact=True).count() == 0
+    assert page.get_by_role("rowheader", name="3", exact=True).count() == 0
 
 
 # -- keyboard, mouse and finger -----------------------------------------------
@@ -277,7 +277,7 @@ def test_a_key_is_chosen_as_the_query_by_arrows(show, written):
     page.get_by_role("grid", name="The state").locator(".chosen").focus()
     page.keyboard.press("End")
     expect(page.locator(".read").first).to_have_text(
-        re.compile(r"^red, coordinate 8: −?0\.\d\d$")
+        re.compile(r"^coordinate 1, green: −?0\.\d\d$")
     )
     assert page.evaluate("window.heard") is None
 
@@ -298,7 +298,7 @@ def test_what_changes_is_said(show, written):
     button(page, "Back").click()
     expect(page.locator("[aria-live=polite]")).to_have_text(
         "linear, 1 of 4 tokens written. cat reads red 1.00. The largest is "
-        "red, the newest value of this key. The error ‖S q − v‖ is 0.00."
+        "red, the newest value of this key. The error ‖Sᵀ q − v‖ is 0.00."
     )
 
 
@@ -342,7 +342,7 @@ def test_the_keys_are_at_right_angles_unless_they_are_given(written):
 
 def test_its_text_names_tokens_state_and_rule(written):
     assert repr(written) == (
-        "WrittenState: 4 tokens written into a state of 3 × 8 numbers by "
+        "WrittenState: 4 tokens written into a state of 8 × 3 numbers by "
         "linear attention, and what 2 keys read back"
     )
 

@@ -50,9 +50,9 @@ test("what is written is the change after the decay, along the key", () => {
   for (const each of cases) {
     walkOf(each).slice(1).forEach((now, i) => {
       const [key] = each.writes[i];
-      close(now.state.map((row, v) =>
-        row.map((x, j) => x - now.decayed[v][j])),
-      now.written.map((u) => each.keys[key].map((k) => u * k)));
+      close(now.state.map((row, j) =>
+        row.map((x, v) => x - now.decayed[j][v])),
+      each.keys[key].map((k) => now.written.map((u) => k * u)));
       close(now.read, written.readState(now.decayed, each.keys[key]));
     });
   }
@@ -66,7 +66,7 @@ test("the delta rule at β = 1 reads back exactly what it has just written",
         const [key, value] = each.writes[i];
         if (value === null) return;
         close(written.readState(state, each.keys[key]),
-          state.map((_, v) => Number(v === value)));
+          state[0].map((_, v) => Number(v === value)));
       });
     }
   });

@@ -1,6 +1,6 @@
 """Cases for the arithmetic of a written state, with NumPy, as JSON.
 
-A rule is applied as a matrix product, S (α (I − β k kᵀ)) + β v kᵀ, which the
+A rule is applied as a matrix product, α (I − β k kᵀ) S + β k vᵀ, which the
 explorer never forms; and linear attention as one sum over the tokens.
 """
 
@@ -23,10 +23,10 @@ def cut(keys: np.ndarray, size: int) -> np.ndarray:
 def states(
     writes: list, keys: np.ndarray, values: int, rule: str, alpha, beta
 ) -> np.ndarray:
-    """The state before the first token and after each: (T + 1, d_v, d_k)."""
+    """The state before the first token and after each: (T + 1, d_k, d_v)."""
     keeps = alpha if rule in ("decay", "gated") else 1.0
     corrects = rule in ("delta", "gated")
-    found = [np.zeros((values, keys.shape[1]))]
+    found = [np.zeros((keys.shape[1], values))]
     for key, value in writes:
         decayed = keeps * found[-1]
         if value is None:
@@ -35,9 +35,9 @@ def states(
         k, v = keys[key], np.eye(values)[value]
         if corrects:
             turn = np.eye(len(k)) - beta * np.outer(k, k)
-            found.append(decayed @ turn + beta * np.outer(v, k))
+            found.append(turn @ decayed + beta * np.outer(k, v))
         else:
-            found.append(decayed + np.outer(v, k))
+            found.append(decayed + np.outer(k, v))
     return np.stack(found)
 
 
@@ -92,7 +92,7 @@ def cases() -> Iterator[dict]:
                     "writes": writes,
                     "values": values,
                     "states": found.tolist(),
-                    "reads": np.einsum("tvk,qk->tqv", found, keys).tolist(),
+                    "reads": np.einsum("tkv,qk->tqv", found, keys).tolist(),
                     "bound": [
                         [[newest, sorted(old)] for newest, old in line]
                         for line in pairs

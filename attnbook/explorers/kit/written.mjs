@@ -1,9 +1,9 @@
-// A state (d_v, d_k) into which a key and a value are written token by token,
-// and what a query reads back. Values are one-hot: a row of the state belongs
-// to one value. A write is [key, value], two places; a value of null writes
+// A state (d_k, d_v) into which a key and a value are written token by token,
+// and what a query reads back. Values are one-hot: a column of the state
+// belongs to one value. A write is [key, value], two places; a value of null writes
 // nothing.
 
-import { dot } from "./arithmetic.mjs";
+import { dot, sum } from "./arithmetic.mjs";
 
 // Which rule decays the state, and which writes the error instead of the value.
 export const RULES = {
@@ -20,9 +20,9 @@ export const cutKeys = (keys, size) => keys.map((key) => {
   return cut.map((x) => x / length);
 });
 
-// S q: (d_v,).
+// Sᵀ q: (d_v,).
 export const readState = (state, query) =>
-  state.map((row) => dot(row, query));
+  state[0].map((_, v) => sum(state.map((row, i) => row[v] * query[i])));
 
 // One token: the state after decay, what its key reads there, the error and
 // what is written (d_v,), and the state after the write.
@@ -31,18 +31,18 @@ export function writeToken(before, key, value, rule, alpha, beta) {
   const decayed = before.map((row) =>
     row.map((x) => (decays ? alpha * x : x)));
   const read = readState(decayed, key);
-  const target = before.map((_, v) => Number(v === value));
+  const target = before[0].map((_, v) => Number(v === value));
   const error = target.map((x, v) => x - read[v]);
   const written = value === null ? target.map(() => 0)
     : corrects ? error.map((x) => beta * x) : target;
-  const state = decayed.map((row, v) =>
-    row.map((x, i) => x + written[v] * key[i]));
+  const state = decayed.map((row, i) =>
+    row.map((x, v) => x + key[i] * written[v]));
   return { decayed, read, error, written, state };
 }
 
 // An entry before the first token and one after each.
 export function stateWalk(writes, keys, count, rule, alpha, beta) {
-  const empty = Array.from({ length: count }, () => keys[0].map(() => 0));
+  const empty = keys[0].map(() => Array(count).fill(0));
   const walk = [{ state: empty, written: Array(count).fill(0) }];
   for (const [key, value] of writes) {
     walk.push(writeToken(

@@ -30,15 +30,15 @@ MOST_BETA = 2.0
 class WrittenState(Explorer):
     """Write keys and values into a state, and read a query back.
 
-    The state S, (d_v, d_k), starts at 0. A token with the key k, of length
+    The state S, (d_k, d_v), starts at 0. A token with the key k, of length
     1, and the value v, one-hot, changes it by one of four rules::
 
-        linear   S ← S + v kᵀ
-        decay    S ← α S + v kᵀ
-        delta    S ← S + β (v − S k) kᵀ
-        gated    S ← α S + β (v − α S k) kᵀ
+        linear   S ← S + k vᵀ
+        decay    S ← α S + k vᵀ
+        delta    S ← S + β k (v − Sᵀ k)ᵀ
+        gated    S ← α S + β k (v − α Sᵀ k)ᵀ
 
-    A query q reads S q, one number for each value. Katharopoulos et al.
+    A query q reads Sᵀ q, one number for each value. Katharopoulos et al.
     (2020); Schlag et al. (2021) for the delta rule; Yang et al. (2025) for
     the gated one.
 
@@ -129,7 +129,7 @@ class WrittenState(Explorer):
     def __repr__(self) -> str:
         return (
             f"WrittenState: {len(self.writes)} tokens written into a state "
-            f"of {len(self.value_names)} × {self.size} numbers by "
+            f"of {self.size} × {len(self.value_names)} numbers by "
             f"{RULES[self.rule]}, and what {len(self.key_names)} keys read "
             "back"
         )

@@ -12,13 +12,13 @@ import {
 import style from "./style.css";
 
 const FORMULAS = {
-  linear: ["linear", "S ← S + v kᵀ", "Each token adds its value under its " +
+  linear: ["linear", "S ← S + k vᵀ", "Each token adds its value under its " +
     "key. Nothing is ever removed."],
-  decay: ["decay", "S ← α S + v kᵀ", "First the whole state is multiplied by " +
+  decay: ["decay", "S ← α S + k vᵀ", "First the whole state is multiplied by " +
     "α. Then the token adds its value under its key."],
-  delta: ["delta", "S ← S + β (v − S k) kᵀ", "The token first reads its key. " +
+  delta: ["delta", "S ← S + β k (v − Sᵀ k)ᵀ", "The token first reads its key. " +
     "It writes the difference between its value and what it read, times β."],
-  gated: ["gated delta", "S ← α S + β (v − α S k) kᵀ", "First the whole " +
+  gated: ["gated delta", "S ← α S + β k (v − α Sᵀ k)ᵀ", "First the whole " +
     "state is multiplied by α. Then the token reads its key, and writes the " +
     "difference between its value and what it read, times β."],
 };
@@ -80,36 +80,30 @@ function told(now, step, names, get) {
 function build({ root, get, change, say }, size) {
   const [names, values] = [get("key_names"), get("value_names")];
   let now = compute(get);
-  const tells = (s) => `, coordinate ${s + 1}: `;
-
-  // The state, with the key above it and what is written at its right.
-  const column = values.map(() => make("i"));
+  // The state, with what is written above it and key and query at its right.
+  const places = Array.from({ length: size }, (_, i) => `${i + 1}`);
+  const pairs = places.map(() => ["k", "q"].map(() => make("i")));
   const state = heatMap({
-    label: "The state", corner: "value", rows: values,
-    columns: Array.from({ length: size }, (_, i) => `${i + 1}`),
-    look: (v, i) => {
-      const { kind } = tint(now.state[v][i], now.most);
+    label: "The state", corner: "coordinate", rows: places, columns: values,
+    look: (i, v) => {
+      const { kind } = tint(now.state[i][v], now.most);
       return { weight: 0, kind };
     },
-    tell: (v, i) => `${values[v]}${tells(i)}${number(now.state[v][i])}`,
-    beside: column,
+    tell: (i, v) => `coordinate ${i + 1}, ${values[v]}: ` +
+      number(now.state[i][v]),
+    beside: pairs.map((pair) => make("div", {
+      class: "pair", "aria-hidden": "true",
+    }, ...pair)),
   });
+  state.node.querySelector(".pair").append(
+    ...["k", "q"].map((text) => make("span", { text })));
   const head = state.node.querySelector(".grid").style
     .getPropertyValue("--head");
-  const strip = (title) => {
-    const cells = Array.from({ length: size }, () => make("i"));
-    const name = make("span", { text: title });
-    const node = make(
-      "div", { class: "row strip", "aria-hidden": "true", "--head": head },
-      name, ...cells, make("i", { class: "written" }));
-    const show = (text, key) => {
-      set(name, { text });
-      cells.forEach((cell, i) => shade(cell, key?.[i] ?? 0, now.most, "piece"));
-    };
-    return { node, show };
-  };
-  const written = strip("k");
-  const asked = strip("q");
+  const pieces = values.map(() => make("i"));
+  const strip = make(
+    "div", { class: "row strip", "aria-hidden": "true", "--head": head },
+    make("span", { text: "written" }), ...pieces,
+    make("div", { class: "pair" }));
 
   // What each key reads back.
   const texts = names.map(() => values.map(() => make("span")));
@@ -133,8 +127,10 @@ function build({ root, get, change, say }, size) {
   });
 
   const longest = Math.max(...values.map((text) => text.length));
-  back.node.classList.toggle(
-    "upright", 7 * longest > Math.min(60, 220 / values.length));
+  const upright = 7 * longest > Math.min(60, 190 / values.length);
+  for (const each of [state, back]) {
+    each.node.classList.toggle("upright", upright);
+  }
 
   const title = make("p", { class: "part" });
   const does = make("div", { class: "does" });
@@ -147,10 +143,10 @@ function build({ root, get, change, say }, size) {
   const node = make(
     "div", {}, does,
     make("div", { class: "panes" },
-      make("div", {}, title, written.node, state.node, asked.node, legend),
+      make("div", {}, title, strip, state.node, legend),
       make("div", {},
         make("p", { class: "part",
-          text: "What each key reads back, S q; choose a row as the query" }),
+          text: "What each key reads back, Sᵀ q; choose a row as the query" }),
         back.node,
         make("p", { class: "keys quiet" },
           make("span", {}, make("i", { class: "at" }), "newest value"),
@@ -165,20 +161,21 @@ function build({ root, get, change, say }, size) {
     const [key, value] = now.writes[step - 1] ?? [];
     set(title, {
       text: step
-        ? `The state S after token ${step}. Above it: the token's key k. At ` +
-          "its right: what is written."
+        ? `The state S after token ${step}. Above it: what is written. At ` +
+          "its right: the token's key k, and the query q."
         : "The state S at first",
     });
     does.replaceChildren(...told(now, step, names, get)
       .map((text) => make("p", { text })));
     state.show();
-    state.cells.forEach((line, v) => line.forEach((cell, i) =>
-      set(cell, { "--part": tint(now.state[v][i], now.most)["--part"] })));
-    column.forEach((cell, v) =>
-      shade(cell, now.walk[step].written[v], now.most, "written"));
-    written.show(value == null ? "k" : `k: ${names[key]}`,
-      value == null ? null : now.keys[key]);
-    asked.show(`q: ${names[q]}`, now.keys[q]);
+    state.cells.forEach((line, i) => line.forEach((cell, v) =>
+      set(cell, { "--part": tint(now.state[i][v], now.most)["--part"] })));
+    pieces.forEach((cell, v) =>
+      shade(cell, now.walk[step].written[v], now.most, "piece"));
+    pairs.forEach(([k, asked], i) => {
+      shade(k, value == null ? 0 : now.keys[key][i], now.most, "piece");
+      shade(asked, now.keys[q][i], now.most, "piece");
+    });
     back.show(q);
     texts.forEach((line, k) => line.forEach((text, v) => {
       set(text, { text: number(now.read[k][v]) });
@@ -204,14 +201,14 @@ function build({ root, get, change, say }, size) {
             : `The largest is ${values[top]}, ${old.includes(top)
               ? "an old value of this key" : "a value of another key"}; the ` +
               `newest value is ${values[newest]}.`,
-        `The error ‖S q − v‖ is ${number(distance(row, wanted))}.`);
+        `The error ‖Sᵀ q − v‖ is ${number(distance(row, wanted))}.`);
     }
     set(verdict, { text: sentences.join(" ") });
     const used = [...new Set(now.writes.map(([at]) => at).concat(q))];
     const near = closest(now.keys, used.sort((a, b) => a - b));
     set(facts, {
-      text: `The state has ${values.length} · ${size} = ` +
-        `${values.length * size} numbers, however many tokens there are. ` +
+      text: `The state has ${size} · ${values.length} = ` +
+        `${size * values.length} numbers, however many tokens there are. ` +
         (!near ? "" : nearZero(near.cosine)
           ? "All keys are at right angles."
           : `The closest keys are ${names[near.a]} and ${names[near.b]}: ` +
