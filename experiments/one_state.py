@@ -233,7 +233,9 @@ class Model(nn.Module):
         self.networks = nn.ModuleList(
             FeedForward(WIDTH, HIDDEN) for _ in kinds
         )
-        self.norms = nn.ModuleList(RMSNorm(WIDTH) for _ in range(2 * len(kinds)))
+        self.norms = nn.ModuleList(
+            RMSNorm(WIDTH) for _ in range(2 * len(kinds))
+        )
         self.readout = nn.Sequential(RMSNorm(WIDTH), nn.Linear(WIDTH, answers))
 
     def forward(self, ids: Tensor) -> Tensor:

@@ -38,9 +38,7 @@ def same(outputs, inputs, upstream):
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    T=st.integers(1, 15), chunk=st.integers(1, 17), seed=st.integers(0, 99)
-)
+@given(T=st.integers(1, 15), chunk=st.integers(1, 17), seed=st.integers(0, 99))
 def test_recurrent_masked_and_chunked_are_equal(T, chunk, seed):
     q, k, v, beta, g = drawn(T, seed)
     upstream = torch.randn(2, T, 3).double()
