@@ -145,6 +145,17 @@ def test_four_numbers_are_too_few_for_eight_keys():
     assert max(delta) - min(delta) > 0.2  # seeds differ
 
 
+def test_only_a_strength_to_2_counts_ones():
+    for mixer in PARITY:
+        once, twice = (
+            of_seeds(mixer, 8, name, "parity") for name in ("once", "twice")
+        )
+        if mixer.endswith("to 2"):
+            assert min(once) == 1 and min(twice) > 0.998
+        else:
+            assert max(once) < 0.7 and max(twice) < 0.53
+
+
 def test_three_layers_with_a_state_and_one_of_attention():
     assert {
         row["mixer"] for row in table("one_state") if row["mixer"] in DEEP
@@ -152,7 +163,7 @@ def test_three_layers_with_a_state_and_one_of_attention():
 
 
 def test_a_reduced_study_still_separates_adding_from_overwriting():
-    """150 steps each, one seed."""
+    """220 steps each, one seed."""
     found = {}
     for kind in ("sum", "delta"):
         model = trained(Recall(), (kind,), 16, 220, 9e-3, 0)
