@@ -17,16 +17,16 @@ BUGS = {
         "change the choice and nothing else.",
         "P comes from scores.softmax(-1).",
     ),
-    "padding": (
-        "padding counted as load",
-        "Padding is counted: its choices in f, its probability in P.",
-        "Keep the rows with `kept` before you count and before you average.",
-    ),
     "detached": (
         "a loss without a gradient",
         "The loss has no gradient, so that training cannot lower it. Counts "
         "have none; P must keep its own.",
         "What stands inside of `with torch.no_grad()`?",
+    ),
+    "padding": (
+        "padding counted as load",
+        "Padding is counted: its choices in f, its probability in P.",
+        "Keep the rows with `kept` before you count and before you average.",
     ),
     "factor": (
         "a mean over experts",

@@ -193,8 +193,7 @@ MISTAKES = [
         "c",
         2.0,
         "the number of chosen experts",
-        "All 8 experts are in the layer, each of half the dense layer's "
-        "size.",
+        "All 8 experts are in the layer, each of half the dense layer's size.",
         _WEIGHTS,
     ),
     (
@@ -317,8 +316,7 @@ MISTAKES = [
         "e",
         100 * 0.8 / 1.8,
         "one decay",
-        "Each token decays the state, also those that write under other "
-        "keys.",
+        "Each token decays the state, also those that write under other keys.",
         _DECAYS,
     ),
     (
@@ -369,8 +367,7 @@ MISTAKES = [
         "f",
         100 * 0.15 / 0.65,
         "decay after the error",
-        "You took the error against the state before its decay: 0.5, not "
-        "0.4.",
+        "You took the error against the state before its decay: 0.5, not 0.4.",
         _DELTA,
     ),
     (

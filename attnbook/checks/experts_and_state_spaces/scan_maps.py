@@ -27,7 +27,7 @@ def _scan_maps(A, b, state):
 
 def _by_halves(A, b, state):
     """Join pairs, scan half as many maps, and fill the gaps."""
-    all_A, all_b = _halved(A, torch.cat([b[..., None]], -1))
+    all_A, all_b = _halved(A, b[..., None])
     h = all_A @ state[:, None, :, None] + all_b
     return h[..., 0], all_A[:, -1]
 

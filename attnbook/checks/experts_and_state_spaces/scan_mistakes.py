@@ -100,8 +100,9 @@ def _started(A, b, all_A, all_b, state, mistake):
     if mistake == "state added":
         return all_b + state[:, None]
     if mistake == "state at the first":
-        return torch.cat([all_b[:, :1] + _apply(A[:, :1], state[:, None]),
-                          all_b[:, 1:]], 1)
+        return torch.cat(
+            [all_b[:, :1] + _apply(A[:, :1], state[:, None]), all_b[:, 1:]], 1
+        )
     if mistake == "state by one matrix":
         return all_b + _apply(A, state[:, None])
     if mistake == "state one late":
@@ -132,7 +133,9 @@ def mistaken(A, b, state, mistake):
     if mistake == "all detached":
         A, b, state = A.detach(), b.detach(), state.detach()
     if mistake == "first A lost":
-        A = torch.cat([torch.eye(A.shape[-1]).expand_as(A[:, :1]), A[:, 1:]], 1)
+        A = torch.cat(
+            [torch.eye(A.shape[-1]).expand_as(A[:, :1]), A[:, 1:]], 1
+        )
     if mistake == "one loop":
         h, product = state, torch.eye(A.shape[-1]).expand_as(A[:, 0])
         rows = []
@@ -161,8 +164,11 @@ def mistaken(A, b, state, mistake):
     elif mistake == "product transposed":
         whole = whole.mT
     elif mistake == "all but the last":
-        whole = all_A[:, -2] if A.shape[1] > 1 else torch.eye(
-            A.shape[-1]).expand_as(whole)
+        whole = (
+            all_A[:, -2]
+            if A.shape[1] > 1
+            else torch.eye(A.shape[-1]).expand_as(whole)
+        )
     elif mistake == "product reversed":
         whole = _scanned(A.flip(1), b, "")[0][:, -1]
     elif mistake == "a sum":
@@ -170,7 +176,9 @@ def mistaken(A, b, state, mistake):
     return h, whole
 
 
-_ORDER = "The earlier map is applied first: A₂(A₁h + b₁) + b₂. Multiply it out."
+_ORDER = (
+    "The earlier map is applied first: A₂(A₁h + b₁) + b₂. Multiply it out."
+)
 _ROUNDS = "Round r joins a map to the one 2^r before it, while 2^r < T."
 _START = "h_t is the joined matrix of tokens 0 to t times the state, plus b."
 _WHOLE = "The joined matrix of the last token, A_{T-1} ⋯ A₁A₀."

@@ -101,9 +101,7 @@ EXERCISE = Exercise(
         _seat_case("two choices, little room", 8, 4, 2, 0.75, seed=13),
         _seat_case("three choices of five", 9, 5, 3, 0.5, seed=14),
         _seat_case("a room that is rounded up", 7, 3, 2, 0.5, seed=15),
-        _seat_case(
-            "padding", 9, 4, 2, 0.75, seed=16, padding=(0, 3, 4, 8)
-        ),
+        _seat_case("padding", 9, 4, 2, 0.75, seed=16, padding=(0, 3, 4, 8)),
         _seat_case("padding alone", 4, 3, 2, 1.0, seed=17, padding=range(4)),
         _seat_case("equal scores", 9, 4, 2, 0.75, seed=18, ties=True),
         _seat_case("scores of 200", 8, 4, 2, 0.75, seed=19, scale=90.0),

@@ -81,8 +81,10 @@ def mistaken(scores, kept, k, factor, mistake):
     N, E = scores.shape
     ranked = scores.detach()
     if mistake == "late of equals":
-        order = E - 1 - ranked.flip(-1).argsort(
-            dim=-1, descending=True, stable=True
+        order = (
+            E
+            - 1
+            - ranked.flip(-1).argsort(dim=-1, descending=True, stable=True)
         )
     else:
         order = ranked.argsort(
