@@ -52,9 +52,10 @@ def _by_counting(layers, biases, kept, k):
         for n in tokens:
             probability = scores[n].softmax(0)
             mean = mean + probability / len(tokens)
+            ranked = probability.detach() + bias
             rank = sorted(
                 range(E),
-                key=lambda e, p=probability.detach() + bias: -float(p[e]),
+                key=lambda e, p=ranked: -float(p[e]),
             )
             for e in rank[:k]:
                 counts[e] += 1

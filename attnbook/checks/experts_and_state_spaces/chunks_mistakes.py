@@ -52,7 +52,7 @@ def _written(S, k, v, beta, mistake):
 
 def _by_tokens(query, key, value, beta, log_decay, state, chunk, mistake):
     """The recurrence, with a mistake."""
-    B, T, d_k = key.shape
+    _, T, d_k = key.shape
     S, outputs = state, []
     a = _decays(log_decay, mistake)
     if mistake == "state detached":
@@ -75,9 +75,8 @@ def _by_tokens(query, key, value, beta, log_decay, state, chunk, mistake):
                 S = S.detach()
             at_start = S
         decay = a[:, t, :, None]
-        if mistake == "no first decay" and t % chunk == 0:
-            decay = torch.ones_like(decay)
-        elif mistake == "no decay at the start" and t == 0:
+        kept_at = {"no first decay": t % chunk, "no decay at the start": t}
+        if kept_at.get(mistake) == 0:
             decay = torch.ones_like(decay)
         old = S
         if mistake == "decay after the error":

@@ -45,7 +45,7 @@ def _by_loops(scores, kept, k, factor):
 
 def _by_running_counts(scores, kept, k, factor):
     """Number all choices of an expert by one running count."""
-    N, E = scores.shape
+    E = scores.shape[1]
     room = math.ceil(factor * k * int(kept.sum()) / E)
     order = scores.detach().argsort(dim=-1, descending=True, stable=True)
     chosen = torch.nn.functional.one_hot(order[:, :k].T, E)  # (k, N, E)
