@@ -27,13 +27,11 @@ from attnbook.experiments.experts_or_dense import (
 )
 from attnbook.experiments.text_models import text
 
-ROWS = table("experts_or_dense")
-
 
 def of_seeds(variant, name, longer=False):
     return [
         row[name]
-        for row in ROWS
+        for row in table("experts_or_dense")
         if row["variant"] == variant and (row["steps"] > STEPS) == longer
     ]
 
@@ -71,7 +69,11 @@ def test_a_token_costs_as_much_in_experts_as_in_the_dense_network():
 
 
 def test_the_longer_run_has_the_time_of_the_experts():
-    longer = {row["steps"] for row in ROWS if row["steps"] > STEPS}
+    longer = {
+        row["steps"]
+        for row in table("experts_or_dense")
+        if row["steps"] > STEPS
+    }
     assert longer == {as_long(table("experts_times"), STEPS)}
     assert 1 < ms("experts, bias") / ms("dense") < 2
 

@@ -79,12 +79,10 @@ def test_the_parallel_scan_buys_time_with_memory():
 def test_memory_measured_anew_grows_alike():
     """Bytes are the same on every machine; times are not."""
     for form in ("decay, in chunks", "gated delta, token by token"):
-        found = []
-        for n in (128, 256):
-            x = torch.randn(1, 1, n, D, requires_grad=True)
-            found.append(
-                peak_bytes(
-                    lambda x=x: torch.autograd.grad(FORMS[form](x).sum(), x)
-                )
-            )
-        assert 1.7 < found[1] / found[0] < 2.3
+        short, long = (_bytes(FORMS[form], n) for n in (128, 256))
+        assert 1.7 < long / short < 2.3
+
+
+def _bytes(form, n):
+    x = torch.randn(1, 1, n, D, requires_grad=True)
+    return peak_bytes(lambda: torch.autograd.grad(form(x).sum(), x))
