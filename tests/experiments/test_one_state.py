@@ -52,9 +52,9 @@ def test_each_cell_has_its_seeds_and_a_best_rate_that_is_inside(cell):
 
     assert [row["seed"] for row in of("one_state")] == list(SEEDS)
     tried = {row["rate"]: row["loss"] for row in of("one_state_rates")}
-    best = min(tried, key=tried.__getitem__)
-    assert len(tried) >= 3 and min(tried) < best < max(tried)
-    assert {row["rate"] for row in of("one_state")} == {best}
+    (rate,) = {row["rate"] for row in of("one_state")}
+    assert len(tried) >= 3 and min(tried) < rate < max(tried)
+    assert tried[rate] <= min(tried.values()) + 1e-4  # losses are rounded
 
 
 def test_the_last_value_counts_and_no_key_is_bound_by_accident():
@@ -63,9 +63,7 @@ def test_the_last_value_counts_and_no_key_is_bound_by_accident():
     assert batch.ids.shape == (40, written + DISTINCT)
     for ids, wanted, old in zip(*map(torch.Tensor.tolist, batch), strict=True):
         known, before = {}, {}
-        for key, value in zip(
-            ids[:written:2], ids[1:written:2], strict=True
-        ):
+        for key, value in zip(ids[:written:2], ids[1:written:2], strict=True):
             assert key < KEYS <= value
             before[key] = known.get(key, KEYS - 1)
             known[key] = value
@@ -156,10 +154,16 @@ def test_only_a_strength_to_2_counts_ones():
             assert max(once) < 0.7 and max(twice) < 0.53
 
 
-def test_three_layers_with_a_state_and_one_of_attention():
-    assert {
-        row["mixer"] for row in table("one_state") if row["mixer"] in DEEP
-    } == set(DEEP)
+def test_one_layer_of_attention_in_four_brings_what_is_missing():
+    attention, states, hybrid = (
+        [of_seeds(name, 4, which) for which in ("once", "twice")]
+        for name in DEEP
+    )
+    assert min(map(min, hybrid)) > 0.97
+    assert min(map(min, attention)) > 0.97
+    for which in (0, 1):
+        assert max(states[which]) < min(hybrid[which])
+    assert min(states[0]) > max(of_seeds("gated delta", 4, "once"))
 
 
 def test_a_reduced_study_still_separates_adding_from_overwriting():
