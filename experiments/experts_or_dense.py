@@ -47,12 +47,12 @@ from attnbook.mechanisms.experts import (
 TABLES = ("experts_or_dense", "experts_rates", "experts_times")
 WIDTH, HEADS, LAYERS, BATCH = 64, 4, 2, 16
 NUMBER, CHOSEN, HIDDEN = 8, 2, 64  # experts, of a token, and their width
-STEPS = 400
-RATES = (4e-3, 8e-3, 16e-3)  # where the search begins
+STEPS = 200
+RATES = (4e-3, 8e-3)  # where the search begins
 COEFFICIENT = 0.01  # of the balance loss
 BIAS_RATE = 0.01  # by which a bias moves in a step
 STD = 0.02
-DENSE = {
+DENSE = {  # width of the hidden layer, and a factor for the output
     "dense": (CHOSEN * HIDDEN, 1.0),
     "dense, output halved": (CHOSEN * HIDDEN, 0.5),
     "dense, as many weights": (NUMBER * HIDDEN, 1.0),
@@ -63,7 +63,15 @@ ROUTED = {
     "experts, bias": 0,
     "experts, bias, one shared": 1,
 }
-VARIANTS = (*DENSE, *ROUTED)
+VARIANTS = (
+    "dense",
+    "experts, bias",
+    "dense, output halved",
+    "experts, loss",
+    "experts",
+    "experts, bias, one shared",
+    "dense, as many weights",
+)
 
 
 class Scaled(nn.Module):
@@ -185,7 +193,7 @@ def tuned(
     of: Text,
     steps: int,
     seeds: Sequence[int],
-    rates: Sequence[float] = RATES,
+    first_rates: Sequence[float] = RATES,
 ) -> tuple[list[dict], list[dict]]:
     """Train a variant at its best rate; the first seed tries the rates.
 
@@ -194,7 +202,7 @@ def tuned(
         of: the text.
         steps: of training.
         seeds: of weights and of batches.
-        rates: where the search begins.
+        first_rates: where the search begins.
 
     Returns:
         rows of `experts_or_dense`, and of `experts_rates`.
@@ -206,7 +214,7 @@ def tuned(
         models[rate] = trained(variant, of, steps, rate, seeds[0])
         return bits(models[rate], of, "validation")
 
-    rate, tried = widened(loss, rates)
+    rate, tried = widened(loss, first_rates)
     rows = []
     for seed in seeds:
         model = models[rate]
@@ -223,7 +231,7 @@ def tuned(
             }
         )
         print(rows[-1], flush=True)
-    return rows, [
+    rates = [
         {
             **cell,
             "rate": each,
@@ -232,6 +240,8 @@ def tuned(
         }
         for each in sorted(tried)
     ]
+    print(rates, flush=True)
+    return rows, rates
 
 
 def times(of: Text, runs: int = 3, rounds: int = 20) -> list[dict]:
@@ -262,8 +272,9 @@ def run(
     of = text()
     timed = times(of)
     print(timed, flush=True)
-    found = [tuned(variant, of, steps, seeds) for variant in VARIANTS]
-    found.append(tuned("dense", of, as_long(timed, steps), seeds))
+    runs = [(variant, steps) for variant in VARIANTS]
+    runs.insert(5, ("dense", as_long(timed, steps)))
+    found = [tuned(variant, of, count, seeds) for variant, count in runs]
     rows, tried = (
         [row for each in found for row in each[part]] for part in (0, 1)
     )
