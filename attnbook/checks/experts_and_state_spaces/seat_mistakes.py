@@ -34,16 +34,17 @@ def _queue(order, weight, kept, mistake):
     N, k = order.shape
     tokens = range(N)
     if mistake == "last tokens first":
-        tokens = reversed(tokens)
+        tokens = list(reversed(tokens))
+    ranks = weight.detach()
     queue = [(n, c) for c in range(k) for n in tokens]
     if mistake == "token by token":
         queue = [(n, c) for n in tokens for c in range(k)]
     elif mistake == "last choices first":
         queue = [(n, c) for c in reversed(range(k)) for n in range(N)]
     elif mistake == "best first":
-        queue.sort(key=lambda pair: -float(weight[pair]))
+        queue.sort(key=lambda pair: -float(ranks[pair]))
     elif mistake == "best first in a round":
-        queue.sort(key=lambda pair: (pair[1], -float(weight[pair])))
+        queue.sort(key=lambda pair: (pair[1], -float(ranks[pair])))
     if mistake in ("padding seated", "padding takes seats"):
         return queue
     return [(n, c) for n, c in queue if kept[n]]
