@@ -287,7 +287,7 @@ def bias_leaks(*inputs):
     )
 
 
-def bias_added_to_P(*inputs):
+def bias_added_after(*inputs):
     return layer_by_layer(
         *inputs, probability=lambda scores, bias: scores.softmax(-1) + bias
     )
@@ -326,7 +326,7 @@ def counts(*inputs):
     )
 
 
-def without_E(*inputs):
+def without_experts(*inputs):
     return layer_by_layer(*inputs, loss=lambda f, P: f @ P)
 
 
@@ -338,7 +338,7 @@ def f_twice(*inputs):
     return layer_by_layer(*inputs, loss=lambda f, P: len(f) * f @ f)
 
 
-def P_twice(*inputs):
+def mean_twice(*inputs):
     return layer_by_layer(*inputs, loss=lambda f, P: len(f) * P @ P)
 
 
@@ -375,16 +375,16 @@ def test_a_loss_layer_by_layer_is_right():
         (without_bias, "a choice without the bias"),
         (bias_below_softmax, "a bias added to the scores"),
         (bias_leaks, "a bias in the probability"),
-        (bias_added_to_P, "a bias added to P"),
+        (bias_added_after, "a bias added to P"),
         (padding_chooses, "padding counted in f"),
         (padding_is_averaged, "padding averaged in P"),
         (padding_in_both, "padding counted as load"),
         (not_by_k, "a load that sums to k"),
         (counts, "a count in place of a share"),
-        (without_E, "the factor E missing"),
+        (without_experts, "the factor E missing"),
         (by_mean, "a mean over experts"),
         (f_twice, "counts used twice"),
-        (P_twice, "probabilities used twice"),
+        (mean_twice, "probabilities used twice"),
         (turned_round, "a sign that rewards imbalance"),
         (cut_loose, "a loss without a gradient"),
         (all_together, "layers joined before counting"),
