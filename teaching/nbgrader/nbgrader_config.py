@@ -22,6 +22,7 @@
 #   07-decoder-only            20 points
 #   08-sharing-heads           20 points
 #   09-long-context            20 points
+#   12-experts-and-state-spaces 20 points
 #
 # Made by `python -m attnbook.grading systems`.
 from pathlib import Path
