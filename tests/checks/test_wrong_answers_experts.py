@@ -26,11 +26,11 @@ def with_a_margin(layers, biases, kept, k):
 
 
 @pytest.mark.parametrize(
-    ("exercise", "answer"),
+    ("whose", "answer"),
     [(SEAT, with_a_lower_temperature), (BALANCE, with_a_margin)],
 )
-def test_what_nobody_foresaw_is_told_by_its_numbers(exercise, answer):
-    assert_told_by_its_numbers(exercise.diagnose(answer))
+def test_what_nobody_foresaw_is_told_by_its_numbers(whose, answer):
+    assert_told_by_its_numbers(whose.diagnose(answer))
 
 
 # -- a limited room ----------------------------------------------------------
@@ -274,7 +274,9 @@ def of_the_first(*inputs):
 
 
 def without_bias(*inputs):
-    return layer_by_layer(*inputs, ranked=lambda scores, bias: scores)
+    return layer_by_layer(
+        *inputs, ranked=lambda scores, bias: scores.softmax(-1)
+    )
 
 
 def bias_below_softmax(*inputs):

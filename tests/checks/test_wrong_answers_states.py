@@ -23,11 +23,11 @@ def with_louder_queries(query, *inputs):
 
 
 @pytest.mark.parametrize(
-    ("exercise", "answer"),
+    ("whose", "answer"),
     [(SCAN, with_louder_vectors), (WRITE, with_louder_queries)],
 )
-def test_what_nobody_foresaw_is_told_by_its_numbers(exercise, answer):
-    assert_told_by_its_numbers(exercise.diagnose(answer))
+def test_what_nobody_foresaw_is_told_by_its_numbers(whose, answer):
+    assert_told_by_its_numbers(whose.diagnose(answer))
 
 
 # -- a scan ------------------------------------------------------------------
@@ -127,10 +127,10 @@ def last_row_alone(A, b, state):
     ("answer", "name"),
     [
         (token_by_token, "a loop over the tokens"),
-        (by_rows, None),
+        (by_rows, "all matrices transposed"),
         (product_to_the_right, "the product in the reverse order"),
         (states_before, "the state before each token"),
-        (added_first, None),
+        (added_first, "the vector added before the matrix"),
         (from_zeros, "the state ignored"),
         (from_the_end, "from the end to the beginning"),
         (entry_by_entry, "an elementwise product of matrices"),
@@ -292,8 +292,11 @@ def test_chunks_by_an_inverse_are_right():
 @pytest.mark.parametrize(
     ("answer", "name"),
     [
-        (each_chunk_from_zeros, None),
-        (each_chunk_from_the_given, None),
+        (
+            each_chunk_from_zeros,
+            "a state that begins anew with each chunk",
+        ),
+        (each_chunk_from_the_given, "the given state in each chunk"),
         (before_the_last, "the state before the last chunk"),
         (
             own_decay_left_out,
@@ -304,7 +307,7 @@ def test_chunks_by_an_inverse_are_right():
         (with_a_minus, "a system with the wrong sign"),
         (without_a_system, "tokens of a chunk that do not see each other"),
         (itself_unread, "read before the write"),
-        (cut_from_chunk_to_chunk, None),
+        (cut_from_chunk_to_chunk, "no gradient through the last state"),
         (one_decay_for_all, "one decay for all channels"),
         (no_decay, "no decay"),
         (scaled, "queries divided by the root of d"),

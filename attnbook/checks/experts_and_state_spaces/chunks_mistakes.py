@@ -101,6 +101,11 @@ def _by_tokens(query, key, value, beta, log_decay, state, chunk, mistake):
             outputs.append((q[:, None] @ S)[:, 0])
         if mistake == "state of the last whole chunk" and (t + 1) % chunk == 0:
             at_end = S
+        if (t + 1) % chunk == 0 or t + 1 == T:
+            if mistake == "state lost at the end":
+                S = torch.zeros_like(S)
+            elif mistake == "state given again at the end":
+                S = state
     output = torch.stack(outputs, 1)
     if mistake == "state before the last chunk":
         S = at_start
@@ -360,6 +365,7 @@ MISTAKES = [
         "a state that begins anew with each chunk",
         "Each chunk begins with zeros.",
         _CARRY,
+        "state lost at the end",
     ),
     (
         "state given again",
@@ -367,6 +373,7 @@ MISTAKES = [
         "Each chunk begins with the state that was given, not with the one "
         "that the chunk before has left.",
         _CARRY,
+        "state given again at the end",
     ),
     (
         "written blindly",

@@ -136,11 +136,16 @@ def mistaken(A, b, state, mistake):
         A = torch.cat(
             [torch.eye(A.shape[-1]).expand_as(A[:, :1]), A[:, 1:]], 1
         )
-    if mistake == "one loop":
+    if mistake in ("one loop", "h by rows", "b before A"):
         h, product = state, torch.eye(A.shape[-1]).expand_as(A[:, 0])
         rows = []
         for t in range(A.shape[1]):
-            h = _apply(A[:, t], h) + b[:, t]
+            if mistake == "h by rows":
+                h = _apply(A[:, t].mT, h) + b[:, t]
+            elif mistake == "b before A":
+                h = _apply(A[:, t], h + b[:, t])
+            else:
+                h = _apply(A[:, t], h) + b[:, t]
             product = A[:, t] @ product
             rows.append(h)
         return torch.stack(rows, 1), product
@@ -215,6 +220,7 @@ MISTAKES = [
         "all matrices transposed",
         "Every matrix is used as its transpose.",
         "(A @ h[..., None])[..., 0], not h @ A.",
+        "h by rows",
     ),
     (
         "elementwise",
@@ -253,6 +259,13 @@ MISTAKES = [
         "the later vector multiplied too",
         "The later vector goes through its own matrix.",
         _ORDER,
+    ),
+    (
+        "b before A",
+        "the vector added before the matrix",
+        "A token multiplies the state and its own vector by its matrix. It "
+        "adds the vector afterwards.",
+        "h_0 = A_0 · state + b_0.",
     ),
     (
         "b lost",
