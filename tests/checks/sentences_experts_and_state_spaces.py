@@ -38,7 +38,7 @@ SENTENCES = {
             "question e",
         ),
         (
-            "How many percent of red's and blue's weight does red have?",
+            "What percentage of the sum of both weights is the weight of red?",
             "e: a fraction, not a percentage",
             "question e",
         ),
@@ -56,7 +56,7 @@ SENTENCES = {
             "room for all",
         ),
         (
-            "Of equal scores the expert with the lower number comes first.",
+            "If scores are equal, the expert with the lower number comes first.",
             "of equal scores the later expert",
             "equal scores",
         ),
@@ -67,7 +67,7 @@ SENTENCES = {
             "room for all",
         ),
         (
-            "They sum to 1 before anybody is refused.",
+            "They sum to 1 before any choice is refused.",
             "weights divided again",
             _LITTLE,
         ),
@@ -77,7 +77,7 @@ SENTENCES = {
             "scores of 200",
         ),
         ("Padding takes no seat,", "padding that takes seats", "padding"),
-        ("makes no room,", "padding that makes room", "padding"),
+        ("does not count for the room,", "padding that makes room", "padding"),
         ("and its weights are 0.", "padding with weights", "padding"),
         (
             "$\\lceil \\text{factor} \\cdot k \\cdot n / E \\rceil$ tokens,",
@@ -99,9 +99,13 @@ SENTENCES = {
             "the largest weights of a round first",
             _LITTLE,
         ),
-        ("Seats of an expert count from 0,", "slots counted from 1", _LITTLE),
         (
-            "and the count goes on from round to round.",
+            "The seats of an expert are numbered from 0,",
+            "slots counted from 1",
+            _LITTLE,
+        ),
+        (
+            "and the numbers continue from round to round.",
             "counts that begin anew with each round",
             _LITTLE,
         ),
@@ -157,7 +161,11 @@ SENTENCES = {
             "a bias in the probability",
             "one layer",
         ),
-        ("Padding counts nowhere.", "padding counted as load", "padding"),
+        (
+            "Padding is left out of every count and every mean.",
+            "padding counted as load",
+            "padding",
+        ),
         (
             "these shares sum to 1.",
             "a load that sums to k",
@@ -197,12 +205,12 @@ SENTENCES = {
     ],
     "12-scan-maps": [
         (
-            "What comes before token 0 is `state`.",
+            "The state before token 0, $h_{-1}$, is `state`,",
             "the state ignored",
             "four tokens",
         ),
         (
-            "The matrix of token 0 acts on it.",
+            "so the matrix of token 0 multiplies it.",
             "the first matrix not used",
             "four tokens",
         ),
@@ -222,7 +230,7 @@ SENTENCES = {
             "the worked example",
         ),
         (
-            "also one that is not a power of two.",
+            "and need not be a power of two.",
             "rounds for a power of two alone",
             "seven tokens",
         ),
@@ -269,22 +277,22 @@ SENTENCES = {
             "one chunk",
         ),
         (
-            "What comes before token 0 is `state`.",
+            "The state before token 0 is `state`.",
             "the given state ignored",
             "one chunk and a state",
         ),
         (
-            "Return the state after the last token too.",
+            "Return also the state after the last token.",
             "the state before the last chunk",
             "two chunks",
         ),
         (
-            "they are not made length 1,",
+            "do not normalise them,",
             "keys made length 1",
             "one chunk",
         ),
         (
-            "and nothing is divided by $\\sqrt{d_k}$.",
+            "and do not divide by $\\sqrt{d_k}$.",
             "queries divided by the root of d",
             "one chunk",
         ),

@@ -151,7 +151,7 @@ EXERCISE = Exercise(
     parts=[
         Part(
             "states",
-            "states from zero, four or eight tokens",
+            "a state of zeros, with four or eight tokens",
             1,
             tries=(
                 "four tokens, a state of zeros",
@@ -161,7 +161,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "lengths",
-            "any length and state, maps that forget",
+            "any length and state, and matrices that forget",
             1,
             tries=(
                 "the worked example",

@@ -125,7 +125,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "full",
-            "who is refused when an expert is full",
+            "refusing the right choices when an expert is full",
             1,
             tries=(
                 "the worked example",
@@ -139,7 +139,7 @@ EXERCISE = Exercise(
         ),
         Part(
             "padding",
-            "padding, equal and large scores",
+            "padding, equal scores and large scores",
             1,
             tries=(
                 "padding",
