@@ -56,7 +56,8 @@ SENTENCES = {
             "room for all",
         ),
         (
-            "If scores are equal, the expert with the lower number comes first.",
+            "If scores are equal, the expert with the lower number comes "
+            "first.",
             "of equal scores the later expert",
             "equal scores",
         ),

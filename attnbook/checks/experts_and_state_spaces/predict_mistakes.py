@@ -172,7 +172,7 @@ MISTAKES = [
         "c",
         1.0,
         "the weights of one token, without the router",
-        "This is what one token uses. How many weights does the layer have?",
+        "This is what one token uses. The layer has more weights.",
         _WEIGHTS,
     ),
     (
