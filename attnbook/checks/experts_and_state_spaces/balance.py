@@ -52,7 +52,7 @@ def _by_counting(layers, biases, kept, k):
         for n in tokens:
             probability = scores[n].softmax(0)
             mean = mean + probability / len(tokens)
-            ranked = probability.detach() + bias
+            ranked = (probability + bias).detach()
             rank = sorted(
                 range(E),
                 key=lambda e, p=ranked: -float(p[e]),

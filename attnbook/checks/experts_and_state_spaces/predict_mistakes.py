@@ -10,7 +10,9 @@ _POWERS = "2^127 is a number of single precision, 2^128 is none."
 _LAYERS = "6 layers keep 16,384 numbers each, and 2 layers 524,288."
 _WEIGHTS = "8 · 2 · 64 · 128 + 64 · 8, divided by 2 · 64 · 256."
 _LOSS = "E · (f₀P₀ + f₁P₁ + f₂P₂ + f₃P₃): what are f and P?"
-_DECAYS = "Write down the state after each token: 1, 0.8, 0.64, …"
+_DECAYS = (
+    "Write down the weights after each token, beginning with 1, 0.8, 0.64."
+)
 _DELTA = "Write down the state after each token, decay first."
 
 MISTAKES = [
