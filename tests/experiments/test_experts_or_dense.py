@@ -120,6 +120,35 @@ def mean_bits(variant, longer=False):
     return mean(of_seeds(variant, "held-out", longer))
 
 
+def test_experts_have_no_lead_per_step_and_less_per_second():
+    dense = of_seeds("dense", "held-out")
+    for variant in ("experts", "experts, loss", "experts, bias"):
+        assert mean_bits(variant) > mean(dense)
+        assert min(of_seeds(variant, "held-out")) > max(
+            of_seeds("dense", "held-out", longer=True)
+        )
+    assert abs(mean_bits("dense, output halved") - mean_bits("experts")) < 0.02
+    assert mean_bits("dense, as many weights") > mean(dense)
+
+
+def test_without_balance_one_expert_gets_nearly_half():
+    assert min(of_seeds("experts", "busiest")) > 0.4
+    assert min(of_seeds("experts, bias", "entropy")) > 2.05
+    assert min(of_seeds("experts, loss", "entropy")) > 1.9
+
+
+def test_a_neighbouring_rate_costs_more_than_most_variants_differ():
+    costs = {}
+    for row in table("experts_rates"):
+        if row["steps"] == STEPS:
+            costs.setdefault(row["variant"], []).append(row["validation"])
+    gaps = {name: sorted(each) for name, each in costs.items()}
+    gaps = {name: each[1] - each[0] for name, each in gaps.items()}
+    assert gaps.keys() == set(VARIANTS)
+    assert sum(gap > 0.12 for gap in gaps.values()) >= len(VARIANTS) - 1
+    assert min(gaps.values()) > 0.01
+
+
 def test_bits_are_those_of_the_held_out_part():
     of = text()
     model = model_of("dense", 0, of)
