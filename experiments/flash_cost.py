@@ -16,15 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from attnbook.experiments.attention_cost import milliseconds
 from attnbook.experiments.command import SEEDS, command
-from attnbook.experiments.sparse_cost import peak_bytes
+from attnbook.experiments.sparse_cost import measured
 from attnbook.mechanisms.flash_attention import tiled_attention
 from attnbook.mechanisms.scaled_dot_product import (
     scaled_dot_product_attention,
@@ -96,7 +94,7 @@ def run(
                             "pass": passes,
                             "n": n,
                             "run": number,
-                            **_measured(call, budget),
+                            **measured(call, budget),
                         }
                     )
                     print(rows[-1], flush=True)
@@ -116,15 +114,6 @@ def _call(
         return forward
     leaves = [x.detach().requires_grad_() for x in inputs]
     return lambda: torch.autograd.grad(form(*leaves).sum(), leaves)
-
-
-def _measured(call: Callable[[], object], budget: float) -> dict[str, float]:
-    first = milliseconds(call, 1)
-    repeats = int(np.clip(1e3 * budget / max(first, 1e-3), 3, 30))
-    return {
-        "ms": round(milliseconds(call, repeats), 3),
-        "MiB": round(peak_bytes(call) / 2**20, 4),
-    }
 
 
 if __name__ == "__main__":

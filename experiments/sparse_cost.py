@@ -160,25 +160,32 @@ def run(
                         "form": name,
                         "n": n,
                         "run": number,
-                        **_measured(FORMS[name], x, budget),
+                        **measured(_both(FORMS[name], x), budget),
                     }
                 )
                 print(rows[-1], flush=True)
     return rows
 
 
-def _measured(form: Form, x: Tensor, budget: float) -> dict[str, float]:
-    """Time one forward and backward pass, and measure its memory."""
+def measured(call: Callable[[], object], budget: float) -> dict[str, float]:
+    """Milliseconds of a call, the median of several, and the MiB it holds.
 
-    def both() -> None:
-        torch.autograd.grad(form(x).sum(), x)
-
-    first = milliseconds(both, 1)
+    Args:
+        call: timed and watched.
+        budget: seconds that its repetitions may take, about; there are at
+            least three.
+    """
+    first = milliseconds(call, 1)
     repeats = int(np.clip(1e3 * budget / max(first, 1e-3), 3, 30))
     return {
-        "ms": round(milliseconds(both, repeats), 3),
-        "MiB": round(peak_bytes(both) / 2**20, 4),
+        "ms": round(milliseconds(call, repeats), 3),
+        "MiB": round(peak_bytes(call) / 2**20, 4),
     }
+
+
+def _both(form: Form, x: Tensor) -> Callable[[], object]:
+    """A forward and a backward pass."""
+    return lambda: torch.autograd.grad(form(x).sum(), x)
 
 
 if __name__ == "__main__":
