@@ -6,8 +6,10 @@ reads scores in tiles of keys (`lazily_rescaled`) and counts. The scores are
 random: normal with a standard deviation of 1 (as at the start of training),
 of 4 (a sharp head), or of 1 on a slope (a head that prefers near keys). It
 writes `rescales.csv`: of each kind of scores, number of keys, tile, threshold
-(in nats) and seed the share of chances at which the true maximum rose and at
-which a row was rescaled, and the largest error beside double precision.
+(in nats) and seed the share of chances at which the true maximum rose, at
+which a row was rescaled if each row decides alone, and if 128 rows decide
+together (all follow as soon as one has to, as in a kernel whose threads share
+a tile), and the largest error beside double precision.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ KEYS = (256, 1024, 4096)
 COLUMNS = (16, 64, 128)
 THRESHOLDS = (0.0, 1.0, 2.0, 4.0, 8.0)
 ROWS = 256
+TOGETHER = 128  # rows that decide as one
 D_V = 16
 SPREADS = {"σ = 1": 1.0, "σ = 4": 4.0}
 KINDS = (*SPREADS, "rising")
@@ -62,7 +65,13 @@ def run(
                 for m in columns:
                     for threshold in THRESHOLDS:
                         found = lazily_rescaled(scores, value, m, threshold)
-                        error = (found.output - wanted).abs().max().item()
+                        as_one = lazily_rescaled(
+                            scores, value, m, threshold, TOGETHER
+                        )
+                        error = max(
+                            (one.output - wanted).abs().max().item()
+                            for one in (found, as_one)
+                        )
                         rows.append(
                             {
                                 "scores": kind,
@@ -73,6 +82,9 @@ def run(
                                 "rises": round(found.moved / found.chances, 4),
                                 "rescales": round(
                                     found.rescaled / found.chances, 4
+                                ),
+                                "rescales of 128": round(
+                                    as_one.rescaled / as_one.chances, 4
                                 ),
                                 "error": float(f"{error:.2g}"),
                             }

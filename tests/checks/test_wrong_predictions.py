@@ -9,6 +9,7 @@ import pytest
 from attnbook.checks import (
     additive_attention,
     decoder_only,
+    flash_attention,
     long_context,
     luong_attention,
     multi_head_attention,
@@ -36,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (decoder_only, "07-predict"),
         (sharing_heads, "08-predict"),
         (long_context, "09-predict"),
+        (flash_attention, "10-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -84,6 +86,7 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (decoder_only, "07-predict", "07-decoder-only"),
         (sharing_heads, "08-predict", "08-sharing-heads"),
         (long_context, "09-predict", "09-long-context"),
+        (flash_attention, "10-predict", "10-flash-attention"),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):

@@ -62,6 +62,26 @@ def test_a_threshold_of_8_leaves_very_few_in_every_kind():
     assert max(left) < 0.0175
 
 
+def test_rows_that_decide_together_save_less_where_scores_spread():
+    together = {"what": "rescales of 128"}
+    for kind in KINDS:
+        for keys in KEYS:
+            for columns in COLUMNS:
+                for threshold in THRESHOLDS:
+                    at = kind, keys, columns, threshold
+                    assert share(*at, **together) >= share(*at)
+    # Without a threshold, nearly every tile has a row that rises.
+    for kind in KINDS:
+        for keys in KEYS:
+            assert share(kind, keys, 64, 0.0, **together) > 0.95
+    left = {
+        n: max(share(kind, n, 64, 8.0, **together) for kind in KINDS)
+        for n in KEYS
+    }
+    assert max(left[1024], left[4096]) == pytest.approx(0.089, abs=0.001)
+    assert left[256] == pytest.approx(0.278, abs=0.001)
+
+
 def test_the_result_stays_exact_whatever_the_threshold():
     assert max(row["error"] for row in table("rescales")) < 5e-6
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from attnbook.mechanisms.flash_attention import (
     Running,
@@ -132,6 +132,44 @@ def test_an_empty_row_is_0_and_has_no_gradient():
     assert not slopes[0][0, 0, 1].any()
 
 
+def test_a_sink_that_is_switched_off_has_no_gradient():
+    query, key, value = drawn(3, 1, 2, 3, 4, 2, 2)
+    mask = torch.ones(3, 4, dtype=torch.bool)
+    mask[1] = False
+    sink = torch.tensor([-torch.inf, 0.5]).double().requires_grad_()
+    output, lse = tiled_attention(
+        query, key, value, mask, sink=sink, tile=(2, 2)
+    )
+    wanted, wanted_lse = dense(query, key, value, mask)
+    assert torch.allclose(output[:, 0], wanted[:, 0], atol=1e-12)
+    assert torch.equal(lse[:, 0].isinf(), wanted_lse[:, 0].isinf())
+    (slope,) = torch.autograd.grad(output.sum(), sink)
+    assert slope[0] == 0
+    assert slope[1].isfinite() and slope[1] != 0
+
+
+@pytest.mark.parametrize("tile", [(2, 3), (64, 64)])
+def test_the_way_back_has_a_derivative_too(tile):
+    query, key, value = drawn(8, 1, 2, 4, 6, 3, 2)
+    inputs = [x.requires_grad_() for x in (query, key, value)]
+    assert gradgradcheck(
+        lambda q, k, v: tiled_attention(
+            q, k, v, causal=True, window=3, tile=tile
+        ),
+        inputs,
+    )
+
+
+def test_a_mask_and_an_order_in_time_are_both_kept():
+    query, key, value = drawn(9, 2, 1, 4, 6, 3, 2)
+    generator = torch.Generator().manual_seed(9)
+    mask = torch.rand(2, 1, 4, 6, generator=generator) < 0.5
+    found = tiled_attention(query, key, value, mask, causal=True, tile=(3, 4))
+    wanted = dense(query, key, value, mask & places_mask(4, 6))
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-12)
+
+
 def test_scores_of_thousands_do_not_overflow():
     query, key, value = (x.float() for x in drawn(4, 1, 1, 4, 9, 4, 2, 60))
     output, lse = tiled_attention(query, key, value, tile=(2, 2))
@@ -182,6 +220,17 @@ def test_a_gradient_flows_through_a_merge_of_tiles():
         assert torch.allclose(mine, other, atol=1e-12)
 
 
+def test_a_row_that_no_piece_sees_gives_no_nan_on_the_way_back():
+    outputs = torch.ones(2, 2, 3, requires_grad=True)
+    lses = torch.tensor([[-torch.inf, 0.0], [-torch.inf, 1.0]])
+    lses.requires_grad_()
+    output, lse = merge(outputs, lses)
+    assert not output[0].any() and lse[0] == -torch.inf
+    slopes = torch.autograd.grad(output.sum() + lse[1], (outputs, lses))
+    assert all(slope.isfinite().all() for slope in slopes)
+    assert torch.allclose(slopes[1][:, 1], lses[:, 1].softmax(0))
+
+
 def test_a_state_reads_keys_in_any_pieces():
     scores = torch.tensor([[3.0, -torch.inf, 700.0, 2.0], [-torch.inf] * 4])
     value = torch.arange(8.0).view(4, 2)
@@ -215,6 +264,28 @@ def test_rising_scores_are_followed_each_time_and_falling_ones_never():
     assert lazily_rescaled(rising, value, 2).rescaled == 3
     assert lazily_rescaled(rising.flip(-1), value, 2).rescaled == 0
     assert lazily_rescaled(rising, value, 2, threshold=3.0).rescaled == 1
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 4.0])
+def test_rows_that_decide_together_follow_more_often_and_stay_exact(
+    threshold,
+):
+    generator = torch.Generator().manual_seed(7)
+    scores = 3 * torch.randn(2, 8, 40, generator=generator).double()
+    value = torch.randn(2, 40, 3, generator=generator).double()
+    alone, pairs, all_of_them = (
+        lazily_rescaled(scores, value, 4, threshold, together)
+        for together in (1, 2, 8)
+    )
+    assert alone.rescaled < pairs.rescaled < all_of_them.rescaled
+    assert all_of_them.rescaled % 8 == 0
+    for found in pairs, all_of_them:
+        assert torch.allclose(found.output, scores.softmax(-1) @ value)
+
+
+def test_rows_that_cannot_be_grouped_are_told():
+    with pytest.raises(ValueError, match="3 of 8 rows"):
+        lazily_rescaled(torch.zeros(8, 4), torch.zeros(4, 1), 2, together=3)
 
 
 # -- which tiles ----------------------------------------------------------

@@ -20,6 +20,8 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
     ends = range(0, S, tile)
     if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
+    elif mistake == "first tile alone":
+        ends = range(1)
     for begin in ends:
         keys = slice(begin, begin + tile)
         k, v = key[..., keys, :], value[..., keys, :]
@@ -32,6 +34,8 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
         elif mistake == "itself masked":
             ahead = at >= place
         scores = scale * query @ k.mT
+        if mistake == "scores without the scale":
+            scores = query @ k.mT
         weights = _weights(scores, ahead, lse, mistake)
         towards = d_output @ v.mT
         slope = _slope(weights, towards, drop, ahead, mistake)
@@ -52,9 +56,13 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
             d_key[..., keys, :] = inner.mT @ query
         if mistake == "last tile alone":
             d_query = inner @ k
+        elif mistake == "keys by the weights":
+            d_key[..., keys, :] = weights.mT @ query
         rows = weights
         if mistake == "values by the slopes":
             rows = slope
+        elif mistake == "values by the slopes, scaled":
+            rows = inner
         elif mistake == "values by the scores":
             rows = scores.masked_fill(ahead, 0)
         d_value[..., keys, :] = rows.mT @ (
@@ -62,6 +70,10 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
         )
     if mistake == "exchanged":
         return d_key, d_query, d_value
+    if mistake == "values before keys":
+        return d_query, d_value, d_key
+    if mistake == "values first":
+        return d_value, d_key, d_query
     if mistake == "signs":
         return -d_query, -d_key, d_value
     return d_query, d_key, d_value
@@ -98,6 +110,10 @@ def _weights(scores, ahead, lse, mistake):
         return 2 ** (hidden - lse[..., None])
     if mistake == "late mask":
         return (scores - lse[..., None]).exp()
+    if mistake in ("-100", "-10"):
+        return (
+            scores.masked_fill(ahead, float(mistake)) - lse[..., None]
+        ).exp()
     if mistake == "zero score":
         return (scores.masked_fill(ahead, 0) - lse[..., None]).exp()
     return (hidden - lse[..., None]).exp()
@@ -110,6 +126,8 @@ def _slope(weights, towards, drop, ahead, mistake):
         return weights * towards - drop
     elif mistake == "weights forgotten":
         return (towards - drop).masked_fill(ahead, 0)
+    elif mistake == "weights forgotten, unmasked":
+        return towards - drop
     elif mistake == "a sigmoid's slope":
         return weights * (1 - weights) * towards
     elif mistake == "added":

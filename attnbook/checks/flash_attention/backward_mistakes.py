@@ -64,6 +64,7 @@ MISTAKES = [
         "slopes without the weights",
         "You leave out the factor of the weights.",
         "weights * (d_weights - D).",
+        "weights forgotten, unmasked",
     ),
     (
         "a sigmoid's slope",
@@ -105,7 +106,8 @@ MISTAKES = [
         "no scale",
         "no scale",
         "The scores are not divided by the root of d_k.",
-        "query.shape[-1] ** -0.5.",
+        "query.shape[-1] ** -0.5, in the scores and in the gradients.",
+        "scores without the scale",
     ),
     (
         "scaled by d",
@@ -149,6 +151,14 @@ MISTAKES = [
         "values by the slopes",
         "The gradient of the values takes the slopes of the scores.",
         "d_value = weightsᵀ @ d_output.",
+        "values by the slopes, scaled",
+    ),
+    (
+        "keys by the weights",
+        "keys by the weights",
+        "The gradient of the keys takes the weights, not the slopes of the "
+        "scores.",
+        "d_key = slopesᵀ @ query.",
     ),
     (
         "values by the scores",
@@ -196,6 +206,20 @@ MISTAKES = [
         "Set -inf.",
     ),
     (
+        "-100",
+        "a finite number in place of -inf",
+        "Scores of -200 occur. What is masked must be below every other "
+        "score.",
+        "Set -inf.",
+        "-10",
+    ),
+    (
+        "first tile alone",
+        "the first tile alone",
+        "Only the keys of the first tile are read.",
+        "range(0, S, tile), and no `return` inside the loop.",
+    ),
+    (
         "last tile dropped",
         "the last, shorter tile left out",
         "Keys behind the last whole tile are never read.",
@@ -211,6 +235,18 @@ MISTAKES = [
         "exchanged",
         "keys before queries",
         "You return the gradient of the keys first.",
+        "(d_query, d_key, d_value).",
+    ),
+    (
+        "values before keys",
+        "values before keys",
+        "You return the gradient of the values before that of the keys.",
+        "(d_query, d_key, d_value).",
+    ),
+    (
+        "values first",
+        "values first, queries last",
+        "You return the gradients in the reverse order.",
         "(d_query, d_key, d_value).",
     ),
 ]

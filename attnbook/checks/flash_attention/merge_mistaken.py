@@ -4,6 +4,46 @@ from __future__ import annotations
 
 import torch
 
+_LN_2 = 0.6931471805599453
+_BY_SOFTMAX = (
+    "sink in the lse alone",
+    "sink in the lse alone, bare",
+    "share of the sink",
+    "logarithms of shares",
+    "lse overflows",
+    "shares to the base 2",
+    "shares to the base 2, turned round",
+    "divided by pieces",
+    "over the batch",
+    "sink twice",
+)
+
+
+def _by_softmax(outputs, lses, every, mistake):
+    """Right but for the mistake: a softmax, and logsumexp."""
+    shares, lse = every.softmax(0)[:-1], every.logsumexp(0)
+    if mistake == "sink in the lse alone":
+        shares = lses.softmax(0).nan_to_num()
+    elif mistake == "sink in the lse alone, bare":
+        shares = lses.softmax(0)
+    elif mistake == "share of the sink":
+        shares = every.softmax(0)[1:]
+    elif mistake == "logarithms of shares":
+        shares = every.log_softmax(0)[:-1]
+    elif mistake == "lse overflows":
+        lse = every.exp().sum(0).log()
+    elif mistake == "shares to the base 2":
+        shares = (every * _LN_2).softmax(0)[:-1]
+    elif mistake == "shares to the base 2, turned round":
+        shares = (every / _LN_2).softmax(0)[:-1]
+    elif mistake == "divided by pieces":
+        shares = shares / len(outputs)
+    elif mistake == "over the batch":
+        shares = every.softmax(1)[:-1]
+    elif mistake == "sink twice":
+        lse = torch.logaddexp(lse, every[-1])
+    return (shares[..., None] * outputs).sum(0), lse
+
 
 def mistaken(outputs, lses, sink, mistake):
     """Output and log-sum-exp, with a mistake."""
@@ -18,9 +58,19 @@ def mistaken(outputs, lses, sink, mistake):
         column = sink[None, None, :, None].expand(1, *lses.shape[1:])
     if mistake in ("sink as a sum", "sink as a sum, guarded"):
         column = column.clamp(min=1e-9).log()
+    elif mistake == "sink exponentiated":
+        column = column.exp()
+    elif mistake == "sink of 0":
+        column = 0 * column
     elif mistake == "sink to the base 2":
         column = column * 0.6931471805599453
+    if mistake == "empty is 0":
+        lses = lses.masked_fill(lses == -torch.inf, 0)
+    elif mistake == "empty is -100":
+        lses = lses.clamp(min=-100.0)
     every = torch.cat([lses, column])
+    if mistake in _BY_SOFTMAX:
+        return _by_softmax(outputs, lses, every, mistake)
     if mistake == "no sink":
         every = torch.cat([lses, torch.full_like(column, -torch.inf)])
     elif mistake == "sink for each piece":

@@ -46,6 +46,38 @@ MISTAKES = [
         _SHARE,
     ),
     (
+        "logarithms of shares",
+        "logarithms of the shares",
+        "You weigh by the logarithms of the shares.",
+        "softmax, not log_softmax.",
+    ),
+    (
+        "divided by pieces",
+        "divided by the number of pieces",
+        "The shares are right, but you divide by the number of pieces too.",
+        "A sum over the pieces, not a mean.",
+    ),
+    (
+        "over the batch",
+        "a softmax over the batch",
+        "The shares sum to 1 over the batch.",
+        "The pieces are axis 0.",
+    ),
+    (
+        "empty is 0",
+        "a log-sum-exp of 0 for pieces without keys",
+        "You put 0 in place of -inf. A piece without keys then counts as if "
+        "its exponentials summed to 1.",
+        "exp(-inf) is 0: leave -inf where it is.",
+    ),
+    (
+        "empty is -100",
+        "-100 in place of -inf",
+        "You put -100 in place of all that is lower. Log-sum-exps of -300 "
+        "occur.",
+        "exp(-inf) is 0: leave -inf where it is.",
+    ),
+    (
         "over the heads",
         "a softmax over the heads",
         "The shares sum to 1 over the heads.",
@@ -64,6 +96,33 @@ MISTAKES = [
         "It is one more piece, with the output 0.",
     ),
     (
+        "sink in the lse alone",
+        "a sink in the log-sum-exp alone",
+        "The log-sum-exp is right. In the output the sink takes no weight: "
+        "the shares of the pieces sum to 1.",
+        "The softmax runs over the pieces and the sink.",
+        "sink in the lse alone, bare",
+    ),
+    (
+        "share of the sink",
+        "shares moved by one piece",
+        "Each piece gets the share of the next one, and the last piece that "
+        "of the sink.",
+        "If the sink comes last, drop the last share: [:-1].",
+    ),
+    (
+        "sink of 0",
+        "a sink of 0",
+        "Your sink is 0 for every head.",
+        "Use `sink`.",
+    ),
+    (
+        "sink twice",
+        "the sink twice in the log-sum-exp",
+        "The log-sum-exp that you return counts the sink twice.",
+        "L = log(Σ exp(L_p) + exp(sink)).",
+    ),
+    (
         "sink for each piece",
         "a sink in each piece",
         "The sink takes weight once for every piece.",
@@ -77,6 +136,12 @@ MISTAKES = [
         "The sink's log-sum-exp is the sink itself.",
     ),
     (
+        "sink exponentiated",
+        "the exponential of the sink taken for its score",
+        "You take exp(sink) for a score, and so take the exponential twice.",
+        "The sink's log-sum-exp is the sink itself.",
+    ),
+    (
         "sink to the base 2",
         "a sink to the base 2",
         "You use 2 to the power of the sink.",
@@ -87,6 +152,14 @@ MISTAKES = [
         "powers of 2",
         "You use powers of 2. The log-sum-exps are natural ones.",
         "torch.exp.",
+    ),
+    (
+        "shares to the base 2",
+        "shares to another base",
+        "The log-sum-exp is right. In the shares you change the base of the "
+        "log-sum-exps, which are natural ones.",
+        "softmax uses powers of e already.",
+        "shares to the base 2, turned round",
     ),
     (
         "logsigmoid as sum",
@@ -130,6 +203,13 @@ MISTAKES = [
         "All rows share one maximum. Where a row lies far below it, all of "
         "its exponentials are 0.",
         "amax over the pieces alone, axis 0.",
+    ),
+    (
+        "lse overflows",
+        "a log-sum-exp that overflows",
+        "The output is right. The log-sum-exp takes exponentials of 300, "
+        "which are infinite, and of -300, which are 0.",
+        "Use logsumexp, or add the largest one afterwards.",
     ),
     (
         "maximum without the sink",

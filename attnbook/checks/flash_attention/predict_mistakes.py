@@ -91,7 +91,7 @@ MISTAKES = [
     ),
     (
         "b",
-        126.0,
+        122.0,
         "four tiles for each row",
         "You let a row of tiles read a tile more than it needs.",
         "64r - 99 lies in tile r - 2.",

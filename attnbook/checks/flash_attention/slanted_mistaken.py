@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def _bias(slopes, far, place, mistake):
+def _bias(slopes, far, place, tile, S, mistake):
     """What is subtracted from the scores of a tile, (H, T, c)."""
     H = len(slopes)
     if mistake == "no slopes":
@@ -16,6 +16,8 @@ def _bias(slopes, far, place, mistake):
         slopes = slopes.mean().expand_as(slopes)
     elif mistake == "slopes reversed":
         slopes = slopes.flip(0)
+    elif mistake == "powers of the slopes":
+        slopes = 2.0**-slopes
     elif mistake == "usual slopes":
         slopes = 2.0 ** (-8 * torch.arange(1, H + 1) / H)
     slopes = slopes[:, None, None]
@@ -23,6 +25,14 @@ def _bias(slopes, far, place, mistake):
         return 0 * slopes * far
     if mistake == "sign":
         return -slopes * far
+    if mistake == "in tiles":
+        return slopes * (far // tile)
+    if mistake == "in tiles, in tokens":
+        return slopes * (far // tile * tile)
+    if mistake == "share of the text":
+        return slopes * far / S
+    if mistake == "from 1":
+        return slopes * (far + 1)
     if mistake == "squared":
         return slopes * far**2
     if mistake == "distance to the tile":
@@ -56,6 +66,8 @@ def mistaken(query, key, value, slopes, tile, mistake):
     ends = range(0, S, tile)
     if mistake == "last tile dropped" and tile < S:
         ends = range(0, S - S % tile, tile)
+    elif mistake == "first tile alone":
+        ends = range(1)
     for begin in ends:
         k, v = key[:, :, begin : begin + tile], value[:, :, begin:]
         v = v[:, :, : k.shape[2]]
@@ -63,7 +75,7 @@ def mistaken(query, key, value, slopes, tile, mistake):
         if mistake == "places from 0":
             at = at - begin
         far = place - at  # (T, c)
-        bias = _bias(slopes, far, place, mistake)
+        bias = _bias(slopes, far, place, tile, S, mistake)
         scores = query @ k.mT
         if mistake == "bias scaled":
             scores = scale * (scores - bias)
@@ -74,8 +86,10 @@ def mistaken(query, key, value, slopes, tile, mistake):
         ahead = far < 0
         if mistake == "first queries":
             ahead = torch.arange(S - T, S)[:, None] < at
-        elif mistake == "itself masked":
+        elif mistake in ("itself masked", "itself masked, bare"):
             ahead = far <= 0
+        elif mistake in ("mask turned round", "mask turned round, bare"):
+            ahead = far > 0
         elif mistake == "one ahead":
             ahead = far < -1
         if mistake in ("both ways", "not causal"):
@@ -85,12 +99,20 @@ def mistaken(query, key, value, slopes, tile, mistake):
         new = torch.maximum(most, scores.amax(-1, keepdim=True))
         if mistake == "one maximum":
             new = new.amax((0, 1, 2), keepdim=True).expand_as(new)
-        elif mistake == "newest maximum":
+        elif mistake == "compared with the sum":
+            new = torch.maximum(total, scores.amax(-1, keepdim=True))
+        elif mistake in ("newest maximum", "newest maximum, bare"):
             new = scores.amax(-1, keepdim=True)
         elif mistake == "never moved":
             new = torch.where(most == -torch.inf, new, most)
         base = new.masked_fill(new == -torch.inf, 0)
+        if mistake.endswith(", bare"):
+            base = new
         shrink = (most - base).exp()
+        if mistake == "turned round":
+            shrink = (base - most).exp().nan_to_num(posinf=0.0)
+        elif mistake == "turned round, bare":
+            shrink = (base - most).exp()
         if mistake == "overflow":
             base = torch.zeros_like(base)
             shrink = torch.ones_like(shrink)

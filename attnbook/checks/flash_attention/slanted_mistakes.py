@@ -84,6 +84,33 @@ MISTAKES = [
         "Each key has its own place.",
     ),
     (
+        "in tiles",
+        "a distance in tiles",
+        "The distance is rounded down to whole tiles.",
+        "Each key has its own place.",
+        "in tiles, in tokens",
+    ),
+    (
+        "share of the text",
+        "the distance divided by the length of the text",
+        "The distance is a number of tokens, not a share of the text.",
+        "Slope times distance.",
+    ),
+    (
+        "from 1",
+        "a distance that begins with 1",
+        "The query's own key has the distance 0. Yours has 1. The output is "
+        "the same, but the log-sum-exp is too low.",
+        "n = p - s.",
+    ),
+    (
+        "powers of the slopes",
+        "slopes taken for exponents",
+        "You compute 2 to the power of minus the slope. The slopes are "
+        "ready for use.",
+        "Slope times distance.",
+    ),
+    (
         "bias scaled",
         "the bias divided by the root of d",
         "Scores and bias are divided together.",
@@ -132,6 +159,14 @@ MISTAKES = [
         "the query's own key masked",
         "A query sees the keys before it alone.",
         "The distance 0 is allowed.",
+        "itself masked, bare",
+    ),
+    (
+        "mask turned round",
+        "the mask turned round",
+        "A query sees its own key and those after it.",
+        "Set -inf where the distance is below 0.",
+        "mask turned round, bare",
     ),
     (
         "one ahead",
@@ -178,6 +213,20 @@ MISTAKES = [
         "the maximum of the newest tile",
         "The maximum forgets the tiles before.",
         "The maximum of the old one and the tile's.",
+        "newest maximum, bare",
+    ),
+    (
+        "compared with the sum",
+        "the maximum compared with the sum",
+        "The new maximum is taken of the tile and of the running *sum*.",
+        "Which variable holds the largest score so far?",
+    ),
+    (
+        "turned round",
+        "a factor turned round",
+        "The old sums are multiplied by exp(new - old), which is above 1.",
+        "A larger maximum makes old exponentials smaller.",
+        "turned round, bare",
     ),
     (
         "never moved",
@@ -221,6 +270,12 @@ MISTAKES = [
         "not divided",
         "The mixed values are returned as they are.",
         "Divide by the sum after the last tile.",
+    ),
+    (
+        "first tile alone",
+        "the first tile alone",
+        "Only the keys of the first tile are read.",
+        "range(0, S, tile), and no `return` inside the loop.",
     ),
     (
         "last tile dropped",

@@ -114,8 +114,15 @@ EXERCISE = Exercise(
     mistakes=[
         *unrepaired(BUGS, draft, begins="Begin with"),
         *(
-            Mistake(name, sentence, partial(draft, bugs=(bug,)), look, bugs=1)
-            for bug, name, sentence, look in MISTAKES
+            Mistake(
+                name,
+                sentence,
+                partial(draft, bugs=(bug,)),
+                look,
+                tuple(partial(draft, bugs=(other,)) for other in also),
+                bugs=1,
+            )
+            for bug, name, sentence, look, *also in MISTAKES
         ),
     ],
     right_answers=[_in_tiles, _row_by_row],

@@ -6,12 +6,22 @@ import torch
 
 # What stands for "nothing read yet" and for what is masked, if not -inf.
 _LOW = -100.0
+_LOWER = {
+    "masked by -1e4": -1e4,
+    "masked by -5e4": -5e4,
+    "masked by -1e9": -1e9,
+    "masked by -1e30": -1e30,
+    "masked by the least": torch.finfo(torch.float32).min,
+    "masked by 0": 0.0,
+}
 
 
 def _begun(q, value, bugs):
     """Maximum, sum and mixed values before the first tile."""
     rows = q.shape[:-1]
     low = _LOW if "finite start" in bugs else -torch.inf
+    if "starts at 0" in bugs:
+        low = 0.0
     most = torch.full((*rows, 1), low)
     total = torch.zeros(*rows, 1)
     return most, total, torch.zeros(*rows, value.shape[-1])
@@ -40,16 +50,22 @@ def draft(query, key, value, lengths, tile, bugs):
         scale = 1.0
     elif "scaled by d" in bugs:
         scale = 1 / d
+    elif "scaled by the tile" in bugs:
+        scale = tile**-0.5
     outputs, lses = [], []
     for q in query.split(tile, -2):  # (B, r, d)
         most, total, mixed = _begun(q, value, bugs)
         ends = range(0, S, tile)
         if "last tile dropped" in bugs and tile < S:
             ends = range(0, S - S % tile, tile)
+        elif "first tile alone" in bugs:
+            ends = range(1)
         for begin in ends:
             k, v = key[:, begin : begin + tile], value[:, begin : begin + tile]
             scores = scale * q @ k.mT  # (B, r, c)
             place = begin + torch.arange(k.shape[1])
+            if "places too far apart" in bugs:
+                place = place + begin * (tile - 1)
             if "places from 0" in bugs:
                 place = place - begin
             seen = (place < lengths[:, None])[:, None]  # (B, 1, c)
@@ -60,22 +76,31 @@ def draft(query, key, value, lengths, tile, bugs):
             elif "unmasked" in bugs:
                 seen = torch.ones_like(seen)
             low = _LOW if "finite mask" in bugs else -torch.inf
-            if "masked by 0" in bugs:
-                low = 0.0
+            low = next((_LOWER[bug] for bug in bugs if bug in _LOWER), low)
+            bare = scores
             scores = scores.masked_fill(~seen, low)
-            new = _new_most(most, total, scores, bugs)
+            late = "masked after the maximum" in bugs
+            new = _new_most(most, total, bare if late else scores, bugs)
             base = new.masked_fill(new == -torch.inf, 0)
+            if "bare base" in bugs:
+                base = new
             shrink = (most - base).exp()
             if "turned round" in bugs:
                 shrink = (base - most).exp().nan_to_num(posinf=0.0)
             elif "never shrunk" in bugs:
                 shrink = (most > -torch.inf).float()
+            elif "turned round, bare" in bugs:
+                shrink = (base - most).exp()
             powers = (scores - base).exp()
+            if "powers of 2" in bugs:
+                shrink, powers = 2 ** (most - base), 2 ** (scores - base)
             if "unstable" in bugs:
                 base, shrink = 0 * base, (most > -torch.inf).float()
                 powers = scores.exp()
             part = powers.sum(-1, keepdim=True)
             kept = total if "sum not shrunk" in bugs else shrink * total
+            if "new sum shrunk" in bugs:
+                part = shrink * part
             total = part if "last sum" in bugs else kept + part
             old = mixed if "output not shrunk" in bugs else shrink * mixed
             if "shrunk twice" in bugs:
@@ -83,8 +108,11 @@ def draft(query, key, value, lengths, tile, bugs):
             fresh = powers @ v
             if "divided in the tile" in bugs:
                 fresh = fresh / part.masked_fill(part == 0, 1)
+            if "new values shrunk" in bugs:
+                fresh = shrink * fresh
             mixed = old + fresh
-            most = new
+            if "maximum not kept" not in bugs:
+                most = new
             if "unstable" in bugs:
                 most = torch.zeros_like(most)
         empty = total == 0

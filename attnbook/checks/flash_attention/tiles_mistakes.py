@@ -5,13 +5,6 @@ to look; then the bugs of other code that makes it.
 """
 
 BUGS = {
-    "compared with the sum": (
-        "the maximum compared with the sum",
-        "The new maximum is taken of the tile and of the running *sum*. With "
-        "small scores nothing shows. Where scores fall from 200 to -200, an "
-        "exponential overflows.",
-        "The line that makes `new`: which variable holds the largest score?",
-    ),
     "places from 0": (
         "places counted anew in each tile",
         "The mask compares the place of a key *in its tile* with the length, "
@@ -23,6 +16,13 @@ BUGS = {
         "Masked scores are -100. A row with nothing to attend to gets a mean "
         "of what is masked, and scores of -200 lie below what is masked.",
         "Set -inf, and take care of a maximum that is still -inf.",
+    ),
+    "compared with the sum": (
+        "the maximum compared with the sum",
+        "The new maximum is taken of the tile and of the running *sum*. With "
+        "small scores nothing shows. Where scores fall from 200 to -200, an "
+        "exponential overflows.",
+        "The line that makes `new`: which variable holds the largest score?",
     ),
     "output not shrunk": (
         "an output that is not rescaled",
@@ -57,6 +57,7 @@ MISTAKES = [
         "a factor turned round",
         "The old sums are multiplied by exp(new - old), which is above 1.",
         "A larger maximum makes old exponentials smaller.",
+        "turned round, bare",
     ),
     (
         "shrunk twice",
@@ -96,6 +97,84 @@ MISTAKES = [
         "The maximum begins with -100. Rows whose scores are all lower are "
         "measured against it, and lose their digits.",
         "The maximum of nothing is -inf.",
+    ),
+    (
+        "starts at 0",
+        "a maximum that begins with 0",
+        "The maximum begins with 0. Where all scores of a row are far below "
+        "0, all exponentials are 0; and a row of no keys gets the "
+        "log-sum-exp 0.",
+        "The maximum of nothing is -inf.",
+    ),
+    (
+        "masked after the maximum",
+        "a maximum of masked scores",
+        "The maximum is taken before the mask, so that a masked key may set "
+        "it. A row of no keys then has a finite log-sum-exp.",
+        "Mask first, then take the maximum.",
+    ),
+    (
+        "masked by -1e9",
+        "a large finite number in place of -inf",
+        "Masked scores are finite, though very low. A row with nothing to "
+        "attend to gets a mean of what is masked, and a finite log-sum-exp.",
+        "Set -inf, and take care of a maximum that is still -inf.",
+        "masked by -1e4",
+        "masked by -5e4",
+        "masked by -1e30",
+        "masked by the least",
+    ),
+    (
+        "bare base",
+        "-inf minus -inf",
+        "As long as a row has seen no key, its maximum is -inf, and "
+        "-inf - (-inf) is NaN.",
+        "The draft's line that makes `base` takes care of it.",
+    ),
+    (
+        "new sum shrunk",
+        "the new sum multiplied by the factor too",
+        "The sum of the new tile is relative to the new maximum already. "
+        "Only the old sum is multiplied by the factor.",
+        "total = shrink * total + the new sum.",
+    ),
+    (
+        "new values shrunk",
+        "the new values multiplied by the factor too",
+        "The values of the new tile are relative to the new maximum already. "
+        "Only the old ones are multiplied by the factor.",
+        "mixed = shrink * mixed + the new values.",
+    ),
+    (
+        "maximum not kept",
+        "the maximum not kept for the next tile",
+        "After a tile, `most` is still that of before. The next factor is "
+        "wrong then.",
+        "The last line of the loop: most = new.",
+    ),
+    (
+        "places too far apart",
+        "begin multiplied by the tile",
+        "`begin` counts keys, not tiles. You multiply it by `tile` again.",
+        "The first key of a tile stands at place `begin`.",
+    ),
+    (
+        "powers of 2",
+        "powers of 2",
+        "You use powers of 2 for the exponentials.",
+        "torch.exp, for the factor and for the powers.",
+    ),
+    (
+        "scaled by the tile",
+        "scaled by the tile",
+        "q·k is divided by the root of the number of keys in a tile.",
+        "The draft's scale is right.",
+    ),
+    (
+        "first tile alone",
+        "the first tile alone",
+        "Only the keys of the first tile are read.",
+        "range(0, S, tile), and no `return` inside the loop.",
     ),
     (
         "last tile dropped",

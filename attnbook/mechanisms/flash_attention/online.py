@@ -94,4 +94,6 @@ def merge(outputs: Iterable[Tensor], lses: Iterable[Tensor]) -> tuple:
     empty = total == 0
     shares = powers / total.masked_fill(empty, 1)  # (P, ...)
     output = (shares[..., None] * torch.stack(outputs)).sum(0)
-    return output, base + total.log()
+    # The logarithm of 0 is right, -inf, but its derivative is NaN.
+    lse = base + total.masked_fill(empty, 1).log()
+    return output, lse.masked_fill(empty, -torch.inf)

@@ -13,7 +13,8 @@ class Lazy(NamedTuple):
 
     Attributes:
         output: (..., d_v).
-        rescaled: how many times a row's sum and output were multiplied.
+        rescaled: how many times a row's sum and output were multiplied;
+            where rows decide together, also by 1.
         moved: how many times a row's true maximum rose after its first tile.
         chances: rows times the tiles after their first one.
     """
@@ -25,7 +26,11 @@ class Lazy(NamedTuple):
 
 
 def lazily_rescaled(
-    scores: Tensor, value: Tensor, columns: int, threshold: float = 0.0
+    scores: Tensor,
+    value: Tensor,
+    columns: int,
+    threshold: float = 0.0,
+    together: int = 1,
 ) -> Lazy:
     """Softmax in tiles that follows the maximum only when it has to.
 
@@ -39,12 +44,20 @@ def lazily_rescaled(
         value: (..., S, d_v).
         columns: keys in a tile.
         threshold: in nats, 0 or more; 0 follows every rise.
+        together: how many rows decide as one, as in a kernel whose threads
+            share a tile: as soon as one of them has to follow, all do.
 
     Raises:
-        ValueError: if the threshold is below 0, or a score is not finite.
+        ValueError: if the threshold is below 0, a score is not finite, or
+            the rows cannot be divided into groups of this size.
     """
     if threshold < 0:
         raise ValueError(f"threshold is {threshold}; expected 0 or more")
+    if together < 1 or scores.shape[-2] % together:
+        raise ValueError(
+            f"{together} of {scores.shape[-2]} rows decide together; "
+            "expected a divisor"
+        )
     if not scores.isfinite().all():
         raise ValueError("scores are not finite; expected no masked ones")
     rows = scores.shape[:-1]
@@ -60,8 +73,12 @@ def lazily_rescaled(
             moved += int((highest > most).sum())
             most = torch.maximum(most, highest)
             follow = highest > base + threshold
+            if together > 1:
+                groups = follow.unflatten(-1, (-1, together))
+                groups = groups.any(-1, keepdim=True).expand_as(groups)
+                follow = groups.flatten(-2)
             rescaled += int(follow.sum())
-            new = torch.where(follow, highest, base)
+            new = torch.where(follow, torch.maximum(base, highest), base)
             shrink = (base - new).exp()
             total, mixed = shrink * total, shrink[..., None] * mixed
             base = new

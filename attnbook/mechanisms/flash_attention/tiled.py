@@ -150,6 +150,6 @@ class _Tiled(torch.autograd.Function):
                 d_key[..., keys, :] += d_scores.mT @ q
         d_sink = None
         if sink is not None:
-            share = (sink[:, None] - lse).exp()  # (B, H, T)
+            share = (sink[:, None] - base).exp()  # (B, H, T)
             d_sink = -(share * drop).sum((0, 2))
         return d_query, d_key, d_value, d_sink, None, None, None
