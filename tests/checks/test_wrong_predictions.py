@@ -9,6 +9,7 @@ import pytest
 from attnbook.checks import (
     additive_attention,
     decoder_only,
+    experts_and_state_spaces,
     long_context,
     luong_attention,
     multi_head_attention,
@@ -36,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (decoder_only, "07-predict"),
         (sharing_heads, "08-predict"),
         (long_context, "09-predict"),
+        (experts_and_state_spaces, "12-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -84,6 +86,11 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (decoder_only, "07-predict", "07-decoder-only"),
         (sharing_heads, "08-predict", "08-sharing-heads"),
         (long_context, "09-predict", "09-long-context"),
+        (
+            experts_and_state_spaces,
+            "12-predict",
+            "12-experts-and-state-spaces",
+        ),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):
