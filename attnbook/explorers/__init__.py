@@ -19,6 +19,7 @@ from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
 from attnbook.explorers.tile_walk import TileWalk
 from attnbook.explorers.wavelengths import Wavelengths
+from attnbook.explorers.written_state import WrittenState
 
 __all__ = [
     "AlignmentScrubber",
@@ -36,4 +37,5 @@ __all__ = [
     "SoftmaxDial",
     "TileWalk",
     "Wavelengths",
+    "WrittenState",
 ]

@@ -257,7 +257,31 @@ class Products:
         self.amount += self._mode.get_total_flops()
 
 
+class Calls:
+    """Functions of torch that an answer calls, methods among them."""
+
+    def __init__(self) -> None:
+        self.amount = 0
+
+    def __enter__(self) -> Calls:
+        from torch.overrides import TorchFunctionMode
+
+        measure = self
+
+        class Mode(TorchFunctionMode):
+            def __torch_function__(self, func, types, args=(), kwargs=None):
+                measure.amount += 1
+                return func(*args, **(kwargs or {}))
+
+        self._mode = Mode()
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *trouble: Any) -> None:
+        self._mode.__exit__(*trouble)
+
+
 MEASURES = {
     kind.__name__: kind
-    for kind in (PeakMemory, LargestTensor, KeptForBackward, Products)
+    for kind in (PeakMemory, LargestTensor, KeptForBackward, Products, Calls)
 }

@@ -38,6 +38,11 @@ def products(answer: Callable) -> contextlib.AbstractContextManager:
     return _watched(answer, inspection.Products)
 
 
+def calls(answer: Callable) -> contextlib.AbstractContextManager:
+    """Functions of torch that an answer calls."""
+    return _watched(answer, inspection.Calls)
+
+
 def _watched(answer: Callable, measure: type) -> Any:
     session = session_of(answer)
     return session.watched(measure.__name__) if session else measure()

@@ -10,6 +10,7 @@ from attnbook.checks import (
     additive_attention,
     decoder_only,
     flash_attention,
+    experts_and_state_spaces,
     long_context,
     luong_attention,
     multi_head_attention,
@@ -38,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (sharing_heads, "08-predict"),
         (long_context, "09-predict"),
         (flash_attention, "10-predict"),
+        (experts_and_state_spaces, "12-predict"),
     ],
 )
 def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
@@ -87,6 +89,11 @@ def test_a_wrong_guess_does_not_bring_out_the_right_number(checks, grade_id):
         (sharing_heads, "08-predict", "08-sharing-heads"),
         (long_context, "09-predict", "09-long-context"),
         (flash_attention, "10-predict", "10-flash-attention"),
+        (
+            experts_and_state_spaces,
+            "12-predict",
+            "12-experts-and-state-spaces",
+        ),
     ],
 )
 def test_the_hint_that_lists_the_steps_is_there(checks, grade_id, name):

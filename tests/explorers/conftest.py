@@ -27,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
+def written() -> explorers.WrittenState:
+    return samples.written_state()
+
+
+@pytest.fixture
 def lookup() -> explorers.SoftLookup:
     return samples.soft_lookup()
 

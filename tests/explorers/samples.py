@@ -177,6 +177,12 @@ def wavelengths() -> explorers.Wavelengths:
     return explorers.Wavelengths(d_model=32, length=64)
 
 
+def written_state() -> explorers.WrittenState:
+    """A key written twice, and a token that writes nothing."""
+    writes = [("cat", "red"), ("dog", "blue"), ("cat", "green"), ("dog", None)]
+    return explorers.WrittenState(writes, step=2)
+
+
 SAMPLES: dict[str, Callable[[], Explorer]] = {
     "AlignmentScrubber": alignment_scrubber,
     "BlockWalk": block_walk,
@@ -193,6 +199,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "SoftmaxDial": softmax_dial,
     "TileWalk": tile_walk,
     "Wavelengths": wavelengths,
+    "WrittenState": written_state,
 }
 
 

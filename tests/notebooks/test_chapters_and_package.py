@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from compared_experts_and_states import EXPERTS_AND_STATE_SPACES
 from listing import CHAPTERS, every_chapter, spelt
 
 from attnbook.mechanisms import luong, soft_lookup
@@ -461,6 +462,7 @@ COMPARED = {
     "chapters/08-sharing-heads.ipynb": SHARING_HEADS,
     "chapters/09-long-context.ipynb": LONG_CONTEXT,
     "chapters/10-flash-attention.ipynb": FLASH_ATTENTION,
+    "chapters/12-experts-and-state-spaces.ipynb": EXPERTS_AND_STATE_SPACES,
 }
 IN_TORCH = [
     pytest.param(chapter, name, id=f"{spelt(chapter)} {name}")
