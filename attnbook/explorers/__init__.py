@@ -19,6 +19,7 @@ from attnbook.explorers.soft_lookup import SoftLookup
 from attnbook.explorers.softmax_dial import SoftmaxDial
 from attnbook.explorers.tile_walk import TileWalk
 from attnbook.explorers.wavelengths import Wavelengths
+from attnbook.explorers.word_attention import WordAttention
 from attnbook.explorers.written_state import WrittenState
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "SoftmaxDial",
     "TileWalk",
     "Wavelengths",
+    "WordAttention",
     "WrittenState",
 ]

@@ -9,8 +9,8 @@ import pytest
 from attnbook.checks import (
     additive_attention,
     decoder_only,
-    flash_attention,
     experts_and_state_spaces,
+    flash_attention,
     long_context,
     luong_attention,
     multi_head_attention,

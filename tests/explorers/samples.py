@@ -183,6 +183,21 @@ def written_state() -> explorers.WrittenState:
     return explorers.WrittenState(writes, step=2)
 
 
+def word_attention() -> explorers.WordAttention:
+    """Made-up weights: two captions, three steps, four by four patches."""
+    rng = np.random.default_rng(3)
+    ink = np.zeros((8, 8))
+    ink[1:7, 3:5] = 1
+    images = [(1 - t) * rng.random((8, 8)) + t * ink for t in (0, 0.5, 1)]
+    pictures = []
+    for words in (["a", "thin", "one"], ["one"]):
+        weights = rng.dirichlet(np.ones(len(words) + 1), size=(3, 16))
+        pictures.append(
+            {"words": words, "images": images, "weights": weights[..., :-1]}
+        )
+    return explorers.WordAttention(pictures, ["0.33", "0.67", "1.00"])
+
+
 SAMPLES: dict[str, Callable[[], Explorer]] = {
     "AlignmentScrubber": alignment_scrubber,
     "BlockWalk": block_walk,
@@ -199,6 +214,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "SoftmaxDial": softmax_dial,
     "TileWalk": tile_walk,
     "Wavelengths": wavelengths,
+    "WordAttention": word_attention,
     "WrittenState": written_state,
 }
 

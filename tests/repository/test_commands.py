@@ -22,6 +22,7 @@ LISTED = {
     "book",
     "chapters",
     "clean",
+    "encoder",
     "epub",
     "experiments",
     "explorers",

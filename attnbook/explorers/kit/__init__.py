@@ -12,6 +12,7 @@ heat_map.mjs      a matrix as a grid to walk; heat_map.css, hatched.css
 curve_tile.mjs    a number with its curve; curve_tile.css
 tiles.mjs         attention in tiles: the running numbers of each query
 base_slider.mjs   the slider of the base of rotations and sinusoids
+word_maps.mjs     where in a picture a word is attended to, and the ink there
 written.mjs       a state, written token by token, and what a query reads
 bundle.mjs        makes each explorer's built.mjs: `make explorers`
 ================  =========================================================

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbook.mechanisms.multi_head import MultiHeadAttention
@@ -12,26 +14,46 @@ from attnbook.mechanisms.transformer.from_torch import (
 )
 from attnbook.mechanisms.transformer.norms import SublayerNorm
 
+ACTIVATIONS = {"relu": torch.relu, "gelu": F.gelu}
+
 
 class FeedForward(nn.Module):
-    """Two layers with a ReLU between, on each token by itself.
+    """Two layers with a ReLU or a GELU between, on each token by itself.
 
-    Vaswani et al. (2017), section 3.3, equation 2.
+    Vaswani et al. (2017), section 3.3, equation 2. GELU is x·Φ(x), where Φ is
+    the distribution function of the standard normal distribution: Hendrycks
+    and Gimpel (2016). BERT has it.
 
     Args:
         d_model: D, the size of a token.
         d_ff: size of the hidden layer, four times D in the paper.
         bias: whether the two layers add a bias, as in the paper.
+        activation: "relu", as in the paper, or "gelu".
+
+    Raises:
+        ValueError: if the activation is neither.
     """
 
-    def __init__(self, d_model: int, d_ff: int, bias: bool = True):
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        bias: bool = True,
+        activation: str = "relu",
+    ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation is {activation!r}; expected one of "
+                f"{', '.join(map(repr, ACTIVATIONS))}"
+            )
         self.widen = nn.Linear(d_model, d_ff, bias)
         self.narrow = nn.Linear(d_ff, d_model, bias)
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""
-        return self.narrow(self.widen(x).relu())
+        return self.narrow(ACTIVATIONS[self.activation](self.widen(x)))
 
 
 class EncoderLayer(nn.Module):
@@ -45,6 +67,11 @@ class EncoderLayer(nn.Module):
         num_heads: H, which must divide D.
         d_ff: size of the feed-forward network's hidden layer.
         norm_first: pre-norm instead of post-norm.
+        activation: of the feed-forward network, "relu" or "gelu".
+        eps: of both normalisations, added to the variance.
+
+    Raises:
+        ValueError: if H does not divide D, or the activation is neither.
     """
 
     def __init__(
@@ -53,12 +80,14 @@ class EncoderLayer(nn.Module):
         num_heads: int,
         d_ff: int,
         norm_first: bool = True,
+        activation: str = "relu",
+        eps: float = 1e-5,
     ):
         super().__init__()
         self.attention = MultiHeadAttention(d_model, num_heads)
-        self.attention_norm = SublayerNorm(d_model, norm_first)
-        self.feed_forward = FeedForward(d_model, d_ff)
-        self.feed_forward_norm = SublayerNorm(d_model, norm_first)
+        self.attention_norm = SublayerNorm(d_model, norm_first, eps)
+        self.feed_forward = FeedForward(d_model, d_ff, activation=activation)
+        self.feed_forward_norm = SublayerNorm(d_model, norm_first, eps)
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, causal: bool = False

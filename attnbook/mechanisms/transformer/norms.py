@@ -58,10 +58,11 @@ class SublayerNorm(LayerNorm):
     Args:
         size: number of features.
         norm_first: normalise before the sublayer, not after the addition.
+        eps: added to the variance.
     """
 
-    def __init__(self, size: int, norm_first: bool = True):
-        super().__init__(size)
+    def __init__(self, size: int, norm_first: bool = True, eps: float = 1e-5):
+        super().__init__(size, eps)
         self.norm_first = norm_first
 
     def before(self, x: Tensor) -> Tensor:
