@@ -92,6 +92,10 @@ def _scores_of(picture, caption, log_scale, mistake):
         scale = scale.detach()
     elif mistake == "ten":
         scale = 10**log_scale
+    elif mistake == "two":
+        scale = (2**log_scale).clamp(max=100)
+    elif mistake == "always 100":
+        scale = torch.full((), 100.0)
     elif mistake == "squared scale":
         scale = scale**2
     if mistake == "scores at most 100":
@@ -150,6 +154,13 @@ def _half(scores, match, mistake):
     elif mistake == "last match":
         last = match.shape[1] - 1 - match.int().flip(1).argmax(1)
         each = -scores.log_softmax(1).gather(1, last[:, None])[:, 0]
+    elif mistake == "minus 1e4":
+        hit = scores.masked_fill(~match, -1e4).logsumexp(1)
+        each = scores.logsumexp(1) - hit
+        kept = torch.ones_like(kept)
+    elif mistake == "zeros filled":
+        hit = scores.masked_fill(~match, 0).logsumexp(1)
+        each = scores.logsumexp(1) - hit
     elif mistake == "best match":
         hit = scores.masked_fill(~match, -torch.inf)[kept].amax(1)
         each = scores.new_zeros(len(scores))
@@ -217,6 +228,10 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
     match = labels[:, None] == names
     if mistake == "identity":
         match = _identity(match)
+    elif mistake == "identity too":
+        match = match | _identity(match)
+    elif mistake == "first match of each":
+        match = match & (match.cumsum(1) == 1)
     elif mistake == "others match":
         match = ~match
     elif mistake == "soft targets":
@@ -249,6 +264,8 @@ def mistaken(picture, caption, labels, names, log_scale, mistake):
         loss = total / sum(kept.sum() for _, kept in pairs).clamp(min=1)
     elif mistake == "quarter":
         loss = (first + second) / 4
+    elif mistake == "geometric mean":
+        loss = (first * second).clamp(min=0).sqrt()
     elif mistake == "smaller half":
         loss = torch.minimum(first, second)
     elif mistake == "larger half":

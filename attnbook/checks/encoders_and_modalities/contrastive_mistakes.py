@@ -546,4 +546,48 @@ MISTAKES = [
         "You took the smaller of the two directions.",
         _BOTH,
     ),
+    (
+        "two",
+        "a power of 2 in place of the exponential",
+        "You took 2 to the power of `log_scale`.",
+        _SCALE,
+    ),
+    (
+        "always 100",
+        "a scale of 100 in every case",
+        "You multiply by 100, whatever `log_scale` is.",
+        _SCALE,
+    ),
+    (
+        "minus 1e4",
+        "rows without a match with a loss of thousands",
+        "Rows without a match get a loss of about 10⁴ with you, and count.",
+        _ROWS,
+    ),
+    (
+        "zeros filled",
+        "scores of 0 where nothing matches",
+        "You put 0 where nothing matches. A score of 0 still has an "
+        "exponential of 1.",
+        _HITS,
+    ),
+    (
+        "identity too",
+        "caption i always taken for a match",
+        "You count caption i as a match of picture i even where their "
+        "labels differ.",
+        _HITS,
+    ),
+    (
+        "first match of each",
+        "only the first match of a picture",
+        "Of several matches of a picture you keep only the first.",
+        _HITS,
+    ),
+    (
+        "geometric mean",
+        "a geometric mean of the two directions",
+        "You took the root of the product of the two means.",
+        _BOTH,
+    ),
 ]

@@ -25,6 +25,12 @@ def _factor(w, convention, mistake):
         return 1.0
     if mistake == "nothing asked":
         return 0.0
+    if mistake == "extra two":
+        return w if convention == "scale" else 2 + w
+    if mistake == "extra doubled":
+        return w if convention == "scale" else 2 * w
+    if mistake == "extra negative":
+        return w if convention == "scale" else -w
     if mistake == "at least 1":
         w = max(w, 1.0) if convention == "scale" else w
     return w if convention == "scale" else 1 + w
@@ -63,6 +69,10 @@ def _velocity(c, u, s, mistake):
         return u + s * c
     if mistake == "minus sum":
         return s * c - u
+    if mistake == "absolute":
+        return u + s * (c - u).abs()
+    if mistake == "one too many from the labelled":
+        return c + (1 + s) * (c - u)
     if mistake == "averaged":
         return (u + s * c) / (1 + s)
     if mistake == "rescaled":
@@ -86,6 +96,10 @@ def _time(n, steps, mistake):
         return 1.0
     if mistake == "time short of the end":
         return n / (steps + 1)
+    if mistake == "time in whole numbers":
+        return float(n // steps)
+    if mistake == "time left":
+        return (steps - n) / steps
     if mistake == "time in percent":
         return 100 * n / steps
     if mistake == "time in the middle":
@@ -181,6 +195,17 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = v / steps
         elif mistake == "divided by the steps left":
             x = x + v / (steps - n)
+        elif mistake == "shrinking steps":
+            x = x + v / (n + 1)
+        elif mistake == "x shrunk":
+            x = x * (1 - 1 / steps) + v / steps
+        elif mistake == "one division too few":
+            x = x + v / max(steps - 1, 1)
+        elif mistake == "last step missing":
+            x = x if n == steps - 1 else x + v / steps
+        elif mistake == "one pass after the other":
+            x = x + s * c / steps
+            x = x + (1 - s) * model(x, t, rest) / steps
         elif mistake == "divided twice":
             x = x + v / steps**2
         elif mistake == "all divided":

@@ -479,4 +479,77 @@ MISTAKES = [
         "You divide x by `steps` as well. Only v is divided.",
         _STEP,
     ),
+    (
+        "extra two",
+        "one too much for “extra”",
+        'For "extra" you take 2 + w.',
+        _FACTORS,
+    ),
+    (
+        "extra doubled",
+        "twice w for “extra”",
+        'For "extra" you take 2 · w.',
+        _FACTORS,
+    ),
+    (
+        "extra negative",
+        "minus w for “extra”",
+        'For "extra" you take −w.',
+        _FACTORS,
+    ),
+    (
+        "absolute",
+        "absolute differences",
+        "You took the absolute value of with − without.",
+        _RULE,
+    ),
+    (
+        "one too many from the labelled",
+        "from the pass with the label, one too far",
+        "You begin at the pass with the label and go on by 1 + s.",
+        _RULE,
+    ),
+    (
+        "time in whole numbers",
+        "whole-number division in the time",
+        "Your time is n // steps, which is always 0.",
+        _STEP,
+    ),
+    (
+        "time left",
+        "the time that is left",
+        "Your time is what is left, (steps − n) / steps.",
+        _STEP,
+    ),
+    (
+        "shrinking steps",
+        "steps that get shorter",
+        "You divide the velocity by n + 1.",
+        _STEP,
+    ),
+    (
+        "x shrunk",
+        "x shrunk at each step",
+        "You take a share of x off at each step. Only v / steps is added.",
+        _STEP,
+    ),
+    (
+        "one division too few",
+        "divided by one step less",
+        "You divide by steps − 1.",
+        _STEP,
+    ),
+    (
+        "last step missing",
+        "the last step missing",
+        "You do not move x in the last step.",
+        _STEP,
+    ),
+    (
+        "one pass after the other",
+        "the second pass after the first has moved x",
+        "You move x by the pass with the label, and ask the pass without at "
+        "the new place. Both use the same x.",
+        _STEP,
+    ),
 ]

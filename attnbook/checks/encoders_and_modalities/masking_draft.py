@@ -12,6 +12,8 @@ def _chosen_of(tokens, special, draws, rate, bugs):
         chosen = choose >= rate
     elif "at most the rate" in bugs:
         chosen = choose <= rate
+    elif "the upper end" in bugs:
+        chosen = choose >= 1 - rate
     elif "the rest chosen" in bugs:
         chosen = choose < 1 - rate
     elif "or ordinary" in bugs:
@@ -48,6 +50,11 @@ def _kinds_of(chosen, draws, bugs):
         mask = kind > 2
     elif "decided by other" in bugs:
         other = (kind >= 0.8) & (draws["other"] < 0.5)
+    elif "kind from other" in bugs:
+        mask = draws["other"] < 0.8
+        other = (draws["other"] >= 0.8) & (draws["other"] < 0.9)
+    elif "low kept" in bugs:
+        mask, other = kind >= 0.2, (kind >= 0.1) & (kind < 0.2)
     elif "seventy" in bugs:
         mask, other = kind < 0.7, (kind >= 0.7) & (kind < 0.9)
     elif "thresholds to the left" in bugs:

@@ -542,4 +542,25 @@ MISTAKES = [
         "You choose the share 1 - rate.",
         _CHOSEN,
     ),
+    (
+        ("the upper end",),
+        "numbers above 1 - rate chosen",
+        "You choose the places whose number is at least 1 - rate. The share "
+        "is right, the places are not.",
+        _CHOSEN,
+    ),
+    (
+        ("kind from other",),
+        "`other` in place of `kind`",
+        "You decide by `other` which places show the mask and which a "
+        "random token. `kind` is for that.",
+        _SHARES,
+    ),
+    (
+        ("low kept",),
+        "thresholds counted from the other end",
+        "The shares are right, but your lowest tenth of `kind` keeps its "
+        "token. The highest tenth should.",
+        _SHARES,
+    ),
 ]

@@ -78,6 +78,16 @@ def mistaken(pictures, weight, bias, mistake):
     elif mistake == "pixels across":
         weight = weight.flatten(2)
         weight = weight.unflatten(2, (Q, P)).transpose(2, 3)
+    elif mistake == "channels in the middle":
+        weight = weight.transpose(1, 2).reshape(weight.shape)
+    elif mistake == "pictures mirrored":
+        pictures = pictures.flip(3)
+    elif mistake == "pictures upside down":
+        pictures = pictures.flip(2)
+    elif mistake == "normalised":
+        pictures = (pictures - pictures.mean()) / pictures.std()
+    elif mistake == "first channel repeated":
+        pictures = pictures[:, :1].expand_as(pictures)
     elif mistake == "flipped":
         weight = weight.flip(2, 3)
     elif mistake == "upside down":
@@ -174,6 +184,12 @@ def mistaken(pictures, weight, bias, mistake):
         return tokens + bias * P * Q
     if mistake == "bias for each channel":
         return tokens + bias * C
+    if mistake == "bias for each product":
+        return tokens + bias * (C * P * Q)
+    if mistake == "bias summed":
+        return tokens + bias.sum()
+    if mistake == "last patch missing":
+        return (tokens + bias)[:, :-1]
     if mistake == "bias twice":
         return tokens + 2 * bias
     if mistake == "class token":

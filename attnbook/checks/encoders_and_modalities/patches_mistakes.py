@@ -435,4 +435,56 @@ MISTAKES = [
         "You took a softmax over the features. The projection is linear.",
         _PRODUCT,
     ),
+    (
+        "channels in the middle",
+        "rows before channels in a patch",
+        "Your patches hold the numbers in the order rows, channels, "
+        "columns; `weight.flatten(1)` has channels first.",
+        _PRODUCT,
+    ),
+    (
+        "pictures mirrored",
+        "pictures from right to left",
+        "You read the pictures from the right to the left.",
+        _ORDER,
+    ),
+    (
+        "pictures upside down",
+        "pictures from the bottom up",
+        "You read the pictures from the bottom to the top.",
+        _ORDER,
+    ),
+    (
+        "normalised",
+        "pixels normalised",
+        "You took off the mean of the pixels and divided by their spread. "
+        "The pixels are used as they are.",
+        _PRODUCT,
+    ),
+    (
+        "first channel repeated",
+        "the first channel in place of all",
+        "You use the first channel of the picture for every channel.",
+        _PRODUCT,
+    ),
+    (
+        "bias for each product",
+        "the bias once for each product",
+        "You added the bias C · P · Q times. It is added once to each "
+        "feature.",
+        _PRODUCT,
+    ),
+    (
+        "bias summed",
+        "all biases added up",
+        "You added the sum of all biases to every feature. Feature d gets "
+        "`bias[d]`.",
+        _PRODUCT,
+    ),
+    (
+        "last patch missing",
+        "the last patch missing",
+        "Your tokens end one patch too early.",
+        _LAST,
+    ),
 ]
