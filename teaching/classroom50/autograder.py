@@ -18,6 +18,7 @@ assignments. An assignment that is called as an exercise is that exercise:
     08-sharing-heads           20 points
     09-long-context            20 points
     10-flash-attention         20 points
+    11-encoders-and-modalities 20 points
     12-experts-and-state-spaces 20 points
 
 An assignment of another name is the whole course. Give the assignment this

@@ -23,6 +23,7 @@
 #   08-sharing-heads           20 points
 #   09-long-context            20 points
 #   10-flash-attention         20 points
+#   11-encoders-and-modalities 20 points
 #   12-experts-and-state-spaces 20 points
 #
 # Made by `python -m attnbook.grading systems`.
