@@ -158,9 +158,6 @@ def _half(scores, match, mistake):
         hit = scores.masked_fill(~match, -1e4).logsumexp(1)
         each = scores.logsumexp(1) - hit
         kept = torch.ones_like(kept)
-    elif mistake == "zeros filled":
-        hit = scores.masked_fill(~match, 0).logsumexp(1)
-        each = scores.logsumexp(1) - hit
     elif mistake == "best match":
         hit = scores.masked_fill(~match, -torch.inf)[kept].amax(1)
         each = scores.new_zeros(len(scores))

@@ -565,13 +565,6 @@ MISTAKES = [
         _ROWS,
     ),
     (
-        "zeros filled",
-        "scores of 0 where nothing matches",
-        "You put 0 where nothing matches. A score of 0 still has an "
-        "exponential of 1.",
-        _HITS,
-    ),
-    (
         "identity too",
         "caption i always taken for a match",
         "You count caption i as a match of picture i even where their "

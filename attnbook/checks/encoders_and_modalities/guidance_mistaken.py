@@ -96,10 +96,6 @@ def _time(n, steps, mistake):
         return 1.0
     if mistake == "time short of the end":
         return n / (steps + 1)
-    if mistake == "time in whole numbers":
-        return float(n // steps)
-    if mistake == "time left":
-        return (steps - n) / steps
     if mistake == "time in percent":
         return 100 * n / steps
     if mistake == "time in the middle":
@@ -201,8 +197,6 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = x * (1 - 1 / steps) + v / steps
         elif mistake == "one division too few":
             x = x + v / max(steps - 1, 1)
-        elif mistake == "last step missing":
-            x = x if n == steps - 1 else x + v / steps
         elif mistake == "one pass after the other":
             x = x + s * c / steps
             x = x + (1 - s) * model(x, t, rest) / steps

@@ -510,18 +510,6 @@ MISTAKES = [
         _RULE,
     ),
     (
-        "time in whole numbers",
-        "whole-number division in the time",
-        "Your time is n // steps, which is always 0.",
-        _STEP,
-    ),
-    (
-        "time left",
-        "the time that is left",
-        "Your time is what is left, (steps − n) / steps.",
-        _STEP,
-    ),
-    (
         "shrinking steps",
         "steps that get shorter",
         "You divide the velocity by n + 1.",
@@ -537,12 +525,6 @@ MISTAKES = [
         "one division too few",
         "divided by one step less",
         "You divide by steps − 1.",
-        _STEP,
-    ),
-    (
-        "last step missing",
-        "the last step missing",
-        "You do not move x in the last step.",
         _STEP,
     ),
     (
