@@ -40,11 +40,26 @@ class Predictions:
         ]
 
     def wrong(
-        self, question: str, wrong: float, name: str, sentence: str, look: str
+        self,
+        question: str,
+        wrong: float,
+        name: str,
+        sentence: str,
+        look: str,
+        digits: Sequence[int] = (),
     ) -> Mistake:
-        """The mistake of who answers all but one question rightly."""
-        answer = partial(_answer_from, {**self.answers, question: wrong})
-        return Mistake(f"{question}: {name}", sentence, answer, look)
+        """The mistake of who answers all but one question rightly.
+
+        The wrong number is known as it is, and rounded to so many digits
+        after the point.
+        """
+        exact, *rounded = (
+            partial(_answer_from, {**self.answers, question: number})
+            for number in (wrong, *(round(wrong, n) for n in digits))
+        )
+        return Mistake(
+            f"{question}: {name}", sentence, exact, look, also=tuple(rounded)
+        )
 
 
 def questions(letters: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 
@@ -65,15 +64,6 @@ def _predict_by_running(question):
     return (chances / chances.sum())[0].item()
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two digits."""
-    exact, rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 2))
-    )
-    return replace(exact, also=(rounded.answer,))
-
-
 EXERCISE = Exercise(
     "07-predict",
     "Predict dot products, bytes and tokens",
@@ -85,7 +75,7 @@ EXERCISE = Exercise(
         Part("tokens", "c and d, on tokens", 1, questions("cd")),
         Part("sampling", "e and f, on what is drawn", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[_PREDICTIONS.wrong(*row, digits=(2,)) for row in MISTAKES],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=1e-3,
     reveal=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -61,15 +60,6 @@ def _rounded(question):
     return round(_PREDICTIONS.answers[question], 3)
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two or three digits."""
-    exact, *rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 3), round(number, 2))
-    )
-    return replace(exact, also=tuple(one.answer for one in rounded))
-
-
 EXERCISE = Exercise(
     "11-predict",
     "Predict shares, floors and tokens",
@@ -82,7 +72,7 @@ EXERCISE = Exercise(
         Part("tokens", "e and f, on patches", 1, questions("ef")),
     ],
     mistakes=[
-        _wrong(*row)
+        _PREDICTIONS.wrong(*row, digits=(3, 2))
         for row in (*predict_mistakes.MISTAKES, *predict_sizes.MISTAKES)
     ],
     right_answers=[_predict_by_running, _rounded],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from attnbook.checks.experts_and_state_spaces.predict_mistakes import MISTAKES
@@ -51,15 +49,6 @@ def _predict_by_running(question):
     return 100 * (state[0] / state.sum()).item()
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two digits."""
-    exact, rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 2))
-    )
-    return replace(exact, also=(rounded.answer,))
-
-
 EXERCISE = Exercise(
     "12-predict",
     "Predict sums, experts and old values",
@@ -71,7 +60,7 @@ EXERCISE = Exercise(
         Part("experts", "c and d, on experts", 1, questions("cd")),
         Part("old", "e and f, on old values", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[_PREDICTIONS.wrong(*row, digits=(2,)) for row in MISTAKES],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=1e-3,
     reveal=False,

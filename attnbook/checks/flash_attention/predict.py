@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 
@@ -60,15 +59,6 @@ def _predict_by_running(question):
     return merge(outputs, lses)[0].item()
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two digits."""
-    exact, rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 2))
-    )
-    return replace(exact, also=(rounded.answer,))
-
-
 EXERCISE = Exercise(
     "10-predict",
     "Predict tiles, products and rescales",
@@ -82,7 +72,7 @@ EXERCISE = Exercise(
         Part("costs", "c and d, on products and memory", 1, questions("cd")),
         Part("states", "e and f, on rescales and merging", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[_PREDICTIONS.wrong(*row, digits=(2,)) for row in MISTAKES],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     # Two digits are enough, and 126 is taken for 126.03.
     tolerance=3e-3,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from attnbook.checks.long_context.predict_mistakes import MISTAKES
@@ -63,15 +61,6 @@ def _predict_by_running(question):
     return torch.zeros(2, 1000, 64).numel() / kept
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two digits."""
-    exact, rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (number, round(number, 2))
-    )
-    return replace(exact, also=(rounded.answer,))
-
-
 EXERCISE = Exercise(
     "09-predict",
     "Predict reach, pairs and states",
@@ -83,7 +72,7 @@ EXERCISE = Exercise(
         Part("pairs", "c and d, on pairs and paths", 1, questions("cd")),
         Part("kept", "e and f, on branches and states", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[_PREDICTIONS.wrong(*row, digits=(2,)) for row in MISTAKES],
     right_answers=[_predict_by_running, _PREDICTIONS.rounded],
     tolerance=1e-3,
     reveal=False,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 import torch
 
 from attnbook.checks.sharing_heads.predict_mistakes import MISTAKES
@@ -64,18 +61,6 @@ def _as_a_fraction(question):
     return round(_PREDICTIONS.answers[question], 3)
 
 
-def _wrong(question, number, *words):
-    """The mistake, with the number exact or with two digits."""
-    exact, rounded = (
-        _PREDICTIONS.wrong(question, each, *words)
-        for each in (
-            number,
-            number if math.isinf(number) else round(number, 2),
-        )
-    )
-    return replace(exact, also=(rounded.answer,))
-
-
 EXERCISE = Exercise(
     "08-predict",
     "Predict what sharing saves, and what it does not",
@@ -87,7 +72,7 @@ EXERCISE = Exercise(
         Part("step", "c and d, on one step of decoding", 1, questions("cd")),
         Part("forms", "e and f, on matrices and forms", 1, questions("ef")),
     ],
-    mistakes=[_wrong(*row) for row in MISTAKES],
+    mistakes=[_PREDICTIONS.wrong(*row, digits=(2,)) for row in MISTAKES],
     right_answers=[_by_running, _as_a_fraction, _PREDICTIONS.rounded],
     # Two digits are enough, and 85 is not 85.33.
     tolerance=3.2e-3,
