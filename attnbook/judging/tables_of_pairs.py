@@ -12,6 +12,10 @@ from attnbook.judging.parts import Case, Property
 from attnbook.judging.watching import largest_tensor
 
 NO_TABLE = "No tensor has an entry for each pair of a query and a key."
+HALF_A_TABLE = (
+    "All tensors that are held at once have together fewer numbers than half "
+    "a table with an entry for each pair of a query and a key."
+)
 
 
 def no_table(

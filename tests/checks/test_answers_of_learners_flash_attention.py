@@ -191,7 +191,7 @@ def test_a_low_finite_number_is_right_where_each_query_sees_a_key():
         (f"- {BIAS}", "- 2.0 ** -" + BIAS, "slopes taken for exponents"),
         ("far < 0", "far <= 0", "the query's own key masked"),
         ("far < 0", "far > 0", "the mask turned round"),
-        ("far < 0, -torch.inf", "far < 0, -100.0", "-100 in place of -inf"),
+        ("far < 0, -torch.inf", "far < 0, -100.0", "a finite number in place of -inf"),
         (
             "torch.maximum(most, scores.amax(-1, keepdim=True))",
             "scores.amax(-1, keepdim=True)",
