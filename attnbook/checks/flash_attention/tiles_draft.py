@@ -43,7 +43,7 @@ def _new_most(most, total, scores, bugs):
             torch.maximum(most, highest).amax(-2, keepdim=True).expand_as(most)
         )
     if "one maximum of the batch" in bugs:
-        return scores.max().expand_as(most)
+        return torch.maximum(most, scores.max())
     if "never moved" in bugs:
         return torch.where(most == -torch.inf, highest, most)
     return torch.maximum(most, highest)
