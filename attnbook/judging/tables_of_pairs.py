@@ -24,6 +24,7 @@ def no_table(
     sentence: str = NO_TABLE,
     watch: Callable = largest_tensor,
     seed: int = 0,
+    tries: int = 1,
     **sizes: tuple[int, int, int],
 ) -> Property:
     """Make a property: what is watched stays below half of all pairs.
@@ -39,6 +40,9 @@ def no_table(
         What is counted in numbers, of :mod:`attnbook.judging.watching`.
     seed
         That of the case in the notebook.
+    tries
+        How often it is measured, each time with one token more, until it
+        holds: what other threads take meanwhile may be counted too.
     sizes
         ``n`` and the other sizes: each as the notebook has it, then the
         least and the most of what is drawn anew.
@@ -51,27 +55,33 @@ def no_table(
     shown = {name: least for name, (least, *_) in sizes.items()}
     return Property(
         sentence,
-        partial(_holds, case, watch, {"seed": seed, **shown}),
+        partial(_holds, case, watch, tries, {"seed": seed, **shown}),
         look,
-        anew=partial(_drawn_anew, case, watch, sizes),
+        anew=partial(_drawn_anew, case, watch, tries, sizes),
     )
 
 
 def _holds(
     case: Callable[..., Case],
     watch: Callable,
+    tries: int,
     sizes: Mapping[str, int],
     answer: Callable,
 ) -> bool:
-    arguments = case(**sizes).arguments
-    with watch(answer) as seen:
-        answer(*arguments)
-    return seen.amount < sizes["n"] ** 2 // 2
+    for more in range(tries):
+        n = sizes["n"] + more
+        arguments = case(**{**sizes, "n": n}).arguments
+        with watch(answer) as seen:
+            answer(*arguments)
+        if seen.amount < n**2 // 2:
+            return True
+    return False
 
 
 def _drawn_anew(
     case: Callable[..., Case],
     watch: Callable,
+    tries: int,
     sizes: Mapping[str, tuple[int, int, int]],
     seed: int,
 ) -> Callable[[Callable], bool]:
@@ -79,4 +89,4 @@ def _drawn_anew(
     drawn = {"seed": seed_from(random) % 10**6}
     for name, (_, least, most) in sizes.items():
         drawn[name] = int(random.integers(least, most + 1))
-    return partial(_holds, case, watch, drawn)
+    return partial(_holds, case, watch, tries, drawn)

@@ -76,3 +76,23 @@ def test_sizes_are_drawn_within_their_bounds_and_from_the_seed():
     assert sizes[0] == (3, 9, 2)
     assert sizes[1] == sizes[2] != sizes[3]
     assert all(10 <= n <= 20 and 3 <= tile <= 4 for _, n, tile in sizes[1:])
+
+
+def test_what_another_thread_takes_is_not_held_against_an_answer():
+    sizes, noise = [], [10**6, 10**6, 0]
+
+    class Seen:
+        def __enter__(self):
+            self.amount = noise.pop(0)
+            return self
+
+        def __exit__(self, *trouble):
+            pass
+
+    def answer(query, key, tile):
+        sizes.append(len(query))
+
+    wanted = {"n": (9, 10, 20), "tile": (2, 3, 4), "tries": 3}
+    property_ = no_table(a_square, "look", watch=lambda _: Seen(), **wanted)
+    assert property_.holds(answer)
+    assert sizes == [9, 10, 11]  # so that nothing kept from before will do

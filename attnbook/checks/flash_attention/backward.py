@@ -168,6 +168,7 @@ EXERCISE = Exercise(
             "Scores, weights and mask of one tile at a time; no tile is kept.",
             sentence=HALF_A_TABLE,
             watch=numbers_held,
+            tries=3,
             seed=49,
             n=(512, 490, 530),
             tile=(16, 15, 18),

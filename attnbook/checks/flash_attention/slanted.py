@@ -214,6 +214,7 @@ EXERCISE = Exercise(
             "kept.",
             sentence=HALF_A_TABLE,
             watch=numbers_held,
+            tries=3,
             seed=29,
             n=(512, 490, 530),
             tile=(16, 15, 18),
