@@ -28,8 +28,9 @@ N = 4096  # tokens
 MATRIX = 1536  # rows and columns of the product that shows the peak
 COPIED = 2**26  # numbers of the copy that shows the bandwidth
 
-# What their makers say, of dense products of 16-bit numbers: NVIDIA A100 and
-# H100 Tensor Core GPU data sheets, the SXM forms with 80 GB.
+# What the maker says of dense products of 16-bit numbers and of the memory, of
+# the SXM forms with 80 GB, as reported by Glenn Lockwood, from NVIDIA's data
+# sheets: https://glennklockwood.com/garden/processors/A100 (and /h100).
 PUBLISHED = {
     "A100": {"flops": 312e12, "bandwidth": 2.039e12},
     "H100": {"flops": 989e12, "bandwidth": 3.35e12},

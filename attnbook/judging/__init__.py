@@ -27,6 +27,6 @@ Beside them stands what exercises are written with: ``fresh_cases`` (cases
 drawn anew), ``predictions`` (questions answered by a number),
 ``named_mistakes`` (mistakes by a keyword), ``planted_bugs`` and
 ``unrepaired`` (drafts to repair), ``masked_weights`` (the usual mistakes of a
-mask), ``later_queries`` (causality by perturbation), ``attention_inputs`` and
-``tensors`` (inputs in PyTorch).
+mask), ``later_queries`` (causality by perturbation), ``tables_of_pairs`` (no
+table of all pairs), ``attention_inputs`` and ``tensors`` (inputs in PyTorch).
 """

@@ -212,6 +212,84 @@ class LargestTensor:
         self._mode.__exit__(*trouble)
 
 
+class NumbersHeld:
+    """Numbers that are held at one moment, at most, beyond those before.
+
+    Those of the tensors that functions of torch return, as long as they are
+    alive, each storage once; of a view as many as it shows. What Python and
+    NumPy hold counts a number for eight bytes, where that is more.
+    """
+
+    _least = 8  # entries; the object of a smaller tensor takes more itself
+
+    def __init__(self) -> None:
+        self._most = self._total = self._bytes = 0
+        self._held: dict[int, tuple[Any, int]] = {}  # by storage
+
+    @property
+    def amount(self) -> int:
+        """The most so far."""
+        return max(self._most, self._bytes // 8)
+
+    def __enter__(self) -> NumbersHeld:
+        from torch import Tensor
+        from torch.multiprocessing.reductions import StorageWeakRef
+        from torch.overrides import TorchFunctionMode
+
+        note = self._note
+
+        class Mode(TorchFunctionMode):
+            def __torch_function__(self, func, types, args=(), kwargs=None):
+                result = func(*args, **(kwargs or {}))
+                many = isinstance(result, (tuple, list))
+                for one in result if many else (result,):
+                    if type(one) is Tensor:
+                        # A tensor of a transform has no storage of its own.
+                        with contextlib.suppress(RuntimeError):
+                            note(one)
+                return result
+
+        self._reference = StorageWeakRef
+        self._was_tracing = tracemalloc.is_tracing()
+        if not self._was_tracing:
+            tracemalloc.start()
+        self._before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        self._mode = Mode()
+        self._mode.__enter__()
+        return self
+
+    def _note(self, tensor: Any) -> None:
+        storage = tensor.untyped_storage()
+        entries = storage.nbytes() // tensor.element_size()
+        shown = min(tensor.numel(), entries)
+        if shown < self._least:
+            return
+        key = storage._cdata
+        reference, before = self._held.get(key, (None, 0))
+        if shown <= before:
+            return
+        self._held[key] = reference or self._reference(storage), shown
+        self._total += shown - before
+        if self._total > self._most:
+            self._held = {
+                key: pair
+                for key, pair in self._held.items()
+                if not pair[0].expired()
+            }
+            self._total = sum(shown for _, shown in self._held.values())
+            self._most = max(self._most, self._total)
+
+    def __exit__(self, *trouble: Any) -> None:
+        self._mode.__exit__(*trouble)
+        _, peak = tracemalloc.get_traced_memory()
+        if not self._was_tracing:
+            tracemalloc.stop()
+        self._bytes = max(self._bytes, peak - self._before)
+        self._held.clear()
+        self._total = 0
+
+
 class KeptForBackward:
     """Bytes of the storages that autograd keeps for the backward pass."""
 
@@ -283,5 +361,12 @@ class Calls:
 
 MEASURES = {
     kind.__name__: kind
-    for kind in (PeakMemory, LargestTensor, KeptForBackward, Products, Calls)
+    for kind in (
+        PeakMemory,
+        LargestTensor,
+        NumbersHeld,
+        KeptForBackward,
+        Products,
+        Calls,
+    )
 }

@@ -28,6 +28,11 @@ def largest_tensor(answer: Callable) -> contextlib.AbstractContextManager:
     return _watched(answer, inspection.LargestTensor)
 
 
+def numbers_held(answer: Callable) -> contextlib.AbstractContextManager:
+    """Numbers of all tensors that are held at one moment, at most."""
+    return _watched(answer, inspection.NumbersHeld)
+
+
 def kept_for_backward(answer: Callable) -> contextlib.AbstractContextManager:
     """Bytes of the storages that autograd keeps for the backward pass."""
     return _watched(answer, inspection.KeptForBackward)

@@ -64,6 +64,20 @@ def test_who_leaves_one_bug_keeps_the_points_of_four(left):
 
 
 @pytest.mark.parametrize(
+    ("low", "left", "parts"),
+    [
+        ("-1e9", REPAIRS[:2] + REPAIRS[3:], ["two", "four"]),
+        ("-1e9", REPAIRS[:1] + REPAIRS[3:], ["two"]),
+        ("-1e30", REPAIRS[:2] + REPAIRS[4:], ["two"]),
+    ],
+)
+def test_another_finite_number_is_the_third_bug(low, left, parts):
+    changes = [*left, ("-100.0", low)]
+    answer = written("tiles-draft", "tiles_draft", *changes)
+    assert parts_of(EXERCISES["10-tiles"], answer) == parts
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         [("mixed / safe", "mixed / (safe + 1e-6)")],
@@ -133,6 +147,16 @@ def test_tiles_that_are_right(changes):
             ],
             "powers of 2",
         ),
+        (
+            [("scores.amax(-1, keepdim=True)", "scores.max()")],
+            "one maximum for all queries of a tile",
+        ),
+        ([("begin + torch", "begin + 1 + torch")], "one key too few"),
+        (
+            [("math.sqrt(d)", "math.sqrt(value.shape[-1])")],
+            "scaled by d_v",
+        ),
+        ([("safe.log()", "safe.log10()")], "a logarithm to the base 10"),
         ([("most + safe.log()", "most * safe.log()")], None),
     ],
 )
@@ -191,7 +215,11 @@ def test_a_low_finite_number_is_right_where_each_query_sees_a_key():
         (f"- {BIAS}", "- 2.0 ** -" + BIAS, "slopes taken for exponents"),
         ("far < 0", "far <= 0", "the query's own key masked"),
         ("far < 0", "far > 0", "the mask turned round"),
-        ("far < 0, -torch.inf", "far < 0, -100.0", "-100 in place of -inf"),
+        (
+            "far < 0, -torch.inf",
+            "far < 0, -100.0",
+            "a finite number in place of -inf",
+        ),
         (
             "torch.maximum(most, scores.amax(-1, keepdim=True))",
             "scores.amax(-1, keepdim=True)",
@@ -224,7 +252,44 @@ def test_a_low_finite_number_is_right_where_each_query_sees_a_key():
             "total.log()",
             "a log-sum-exp without the maximum",
         ),
-        (f"scores - {BIAS}", f"scores * (1 - {BIAS})", None),
+        (
+            f"scores - {BIAS}",
+            f"scores * (1 - {BIAS})",
+            "a bias that multiplies",
+        ),
+        (
+            "torch.arange(S - T, S)",
+            "torch.arange(S - T, S).flip(0)",
+            "the queries in the reverse order",
+        ),
+        (
+            "torch.arange(S - T, S)",
+            "torch.arange(S - T + 1, S + 1)",
+            "queries one place too far",
+        ),
+        (
+            f"- {BIAS}",
+            "+ slopes[:, None, None] * (place - far)",
+            "a bias by the place of the key",
+        ),
+        (
+            "far < 0, -torch.inf",
+            "far < 0, -215.0",
+            "a finite number in place of -inf",
+        ),
+        ("far < 0", "far < S - T", "a mask from the beginning of the text"),
+        ("total.log()", "total.log10()", "a logarithm to the base 10"),
+        (
+            "range(0, S, tile)",
+            "range(0, S, tile := (S + 1) // 2)",
+            "half a table or more at once",
+        ),
+        (
+            "place = torch.arange(S - T, S)[:, None]",
+            "place = torch.arange(S - T, S)[:, None]; place - torch.arange(S)",
+            "half a table or more at once",
+        ),
+        (f"scores - {BIAS}", f"scores - {BIAS}.sqrt()", None),
     ],
 )
 def test_tiles_with_a_bias_are_told_by_what_they_do(old, new, name):
@@ -303,13 +368,50 @@ def test_tiles_with_a_bias_are_told_by_what_they_do(old, new, name):
         (
             "cat([lses, ",
             "cat([lses.clamp(min=-100.0), ",
-            "-100 in place of -inf",
+            "a floor under the log-sum-exps",
+        ),
+        (
+            "cat([lses, column])",
+            "cat([lses, column]).clamp(min=-305.0)",
+            "a floor under the log-sum-exps",
+        ),
+        (
+            "cat([lses, ",
+            "cat([lses.detach(), ",
+            "no gradient to the log-sum-exps",
+        ),
+        (
+            "column = sink",
+            "column = sink.flip(0)",
+            "the sinks in the reverse order",
+        ),
+        (
+            "every.logsumexp(0)",
+            "(every - every.amax(0)).exp().sum(0).log()",
+            "a log-sum-exp without the maximum",
         ),
     ],
 )
 def test_merged_pieces_are_told_by_what_they_do(old, new, name):
     answer = written("merge-answer", "merge_pieces", (old, new))
     assert named(EXERCISES["10-merge"], answer) == name
+
+
+def test_a_gate_whose_gradients_are_nan_loses_the_gradients_alone():
+    def gated(outputs, lses, sink):
+        column = sink[:, None].expand_as(lses[0])
+        lse = lses.logsumexp(0)
+        merged = (lses.softmax(0)[..., None] * outputs).sum(0)
+        merged = torch.sigmoid(lse - column)[..., None] * merged
+        none = lse == -torch.inf
+        return (
+            torch.where(none[..., None], 0.0, merged),
+            torch.where(none, column, torch.logaddexp(lse, column)),
+        )
+
+    exercise = EXERCISES["10-merge"]
+    assert parts_of(exercise, gated) == ["pieces", "edges"]
+    assert named(exercise, gated) == "NaN gradients in rows without keys"
 
 
 # -- backward ----------------------------------------------------------------
@@ -333,7 +435,11 @@ SLOPE = "weights * (d_output @ v.mT - drop)"
             "weights * (drop - d_output @ v.mT)",
             "the signs turned round",
         ),
-        (SLOPE, "(d_output @ v.mT - drop)", "slopes without the weights"),
+        (
+            SLOPE,
+            "(d_output @ v.mT - drop)",
+            "the factor of the weights left out",
+        ),
         (
             "d_scores = scale * ",
             "d_scores = ",
@@ -349,7 +455,7 @@ SLOPE = "weights * (d_output @ v.mT - drop)"
         (
             "weights.mT @ d_output",
             "d_scores.mT @ d_output",
-            "values by the slopes",
+            "values by the gradient of the scores",
         ),
         (
             "weights.mT @ d_output",
@@ -383,6 +489,32 @@ SLOPE = "weights * (d_output @ v.mT - drop)"
             "ahead, -torch.inf",
             "ahead, -10.0",
             "a finite number in place of -inf",
+        ),
+        (
+            "ahead, -torch.inf",
+            "ahead, -215.0",
+            "a finite number in place of -inf",
+        ),
+        ("> place", "< place", "the mask turned round"),
+        (
+            "(d_output * output)",
+            "(output * output)",
+            "D without the gradient of the output",
+        ),
+        (
+            "d_query += d_scores @ k",
+            "d_query += scale * weights @ k",
+            "queries by the weights",
+        ),
+        (
+            "weights.mT @ d_output",
+            "weights.mT @ (d_output - drop)",
+            "values by the gradient less D",
+        ),
+        (
+            "range(0, S, tile)",
+            "range(0, S, tile := (S + 1) // 2)",
+            "half a table or more at once",
         ),
         (
             "range(0, S, tile)",
@@ -425,7 +557,9 @@ def test_a_backward_pass_is_told_by_what_it_does(old, new, name):
         ("c", 1.25, "c: the backward pass alone"),
         ("c", 0.86, "c: the quotient turned round"),
         ("d", 128, "d: the output alone"),
-        ("e", 3, "e: every rise followed"),
+        ("e", 3, "e: the first score counted"),
+        ("e", 4, "e: every rise followed"),
+        ("e", 6, "e: the base never moved"),
         ("f", 6, "f: the plain mean"),
         ("f", 6.43, "f: shares in proportion to the log-sum-exps"),
         ("a", 77, None),

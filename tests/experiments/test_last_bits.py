@@ -30,22 +30,34 @@ def test_nearly_all_outputs_depend_on_the_tile_and_on_the_order(n):
         assert min(values("share", n, "spread", kind)) > 0.99
 
 
-def test_tiles_spread_no_more_than_orders_of_the_keys():
-    for n in LENGTHS:
-        tiles, orders = (
-            median(values("median ULP", n, "spread", kind)) for kind in KINDS
-        )
-        assert 0.7 < tiles / orders <= 1.05
-    assert median(values("median ULP", 4096, "spread", "tiles")) == 9
+def middle(measure, n, what, *of, rows=None):
+    found = [
+        row[measure]
+        for row in (table("last_bits") if rows is None else rows)
+        if (row["n"], row["what"]) == (n, what) and row["of"] in of
+    ]
+    return median(found)
 
 
-def test_no_form_is_clearly_nearer_to_double_precision():
-    for n in LENGTHS:
-        tiled = values(
-            "median ULP", n, "error", *(f"tiles of {m}" for m in TILES)
-        )
-        whole = values("median ULP", n, "error", "dense", "fused")
-        assert 0.75 < median(tiled) / median(whole) < 1.25
+def assert_orders_and_tiles_are_alike(n, rows=None):
+    """What holds on every processor, whatever its last bits are."""
+    tiles, orders = (
+        middle("median ULP", n, "spread", kind, rows=rows) for kind in KINDS
+    )
+    # Shuffled keys spread the results as much as other tile sizes do.
+    assert 1 / 2 < tiles / orders < 2
+    # The spread is as large as rounding errors, and no larger.
+    forms = [f"tiles of {m}" for m in TILES]
+    tiled = middle("median ULP", n, "error", *forms, rows=rows)
+    whole = middle("median ULP", n, "error", "dense", "fused", rows=rows)
+    assert 1 / 2 < tiles / (2 * tiled) < 2
+    # No form is clearly nearer to double precision.
+    assert 1 / 2 < tiled / whole < 2
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_the_order_of_the_additions_is_the_cause(n):
+    assert_orders_and_tiles_are_alike(n)
 
 
 def test_every_error_is_below_a_millionth():
@@ -59,3 +71,4 @@ def test_the_study_at_a_reduced_size_finds_the_same():
         assert row["largest"] < 2e-6
         if row["what"] == "spread":
             assert row["share"] > 0.5
+    assert_orders_and_tiles_are_alike(300, rows)

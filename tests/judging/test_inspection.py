@@ -140,6 +140,51 @@ def test_memory_that_was_there_before_is_not_counted():
     assert kept
 
 
+def _one_after_another():
+    for _ in range(20):
+        torch.ones(100, 100)
+
+
+def _side_by_side():
+    return [torch.ones(100, 100) for _ in range(20)]
+
+
+def _in_numpy():
+    return np.zeros((2, 100_000))
+
+
+def _as_a_list():
+    return [[row + column for column in range(450)] for row in range(450)]
+
+
+def _as_a_view():
+    return torch.ones(1).expand(1000, 1000)
+
+
+LONG = torch.ones(10**6)
+
+
+def _by_slices():
+    return [LONG[begin : begin + 100] for begin in range(0, 1000, 100)]
+
+
+@pytest.mark.parametrize(
+    ("way", "least", "most"),
+    [
+        (_one_after_another, 10_000, 30_000),
+        (_side_by_side, 200_000, 210_000),
+        (_in_numpy, 200_000, 210_000),
+        (_as_a_list, 200_000, 1_500_000),
+        (_as_a_view, 0, 5_000),
+        (_by_slices, 100, 5_000),
+    ],
+)
+def test_numbers_count_as_long_as_they_are_held(way, least, most):
+    with inspection.NumbersHeld() as seen:
+        way()
+    assert least <= seen.amount <= most
+
+
 @pytest.mark.parametrize("way", [_by_torch, _mapped])
 def test_the_matrix_of_a_softmax_is_found_outside_of_numpy(way):
     def answer(weights, upstream, temperature=1.0):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import numpy as np
 import torch
 
 from attnbook.checks.flash_attention.backward_mistaken import mistaken
 from attnbook.checks.flash_attention.backward_mistakes import MISTAKES
-from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, seed_from, up_to
+from attnbook.judging.derivatives import AUTOMATIC
+from attnbook.judging.exercise import Case, Exercise, Part
+from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
+from attnbook.judging.tables_of_pairs import HALF_A_TABLE, no_table
 from attnbook.judging.tensors import normal
-from attnbook.judging.watching import largest_tensor
+from attnbook.judging.watching import numbers_held
 
 
 def _backward(query, key, value, output, lse, d_output, tile):
@@ -40,21 +39,29 @@ def _backward(query, key, value, output, lse, d_output, tile):
 # -- right, written differently ----------------------------------------------
 
 
-def _by_autograd(query, key, value, output, lse, d_output, tile):
-    """By PyTorch's own, a query at a time, so that no table is made."""
-    T, S = query.shape[-2], key.shape[-2]
-    leaves = [x.detach().requires_grad_() for x in (query, key, value)]
-    slopes = [torch.zeros_like(x) for x in leaves]
-    with torch.enable_grad():
-        for t in range(T):
-            q, seen = leaves[0][..., t : t + 1, :], S - T + t + 1
-            k, v = leaves[1][..., :seen, :], leaves[2][..., :seen, :]
-            weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
-            found = torch.autograd.grad(
-                weights @ v, leaves, d_output[..., t : t + 1, :]
+def _by_tiles_of_both(query, key, value, output, lse, d_output, tile):
+    """Tiles of queries too; those above the diagonal are not read."""
+    T, d = query.shape[-2:]
+    S = key.shape[-2]
+    d_query, d_key, d_value = map(torch.zeros_like, (query, key, value))
+    drop = (d_output * output).sum(-1)
+    for first in range(0, T, tile):
+        rows = slice(first, min(first + tile, T))
+        q, out = query[:, :, rows] / d**0.5, d_output[:, :, rows]
+        place = torch.arange(S - T + first, S - T + rows.stop)[:, None]
+        for begin in range(0, S - T + rows.stop, tile):
+            keys = slice(begin, min(begin + tile, S))
+            scores = torch.einsum("bhtd,bhsd->bhts", q, key[:, :, keys])
+            seen = torch.arange(begin, keys.stop) <= place
+            weights = torch.where(
+                seen, (scores - lse[:, :, rows, None]).exp(), 0.0
             )
-            slopes = [a + b for a, b in zip(slopes, found, strict=True)]
-    return tuple(slopes)
+            d_weights = torch.einsum("bhtv,bhsv->bhts", out, value[:, :, keys])
+            slopes = weights * (d_weights - drop[:, :, rows, None])
+            d_query[:, :, rows] += slopes @ key[:, :, keys] / d**0.5
+            d_key[:, :, keys] += slopes.mT @ q
+            d_value[:, :, keys] += weights.mT @ out
+    return d_query, d_key, d_value
 
 
 def _by_key(query, key, value, output, lse, d_output, tile):
@@ -119,24 +126,22 @@ def _scores_of_200():
     return _case("scores of 200", 2, 2, 6, 6, 4, 3, 2, 46, scale=10.0)
 
 
-def _no_table(answer, seed=49, n=96, tile=8):
-    case = _case("", 1, 1, n, n, 3, 3, tile, seed)
-    with largest_tensor(answer) as largest:
-        answer(*case.arguments)
-    return largest.amount < n * n // 4
+def _all_low():
+    """Scores below -215, of the first query too, which sees one key."""
+    generator = torch.Generator().manual_seed(50)
+    query, key = torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 5, 4)
+    query[..., 0] = 2.0
+    query[:, 1, 1::2, 0] = -2.0
+    key[..., 0] = -217 + normal(generator, 1, 2, 5).clamp(-1, 1)
+    key[:, :, 0, 0] = -219.5
+    value, d_output = (normal(generator, 1, 2, 5, 3) for _ in range(2))
+    return _with_outputs("scores of -215", query, key, value, d_output, 2)
 
 
-def _no_table_anew(seed):
-    random = np.random.default_rng(seed)
-    return partial(
-        _no_table,
-        seed=seed_from(random) % 10**6,
-        n=int(random.integers(90, 110)),
-        tile=int(random.integers(6, 10)),
-    )
+def _a_square(seed, n, tile):
+    """For each of many tokens a query and a key."""
+    return _case("", 1, 1, n, n, 1, 1, tile, seed)
 
-
-NO_TABLE = "No tensor has an entry for each pair of a query and a key."
 
 EXERCISE = Exercise(
     "10-backward",
@@ -151,19 +156,28 @@ EXERCISE = Exercise(
         _case("one new token", 3, 2, 1, 7, 4, 3, 2, seed=44),
         _case("one tile for all", 2, 2, 5, 5, 3, 4, 16, seed=45),
         _scores_of_200(),
+        _all_low(),
         _case("all sizes alike", 3, 3, 3, 3, 3, 3, 3, seed=47),
         _case("a long text", 1, 2, 40, 40, 3, 4, 5, seed=48),
     ],
     mistakes=named(mistaken, MISTAKES),
-    right_answers=[_by_autograd, _by_key],
+    right_answers=[_by_tiles_of_both, _by_key],
     properties=[
-        Property(
-            NO_TABLE,
-            _no_table,
-            "Weights, mask and slopes of one tile at a time.",
-            anew=_no_table_anew,
+        no_table(
+            _a_square,
+            "Scores, weights and mask of one tile at a time; no tile is kept.",
+            sentence=HALF_A_TABLE,
+            watch=numbers_held,
+            tries=3,
+            seed=49,
+            n=(512, 490, 530),
+            tile=(16, 15, 18),
         ),
     ],
+    forbidden=(
+        *AUTOMATIC,
+        "torch.nn.functional.scaled_dot_product_attention",
+    ),
     tolerance=1e-4,
     outputs=("d_query", "d_key", "d_value"),
     axes={
@@ -219,6 +233,7 @@ EXERCISE = Exercise(
                 "fewer queries than keys",
                 "one new token",
                 "scores of 200",
+                "scores of -215",
             ),
             fresh=anew(
                 _case,
@@ -235,7 +250,7 @@ EXERCISE = Exercise(
             "table",
             "no table of all pairs",
             1,
-            tries=("a long text", NO_TABLE),
+            tries=("a long text", HALF_A_TABLE),
             fresh=anew(
                 _case,
                 B=(1, 2),

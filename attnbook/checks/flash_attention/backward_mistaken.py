@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import torch
 
+# What stands for -inf.
+_LOW = {
+    "-10": -10.0,
+    "-100": -100.0,
+    "-200": -200.0,
+    "-215": -215.0,
+    "zero score": 0.0,
+}
+_OF_QUERY_TILES = (
+    "stops at the diagonal's begin",
+    "stops at the first queries",
+    "keys of the last queries alone",
+    "values of the last queries alone",
+)
+
 
 def mistaken(query, key, value, output, lse, d_output, tile, mistake):
     """The three gradients, with a mistake."""
+    if mistake in _OF_QUERY_TILES:
+        return _by_tiles_of_both(
+            query, key, value, output, lse, d_output, tile, mistake
+        )
     T, d = query.shape[-2:]
     S = key.shape[-2]
     if mistake == "whole table":
@@ -33,31 +52,40 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
             ahead = torch.zeros_like(ahead)
         elif mistake == "itself masked":
             ahead = at >= place
+        elif mistake == "mask turned round":
+            ahead = at < place
         scores = scale * query @ k.mT
         if mistake == "scores without the scale":
             scores = query @ k.mT
         weights = _weights(scores, ahead, lse, mistake)
         towards = d_output @ v.mT
         slope = _slope(weights, towards, drop, ahead, mistake)
+        if mistake == "weights squared":
+            slope = weights * slope
+        elif mistake == "slope unmasked":
+            slope = (scores - lse[..., None]).exp() * (towards - drop)
         if mistake == "scale forgotten":
             inner = slope
         elif mistake == "scaled twice":
             inner = scale**2 * slope
         else:
             inner = scale * slope
-        if mistake == "keys without the scale":
-            d_query += inner @ k
-            d_key[..., keys, :] = slope.mT @ query
-        elif mistake == "queries without the scale":
-            d_query += slope @ k
-            d_key[..., keys, :] = inner.mT @ query
-        else:
-            d_query += inner @ k
-            d_key[..., keys, :] = inner.mT @ query
+        to_queries = slope if mistake == "queries without the scale" else inner
+        to_keys = slope if mistake == "keys without the scale" else inner
+        if mistake == "keys scaled twice":
+            to_keys = scale * inner
+        elif mistake == "keys by the weights":
+            to_keys = weights
+        elif mistake == "keys by the weights, scaled":
+            to_keys = scale * weights
+        elif mistake == "queries by the weights":
+            to_queries = weights
+        elif mistake == "queries by the weights, scaled":
+            to_queries = scale * weights
+        d_query += to_queries @ k
+        d_key[..., keys, :] = to_keys.mT @ query
         if mistake == "last tile alone":
             d_query = inner @ k
-        elif mistake == "keys by the weights":
-            d_key[..., keys, :] = weights.mT @ query
         rows = weights
         if mistake == "values by the slopes":
             rows = slope
@@ -65,9 +93,10 @@ def mistaken(query, key, value, output, lse, d_output, tile, mistake):
             rows = inner
         elif mistake == "values by the scores":
             rows = scores.masked_fill(ahead, 0)
-        d_value[..., keys, :] = rows.mT @ (
-            output if mistake == "values by the output" else d_output
-        )
+        right = output if mistake == "values by the output" else d_output
+        if mistake == "values less D":
+            right = d_output - drop
+        d_value[..., keys, :] = rows.mT @ right
     if mistake == "exchanged":
         return d_key, d_query, d_value
     if mistake == "values before keys":
@@ -91,6 +120,10 @@ def _drop(query, value, output, lse, d_output, mistake):
         return d_output.sum(-1, keepdim=True)
     if mistake == "without the gradient":
         return output.sum(-1, keepdim=True)
+    if mistake == "output squared":
+        return (output * output).sum(-1, keepdim=True)
+    if mistake == "log-sum-exp for D":
+        return lse[..., None]
     if mistake in ("nothing subtracted", "as a tile alone"):
         return 0 * drop
     return drop
@@ -110,12 +143,12 @@ def _weights(scores, ahead, lse, mistake):
         return 2 ** (hidden - lse[..., None])
     if mistake == "late mask":
         return (scores - lse[..., None]).exp()
-    if mistake in ("-100", "-10"):
+    if mistake == "mask after the exponential":
+        return (scores - lse[..., None]).exp() * ~ahead
+    if mistake in _LOW:
         return (
-            scores.masked_fill(ahead, float(mistake)) - lse[..., None]
+            scores.masked_fill(ahead, _LOW[mistake]) - lse[..., None]
         ).exp()
-    if mistake == "zero score":
-        return (scores.masked_fill(ahead, 0) - lse[..., None]).exp()
     return (hidden - lse[..., None]).exp()
 
 
@@ -135,3 +168,37 @@ def _slope(weights, towards, drop, ahead, mistake):
     elif mistake == "late mask":
         return (weights * (towards - drop)).masked_fill(ahead, 0)
     return weights * (towards - drop)
+
+
+def _by_tiles_of_both(query, key, value, output, lse, d_output, tile, mistake):
+    """Tiles of queries and of keys."""
+    T, d = query.shape[-2:]
+    S = key.shape[-2]
+    d_query, d_key, d_value = map(torch.zeros_like, (query, key, value))
+    drop = (d_output * output).sum(-1, keepdim=True)
+    for first in range(0, T, tile):
+        rows = slice(first, min(first + tile, T))
+        q, out = query[:, :, rows], d_output[:, :, rows]
+        place = torch.arange(S - T + first, S - T + rows.stop)[:, None]
+        last = place[-1].item()
+        if mistake == "stops at the diagonal's begin":
+            last = place[0].item()
+        elif mistake == "stops at the first queries":
+            last = rows.stop - 1
+        for begin in range(0, last + 1, tile):
+            keys = slice(begin, min(begin + tile, S))
+            ahead = torch.arange(begin, keys.stop) > place
+            scores = q @ key[:, :, keys].mT / d**0.5
+            scores = scores.masked_fill(ahead, -torch.inf)
+            weights = (scores - lse[:, :, rows, None]).exp()
+            slope = out @ value[:, :, keys].mT - drop[:, :, rows]
+            slope = weights * slope / d**0.5
+            to_keys, to_values = slope.mT @ q, weights.mT @ out
+            d_query[:, :, rows] += slope @ key[:, :, keys]
+            if mistake == "keys of the last queries alone":
+                d_key[:, :, keys] = 0
+            elif mistake == "values of the last queries alone":
+                d_value[:, :, keys] = 0
+            d_key[:, :, keys] += to_keys
+            d_value[:, :, keys] += to_values
+    return d_query, d_key, d_value

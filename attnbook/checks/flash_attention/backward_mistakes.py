@@ -10,10 +10,11 @@ _WEIGHTS = "weights = exp(scores - lse), of the whole row."
 MISTAKES = [
     (
         "whole table",
-        "the whole table",
-        "The numbers are right, but you compute a table with an entry for "
-        "each query and each key.",
-        "Scores, weights and mask of one tile at a time.",
+        "half a table or more at once",
+        "The numbers are right, but at some moment you hold half a table of "
+        "all pairs or more: whole, as a mask, in wide tiles, or tile by tile "
+        "in a list.",
+        "One tile at a time: its scores, its weights and its mask.",
     ),
     (
         "nothing subtracted",
@@ -61,8 +62,9 @@ MISTAKES = [
     ),
     (
         "weights forgotten",
-        "slopes without the weights",
-        "You leave out the factor of the weights.",
+        "the factor of the weights left out",
+        "You leave out the factor of the weights in the gradient of the "
+        "scores.",
         "weights * (d_weights - D).",
         "weights forgotten, unmasked",
     ),
@@ -148,17 +150,18 @@ MISTAKES = [
     ),
     (
         "values by the slopes",
-        "values by the slopes",
-        "The gradient of the values takes the slopes of the scores.",
+        "values by the gradient of the scores",
+        "The gradient of the values takes the gradient of the scores.",
         "d_value = weightsᵀ @ d_output.",
         "values by the slopes, scaled",
     ),
     (
         "keys by the weights",
         "keys by the weights",
-        "The gradient of the keys takes the weights, not the slopes of the "
+        "The gradient of the keys takes the weights, not the gradient of the "
         "scores.",
-        "d_key = slopesᵀ @ query.",
+        "d_key = d_scoresᵀ @ query.",
+        "keys by the weights, scaled",
     ),
     (
         "values by the scores",
@@ -208,10 +211,12 @@ MISTAKES = [
     (
         "-100",
         "a finite number in place of -inf",
-        "Scores of -200 occur. What is masked must be below every other "
+        "Scores of -220 occur. What is masked must be far below every other "
         "score.",
         "Set -inf.",
         "-10",
+        "-200",
+        "-215",
     ),
     (
         "first tile alone",
@@ -248,5 +253,89 @@ MISTAKES = [
         "values first, queries last",
         "You return the gradients in the reverse order.",
         "(d_query, d_key, d_value).",
+    ),
+    (
+        "queries by the weights",
+        "queries by the weights",
+        "The gradient of the queries takes the weights, not the gradient of "
+        "the scores.",
+        "d_query = d_scores @ key.",
+        "queries by the weights, scaled",
+    ),
+    (
+        "keys scaled twice",
+        "keys with the scale twice",
+        "The factor 1/√d_k comes in twice in the gradient of the keys: in the "
+        "scaled queries and again.",
+        "d_key = d_scoresᵀ @ query / √d_k, of the query as it is given.",
+    ),
+    (
+        "weights squared",
+        "the factor of the weights twice",
+        "The weights come in twice in the gradient of the scores.",
+        "weights * (d_weights - D).",
+    ),
+    (
+        "output squared",
+        "D without the gradient of the output",
+        "You multiply the output with itself.",
+        _DROP,
+    ),
+    (
+        "log-sum-exp for D",
+        "the log-sum-exp in place of D",
+        "You subtract the log-sum-exp from the gradient of the weights.",
+        _DROP,
+    ),
+    (
+        "slope unmasked",
+        "the gradient of masked scores",
+        "The weights are masked, but the gradient of the scores is not.",
+        "weights * (d_weights - D), with the masked weights.",
+    ),
+    (
+        "mask turned round",
+        "the mask turned round",
+        "A query sees its own key and those after it.",
+        "Set -inf where the key stands after the query.",
+    ),
+    (
+        "mask after the exponential",
+        "a mask after the exponential",
+        "exp of a key ahead may be infinite, since lse knows nothing of it, "
+        "and ∞ · 0 is NaN.",
+        "Set the scores to -inf before exp.",
+    ),
+    (
+        "values less D",
+        "values by the gradient less D",
+        "You subtract D from the gradient of the output too.",
+        "d_value = weightsᵀ @ d_output.",
+    ),
+    (
+        "stops at the diagonal's begin",
+        "keys left out at the diagonal",
+        "With tiles of queries, you stop at the place of the *first* query of "
+        "a tile. The others see further keys.",
+        "The last query of the tile sees the keys up to its own place.",
+    ),
+    (
+        "stops at the first queries",
+        "an end counted from the beginning",
+        "With tiles of queries, you stop as if query t stood at place t. It "
+        "stands at S - T + t.",
+        "The last query of the tile sees the keys up to its own place.",
+    ),
+    (
+        "keys of the last queries alone",
+        "keys of the last tile of queries alone",
+        "With tiles of queries, each one replaces the gradient of the keys.",
+        "Add each tile to d_key: +=, not =.",
+    ),
+    (
+        "values of the last queries alone",
+        "values of the last tile of queries alone",
+        "With tiles of queries, each one replaces the gradient of the values.",
+        "Add each tile to d_value: +=, not =.",
     ),
 ]

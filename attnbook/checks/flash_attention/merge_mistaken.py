@@ -16,11 +16,29 @@ _BY_SOFTMAX = (
     "divided by pieces",
     "over the batch",
     "sink twice",
+    "sink of value 1",
+    "mean times the share",
+    "lse of the shares",
+    "sum of all lses",
+    "lses severed",
+    "all severed",
 )
+_GATED = (
+    "gate without care",
+    "gate with NaN gradients",
+    "gate with NaN gradients, by where",
+    "gate turned round",
+    "gate by the sink alone",
+)
+_FLOORS = {"floor -100": -100.0, "floor -300": -300.0, "floor -305": -305.0}
 
 
 def _by_softmax(outputs, lses, every, mistake):
     """Right but for the mistake: a softmax, and logsumexp."""
+    if mistake == "lses severed":
+        every = torch.cat([lses.detach(), every[-1:]])
+    elif mistake == "all severed":
+        every = every.detach()
     shares, lse = every.softmax(0)[:-1], every.logsumexp(0)
     if mistake == "sink in the lse alone":
         shares = lses.softmax(0).nan_to_num()
@@ -42,16 +60,56 @@ def _by_softmax(outputs, lses, every, mistake):
         shares = every.softmax(1)[:-1]
     elif mistake == "sink twice":
         lse = torch.logaddexp(lse, every[-1])
+    elif mistake == "sink of value 1":
+        outputs = outputs + 0 * shares[..., None]
+        whole = (shares[..., None] * outputs).sum(0)
+        return whole + (1 - shares.sum(0))[..., None], lse
+    elif mistake == "mean times the share":
+        return outputs.mean(0) * shares.sum(0)[..., None], lse
+    elif mistake == "lse of the shares":
+        lse = (every - every.amax(0)).exp().sum(0).log()
+    elif mistake == "sum of all lses":
+        lse = every.sum(0)
     return (shares[..., None] * outputs).sum(0), lse
+
+
+def _by_a_gate(outputs, lses, sink, mistake):
+    """The pieces merged without the sink, then a gate."""
+    column = sink[:, None].expand_as(lses[0])
+    shares, lse = lses.softmax(0), lses.logsumexp(0)
+    gate = torch.sigmoid(lse - column)
+    if mistake == "gate turned round":
+        gate = torch.sigmoid(column - lse)
+    elif mistake == "gate by the sink alone":
+        gate = torch.sigmoid(-column)
+    if mistake not in (
+        "gate without care",
+        "gate with NaN gradients, by where",
+    ):
+        shares = shares.nan_to_num(0.0)
+    output = gate[..., None] * (shares[..., None] * outputs).sum(0)
+    whole = torch.logaddexp(lse, column)
+    if mistake == "gate with NaN gradients, by where":
+        none = lse == -torch.inf
+        output = torch.where(none[..., None], 0.0, output)
+        whole = torch.where(none, column, whole)
+    return output, whole
 
 
 def mistaken(outputs, lses, sink, mistake):
     """Output and log-sum-exp, with a mistake."""
+    if mistake in _GATED:
+        return _by_a_gate(outputs, lses, sink, mistake)
     if mistake == "sink on the queries":
         T = lses.shape[-1]
         column = sink.repeat(T)[:T].expand(1, *lses.shape[1:])
     elif mistake == "sink of head 0":
         column = sink[:1].expand(1, *lses.shape[1:])
+    elif mistake == "sinks reversed":
+        column = sink.flip(0)[None, None, :, None]
+        column = column.expand(1, *lses.shape[1:])
+    elif mistake == "sink of the sum":
+        column = sink.sum().expand(1, *lses.shape[1:])
     elif mistake == "sink of the mean":
         column = sink.mean().expand(1, *lses.shape[1:])
     else:
@@ -69,6 +127,8 @@ def mistaken(outputs, lses, sink, mistake):
     elif mistake == "empty is -100":
         lses = lses.clamp(min=-100.0)
     every = torch.cat([lses, column])
+    if mistake in _FLOORS:
+        every = every.clamp(min=_FLOORS[mistake])
     if mistake in _BY_SOFTMAX:
         return _by_softmax(outputs, lses, every, mistake)
     if mistake == "no sink":
@@ -89,6 +149,8 @@ def mistaken(outputs, lses, sink, mistake):
         most = torch.zeros_like(most)
     elif mistake == "maximum without the sink":
         most = lses.amax(0)
+    elif mistake == "maximum of the first piece":
+        most = lses[0]
     elif mistake in ("no sink", "nan"):
         most = every[:-1].amax(0) if mistake == "nan" else most
     base = most
@@ -97,7 +159,12 @@ def mistaken(outputs, lses, sink, mistake):
     powers = (every - base).exp()
     total = powers.sum(0)
     shares = powers / total.masked_fill(total == 0, 1)
-    if mistake in ("overflow", "nan", "maximum without the sink"):
+    if mistake in (
+        "overflow",
+        "nan",
+        "maximum without the sink",
+        "maximum of the first piece",
+    ):
         shares = powers / total
     shares = shares[:-1]
     lse = base + total.log()
@@ -141,6 +208,8 @@ def _merged(outputs, lses, shares, lse, sink, column, mistake):
     output = (shares[..., None] * outputs).sum(0)
     if mistake == "output severed":
         return output.detach(), lse
+    if mistake == "sink subtracted":
+        return output - sink[:, None, None], lse
     if mistake == "sink severed":
         return mistaken(outputs, lses, sink.detach(), "")
     if mistake == "lse severed":

@@ -71,11 +71,14 @@ MISTAKES = [
         "exp(-inf) is 0: leave -inf where it is.",
     ),
     (
-        "empty is -100",
-        "-100 in place of -inf",
-        "You put -100 in place of all that is lower. Log-sum-exps of -300 "
+        "floor -100",
+        "a floor under the log-sum-exps",
+        "You raise all that is lower to a finite number. Log-sum-exps of -310 "
         "occur.",
         "exp(-inf) is 0: leave -inf where it is.",
+        "floor -300",
+        "floor -305",
+        "empty is -100",
     ),
     (
         "over the heads",
@@ -289,5 +292,95 @@ MISTAKES = [
         "the log-sum-exp before the output",
         "You return the log-sum-exp first.",
         "(output, lse).",
+    ),
+    (
+        "sinks reversed",
+        "the sinks in the reverse order",
+        "Head h gets the sink of head H - 1 - h.",
+        "sink[:, None] is (H, 1).",
+    ),
+    (
+        "sink of the sum",
+        "one sink for all heads, the sum of all",
+        "All heads get the sum of the sinks.",
+        "sink[:, None] is (H, 1).",
+    ),
+    (
+        "sink of value 1",
+        "a sink with the value 1",
+        "The share of the sink is added to the output. The value of the sink "
+        "is 0.",
+        "If the sink comes last, drop the last share: [:-1].",
+    ),
+    (
+        "sink subtracted",
+        "the sink subtracted from the output",
+        "The sink is a score, no value: it takes a share of the weight.",
+        "It is one more piece, with the output 0.",
+    ),
+    (
+        "mean times the share",
+        "a plain mean, times the share of all keys",
+        "You average the outputs, and the sink takes its share. A piece "
+        "counts by its own share.",
+        _SHARE,
+    ),
+    (
+        "lse of the shares",
+        "a log-sum-exp without the maximum",
+        "You subtract the largest one, and do not add it again.",
+        "L = m + log(sum).",
+    ),
+    (
+        "sum of all lses",
+        "the sum of the log-sum-exps and the sink",
+        "You add the log-sum-exps and the sink.",
+        "L = log(Σ exp(L_p) + exp(sink)).",
+    ),
+    (
+        "lses severed",
+        "no gradient to the log-sum-exps",
+        "The values are right. No gradient flows back to the log-sum-exps of "
+        "the pieces.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "all severed",
+        "no gradient to log-sum-exps and sink",
+        "The values are right. Gradients flow back to the outputs alone.",
+        "Leave out detach, item and no_grad.",
+    ),
+    (
+        "gate without care",
+        "a gate that forgets rows without keys",
+        "Where no piece has a key, the softmax of -inf alone is NaN.",
+        "With the sink in the softmax, no row is empty.",
+    ),
+    (
+        "gate with NaN gradients",
+        "NaN gradients in rows without keys",
+        "The values are right. Where no piece has a key, a gradient is NaN: "
+        "what is put in place of NaN afterwards does not change the way back.",
+        "Replace -inf before the softmax, or take the sink into it.",
+        "gate with NaN gradients, by where",
+    ),
+    (
+        "gate turned round",
+        "the sign of the gate",
+        "You multiply by the share of the sink, not by that of the keys.",
+        "gate = sigmoid(L - sink).",
+    ),
+    (
+        "gate by the sink alone",
+        "a gate that knows the sink alone",
+        "The gate depends on the log-sum-exp of the keys too.",
+        "gate = sigmoid(L - sink).",
+    ),
+    (
+        "maximum of the first piece",
+        "the first piece in place of the maximum",
+        "You subtract the log-sum-exp of piece 0. It may be -inf, or far "
+        "below another, whose exponential then overflows.",
+        "amax over the pieces and the sink, axis 0.",
     ),
 ]

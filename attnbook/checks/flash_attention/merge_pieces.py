@@ -75,13 +75,13 @@ def _worked_merge():
 
 
 def _far_apart():
-    """Pieces of 300, and a sink far below or far above."""
+    """Pieces of 300 and of -309, with a sink far below or far above."""
     case = _case("log-sum-exps of 300", 3, 2, 3, 2, 3, 36)
     outputs, lses, sink = case.arguments
     lses[:, 0] += 300
-    lses[:, 1] -= 300
-    lses[1, :, 1] -= 250
-    sink[:] = torch.tensor([0.5, 299.0, -299.0])
+    lses[1, 0, 1] -= 250
+    lses[:, 1] = -308 + lses[:, 1].clamp(-1.5, 1.5)
+    sink[:] = torch.tensor([0.5, 299.0, -308.5])
     return Case(case.name, (outputs, lses, sink))
 
 
@@ -175,9 +175,14 @@ EXERCISE = Exercise(
             "gradients",
             "the gradients",
             1,
-            tries=("two pieces", "four pieces"),
+            tries=(
+                "two pieces",
+                "four pieces",
+                "pieces of no keys",
+                "no keys at all",
+            ),
             gradients=True,
-            fresh=anew(_case, **_SIZES),
+            fresh=anew(_case, **_SIZES, empty=_rows_of),
         ),
     ],
 )

@@ -189,10 +189,32 @@ MISTAKES = [
     ),
     (
         "e",
-        3.0,
+        4.0,
         "every rise followed",
-        "These are the rises of the maximum. With a threshold, 7 is not "
-        "followed: it exceeds the base 5 by 2 only.",
+        "These are the rises of the maximum: 9, 10, 12 and 14. With a "
+        "threshold, 10 is not followed: it exceeds the base 9 by 1 only.",
+        "Compare each score with the base + 2.5.",
+    ),
+    (
+        "e",
+        3.0,
+        "the first score counted",
+        "The first tile sets the base. Nothing is multiplied then.",
+        "Count 9 and 12 alone.",
+    ),
+    (
+        "e",
+        6.0,
+        "the base never moved",
+        "You compared each score with 4 + 2.5. After a rescale, the new "
+        "score is the base.",
+        "After 9, compare with 9 + 2.5.",
+    ),
+    (
+        "e",
+        5.0,
+        "compared with the score before",
+        "You compared each score with the one before it, not with the base.",
         "Compare each score with the base + 2.5.",
     ),
     (
@@ -201,25 +223,25 @@ MISTAKES = [
         "the base moved by every rise",
         "You compared each score with the largest one before. The base stays "
         "where it is until a score exceeds *it* by more than 2.5.",
-        "After 7 the base is still 5, and 9 exceeds it by 4.",
+        "After 10 the base is still 9, and 12 exceeds it by 3.",
     ),
     (
         "e",
-        4.0,
-        "the first score counted, all rises",
-        "The first tile sets the base. Nothing is multiplied then.",
-        "Compare each later score with the base + 2.5.",
+        7.0,
+        "the base moved down too",
+        "The base also moved where a score was far below it. It only rises.",
+        "1 and 7 change nothing.",
     ),
     (
         "e",
         0.0,
         "no rescale",
-        "The base is 2 at first, and 5 exceeds it by 3.",
+        "The base is 4 at first, and 9 exceeds it by 5.",
         "Compare each score with the base + 2.5.",
     ),
     (
         "e",
-        5.0,
+        8.0,
         "a rescale for each tile",
         "A row is only rescaled when a score exceeds its base by more than "
         "the threshold.",

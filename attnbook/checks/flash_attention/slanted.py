@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import torch
 
 from attnbook.checks.flash_attention.slanted_mistaken import mistaken
 from attnbook.checks.flash_attention.slanted_mistakes import MISTAKES
-from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, seed_from, up_to
+from attnbook.judging.exercise import Case, Exercise, Part
+from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
+from attnbook.judging.tables_of_pairs import HALF_A_TABLE, no_table
 from attnbook.judging.tensors import normal
-from attnbook.judging.watching import largest_tensor
+from attnbook.judging.watching import numbers_held
 
 
 def _slanted(query, key, value, slopes, tile):
@@ -84,6 +83,26 @@ def _in_pieces(query, key, value, slopes, tile):
     return torch.cat(outputs, 2), torch.cat(lses, 2)
 
 
+def _spread_over_d(query, key, value, slopes, tile):
+    """Products in a tensor of its own, (B, H, T, c, d), and then a sum."""
+    B, H, T, d = query.shape
+    S = key.shape[2]
+    lse = query.new_full((B, H, T), -torch.inf)
+    output = torch.zeros(B, H, T, value.shape[-1])
+    for place in torch.arange(S).split(tile):
+        k, v = key[:, :, place], value[:, :, place]
+        scores = (query[..., None, :] * k[..., None, :, :]).sum(-1) / d**0.5
+        far = torch.arange(S - T, S)[:, None] - place
+        scores = scores - slopes.view(H, 1, 1) * far.clamp(min=0)
+        scores = scores.masked_fill(far < 0, -torch.inf)
+        both = torch.logaddexp(lse, scores.logsumexp(-1))
+        weights = (scores - both[..., None]).exp()
+        output = (lse - both).exp()[..., None] * output
+        output = output + (weights[..., None] * v[..., None, :, :]).sum(-2)
+        lse = both
+    return output, lse
+
+
 # -- cases -------------------------------------------------------------------
 
 
@@ -131,38 +150,37 @@ def _scores_of_200():
 
 
 def _all_low():
-    """All scores of a row lie below -150, beside a row far above."""
-    case = _case("scores of -200", 1, 2, 6, 6, 4, 3, 2, 28)
-    query, key, *_ = case.arguments
+    """All scores of a row lie below -215, beside a row far above."""
+    case = _case("scores of -215", 1, 2, 6, 6, 4, 3, 2, 28)
+    query, key, _, slopes, _ = case.arguments
+    slopes *= 0.2
     query.zero_()
     query[..., 0] = 2.0
-    query[:, :, 1::2, 0] = -2.0
-    key[..., 0] = -200 + 3 * key[..., 0]
+    query[:, 1, 1::2, 0] = -2.0
+    key[..., 0] = -217 + key[..., 0].clamp(-1, 1)
+    key[:, :, 0, 0] = -219.5  # all that the first query sees
     return case
 
 
-def _no_table(answer, seed=29, n=96, tile=8):
-    case = _case("", 1, 1, n, n, 3, 3, tile, seed)
-    with largest_tensor(answer) as largest:
-        answer(*case.arguments)
-    return largest.amount < n * n // 4
+def _steep():
+    """A far key of a large q·k, which the slope brings below the others."""
+    case = _case("a steep slope", 1, 2, 9, 9, 4, 3, 4, 31)
+    query, key, _, slopes, _ = case.arguments
+    slopes[0] = 20.0
+    query.zero_()
+    query[..., 0] = 2.0
+    key[:, 0, :2, 0] = torch.tensor([150.0, 130.0])
+    return case
 
 
-def _no_table_anew(seed):
-    random = np.random.default_rng(seed)
-    return partial(
-        _no_table,
-        seed=seed_from(random) % 10**6,
-        n=int(random.integers(90, 110)),
-        tile=int(random.integers(6, 10)),
-    )
+def _a_square(seed, n, tile):
+    """For each of many tokens a query and a key."""
+    return _case("", 1, 1, n, n, 1, 1, tile, seed)
 
 
 def _holds_nan(case, outputs):
     return case.name.startswith("scores of") and bool(outputs[0].isnan().any())
 
-
-NO_TABLE = "No tensor has an entry for each pair of a query and a key."
 
 EXERCISE = Exercise(
     "10-slanted",
@@ -178,6 +196,7 @@ EXERCISE = Exercise(
         _case("one tile for all", 2, 2, 5, 5, 3, 4, 16, seed=25),
         _scores_of_200(),
         _all_low(),
+        _steep(),
         _case("all sizes alike", 3, 3, 3, 3, 3, 3, 3, seed=26),
         _case("a long text", 1, 2, 40, 40, 3, 4, 5, seed=30),
     ],
@@ -187,14 +206,18 @@ EXERCISE = Exercise(
         else one
         for one in named(mistaken, MISTAKES)
     ],
-    right_answers=[_query_by_query, _in_pieces],
+    right_answers=[_query_by_query, _in_pieces, _spread_over_d],
     properties=[
-        Property(
-            NO_TABLE,
-            _no_table,
-            "A mask (T, S) and the distances (T, S) are tables too: make "
-            "them for a tile.",
-            anew=_no_table_anew,
+        no_table(
+            _a_square,
+            "Scores, mask and distances of one tile at a time; no tile is "
+            "kept.",
+            sentence=HALF_A_TABLE,
+            watch=numbers_held,
+            tries=3,
+            seed=29,
+            n=(512, 490, 530),
+            tile=(16, 15, 18),
         ),
     ],
     tolerance=1e-4,
@@ -231,7 +254,8 @@ EXERCISE = Exercise(
                 "fewer queries than keys",
                 "one new token",
                 "scores of 200",
-                "scores of -200",
+                "scores of -215",
+                "a steep slope",
             ),
             fresh=anew(
                 _case,
@@ -248,7 +272,7 @@ EXERCISE = Exercise(
             "table",
             "no table of all pairs",
             1,
-            tries=("a long text", NO_TABLE),
+            tries=("a long text", HALF_A_TABLE),
             fresh=anew(
                 _case,
                 B=(1, 2),

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import torch
 
+# What stands for -inf.
+_LOW = {
+    "-100": -100.0,
+    "-200": -200.0,
+    "-215": -215.0,
+    "zero score": 0.0,
+}
+
 
 def _bias(slopes, far, place, tile, S, mistake):
     """What is subtracted from the scores of a tile, (H, T, c)."""
@@ -37,12 +45,20 @@ def _bias(slopes, far, place, tile, S, mistake):
         return slopes * far**2
     if mistake == "distance to the tile":
         return slopes * (place - place.min() + far.min()).abs()
+    if mistake == "distance to the last token":
+        return slopes * (S - 1 - place + far).expand_as(far)
+    if mistake == "place of the key":
+        return slopes * (far - place)
     return slopes * far
 
 
 def _places(T, S, mistake):
     if mistake in ("first queries", "first queries, also the mask"):
         return torch.arange(T)[:, None]
+    if mistake == "places reversed":
+        return torch.arange(S - T, S).flip(0)[:, None]
+    if mistake == "one place ahead":
+        return torch.arange(S - T + 1, S + 1)[:, None]
     return torch.arange(S - T, S)[:, None]
 
 
@@ -50,6 +66,8 @@ def mistaken(query, key, value, slopes, tile, mistake):
     """Output and log-sum-exp, with a mistake."""
     if mistake == "whole table":
         return _whole_table(query, key, value, slopes)
+    if mistake in ("bias after the maximum", "bias in the output alone"):
+        return _late_bias(query, key, value, slopes, tile, mistake)
     B, H, T, d = query.shape
     S = key.shape[2]
     place = _places(T, S, mistake)
@@ -81,6 +99,8 @@ def mistaken(query, key, value, slopes, tile, mistake):
             scores = scale * (scores - bias)
         elif mistake == "both ways":
             scores = scale * scores - bias.abs()
+        elif mistake == "bias multiplied":
+            scores = scale * scores * (1 - bias)
         else:
             scores = scale * scores - bias
         ahead = far < 0
@@ -92,10 +112,11 @@ def mistaken(query, key, value, slopes, tile, mistake):
             ahead = far > 0
         elif mistake == "one ahead":
             ahead = far < -1
+        elif mistake == "mask from the beginning":
+            ahead = far < S - T
         if mistake in ("both ways", "not causal"):
             ahead = torch.zeros_like(ahead)
-        low = {"-100": -100.0, "zero score": 0.0}.get(mistake, -torch.inf)
-        scores = scores.masked_fill(ahead, low)
+        scores = scores.masked_fill(ahead, _LOW.get(mistake, -torch.inf))
         new = torch.maximum(most, scores.amax(-1, keepdim=True))
         if mistake == "one maximum":
             new = new.amax((0, 1, 2), keepdim=True).expand_as(new)
@@ -146,11 +167,38 @@ def _finished(most, total, mixed, mistake):
         lse = total.log()[..., 0]
     elif mistake == "base 2":
         lse = (most + total.log2())[..., 0]
+    elif mistake == "base 10":
+        lse = (most + total.log10())[..., 0]
+    elif mistake == "lse of zeros":
+        lse = torch.zeros_like(lse)
     elif mistake == "lse with an axis":
         lse = lse[..., None]
     elif mistake == "exchanged":
         return lse, output
     return output, lse
+
+
+def _late_bias(query, key, value, slopes, tile, mistake):
+    """Attention in tiles, with exp(-bias) as a factor of exp(score)."""
+    B, H, T, d = query.shape
+    S = key.shape[2]
+    most = query.new_full((B, H, T, 1), -torch.inf)
+    total, mixed = torch.zeros_like(most), torch.zeros(1)
+    for begin in range(0, S, tile):
+        k, v = key[:, :, begin : begin + tile], value[:, :, begin:]
+        far = torch.arange(S - T, S)[:, None] - torch.arange(
+            begin, begin + k.shape[2]
+        )
+        scores = (query @ k.mT / d**0.5).masked_fill(far < 0, -torch.inf)
+        new = torch.maximum(most, scores.amax(-1, keepdim=True))
+        shrink, powers = (most - new).exp(), (scores - new).exp()
+        biased = powers * (-slopes[:, None, None] * far.clamp(min=0)).exp()
+        if mistake == "bias after the maximum":
+            powers = biased
+        total = shrink * total + powers.sum(-1, keepdim=True)
+        mixed = shrink * mixed + biased @ v[:, :, : k.shape[2]]
+        most = new
+    return mixed / total, (most + total.log())[..., 0]
 
 
 def _whole_table(query, key, value, slopes):

@@ -10,10 +10,11 @@ _HEADS = "slopes[:, None, None] is (H, 1, 1)."
 MISTAKES = [
     (
         "whole table",
-        "the whole table",
-        "The numbers are right, but you compute a table with an entry for "
-        "each query and each key.",
-        "Scores, mask and distances of one tile at a time.",
+        "half a table or more at once",
+        "The numbers are right, but at some moment you hold half a table of "
+        "all pairs or more: whole, as a mask, in wide tiles, or tile by tile "
+        "in a list.",
+        "One tile at a time: its scores, its mask and its distances.",
     ),
     (
         "places from 0",
@@ -183,10 +184,12 @@ MISTAKES = [
     ),
     (
         "-100",
-        "-100 in place of -inf",
-        "Scores of -200 occur. What is masked must be below every other "
+        "a finite number in place of -inf",
+        "Scores of -220 occur. What is masked must be far below every other "
         "score.",
         "Set -inf.",
+        "-200",
+        "-215",
     ),
     (
         "zero score",
@@ -319,5 +322,68 @@ MISTAKES = [
         "the log-sum-exp before the output",
         "You return the log-sum-exp first.",
         "(output, lse).",
+    ),
+    (
+        "bias multiplied",
+        "a bias that multiplies",
+        "You multiply the score by 1 - slope times distance.",
+        "Subtract slope times distance.",
+    ),
+    (
+        "bias after the maximum",
+        "a bias outside of the maximum",
+        "The maximum is taken before the bias. Where the largest q·k lies far "
+        "away, all exponentials of a row may be 0.",
+        "Subtract the bias first, then take the maximum.",
+    ),
+    (
+        "bias in the output alone",
+        "a bias in the output alone",
+        "The sum of the exponentials is taken without the bias.",
+        "Subtract the bias from the scores, before all else.",
+    ),
+    (
+        "place of the key",
+        "a bias by the place of the key",
+        "You add slope times place of the key. All scores of a row are too "
+        "large by the same number: the output is right, the log-sum-exp not.",
+        "n = p - s.",
+    ),
+    (
+        "distance to the last token",
+        "the distance to the last token",
+        "All queries get the distances of the last one.",
+        "n = p - s, and p is the place of the query.",
+    ),
+    (
+        "places reversed",
+        "the queries in the reverse order",
+        "You put the first query at the last place.",
+        "The place of query t is S - T + t.",
+    ),
+    (
+        "one place ahead",
+        "queries one place too far",
+        "Query t is put at the place S - T + t + 1.",
+        "The place of query t is S - T + t.",
+    ),
+    (
+        "mask from the beginning",
+        "a mask from the beginning of the text",
+        "The distance is right, but the mask lets query t see the keys 0 to t "
+        "alone.",
+        "Set -inf where the distance is below 0.",
+    ),
+    (
+        "base 10",
+        "a logarithm to the base 10",
+        "You add a logarithm to the base 10.",
+        "The natural logarithm: torch.log.",
+    ),
+    (
+        "lse of zeros",
+        "no log-sum-exp",
+        "You return zeros in place of the log-sum-exp.",
+        "L = m + log(sum).",
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -95,6 +96,32 @@ def _lengths_of(random, drawn):
     return [S, int(random.integers(1, S)), 0][: int(random.integers(2, 4))]
 
 
+def _also_lower(mistake):
+    """Count another finite number for -inf as the same bug, beside others.
+
+    Where the maximum is compared with the sum, which is 0 or more, such a
+    number does what -inf does.
+    """
+    bugs = mistake.answer.keywords["bugs"]
+    if len(bugs) == 1 or "finite mask" not in bugs:
+        return mistake
+    if "compared with the sum" in bugs:
+        return mistake
+    others = [bug for bug in bugs if bug != "finite mask"]
+    return replace(
+        mistake,
+        also=tuple(
+            partial(draft, bugs=(*others, low))
+            for low in (
+                "masked by -1e4",
+                "masked by -1e9",
+                "masked by -1e30",
+                "masked by the least",
+            )
+        ),
+    )
+
+
 EXERCISE = Exercise(
     "10-tiles",
     "Repair attention in tiles",
@@ -112,7 +139,7 @@ EXERCISE = Exercise(
         _case("all sizes alike", 3, 3, 3, 3, [3, 2, 3], 3, seed=18),
     ],
     mistakes=[
-        *unrepaired(BUGS, draft, begins="Begin with"),
+        *map(_also_lower, unrepaired(BUGS, draft, begins="Begin with")),
         *(
             Mistake(
                 name,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 # What stands for "nothing read yet" and for what is masked, if not -inf.
 _LOW = -100.0
 _LOWER = {
+    "masked by -300": -300.0,
     "masked by -1e4": -1e4,
     "masked by -5e4": -5e4,
     "masked by -1e9": -1e9,
@@ -22,6 +25,8 @@ def _begun(q, value, bugs):
     low = _LOW if "finite start" in bugs else -torch.inf
     if "starts at 0" in bugs:
         low = 0.0
+    elif "starts low" in bugs:
+        low = -1e9
     most = torch.full((*rows, 1), low)
     total = torch.zeros(*rows, 1)
     return most, total, torch.zeros(*rows, value.shape[-1])
@@ -37,6 +42,8 @@ def _new_most(most, total, scores, bugs):
         return (
             torch.maximum(most, highest).amax(-2, keepdim=True).expand_as(most)
         )
+    if "one maximum of the batch" in bugs:
+        return torch.maximum(most, scores.max())
     if "never moved" in bugs:
         return torch.where(most == -torch.inf, highest, most)
     return torch.maximum(most, highest)
@@ -52,8 +59,12 @@ def draft(query, key, value, lengths, tile, bugs):
         scale = 1 / d
     elif "scaled by the tile" in bugs:
         scale = tile**-0.5
+    elif "scaled by d_v" in bugs:
+        scale = value.shape[-1] ** -0.5
     outputs, lses = [], []
-    for q in query.split(tile, -2):  # (B, r, d)
+    rows = query.shape[-2] if "one maximum of the batch" in bugs else tile
+    for q in query.split(rows, -2):  # (B, r, d)
+        means = []
         most, total, mixed = _begun(q, value, bugs)
         ends = range(0, S, tile)
         if "last tile dropped" in bugs and tile < S:
@@ -63,6 +74,8 @@ def draft(query, key, value, lengths, tile, bugs):
         for begin in ends:
             k, v = key[:, begin : begin + tile], value[:, begin : begin + tile]
             scores = scale * q @ k.mT  # (B, r, c)
+            if "scores clamped" in bugs:
+                scores = scores.clamp(-80, 80)
             place = begin + torch.arange(k.shape[1])
             if "places too far apart" in bugs:
                 place = place + begin * (tile - 1)
@@ -71,6 +84,8 @@ def draft(query, key, value, lengths, tile, bugs):
             seen = (place < lengths[:, None])[:, None]  # (B, 1, c)
             if "one too many" in bugs:
                 seen = (place <= lengths[:, None])[:, None]
+            elif "one too few" in bugs:
+                seen = (place + 1 < lengths[:, None])[:, None]
             elif "length of row 0" in bugs:
                 seen = (place < lengths[:1, None])[:, None].expand_as(seen)
             elif "unmasked" in bugs:
@@ -111,6 +126,9 @@ def draft(query, key, value, lengths, tile, bugs):
             if "new values shrunk" in bugs:
                 fresh = shrink * fresh
             mixed = old + fresh
+            means.append(fresh / part.masked_fill(part == 0, 1))
+            if "divided after each tile" in bugs:
+                mixed = mixed / total.masked_fill(total == 0, 1)
             if "maximum not kept" not in bugs:
                 most = new
             if "unstable" in bugs:
@@ -122,11 +140,19 @@ def draft(query, key, value, lengths, tile, bugs):
             output = mixed
         elif "empty divided" in bugs:
             output = mixed / total
+        elif "tiles averaged" in bugs:
+            output = torch.stack(means).mean(0)
         lse = most + safe.log()
         if "sum of logarithms" in bugs:
             lse = most + total
         elif "base 2" in bugs:
             lse = most + safe.log2()
+        elif "base 10" in bugs:
+            lse = most + safe.log10()
+        elif "all to the base 2" in bugs:
+            lse = (most + safe.log()) / math.log(2)
+        elif "all times log 2" in bugs:
+            lse = (most + safe.log2()) * math.log(2)
         elif "logarithm alone" in bugs:
             lse = safe.log().masked_fill(empty, -torch.inf)
         elif "maximum alone" in bugs:

@@ -78,6 +78,7 @@ MISTAKES = [
         "All queries of a tile share one maximum. Where their scores are far "
         "apart, all exponentials of a row are 0.",
         "amax over the keys, the last axis, alone.",
+        "one maximum of the batch",
     ),
     (
         "never moved",
@@ -94,9 +95,10 @@ MISTAKES = [
     (
         "finite start",
         "a maximum that begins with a finite number",
-        "The maximum begins with -100. Rows whose scores are all lower are "
-        "measured against it, and lose their digits.",
+        "Rows whose scores are all lower are measured against it, and lose "
+        "their digits; and a row of no keys gets a finite log-sum-exp.",
         "The maximum of nothing is -inf.",
+        "starts low",
     ),
     (
         "starts at 0",
@@ -119,6 +121,7 @@ MISTAKES = [
         "Masked scores are finite, though very low. A row with nothing to "
         "attend to gets a mean of what is masked, and a finite log-sum-exp.",
         "Set -inf, and take care of a maximum that is still -inf.",
+        "masked by -300",
         "masked by -1e4",
         "masked by -5e4",
         "masked by -1e30",
@@ -193,6 +196,7 @@ MISTAKES = [
         "each tile divided by its own sum",
         "The values of a tile are averaged before they are added up.",
         "Divide once, after the last tile.",
+        "tiles averaged",
     ),
     (
         "not divided",
@@ -273,5 +277,49 @@ MISTAKES = [
         "an axis too many",
         "The log-sum-exp is (B, T, 1).",
         "It is (B, T).",
+    ),
+    (
+        "divided after each tile",
+        "divided after each tile",
+        "The mixed values are divided by the sum after each tile, and then "
+        "again.",
+        "Divide once, after the last tile.",
+    ),
+    (
+        "one too few",
+        "one key too few",
+        "The last key of each text is not read.",
+        "Row b has the keys 0 to lengths[b] - 1.",
+    ),
+    (
+        "scaled by d_v",
+        "scaled by d_v",
+        "q·k is divided by the root of the width of the values.",
+        "The draft's scale is right.",
+    ),
+    (
+        "scores clamped",
+        "scores cut off",
+        "Scores beyond a bound are set to the bound. They may be anything "
+        "from -220 to 220.",
+        "With the maximum subtracted, nothing overflows.",
+    ),
+    (
+        "base 10",
+        "a logarithm to the base 10",
+        "The log-sum-exp adds a logarithm to the base 10.",
+        "The exponentials are powers of e.",
+    ),
+    (
+        "all to the base 2",
+        "a log-sum-exp to the base 2",
+        "You divide the log-sum-exp by log 2.",
+        "The natural logarithm is asked for.",
+    ),
+    (
+        "all times log 2",
+        "log 2 on the maximum too",
+        "You multiply maximum and logarithm by log 2.",
+        "L = m + log(sum).",
     ),
 ]

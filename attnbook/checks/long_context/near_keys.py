@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from attnbook.checks.long_context.near_mistaken import mistaken
 from attnbook.checks.long_context.near_mistakes import MISTAKES
-from attnbook.judging.exercise import Case, Exercise, Part, Property
-from attnbook.judging.fresh_cases import anew, seed_from, up_to
+from attnbook.judging.exercise import Case, Exercise, Part
+from attnbook.judging.fresh_cases import anew, up_to
 from attnbook.judging.named_mistakes import named
+from attnbook.judging.tables_of_pairs import NO_TABLE, no_table
 from attnbook.judging.tensors import normal
-from attnbook.judging.watching import largest_tensor
 
 
 def _near_keys(query, key, value, slopes, window):
@@ -117,28 +115,14 @@ def _a_key_of_zeros():
     return case
 
 
-def _no_table(answer, seed=29, n=128, window=3):
-    case = _near_case("", 1, 2, n, n, 4, 4, window, seed)
-    with largest_tensor(answer) as largest:
-        answer(*case.arguments)
-    return largest.amount < n * n // 2
-
-
-def _no_table_anew(seed):
-    random = np.random.default_rng(seed)
-    return partial(
-        _no_table,
-        seed=seed_from(random) % 10**6,
-        n=int(random.integers(120, 150)),
-        window=int(random.integers(2, 4)),
-    )
+def _a_square(seed, n, window):
+    """For each of many tokens a query and a key."""
+    return _near_case("", 1, 2, n, n, 4, 4, window, seed)
 
 
 def _holds_nan(case, outputs):
     return case.name == "scores of 200" and bool(outputs[1].isnan().any())
 
-
-NO_TABLE = "No tensor has an entry for each pair of a query and a key."
 
 EXERCISE = Exercise(
     "09-near-keys",
@@ -166,11 +150,12 @@ EXERCISE = Exercise(
     ],
     right_answers=[_query_by_query, _by_index],
     properties=[
-        Property(
-            NO_TABLE,
-            _no_table,
+        no_table(
+            _a_square,
             "A mask (T, S) is a table too. What is (T, W)?",
-            anew=_no_table_anew,
+            seed=29,
+            n=(128, 120, 149),
+            window=(3, 2, 3),
         ),
     ],
     tolerance=1e-4,

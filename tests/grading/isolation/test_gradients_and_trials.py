@@ -303,6 +303,7 @@ def test_loops_are_seen_from_afar(lasting):
     [
         (watching.peak_memory, "1", "np.zeros(10**6)", 10**6),
         (watching.largest_tensor, "1", "torch.zeros(10**6)", 10**5),
+        (watching.numbers_held, "1", "torch.zeros(10**6)", 10**5),
         (watching.kept_for_backward, "x * 2", "x.expand(10**5).exp()", 10**5),
         (watching.products, "1", "torch.ones(9, 9) @ torch.ones(9, 9)", 1000),
         (watching.calls, "1", "sum(x + n for n in range(99))", 90),
