@@ -13,9 +13,9 @@ a dense one; and a dense network with as many weights as all experts.
 It writes three tables. `experts_or_dense.csv` has one row per variant, number
 of steps and seed, at the best rate of the variant: bits per byte on held-out
 text, the entropy of the load there in nats (mean over the layers; log 8 is
-2.079 where it is even), and the share of the busiest expert. Besides the
-usual number of steps there are rows of the dense network for as many steps as
-fit into the processor time of the experts. `experts_rates.csv` has the rates
+2.079 where it is even), and the share of the busiest expert. Two numbers of
+steps are tried. Beside each there are rows of the dense network for as many
+steps as fit into the processor time of the experts. `experts_rates.csv` has the rates
 that were tried, with the first seed, on the validation text.
 `experts_times.csv` has the milliseconds of a step, timed in turn.
 """
@@ -47,10 +47,11 @@ from attnbook.mechanisms.experts import (
 TABLES = ("experts_or_dense", "experts_rates", "experts_times")
 WIDTH, HEADS, LAYERS, BATCH = 64, 4, 2, 16
 NUMBER, CHOSEN, HIDDEN = 8, 2, 64  # experts, of a token, and their width
-STEPS = 200
+STEPS, LONGER = 200, 600
 RATES = (4e-3, 8e-3)  # where the search begins
 COEFFICIENT = 0.01  # of the balance loss
 BIAS_RATE = 0.01  # by which a bias moves in a step
+SMALL = 0.001  # the same, of one more variant
 STD = 0.02
 DENSE = {  # width of the hidden layer, and a factor for the output
     "dense": (CHOSEN * HIDDEN, 1.0),
@@ -61,6 +62,7 @@ ROUTED = {
     "experts": 0,
     "experts, loss": 0,
     "experts, bias": 0,
+    "experts, bias 0.001": 0,
     "experts, bias, one shared": 1,
 }
 VARIANTS = (
@@ -71,7 +73,9 @@ VARIANTS = (
     "experts",
     "experts, bias, one shared",
     "dense, as many weights",
+    "experts, bias 0.001",
 )
+TIMED = VARIANTS[:-1]  # the last one computes what "experts, bias" does
 
 
 class Scaled(nn.Module):
@@ -90,7 +94,7 @@ class Routed(nn.Module):
     """Experts in the place of a feed-forward network.
 
     Args:
-        balance: "", "loss" or "bias".
+        balance: "", "loss", or "bias", which may be followed by its step.
         shared: experts that each token goes through, of the `CHOSEN`.
     """
 
@@ -139,10 +143,11 @@ def loss_of(model: nn.Module, windows: Tensor) -> Tensor:
         if layer.balance == "loss":
             added = balance_loss(layer.routing) / len(layers)
             loss = loss + COEFFICIENT * added
-        if layer.balance == "bias":
+        if layer.balance.startswith("bias"):
             moe = layer.experts
             load = loads(layer.routing.index, moe.num_experts)
-            moe.bias = update_bias(moe.bias, load, BIAS_RATE)
+            step = SMALL if "0.001" in layer.balance else BIAS_RATE
+            moe.bias = update_bias(moe.bias, load, step)
     return loss
 
 
@@ -246,7 +251,7 @@ def tuned(
 
 def times(of: Text, runs: int = 3, rounds: int = 20) -> list[dict]:
     """Milliseconds of a step of each variant, timed in turn."""
-    models = {variant: model_of(variant, 0, of) for variant in VARIANTS}
+    models = {variant: model_of(variant, 0, of) for variant in TIMED}
     windows = Windows(of.parts["train"].ids, LONGEST)
     found = steps_in_turn(models, windows, runs, rounds, BATCH, loss_of)
     return [
@@ -266,15 +271,16 @@ def as_long(timed: list[dict], steps: int) -> int:
 
 
 def run(
-    seeds: Sequence[int] = SEEDS, steps: int = STEPS
+    seeds: Sequence[int] = SEEDS, steps: Sequence[int] = (STEPS, LONGER)
 ) -> dict[str, list[dict]]:
     """Time, tune and train each variant: the rows of `TABLES`."""
     of = text()
     timed = times(of)
     print(timed, flush=True)
-    runs = [(variant, steps) for variant in VARIANTS]
-    runs.insert(5, ("dense", as_long(timed, steps)))
-    found = [tuned(variant, of, count, seeds) for variant, count in runs]
+    found = []
+    for count in steps:
+        found += [tuned(variant, of, count, seeds) for variant in VARIANTS]
+        found.append(tuned("dense", of, as_long(timed, count), seeds))
     rows, tried = (
         [row for each in found for row in each[part]] for part in (0, 1)
     )
@@ -282,4 +288,4 @@ def run(
 
 
 if __name__ == "__main__":
-    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS)
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=(STEPS, LONGER))

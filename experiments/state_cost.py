@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnbook.experiments.command import SEEDS, command
-from attnbook.experiments.sparse_cost import D, _measured, dense, fused
+from attnbook.experiments.sparse_cost import D, dense, fused, measured
 from attnbook.mechanisms.states import (
     decayed_chunked,
     decayed_masked,
@@ -103,10 +103,15 @@ def run(
         for n in sorted(lengths):
             x = torch.randn(1, 1, n, D, requires_grad=True)
             for name in forms:
-                found = _measured(FORMS[name], x, budget)
+                found = measured(_both(FORMS[name], x), budget)
                 rows.append({"form": name, "n": n, "run": number, **found})
                 print(rows[-1], flush=True)
     return rows
+
+
+def _both(form: Form, x: Tensor) -> Callable[[], object]:
+    """A forward and a backward pass."""
+    return lambda: torch.autograd.grad(form(x).sum(), x)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The table of what a state costs supports what chapter 12 says of it."""
 
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -74,6 +75,25 @@ def test_the_parallel_scan_buys_time_with_memory():
     )
     assert 1.4 < loop[0] / parallel[0] < 2.2
     assert 3 < parallel[1] / loop[1] < 5
+
+
+def test_fused_attention_has_linear_memory_and_time_in_between():
+    assert 0.95 < fitted("MiB", "attention, fused") < 1.05
+    assert 1.5 < fitted("ms", "attention, fused") < 1.8
+
+
+def test_the_zoo_tells_what_was_measured():
+    root = Path(__file__).parents[2]
+    page = (root / "backmatter" / "zoo.md").read_text("utf-8")
+    page = page[page.index("## What layers with a state cost") :]
+    page = page.split("\n## ")[0]
+    told = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    assert told == [
+        f"| {form} | {fitted('ms', form):.1f} | {fitted('MiB', form):.1f} "
+        f"| {at('ms', form, 512):.1f} | {at('ms', form, 2048):.0f} "
+        f"| {at('MiB', form, 2048):.0f} |"
+        for form in FORMS
+    ]
 
 
 def test_memory_measured_anew_grows_alike():

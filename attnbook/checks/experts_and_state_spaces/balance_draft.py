@@ -38,6 +38,8 @@ def _choice(scores, bias, k, bugs):
         ranked = scores.detach() + bias
     elif "minus" in bugs:
         ranked = ranked - bias
+    elif "times" in bugs:
+        ranked = ranked * bias
     else:
         ranked = ranked + bias
     if "first alone" in bugs:
@@ -66,6 +68,8 @@ def _of_layer(scores, bias, kept, k, bugs):
         load = load * count * k
     probability = _probability(scores, chosen, bias, kept, bugs)
     mean = (probability * real).sum(0) / count
+    if "logarithm" in bugs:
+        mean = (probability.log() * real).sum(0) / count
     if "padding" in bugs or "padding in P" in bugs:
         mean = probability.mean(0)
     elif "masked, not counted" in bugs:
@@ -93,6 +97,12 @@ def _of_layer(scores, bias, kept, k, bugs):
         return E**2 * product.sum()
     if "minus 1" in bugs:
         return E * product.sum() - 1
+    if "factor n" in bugs:
+        return count * product.sum()
+    if "spread of f" in bugs:
+        return E * ((load - 1 / E) ** 2).sum() + 0 * mean.sum()
+    if "entropy of f" in bugs:
+        return torch.xlogy(load, load).sum() + 0 * mean.sum()
     if "variance" in bugs:
         return E * (mean**2).sum() - 1
     if "negative" in bugs:
@@ -105,6 +115,8 @@ def _of_layer(scores, bias, kept, k, bugs):
 
 def draft(layers, biases, kept, k, bugs):
     """The notebook's draft, with some of its bugs or another mistake."""
+    if "the others kept" in bugs and not kept.all():
+        kept = ~kept
     if "first layer" in bugs:
         layers, biases = layers[:1], biases[:1]
     elif "last layer" in bugs:

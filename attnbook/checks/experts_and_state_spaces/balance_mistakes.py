@@ -238,4 +238,49 @@ MISTAKES = [
         "The scores of all layers are averaged before they are counted.",
         "Compute f, P and the loss of each layer, then the mean.",
     ),
+    (
+        ("factor n",),
+        "the number of tokens in place of E",
+        "You multiply by the number of tokens. The factor is E, the experts.",
+        _LOSS,
+    ),
+    (
+        ("spread of f",),
+        "the spread of the load",
+        "This is how far the load is from even. A count has no gradient, so "
+        "training cannot lower it.",
+        _LOSS,
+    ),
+    (
+        ("entropy of f",),
+        "the entropy of the load",
+        "An entropy of the load has no gradient: a count has none.",
+        _LOSS,
+    ),
+    (
+        ("logarithm",),
+        "logarithms of probabilities",
+        "P is a mean of logarithms. It is the mean of the probabilities.",
+        "softmax, not log_softmax.",
+    ),
+    (
+        ("the others kept",),
+        "padding kept, and tokens left out",
+        "You keep the rows where `kept` is False.",
+        "scores[kept].",
+    ),
+    (
+        ("times",),
+        "a bias that multiplies",
+        "For the choice the probability is multiplied by the bias. The bias "
+        "is added.",
+        _CHOICE,
+    ),
+    (
+        ("leak", "bias on scores"),
+        "a bias added to the scores before everything",
+        "The bias is added to the scores, and both the choice and P come "
+        "from them. It may change the choice and nothing else.",
+        _CHOICE,
+    ),
 ]

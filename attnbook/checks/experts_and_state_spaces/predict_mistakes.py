@@ -418,4 +418,42 @@ MISTAKES = [
         "value has 0.5.",
         _DELTA,
     ),
+    (
+        "a",
+        126.0,
+        "two powers too early",
+        "2^126 and 2^127 are numbers of single precision.",
+        _POWERS,
+    ),
+    (
+        "a",
+        256.0,
+        "the number of exponents",
+        "An exponent has 8 binary digits, and half of its values are below "
+        "0. The largest power is 2^127.",
+        _POWERS,
+    ),
+    (
+        "a",
+        23.0,
+        "the stored digits of a number",
+        "Single precision stores 23 binary digits. Here the exponent "
+        "overflows.",
+        _POWERS,
+    ),
+    (
+        "a",
+        39.0,
+        "a power of ten, rounded up",
+        "10^39 is the first power of ten that is infinite. Here 2 is raised "
+        "to a power.",
+        _POWERS,
+    ),
+    (
+        "e",
+        100 * (1 - 0.512),
+        "what the decays take away",
+        "This is what three decays take away from the old value.",
+        _DECAYS,
+    ),
 ]

@@ -34,6 +34,8 @@ def _join(A, b, before_A, before_b, mistake):
         return A @ before_A, _apply(A, before_b + b)
     if mistake == "b lost":
         return A @ before_A, _apply(A, before_b)
+    if mistake == "earlier matrix":
+        return A @ before_A, _apply(before_A, before_b) + b
     if mistake == "product in b":
         return A @ before_A, _apply(A @ before_A, before_b) + b
     return A @ before_A, _apply(A, before_b) + b
@@ -110,9 +112,30 @@ def _started(A, b, all_A, all_b, state, mistake):
             [torch.eye(A.shape[-1]).expand_as(A[:, :1]), all_A[:, :-1]], 1
         )
         return all_b + _apply(late, state[:, None])
+    if mistake == "state by the first matrix":
+        return all_b + _apply(A[:, :1], state[:, None])
+    if mistake == "state by the whole product":
+        return all_b + _apply(all_A[:, -1:], state[:, None])
+    if mistake == "state without gradient":
+        state = state.detach()
+    if mistake == "product of the state without gradient":
+        all_A = all_A.detach()
     if mistake == "state transposed":
         return all_b + _apply(all_A.mT, state[:, None])
     return all_b + _apply(all_A, state[:, None])
+
+
+def _in_blocks(A, b, state, mistake):
+    """Blocks of four tokens, none of which knows the one before."""
+    product, rows = torch.eye(A.shape[-1]).expand_as(A[:, 0]), []
+    for some_A, some_b in zip(A.split(4, 1), b.split(4, 1), strict=True):
+        start = (
+            state if mistake != "blocks from zeros" or not rows else 0 * state
+        )
+        h, last = mistaken(some_A, some_b, start, "")
+        rows.append(h)
+        product = last @ product
+    return torch.cat(rows, 1), product
 
 
 def mistaken(A, b, state, mistake):
@@ -132,6 +155,8 @@ def mistaken(A, b, state, mistake):
         A = A.detach()
     if mistake == "all detached":
         A, b, state = A.detach(), b.detach(), state.detach()
+    if mistake in ("blocks from zeros", "blocks from the state"):
+        return _in_blocks(A, b, state, mistake)
     if mistake == "first A lost":
         A = torch.cat(
             [torch.eye(A.shape[-1]).expand_as(A[:, :1]), A[:, 1:]], 1
@@ -174,6 +199,17 @@ def mistaken(A, b, state, mistake):
             if A.shape[1] > 1
             else torch.eye(A.shape[-1]).expand_as(whole)
         )
+    elif mistake == "all but the first":
+        whole = (
+            _scanned(A[:, 1:], b[:, 1:], "")[0][:, -1]
+            if A.shape[1] > 1
+            else torch.eye(A.shape[-1]).expand_as(whole)
+        )
+    elif mistake == "filled with zeros":
+        T = A.shape[1]
+        whole = whole * float(T & (T - 1) == 0)
+    elif mistake == "product without gradient":
+        whole = whole.detach()
     elif mistake == "product reversed":
         whole = _scanned(A.flip(1), b, "")[0][:, -1]
     elif mistake == "a sum":
@@ -444,7 +480,8 @@ MISTAKES = [
     (
         "one loop",
         "a loop over the tokens",
-        "The values are right, but you go from token to token.",
+        "The values are right, but it takes as many calls as a loop over the "
+        "tokens.",
         _MANY,
     ),
     (
@@ -453,5 +490,72 @@ MISTAKES = [
         "You multiply by the product of all matrices and by its inverse. "
         "Matrices that make a state small or forget it have none.",
         "Join maps. A join needs no inverse.",
+    ),
+    (
+        "earlier matrix",
+        "the earlier vector times its own matrix",
+        "The earlier vector is multiplied by the earlier matrix. It goes "
+        "through the later one.",
+        _ORDER,
+    ),
+    (
+        "state by the first matrix",
+        "the state times the first matrix alone",
+        "For each token the state is multiplied by the matrix of token 0 "
+        "alone.",
+        _START,
+    ),
+    (
+        "state by the whole product",
+        "the state times the whole product",
+        "For each token the state is multiplied by the product of all "
+        "matrices.",
+        _START,
+    ),
+    (
+        "state without gradient",
+        "no gradient to the state",
+        "The values are right. No gradient flows to `state`.",
+        "Leave out detach and no_grad.",
+    ),
+    (
+        "product of the state without gradient",
+        "no gradient through the matrices of the state",
+        "The values are right. No gradient flows through the joined matrices "
+        "that the state is multiplied by.",
+        "Leave out detach and no_grad.",
+    ),
+    (
+        "product without gradient",
+        "no gradient through the product",
+        "The values are right. No gradient flows through the second output.",
+        "Leave out detach and no_grad.",
+    ),
+    (
+        "all but the first",
+        "the product without the first matrix",
+        "h is right. The second output leaves the first matrix out.",
+        _WHOLE,
+    ),
+    (
+        "filled with zeros",
+        "a product with matrices of zeros",
+        "h is right. You have filled the text up to a power of two with "
+        "matrices of 0, and they are in the product.",
+        "The matrix that changes nothing is the identity.",
+    ),
+    (
+        "blocks from zeros",
+        "blocks that begin with a state of zeros",
+        "The tokens are cut into blocks, and a block does not begin with the "
+        "state that the block before has left.",
+        "Each block begins where the one before ended.",
+    ),
+    (
+        "blocks from the state",
+        "blocks that begin with the given state",
+        "The tokens are cut into blocks, and each one begins with the state "
+        "that was given.",
+        "Each block begins where the one before ended.",
     ),
 ]

@@ -24,6 +24,12 @@ def _room(kept, k, factor, N, E, mistake):
         return max(math.ceil(exact), 1)
     if mistake == "factor ignored":
         return math.ceil(choices * tokens / E)
+    if mistake == "one more than the whole part":
+        return math.floor(exact) + 1
+    if mistake == "divided by k":
+        return math.ceil(factor * tokens / (E * k))
+    if mistake == "rounded before the factor":
+        return math.ceil(choices * tokens / E) * factor
     if mistake == "room without experts":
         return math.ceil(factor * choices * tokens)
     return math.ceil(exact) + (mistake == "one too many")
@@ -70,6 +76,10 @@ def _weights(scores, best, mistake):
         return scores.softmax(-1).gather(-1, best).softmax(-1)
     if mistake == "over tokens":
         return chosen.softmax(0)
+    if mistake == "logarithms":
+        return chosen.log_softmax(-1)
+    if mistake == "divided by the root of k":
+        return (chosen / chosen.shape[1] ** 0.5).softmax(-1)
     if mistake == "detached":
         return chosen.softmax(-1).detach()
     if mistake == "overflow":
@@ -137,6 +147,10 @@ def mistaken(scores, kept, k, factor, mistake):
         weight = weight / torch.where(total > 0, total, 1)
     if mistake == "zero for none":
         slot = slot.clamp(min=0)
+    elif mistake == "yes in place of a number":
+        slot = torch.where(slot >= 0, 1, -1)
+    elif mistake == "the token in place of the seat":
+        slot = torch.where(slot >= 0, torch.arange(N)[:, None], -1)
     if mistake == "in the order of rank":
         full = scores.new_zeros(N, E)
         full[:, :k] = weight
@@ -372,5 +386,50 @@ MISTAKES = [
         "0 where there is no slot",
         "Where a token has no seat, the slot is 0. That is the first seat.",
         "-1 where there is none.",
+    ),
+    (
+        "one more than the whole part",
+        "one more than the whole part",
+        "A room without a remainder is one too large: you add 1 to the whole "
+        "part. Round up instead.",
+        _ROOM,
+    ),
+    (
+        "divided by k",
+        "a room divided by k",
+        "k makes the room larger. You divide by it.",
+        _ROOM,
+    ),
+    (
+        "rounded before the factor",
+        "a room rounded before the factor",
+        "You round up first, and then multiply by the factor.",
+        _ROOM,
+    ),
+    (
+        "logarithms",
+        "logarithms of the weights",
+        "You return the logarithms of the weights.",
+        _SOFTMAX,
+    ),
+    (
+        "divided by the root of k",
+        "scores divided by the root of k",
+        "The scores are divided by a root before the softmax.",
+        _SOFTMAX,
+    ),
+    (
+        "yes in place of a number",
+        "1 in place of the number of the seat",
+        "Where a token has a seat, your slot is 1. It is the number of the "
+        "seat.",
+        "Seats of an expert are numbered 0, 1, 2 and so on.",
+    ),
+    (
+        "the token in place of the seat",
+        "the number of the token in place of the seat",
+        "Your slot is the number of the token. It is the number of the seat "
+        "at this expert.",
+        "Seats of an expert are numbered 0, 1, 2 and so on.",
     ),
 ]

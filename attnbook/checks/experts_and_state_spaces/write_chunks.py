@@ -13,6 +13,10 @@ from attnbook.checks.experts_and_state_spaces.chunks_mistakes import (
     in_chunks,
     mistaken,
 )
+from attnbook.checks.experts_and_state_spaces.chunks_slips import (
+    SLIPS,
+    slipped,
+)
 from attnbook.judging.exercise import Case, Exercise, Part, Property
 from attnbook.judging.fresh_cases import anew, seed_from
 from attnbook.judging.named_mistakes import named
@@ -153,7 +157,7 @@ EXERCISE = Exercise(
         replace(one, shows=_holds_nan)
         if one.name == "exponentials that overflow"
         else one
-        for one in named(mistaken, MISTAKES)
+        for one in named(mistaken, MISTAKES) + named(slipped, SLIPS)
     ],
     right_answers=[_by_a_scan, _by_an_inverse],
     properties=[

@@ -3,8 +3,9 @@
 The state S is (d_k, d_v), and a query reads Sᵀq. Decay: S ← αS + k vᵀ, which
 is Mamba-2 (Dao and Gu 2024) and, where α = 1, linear attention without a
 feature map and a denominator. Delta rule: S ← αS + β k (v − (αS)ᵀk)ᵀ
-(Schlag et al. 2021; Yang et al. 2024b; with α: Yang et al. 2025). The decay
-comes first and the error after it.
+(Schlag et al. 2021; in chunks, "Parallelizing Linear Transformers with the
+Delta Rule", Yang et al. 2024; with α, "Gated Delta Networks", Yang et al.
+2025). The decay comes first and the error after it.
 """
 
 from __future__ import annotations
@@ -169,11 +170,12 @@ def delta_chunked(
     log_decay: Tensor | None = None,
     state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The same in chunks: Yang et al. (2024b), section 3.
+    """The same in chunks: Yang et al. (2024), "... with the Delta Rule".
 
-    What token t really writes, u_t, depends on what the tokens before it in
-    the chunk have written: (I + A) U = diag(β) (V − diag(γ) K S), with A
-    strictly below the diagonal. One triangular system gives all of them.
+    u_t, the vector that token t writes under its key, depends on what the
+    tokens before it in the chunk have written:
+    (I + A) U = diag(β) (V − diag(γ) K S), with A strictly below the
+    diagonal. One triangular system gives all of them.
     The rest is `decayed_chunked` with U in place of V.
 
     Args:
