@@ -1,0 +1,127 @@
+"""The table of digit encoders supports what chapter 11 says of them."""
+
+import pytest
+import torch
+
+from attnbook.data.digit_images import digit_images
+from attnbook.experiments import table
+from attnbook.experiments.digit_encoders import (
+    BATCH,
+    KINDS,
+    SEEDS,
+    difference,
+    ink_sought,
+    kinds_of,
+    mixed,
+    moved,
+    networks,
+    others,
+    right,
+)
+from attnbook.mechanisms.modalities import patches
+
+ROWS = kinds_of(table("digit_encoders"))
+TRIED = kinds_of(table("digit_encoders_tuning"))
+NETWORKS = [
+    k for k in ROWS if KINDS[k].model in ("transformer", "convolutions")
+]
+REST = [kind for kind in ROWS if kind not in NETWORKS]
+
+
+def errors(kind):
+    """Wrong held-out pictures of each seed."""
+    return [round(400 * (1 - row["held-out"])) for row in ROWS[kind]]
+
+
+def better(one, other):
+    """Whether the interval of the difference is above zero."""
+    return difference(ROWS[one], ROWS[other])[1] > 0
+
+
+def undecided(one, other):
+    return not better(one, other) and not better(other, one)
+
+
+def test_every_kind_is_there_with_its_seeds():
+    assert list(ROWS) == list(KINDS)
+    for kind in NETWORKS:
+        assert tuple(row["seed"] for row in ROWS[kind]) == SEEDS
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_the_wrong_pictures_agree_with_the_accuracy(kind):
+    read = right(ROWS[kind])
+    for row, of_row in zip(ROWS[kind], read, strict=True):
+        assert of_row.mean() == pytest.approx(row["held-out"], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_the_choice_has_fewest_errors_and_is_not_at_the_edge(kind):
+    name = "rate" if kind in NETWORKS else "C"
+    best = min(
+        TRIED[kind], key=lambda row: (row["errors"], row["entropy"] or 0)
+    )
+    chosen = ROWS[kind][0]
+    assert (chosen["rate"], chosen["C"], chosen["gamma"]) == (
+        best["rate"],
+        best["C"],
+        best["gamma"],
+    )
+    grid = sorted({row[name] for row in TRIED[kind]})
+    assert grid[0] < chosen[name] < grid[-1]
+
+
+def test_all_networks_have_equal_parameters_within_four_percent():
+    counts = {kind: ROWS[kind][0]["parameters"] for kind in NETWORKS}
+    assert counts["vit-4"] == pytest.approx(counts["cnn"], rel=0.01)
+    assert max(counts.values()) < 1.04 * min(counts.values())
+
+
+def test_transformers_with_shifts_read_95_percent_in_less_than_a_minute():
+    for kind in ("vit-4", "vit-8"):
+        assert all(row["held-out"] >= 0.95 for row in ROWS[kind])
+        assert all(row["seconds"] < 60 for row in ROWS[kind])
+
+
+def test_a_plain_method_is_repeated():
+    rows, _ = others(KINDS["svm-plain"], [ROWS["svm-plain"][0]["C"]])
+    assert rows[0]["wrong"] == ROWS["svm-plain"][0]["wrong"]
+
+
+def test_a_network_is_repeated_up_to_the_machine():
+    rate = ROWS["vit-8"][0]["rate"]
+    rows, _ = networks(KINDS["vit-8"], (0,), (rate,), 800)
+    assert rows[0]["held-out"] == pytest.approx(
+        ROWS["vit-8"][0]["held-out"], abs=0.0126
+    )
+
+
+def test_nine_moves_have_the_picture_itself_in_the_middle():
+    images = digit_images("train").images[:3]
+    assert torch.equal(moved(images)[12:15], images)
+    assert len(moved(images)) == 27
+
+
+def test_mixing_keeps_the_patches_and_their_insides():
+    images = torch.rand(BATCH, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    before, after = (
+        patches(x, 2).sum(-1).sort(1).values
+        for x in (images, mixed(images, 2, generator))
+    )
+    torch.testing.assert_close(before, after)
+
+
+def test_weights_equal_to_ink_have_a_correlation_of_one():
+    images = torch.rand(50, 8, 8)
+    ink = patches(images, 4).mean(-1)
+    assert ink_sought(2 * ink + 1, images) == pytest.approx(1, abs=1e-5)
+    always = torch.tensor([0.7, 0.1, 0.1, 0.1]).repeat(50, 1)
+    noise = 1e-3 * torch.rand(50, 4)
+    assert abs(ink_sought(always + noise, images)) < 0.3
+
+
+def test_a_difference_of_a_kind_from_itself_is_nothing():
+    gap, low, high = difference(ROWS["vit-4"], ROWS["vit-4"])
+    assert gap == 0
+    assert low <= 0 <= high
