@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from compared_experts_and_states import EXPERTS_AND_STATE_SPACES
+from compared_modalities import ENCODERS_AND_MODALITIES
 from listing import CHAPTERS, every_chapter, spelt
 
 from attnbook.mechanisms import luong, soft_lookup
@@ -462,6 +463,7 @@ COMPARED = {
     "chapters/08-sharing-heads.ipynb": SHARING_HEADS,
     "chapters/09-long-context.ipynb": LONG_CONTEXT,
     "chapters/10-flash-attention.ipynb": FLASH_ATTENTION,
+    "chapters/11-encoders-and-modalities.ipynb": ENCODERS_AND_MODALITIES,
     "chapters/12-experts-and-state-spaces.ipynb": EXPERTS_AND_STATE_SPACES,
 }
 IN_TORCH = [
