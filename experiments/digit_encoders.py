@@ -28,12 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbook.data.digit_images import (
-    ENDS,
-    Pictures,
-    digit_images,
-    shifted,
-)
+from attnbook.data.digit_images import Pictures, digit_images, shifted
 from attnbook.experiments.command import SEEDS, command
 from attnbook.experiments.rates import widened
 from attnbook.mechanisms.modalities import (
@@ -45,7 +40,6 @@ from attnbook.mechanisms.modalities import (
 
 TABLES = ("digit_encoders", "digit_encoders_tuning")
 RATES = (1e-3, 2e-3, 4e-3)  # where the search begins
-FEW = 150  # pictures: what 15 of each digit bring
 STEPS, BATCH, WARMUP = 800, 64, 50  # about 43 passes over the pictures
 COSTS = {  # C, each half of a power of ten
     "support vectors": (0.316, 1.0, 3.16, 10.0, 31.6),
@@ -78,8 +72,6 @@ class Kind:
         registers: of a transformer.
         control: "" or, of a transformer, "no positions" or "shuffled":
             patches in a new random order for each picture, also in tests.
-        longer: so many times the steps.
-        pictures: to learn from, the first of the training pictures.
     """
 
     model: str
@@ -87,8 +79,6 @@ class Kind:
     patch: int = 0
     registers: int = 0
     control: str = ""
-    longer: int = 1
-    pictures: int = ENDS[0]
 
     @property
     def columns(self) -> dict:
@@ -99,8 +89,6 @@ class Kind:
             "registers": self.registers,
             "control": self.control,
             "copies": self.copies,
-            "longer": self.longer,
-            "pictures": self.pictures,
         }
 
 
@@ -111,7 +99,6 @@ def _transformer(patch: int, **more) -> Kind:
 KINDS = {
     "svm": Kind("support vectors"),
     "svm-plain": Kind("support vectors", "none"),
-    "logistic": Kind("logistic"),
     "logistic-plain": Kind("logistic", "none"),
     "cnn": Kind("convolutions"),
     "cnn-plain": Kind("convolutions", "none"),
@@ -119,25 +106,17 @@ KINDS = {
     "vit-4-plain": _transformer(4, copies="none"),
     "vit-8": _transformer(8),
     "vit-2": _transformer(2),
-    "vit-2-plain": _transformer(2, copies="none"),
     "vit-2-unplaced": _transformer(2, control="no positions"),
     "vit-2-shuffled": _transformer(2, control="shuffled"),
     "vit-2-register": _transformer(2, registers=1),
     "vit-2-registers": _transformer(2, registers=4),
-    "vit-4-unplaced": _transformer(4, control="no positions"),
-    "vit-2-long": _transformer(2, longer=4),
-    "vit-4-long": _transformer(4, longer=4),
-    "cnn-long": Kind("convolutions", longer=4),
-    "svm-few": Kind("support vectors", pictures=FEW),
-    "cnn-few": Kind("convolutions", pictures=FEW),
-    "vit-4-few": _transformer(4, pictures=FEW),
     "vit-1": _transformer(1),
 }
 
 BY_ONE_SEED = [
     kind
     for kind in KINDS.values()
-    if kind.control or kind.registers or kind.longer > 1 or kind.patch == 1
+    if kind.control or kind.registers or kind.patch == 1
 ]
 
 
@@ -186,7 +165,7 @@ def trained(
     )
     start = time.process_time()
     for step in range(steps):
-        chosen = torch.randint(kind.pictures, (BATCH,), generator=generator)
+        chosen = torch.randint(len(of.labels), (BATCH,), generator=generator)
         images = of.images[chosen]
         if kind.copies == "shifted":
             images = shifted(images, generator)
@@ -306,7 +285,7 @@ def networks(
 
     def train(rate: float, seed: int) -> tuple[nn.Module, float]:
         if (rate, seed) not in models:
-            models[rate, seed] = trained(kind, rate, seed, kind.longer * steps)
+            models[rate, seed] = trained(kind, rate, seed, steps)
         return models[rate, seed]
 
     def loss(rate: float) -> tuple[float, float]:
@@ -365,7 +344,7 @@ def others(
     from sklearn.svm import SVC
 
     of, check = part("train"), part("validation")
-    images, labels = of.images[: kind.pictures], of.labels[: kind.pictures]
+    images, labels = of.images, of.labels
     if kind.copies == "shifted":
         images, labels = moved(images), labels.repeat(len(MOVES))
     by_margin = kind.model == "support vectors"

@@ -77,10 +77,74 @@ def test_all_networks_have_equal_parameters_within_four_percent():
     assert max(counts.values()) < 1.04 * min(counts.values())
 
 
-def test_transformers_with_shifts_read_95_percent_in_less_than_a_minute():
-    for kind in ("vit-4", "vit-8"):
+def test_transformers_read_95_percent_in_less_than_a_minute():
+    for kind in ("vit-4", "vit-4-plain", "vit-8"):
         assert all(row["held-out"] >= 0.95 for row in ROWS[kind])
         assert all(row["seconds"] < 60 for row in ROWS[kind])
+
+
+def test_support_vectors_read_best():
+    assert errors("svm") == [1]
+    assert errors("svm-plain") == [2]
+    assert errors("vit-4") == [4, 13, 11]
+    assert better("svm", "vit-4")
+    assert better("svm-plain", "vit-4")
+    most = max(row["held-out"] for rows in ROWS.values() for row in rows)
+    assert most == ROWS["svm"][0]["held-out"]
+
+
+def test_convolutions_and_the_regression_are_not_told_from_the_transformer():
+    for kind in ("cnn", "cnn-plain", "logistic-plain"):
+        assert undecided(kind, "vit-4")
+    assert errors("cnn")[0] > errors("vit-4")[0]  # one seed misleads
+
+
+def test_one_patch_reads_as_well_as_four():
+    assert errors("vit-8") == [6, 9, 12]
+    assert undecided("vit-8", "vit-4")
+
+
+@pytest.mark.parametrize("kind", ["svm", "cnn", "vit-4"])
+def test_shifted_copies_change_nothing_that_can_be_seen(kind):
+    assert undecided(kind, f"{kind}-plain")
+
+
+def test_smaller_patches_are_worse_at_equal_steps():
+    assert (min(errors("vit-2")), max(errors("vit-2"))) == (20, 29)
+    assert better("vit-4", "vit-2")
+    assert better("vit-2", "vit-1")
+    assert min(errors("vit-1")) > 100
+
+
+def test_without_positions_half_of_the_digits_are_misread():
+    assert min(errors("vit-2-unplaced")) > 200
+    assert better("vit-2", "vit-2-unplaced")
+
+
+def test_registers_change_nothing_that_can_be_seen():
+    found = errors("vit-2-registers")
+    assert (min(found), max(found)) == (29, 35)
+    assert undecided("vit-2-registers", "vit-2")
+
+
+def test_no_patch_has_an_unusual_norm():
+    largest = [
+        row["largest"]
+        for kind, rows in ROWS.items()
+        if KINDS[kind].model == "transformer"
+        for row in rows
+    ]
+    assert 2.4 < max(largest) < 2.5
+
+
+def test_untrained_models_follow_the_ink_as_well():
+    def range_of(kind, column):
+        found = [round(row[column], 2) for row in ROWS[kind]]
+        return min(found), max(found)
+
+    assert range_of("vit-4", "ink") == (-0.08, 0.4)
+    assert range_of("vit-2", "ink") == (0.22, 0.35)
+    assert range_of("vit-2", "ink untrained") == (0.58, 0.73)
 
 
 def test_a_plain_method_is_repeated():
