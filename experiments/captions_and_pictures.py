@@ -12,9 +12,9 @@ under it (as expected, and of just the batches that were drawn), and how many
 of the held-out pictures find their caption among the ten distinct ones.
 `captions_rates.csv` has the learning rates that were tried; the cross-entropy
 of the right caption among the ten, on the validation pictures, chooses: the
-mean of three seeds for the softmax, the sigmoid and the classifier at 64
-pairs, else that of one. `captions_wordings.csv` asks with a wording that
-training has not seen: each of the five is left out once.
+mean of three seeds for the first two losses and the classifier, else that of
+one. `captions_wordings.csv`, at the rate of the softmax, asks with a wording
+that training has not seen: each of the five is left out once.
 
 The study has parts, which may be run one at a time (`--parts`, in order): the
 rows of the others are then kept. Batches are drawn with replacement, and each

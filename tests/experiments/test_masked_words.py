@@ -153,7 +153,7 @@ def test_with_one_step_each_word_is_right_and_their_number_is_not():
 def test_the_models_do_not_copy():
     share = NumberNames().trained_on(range(10_000)).mean()
     assert share == pytest.approx(0.8591)
-    for model in GENERATING:
+    for model in set(GENERATING) - {"one masked"}:  # too few names to say
         for known in made(model, 7, "known"):
             assert known == pytest.approx(share, abs=0.025)
     assert made("counted, training", 7, "known") == [1.0] * len(SEEDS)
@@ -166,6 +166,14 @@ def test_a_fixed_half_makes_no_fewer_names_than_a_rate_for_each_row():
         for model in ("half masked", "diffusion")
     )
     assert half < own
+
+
+def test_who_always_saw_one_mask_fills_one_gap_and_makes_few_names():
+    (best,) = cells("", "counted", "nats")
+    tried = cells("_rates", "one masked", "nats")
+    assert min(tried) < best + 0.02
+    assert np.mean(made("one masked", 7)) == pytest.approx(0.08, abs=0.006)
+    assert max(made("one masked", 7)) < 0.2 < 0.9 < min(made("80/10/10", 7))
 
 
 def test_fifteen_in_a_hundred_make_names_of_wrong_lengths():
