@@ -118,6 +118,16 @@ def test_a_faster_scale_is_not_needed(loss, sign):
     assert 0.005 < sign * (once - faster) < 0.015
 
 
+def test_several_positives_bring_less_than_the_seeds_differ():
+    soft, several = (
+        found(Kind(name, wordings=FIVE), "held-out")
+        for name in ("softmax", "several positives")
+    )
+    gained = mean(several) - mean(soft)
+    assert 0 < gained < 0.01 < max(soft) - min(soft)
+    assert min(above(Kind("softmax", wordings=FIVE))) > 0
+
+
 def validation(kind):
     """What is found on the validation pictures, by rate."""
     return {

@@ -140,7 +140,7 @@ def test_a_perfect_model_fails_in_few_steps_as_the_trained_one_does():
             np.mean(made(model, steps)) for model in ("counted", "diffusion")
         )
         assert ours == pytest.approx(perfect, abs=0.03)
-    assert np.mean(made("counted", 1)) < 0.3
+    assert np.mean(made("counted", 1)) == pytest.approx(0.28, abs=0.005)
     assert made("counted", 7) == [1.0] * len(SEEDS)
     assert min(made("diffusion", 7)) > 0.97
 
@@ -172,7 +172,7 @@ def test_who_always_saw_one_mask_fills_one_gap_and_makes_few_names():
     (best,) = cells("", "counted", "nats")
     tried = cells("_rates", "one masked", "nats")
     assert min(tried) < best + 0.02
-    assert np.mean(made("one masked", 7)) == pytest.approx(0.08, abs=0.006)
+    assert np.mean(made("one masked", 7)) == pytest.approx(0.085, abs=0.001)
     assert max(made("one masked", 7)) < 0.2 < 0.9 < min(made("80/10/10", 7))
 
 
