@@ -15,8 +15,8 @@ of steps and seed, at the best rate of the variant: bits per byte on held-out
 text, the entropy of the load there in nats (mean over the layers; log 8 is
 2.079 where it is even), and the share of the busiest expert. Two numbers of
 steps are tried. Beside each there are rows of the dense network for as many
-steps as fit into the processor time of the experts. `experts_rates.csv` has the rates
-that were tried, with the first seed, on the validation text.
+steps as fit into the processor time of the experts. `experts_rates.csv` has
+the rates that were tried, with the first seed, on the validation text.
 `experts_times.csv` has the milliseconds of a step, timed in turn.
 """
 
