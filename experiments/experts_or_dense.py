@@ -13,7 +13,7 @@ a dense one; and a dense network with as many weights as all experts.
 It writes three tables. `experts_or_dense.csv` has one row per variant, number
 of steps and seed, at the best rate of the variant: bits per byte on held-out
 text, the entropy of the load there in nats (mean over the layers; log 8 is
-2.079 where it is even), and the share of the busiest expert. Two variants are
+2.079 where it is even), and the share of the busiest expert. Some variants are
 trained for more steps too. For both numbers of steps there are rows of the
 dense network for as many steps as fit into the processor time of the experts
 with a bias; the longest has the rate of the steps before it.
@@ -77,7 +77,12 @@ VARIANTS = (
     "dense, as many weights",
     "experts, bias 0.001",
 )
-AT_LENGTH = ("dense", "experts")  # trained for more steps too
+AT_LENGTH = (  # trained for more steps too
+    "dense",
+    "experts",
+    "dense, as many weights",
+    "experts, bias 0.001",
+)
 TIMED = VARIANTS[:-1]  # the last one computes what "experts, bias" does
 
 

@@ -154,11 +154,14 @@ def test_experts_have_no_lead_per_step_and_less_per_second():
 
 
 def test_with_three_times_the_steps_the_two_are_alike_per_step():
-    dense, experts = (
-        of_seeds(variant, "held-out", LONGER) for variant in AT_LENGTH
+    dense, plain, balanced = (
+        of_seeds(variant, "held-out", LONGER)
+        for variant in ("dense", "experts", "experts, bias 0.001")
     )
-    assert min(dense) < min(experts) < max(experts) < max(dense)
-    assert max(of_seeds("dense", "held-out", LONGEST)) < min(experts)
+    assert min(dense) < min(plain) < max(plain) < max(dense)
+    assert abs(mean(balanced) - mean(plain)) < 0.01
+    assert mean(of_seeds("dense", "held-out", LONGEST)) < mean(balanced) - 0.02
+    assert max(of_seeds("dense", "held-out", LONGEST)) < min(plain)
 
 
 def test_a_large_step_of_the_bias_costs_bits_and_a_small_one_does_not():
@@ -175,6 +178,7 @@ def test_a_large_step_of_the_bias_costs_bits_and_a_small_one_does_not():
     assert max(of_seeds("experts", "entropy")) < min(less)
     assert max(less) < min(even)
     assert pytest.approx(0.001) == SMALL
+    assert min(of_seeds("experts, bias 0.001", "entropy", LONGER)) > 2.05
 
 
 def test_without_balance_the_load_becomes_less_even():
