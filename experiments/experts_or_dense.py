@@ -13,11 +13,13 @@ a dense one; and a dense network with as many weights as all experts.
 It writes three tables. `experts_or_dense.csv` has one row per variant, number
 of steps and seed, at the best rate of the variant: bits per byte on held-out
 text, the entropy of the load there in nats (mean over the layers; log 8 is
-2.079 where it is even), and the share of the busiest expert. Two numbers of
-steps are tried. Beside each there are rows of the dense network for as many
-steps as fit into the processor time of the experts. `experts_rates.csv` has the rates
-that were tried, with the first seed, on the validation text.
-`experts_times.csv` has the milliseconds of a step, timed in turn.
+2.079 where it is even), and the share of the busiest expert. Some variants are
+trained for more steps too. For both numbers of steps there are rows of the
+dense network for as many steps as fit into the processor time of the experts
+with a bias; the longest has the rate of the steps before it.
+`experts_rates.csv` has the rates that were tried, with the first seed, on the
+validation text. `experts_times.csv` has the milliseconds of a step, timed in
+turn.
 """
 
 from __future__ import annotations
@@ -72,6 +74,12 @@ VARIANTS = (
     "experts, loss",
     "experts",
     "experts, bias, one shared",
+    "dense, as many weights",
+    "experts, bias 0.001",
+)
+AT_LENGTH = (  # trained for more steps too
+    "dense",
+    "experts",
     "dense, as many weights",
     "experts, bias 0.001",
 )
@@ -220,22 +228,7 @@ def tuned(
         return bits(models[rate], of, "validation")
 
     rate, tried = widened(loss, first_rates)
-    rows = []
-    for seed in seeds:
-        model = models[rate]
-        if seed != seeds[0]:
-            model = trained(variant, of, steps, rate, seed)
-        rows.append(
-            {
-                **cell,
-                "parameters": sum(each.numel() for each in model.parameters()),
-                "rate": rate,
-                "seed": seed,
-                "held-out": round(bits(model, of, "held-out"), 4),
-                **load_of(model, of),
-            }
-        )
-        print(rows[-1], flush=True)
+    rows = at_rate(variant, of, steps, rate, seeds, models[rate])
     rates = [
         {
             **cell,
@@ -247,6 +240,48 @@ def tuned(
     ]
     print(rates, flush=True)
     return rows, rates
+
+
+def at_rate(
+    variant: str,
+    of: Text,
+    steps: int,
+    rate: float,
+    seeds: Sequence[int],
+    first: DecoderOnly | None = None,
+) -> list[dict]:
+    """Train a variant at one rate, once for each seed.
+
+    Args:
+        variant: one of `VARIANTS`.
+        of: the text.
+        steps: of training.
+        rate: the greatest of the training.
+        seeds: of weights and of batches.
+        first: the model of the first seed, if it is trained already.
+
+    Returns:
+        rows of `experts_or_dense`.
+    """
+    rows = []
+    for seed in seeds:
+        model, first = first, None
+        if model is None:
+            model = trained(variant, of, steps, rate, seed)
+        rows.append(
+            {
+                "variant": variant,
+                "steps": steps,
+                "python": PYTHON,
+                "parameters": sum(each.numel() for each in model.parameters()),
+                "rate": rate,
+                "seed": seed,
+                "held-out": round(bits(model, of, "held-out"), 4),
+                **load_of(model, of),
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
 
 
 def times(of: Text, runs: int = 3, rounds: int = 20) -> list[dict]:
@@ -271,21 +306,27 @@ def as_long(timed: list[dict], steps: int) -> int:
 
 
 def run(
-    seeds: Sequence[int] = SEEDS, steps: Sequence[int] = (STEPS, LONGER)
+    seeds: Sequence[int] = SEEDS, steps: int = STEPS, longer: int = LONGER
 ) -> dict[str, list[dict]]:
     """Time, tune and train each variant: the rows of `TABLES`."""
     of = text()
     timed = times(of)
     print(timed, flush=True)
-    found = []
-    for count in steps:
-        found += [tuned(variant, of, count, seeds) for variant in VARIANTS]
-        found.append(tuned("dense", of, as_long(timed, count), seeds))
+    runs = [(variant, steps) for variant in VARIANTS]
+    runs.append(("dense", as_long(timed, steps)))
+    runs += [(variant, longer) for variant in AT_LENGTH]
+    found = [tuned(variant, of, count, seeds) for variant, count in runs]
     rows, tried = (
         [row for each in found for row in each[part]] for part in (0, 1)
     )
+    rate = next(
+        row["rate"]
+        for row in rows
+        if (row["variant"], row["steps"]) == ("dense", longer)
+    )
+    rows += at_rate("dense", of, as_long(timed, longer), rate, seeds)
     return dict(zip(TABLES, (rows, tried, timed), strict=True))
 
 
 if __name__ == "__main__":
-    command(__doc__, TABLES, run, seeds=SEEDS, steps=(STEPS, LONGER))
+    command(__doc__, TABLES, run, seeds=SEEDS, steps=STEPS, longer=LONGER)

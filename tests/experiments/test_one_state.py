@@ -166,6 +166,15 @@ def test_one_layer_of_attention_in_four_brings_what_is_missing():
     assert min(states[0]) > max(of_seeds("gated delta", 4, "once"))
 
 
+def test_a_model_at_a_wrong_rate_looks_as_if_it_could_not_learn():
+    tried = {
+        row["rate"]: row["loss"]
+        for row in table("one_state_rates")
+        if row["mixer"] == "4 gated delta"
+    }
+    assert tried[0.003] > 1.9 and tried[0.009] < 0.3
+
+
 def test_a_reduced_study_still_separates_adding_from_overwriting():
     """220 steps each, one seed."""
     found = {}
