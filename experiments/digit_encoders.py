@@ -99,6 +99,7 @@ def _transformer(patch: int, **more) -> Kind:
 KINDS = {
     "svm": Kind("support vectors"),
     "svm-plain": Kind("support vectors", "none"),
+    "logistic": Kind("logistic"),
     "logistic-plain": Kind("logistic", "none"),
     "cnn": Kind("convolutions"),
     "cnn-plain": Kind("convolutions", "none"),

@@ -109,6 +109,11 @@ def test_shifted_copies_change_nothing_that_can_be_seen(kind):
     assert undecided(kind, f"{kind}-plain")
 
 
+def test_shifted_copies_are_bad_for_a_linear_method():
+    assert (errors("logistic"), errors("logistic-plain")) == ([62], [14])
+    assert better("logistic-plain", "logistic")
+
+
 def test_smaller_patches_are_worse_at_equal_steps():
     assert (min(errors("vit-2")), max(errors("vit-2"))) == (20, 29)
     assert better("vit-4", "vit-2")
