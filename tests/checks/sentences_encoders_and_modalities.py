@@ -58,6 +58,12 @@ SENTENCES = {
             "many rows",
         ),
         (
+            "`special` says which they are: do not guess them from the "
+            "tokens.",
+            "special places guessed from the tokens",
+            "an ordinary token that is special",
+        ),
+        (
             "A chosen place shows the mask, `mask_id`, if its number in "
             '`draws["kind"]` is below 0.8.',
             "a mask that never masks",
@@ -218,7 +224,7 @@ SENTENCES = {
             "one caption each",
         ),
         (
-            "Scores may be near 100.",
+            "Scores may be near 100 or −100.",
             "exponentials that overflow",
             "a scale of 100 at most",
         ),
@@ -256,7 +262,7 @@ SENTENCES = {
             "the other convention",
         ),
         (
-            "A scale of 0, of 0.5 or of 1 is fine.",
+            "A scale of 0, of 0.5 or of 1 is fine: do not bound $s$.",
             "a scale of at least 1",
             "half the guidance",
         ),

@@ -105,6 +105,17 @@ def _worked_pairs():
     )
 
 
+def _pointing_away():
+    """At a scale of 100, a match whose score is far below 0."""
+    picture = torch.tensor([[1.0, 0], [0, 2], [3, 1]])
+    caption = torch.tensor([[-2.0, 0.1], [0.2, 1], [1, 1]])
+    labels, names = torch.tensor([4, 5, 6]), torch.tensor([4, 6, 5])
+    scale = torch.tensor(5.0)
+    return Case(
+        "a match that points away", (picture, caption, labels, names, scale)
+    )
+
+
 def _one_each(random, drawn):
     return random.permutation(20)[: drawn["B"]].tolist()
 
@@ -193,6 +204,7 @@ EXERCISE = Exercise(
         _pairs_case(
             "short vectors", [0, 1, 2, 1], [1, 0, 2, 2], 3, 51, 1.5, size=0.1
         ),
+        _pointing_away(),
     ],
     mistakes=named(mistaken, MISTAKES),
     right_answers=[_row_by_row, _by_log_softmax],
@@ -222,6 +234,7 @@ EXERCISE = Exercise(
                 "a scale of 100 at most",
                 "a small scale",
                 "short vectors",
+                "a match that points away",
             ),
             fresh=_FRESH_MANY,
         ),

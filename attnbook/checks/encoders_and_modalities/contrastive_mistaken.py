@@ -154,6 +154,12 @@ def _half(scores, match, mistake):
     elif mistake == "last match":
         last = match.shape[1] - 1 - match.int().flip(1).argmax(1)
         each = -scores.log_softmax(1).gather(1, last[:, None])[:, 0]
+    elif mistake == "minus 100":
+        low = scores.masked_fill(~match, -100.0)
+        each = scores.logsumexp(1) - low.logsumexp(1)
+    elif mistake == "share underflows":
+        shares = (scores.softmax(1) * match).sum(1)
+        each = -torch.where(kept, shares, 1).log()
     elif mistake == "minus 1e4":
         hit = scores.masked_fill(~match, -1e4).logsumexp(1)
         each = scores.logsumexp(1) - hit

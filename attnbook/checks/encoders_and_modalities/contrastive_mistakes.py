@@ -583,4 +583,18 @@ MISTAKES = [
         "You took the root of the product of the two means.",
         _BOTH,
     ),
+    (
+        "minus 100",
+        "a finite number in place of −∞",
+        "You put a number such as −100 where nothing matches. A match can "
+        "have as low a score.",
+        _HITS,
+    ),
+    (
+        "share underflows",
+        "the logarithm of a share that is 0",
+        "At large scales a share is rounded to 0, and its logarithm is −∞. "
+        "Take logarithms of sums with `torch.logsumexp`.",
+        _HITS,
+    ),
 ]

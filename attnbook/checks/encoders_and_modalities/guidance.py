@@ -17,6 +17,11 @@ from attnbook.judging.tensors import normal
 
 def _velocity(matrix, labels, time, x, t, label):
     """A small field: the velocity (B, D) at the time t, from 0 to 1."""
+    if getattr(label, "shape", None) != x.shape[:1]:
+        raise ValueError(
+            f"model expected a label for each row, of shape ({len(x)},), got "
+            f"{tuple(getattr(label, 'shape', ()))}. Use torch.full_like."
+        )
     return (x @ matrix + labels[label]).tanh() + t * time
 
 

@@ -30,6 +30,8 @@ def _chosen_of(tokens, special, draws, rate, bugs):
         chosen = choose < rate
     if "specials" in bugs:
         return chosen
+    if "by the tokens" in bugs:
+        return chosen & (tokens >= 4)
     if "only specials" in bugs:
         return chosen & special
     if "padding chosen" in bugs:
@@ -102,6 +104,8 @@ def _replacement(tokens, draws, first, V, bugs):
     other = draws["other"]
     if "others" in bugs:
         return (other * V).long()
+    if "always from 4" in bugs:
+        return 4 + (other * (V - 4)).long()
     if "from 0" in bugs:
         return (other * (V - first)).long()
     if "past the end" in bugs:

@@ -13,8 +13,9 @@ BUGS = {
     ),
     "never": (
         "a mask that never masks",
-        "`kind` is compared with a share of itself, so that no place gets "
-        "the mask token.",
+        "No place shows the mask token. In the draft, `kind` is compared with "
+        "a share of itself; random tokens that are written over the masks "
+        "look the same.",
         "When is a number below 0.8 times itself?",
     ),
     "others": (
@@ -201,7 +202,25 @@ MISTAKES = [
         "the last token never drawn",
         "Token V - 1 is never drawn.",
         _RANDOM,
+    ),
+    (
         ("after first",),
+        "the first token never drawn",
+        "Token `first` is never drawn.",
+        _RANDOM,
+    ),
+    (
+        ("by the tokens",),
+        "special places guessed from the tokens",
+        "You do not choose tokens below 4. `special` says which places are "
+        "special, and `first` need not be 4.",
+        _CHOSEN,
+    ),
+    (
+        ("always from 4",),
+        "random tokens from 4 on",
+        "Your random tokens begin at 4. They begin at `first`.",
+        _RANDOM,
     ),
     (
         ("one too far",),

@@ -117,7 +117,11 @@ EXERCISE = Exercise(
     ],
     mistakes=named(mistaken, MISTAKES),
     right_answers=[_by_reshaping, _patch_by_patch],
-    forbidden=("torch.nn.functional.conv2d", "torch.conv2d"),
+    forbidden=(
+        *(f"torch.nn.functional.conv{n}d" for n in (1, 2, 3)),
+        *(f"torch.conv{n}d" for n in (1, 2, 3)),
+        "torch.convolution",
+    ),
     tolerance=1e-5,
     gradients=True,
     axes={"output": "B N D"},

@@ -60,6 +60,21 @@ def _rounded(question):
     return round(_PREDICTIONS.answers[question], 3)
 
 
+def _rounded_too_far():
+    """Right numbers with so few digits that they are refused."""
+    for question, right in _PREDICTIONS.answers.items():
+        for digits in (2, 1):
+            number = round(right, digits)
+            if not math.isclose(number, right, rel_tol=1e-3):
+                yield _PREDICTIONS.wrong(
+                    question,
+                    number,
+                    f"rounded to {digits} digits",
+                    "This is the right number, but it has too few digits.",
+                    "Give three digits after the decimal point, or more.",
+                )
+
+
 EXERCISE = Exercise(
     "11-predict",
     "Predict shares, floors and tokens",
@@ -72,8 +87,11 @@ EXERCISE = Exercise(
         Part("tokens", "e and f, on patches", 1, questions("ef")),
     ],
     mistakes=[
-        _PREDICTIONS.wrong(*row, digits=(3, 2))
-        for row in (*predict_mistakes.MISTAKES, *predict_sizes.MISTAKES)
+        *(
+            _PREDICTIONS.wrong(*row, digits=(3, 2))
+            for row in (*predict_mistakes.MISTAKES, *predict_sizes.MISTAKES)
+        ),
+        *_rounded_too_far(),
     ],
     right_answers=[_predict_by_running, _rounded],
     tolerance=5e-4,
