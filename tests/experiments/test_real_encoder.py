@@ -164,3 +164,19 @@ def test_random_weights_find_few_pairs():
     for seed in real_encoder.SEEDS:
         row = control(f"random weights, seed {seed}")
         assert row["pairs found"] <= len(PAIRS) / 2
+
+
+def test_sizes_and_constants_are_those_of_the_published_configuration(real):
+    encoder, _ = real
+    folder = published_folder()
+    said = json.loads((folder / "config.json").read_text("utf-8"))
+    pooled = json.loads((folder / "1_Pooling/config.json").read_text("utf-8"))
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    assert said["layer_norm_eps"] == encoder.embedding.norm.eps == 1e-12
+    assert said["hidden_act"] == "gelu"  # the exact one, by transformers
+    assert said["position_embedding_type"] == "absolute"
+    assert said["num_hidden_layers"] == len(encoder.layers)
+    heads = {layer.attention.num_heads for layer in encoder.layers}
+    assert heads == {said["num_attention_heads"]}
+    assert pooled["pooling_mode_mean_tokens"]
+    assert modules[-1]["type"].endswith("Normalize")
