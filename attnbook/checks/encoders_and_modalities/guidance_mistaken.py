@@ -7,6 +7,8 @@ import torch
 
 def _factor(w, convention, mistake):
     """How far to go from the pass without a label towards that with it."""
+    if mistake == "whole w":
+        w = int(w)
     if mistake == "always scale":
         return w
     if mistake == "always extra":
@@ -158,9 +160,18 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
         count = steps + 1
     elif mistake == "one step":
         count = 1
+    if mistake == "two paths":
+        paths = []
+        for one in (rest, asked):
+            y = x
+            for n in range(steps):
+                y = y + model(y, n / steps, one) / steps
+            paths.append(y)
+        return paths[0] + s * (paths[1] - paths[0])
     for n in range(count):
         t = _time(n, steps, mistake)
-        at = start if mistake == "always the start" else x
+        t = 0.0 if mistake == "asked once" else t
+        at = start if mistake in ("always the start", "asked once") else x
         c = model(at, t, asked)
         u = model(at, t, rest)
         if mistake == "plain start for none":
@@ -197,6 +208,11 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
             x = x * (1 - 1 / steps) + v / steps
         elif mistake == "one division too few":
             x = x + v / max(steps - 1, 1)
+        elif mistake == "times the steps":
+            x = x + v * steps
+        elif mistake == "the pass without first":
+            x = x + (1 - s) * u / steps
+            x = x + s * model(x, t, asked) / steps
         elif mistake == "one pass after the other":
             x = x + s * c / steps
             x = x + (1 - s) * model(x, t, rest) / steps

@@ -534,4 +534,36 @@ MISTAKES = [
         "the new place. Both use the same x.",
         _STEP,
     ),
+    (
+        "whole w",
+        "w rounded down",
+        "You made w a whole number.",
+        _FACTORS,
+    ),
+    (
+        "two paths",
+        "two separate paths",
+        "You follow the pass with and the pass without apart, and guide at "
+        "the end. Each step guides.",
+        _STEP,
+    ),
+    (
+        "asked once",
+        "the model asked once",
+        "You ask the model once, at the start. Ask it in each step.",
+        _STEP,
+    ),
+    (
+        "times the steps",
+        "multiplied by the steps",
+        "You multiply v by steps.",
+        _STEP,
+    ),
+    (
+        "the pass without first",
+        "the pass without moves x first",
+        "You move x by the pass without, and ask with the label at the new "
+        "place. Both use the same x.",
+        _STEP,
+    ),
 ]

@@ -95,6 +95,8 @@ def _kinds_of(chosen, draws, bugs):
         other = ~mask & (draws["choose"] < 0.135)
     if "unchosen too" in bugs:
         return mask, other
+    if "mask anywhere" in bugs:
+        return mask, chosen & other
     if "other anywhere" in bugs:
         return chosen & mask, other
     return chosen & mask, chosen & other
@@ -226,6 +228,9 @@ def _loss_of(logits, tokens, special, shown, chosen, mask, changed, bugs):
         return -(each * weights).sum() / weights.sum().clamp(min=1)
     if "by V" in bugs:
         return (each * weights).sum() / weights.sum().clamp(min=1) / V
+    if "log of the mean" in bugs:
+        mean = ((-each).exp() * weights).sum() / weights.sum().clamp(min=1)
+        return torch.where(weights.sum() > 0, -mean.log(), 0)
     if "nan" in bugs:
         return (each * weights).sum() / weights.sum()
     if "plus 1" in bugs:

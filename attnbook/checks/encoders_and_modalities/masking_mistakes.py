@@ -582,4 +582,16 @@ MISTAKES = [
         "token. The highest tenth should.",
         _SHARES,
     ),
+    (
+        ("mask anywhere",),
+        "masks at places that are not chosen",
+        "You show the mask at places that were not chosen.",
+        _SHARES,
+    ),
+    (
+        ("log of the mean",),
+        "the logarithm of a mean",
+        "You take the logarithm of the mean probability. The mean comes last.",
+        _LOSS,
+    ),
 ]
