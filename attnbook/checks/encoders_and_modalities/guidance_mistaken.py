@@ -117,8 +117,6 @@ def mistaken(model, x, label, known, null, w, convention, steps, mistake):
     nothing = torch.full_like(label, null)
     if mistake == "null is 0":
         nothing = torch.zeros_like(label)
-    elif mistake == "null is last":
-        nothing = torch.full_like(label, len(model.args[1]) - 1)
     elif mistake == "null is the first label":
         nothing = label[:1].expand_as(label)
     elif mistake == "null is rolled":

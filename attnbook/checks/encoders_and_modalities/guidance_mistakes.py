@@ -145,13 +145,6 @@ MISTAKES = [
         _NULL,
     ),
     (
-        "null is last",
-        "the last label taken for no caption",
-        "You take the last label for no caption. The argument `null` says "
-        "which one it is.",
-        _NULL,
-    ),
-    (
         "null is the first label",
         "another row's label taken for no caption",
         "The pass without a label gets the label of the first row.",
