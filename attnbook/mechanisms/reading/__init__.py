@@ -48,6 +48,11 @@ from attnbook.mechanisms.reading.sinks import (
     sink_readings,
     softmax_with_sink,
 )
+from attnbook.mechanisms.reading.translators import (
+    LastLook,
+    last_look,
+    maps_of,
+)
 from attnbook.mechanisms.reading.value_norms import (
     summed_over_heads,
     times_value_norm,
@@ -57,6 +62,7 @@ from attnbook.mechanisms.reading.value_norms import (
 __all__ = [
     "REMEDIES",
     "Gradients",
+    "LastLook",
     "OtherMap",
     "SinkAttention",
     "SinkDecoder",
@@ -68,8 +74,10 @@ __all__ = [
     "gradients",
     "induction_places",
     "induction_score",
+    "last_look",
     "left_out",
     "log_probabilities",
+    "maps_of",
     "mean_of_known",
     "mean_weight",
     "permuted",

@@ -15,8 +15,9 @@ class OtherMap(NamedTuple):
     """A map beside the one that the model used.
 
     Attributes:
-        weights: (N, S), rows that sum to 1.
-        distance: (N,), total variation from the weights used, from 0 to 1.
+        weights: (N, S) or (N, H, S), rows that sum to 1.
+        distance: (N,), total variation from the weights used, from 0 to 1;
+            the mean over heads.
         change: (N,), total variation between what is predicted with either.
     """
 
@@ -116,9 +117,9 @@ def adversarial_weights(
     not that there is nothing.
 
     Args:
-        weights: (N, S), the maps that the model used.
-        predict: called with weights (N, S), returns the logits (N, V) of what
-            the model predicts with them.
+        weights: (N, S) or (N, H, S), the maps that the model used.
+        predict: called with weights of this shape, returns the logits (N, V)
+            of what the model predicts with them.
         allowed: the greatest change of the prediction, in total variation.
         mask: (N, S), boolean; True may be attended to.
         steps: of Adam.
@@ -128,19 +129,23 @@ def adversarial_weights(
     Raises:
         ValueError: if a shape does not fit, or allowed is not above 0.
     """
-    require(weights.ndim == 2, "weights", weights.shape, "(N, S)")
+    require(
+        weights.ndim in (2, 3),
+        "weights",
+        weights.shape,
+        "(N, S) or (N, H, S)",
+    )
     if allowed <= 0 or steps < 1:
         raise ValueError(
             f"allowed is {allowed} and steps is {steps}; expected more than "
             "0 and at least 1"
         )
-    mask = torch.ones_like(weights, dtype=torch.bool) if mask is None else mask
-    require(
-        mask.shape == weights.shape,
-        "mask",
-        mask.shape,
-        f"{tuple(weights.shape)}, the shape of weights",
-    )
+    N, S = len(weights), weights.shape[-1]
+    if mask is None:
+        mask = torch.ones(N, S, dtype=torch.bool, device=weights.device)
+    require(mask.shape == (N, S), "mask", mask.shape, f"({N}, {S})")
+    if weights.ndim == 3:
+        mask = mask[:, None].expand(weights.shape)
     weights = weights.detach()
     with torch.no_grad():
         aim = predict(weights).softmax(-1)  # (N, V)
@@ -151,8 +156,9 @@ def adversarial_weights(
     logits = start.clamp(min=1e-6).log().detach().requires_grad_()
     optimiser = torch.optim.Adam([logits], lr=rate)
     for _ in range(steps):
-        other = logits.masked_fill(~mask, -torch.inf).softmax(-1)  # (N, S)
-        distance = total_variation(other, weights)  # (N,)
+        other = logits.masked_fill(~mask, -torch.inf).softmax(-1)
+        apart = total_variation(other, weights)  # (N,) or (N, H)
+        distance = apart.reshape(N, -1).mean(1)  # (N,)
         change = total_variation(predict(other).softmax(-1), aim)  # (N,)
         best = _better(best, OtherMap(other, distance, change), allowed)
         cost = penalty * (change - 0.9 * allowed).relu() - distance
@@ -166,8 +172,9 @@ def _better(best: OtherMap, new: OtherMap, allowed: float) -> OtherMap:
     """Row by row the further of two maps, if it is allowed."""
     new = OtherMap(*(each.detach() for each in new))
     wins = (new.change <= allowed) & (new.distance > best.distance)
+    rows = wins.view(-1, *[1] * (new.weights.ndim - 1))
     return OtherMap(
-        torch.where(wins[:, None], new.weights, best.weights),
+        torch.where(rows, new.weights, best.weights),
         torch.where(wins, new.distance, best.distance),
         torch.where(wins, new.change, best.change),
     )

@@ -202,6 +202,7 @@ class SinkReading(NamedTuple):
         first: mean weight on the first token, of the queries that count.
         itself: mean weight of a token on itself.
         total: mean sum of a row of weights; 1 with softmax.
+        opened: mean opening of the output gate; 1 without one.
         value_ratio: norm of the first token's value over the mean of others.
         stream_ratio: the same of the residual stream that the layer reads.
     """
@@ -209,6 +210,7 @@ class SinkReading(NamedTuple):
     first: float
     itself: float
     total: float
+    opened: float
     value_ratio: float
     stream_ratio: float
 
@@ -256,12 +258,16 @@ def sink_readings(
         stream, normed = streams[2 * at : 2 * at + 2]  # (B, T, D) each
         value = block.attention.value_projection(normed)  # (B, T, D)
         of_layer = weights[at].mean(1)  # (B, T, S)
+        opened = torch.ones_like(of_layer[..., 0])  # (B, T)
+        if hasattr(block.attention, "gate"):
+            opened = block.attention.gate(normed).sigmoid().mean(-1)
         own = of_layer.diagonal(dim1=1, dim2=2)  # (B, T)
         found.append(
             SinkReading(
                 of_layer[..., 0][counted].mean().item(),
                 own[counted].mean().item(),
                 of_layer.sum(-1)[counted].mean().item(),
+                opened[counted].mean().item(),
                 _first_over_others(value),
                 _first_over_others(stream),
             )
