@@ -200,7 +200,7 @@ class SinkReading(NamedTuple):
 
     Attributes:
         first: mean weight on the first token, of the queries that count.
-        itself: mean weight of a token on itself.
+        own: mean weight of a token on itself.
         total: mean sum of a row of weights; 1 with softmax.
         opened: mean opening of the output gate; 1 without one.
         value_ratio: norm of the first token's value over the mean of others.
@@ -208,7 +208,7 @@ class SinkReading(NamedTuple):
     """
 
     first: float
-    itself: float
+    own: float
     total: float
     opened: float
     value_ratio: float
