@@ -9,6 +9,7 @@ from attnbook.explorers.block_walk import BlockWalk
 from attnbook.explorers.cache_meter import CacheMeter
 from attnbook.explorers.frames import Frames
 from attnbook.explorers.generation import Generation
+from attnbook.explorers.head_ablation import HeadAblation
 from attnbook.explorers.head_picker import HeadPicker
 from attnbook.explorers.mask_painter import MaskPainter
 from attnbook.explorers.pattern_painter import PatternPainter
@@ -26,6 +27,7 @@ __all__ = [
     "CacheMeter",
     "Frames",
     "Generation",
+    "HeadAblation",
     "HeadPicker",
     "MaskPainter",
     "PatternPainter",

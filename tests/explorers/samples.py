@@ -16,6 +16,7 @@ from attnbook import explorers
 from attnbook.explorers.kit.explorer import Explorer
 from attnbook.mechanisms.byte_pairs import BytePairs
 from attnbook.mechanisms.decoder_only import BLOCK_TODAY, DecoderOnly
+from attnbook.mechanisms.reading import every_ablation
 from attnbook.mechanisms.sharing_heads import PUBLISHED
 
 
@@ -88,6 +89,19 @@ def small_decoder() -> tuple[DecoderOnly, BytePairs]:
 
 def generation() -> explorers.Generation:
     return explorers.Generation(*small_decoder(), "the cat", longest=20)
+
+
+def head_ablation() -> explorers.HeadAblation:
+    """Two layers of two heads that read six tokens; the last three count."""
+    torch.manual_seed(0)
+    model = DecoderOnly(7, 8, 2, 2, 6).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.4 * torch.randn_like(parameter))
+    found = every_ablation(model, torch.tensor([4, 1, 6, 4, 1, 6, 4]))
+    return explorers.HeadAblation(
+        ["e", "b", "g", "e", "b", "g"], *found, [False] * 3 + [True] * 3
+    )
 
 
 def head_picker() -> explorers.HeadPicker:
@@ -183,6 +197,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "CacheMeter": cache_meter,
     "Frames": frames,
     "Generation": generation,
+    "HeadAblation": head_ablation,
     "HeadPicker": head_picker,
     "MaskPainter": mask_painter,
     "PatternPainter": pattern_painter,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from attnbook.mechanisms.decoder_only import DecoderOnly
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.reading import (
+    every_ablation,
     induction_places,
     induction_score,
     mean_weight,
@@ -128,3 +129,28 @@ def test_heads_that_are_not_there_are_named(heads, fill, words):
         without_heads([attention], heads, fill),
     ):
         pass
+
+
+def test_every_set_of_heads_is_taken_away_once():
+    torch.manual_seed(0)
+    model = DecoderOnly(7, 8, 2, 2, 6).double().eval()
+    ids = torch.tensor([1, 2, 3, 1, 2])
+    found = every_ablation(model, ids)
+    assert found.earlier.shape == (2, 4, 4)
+    assert found.later.shape == (4, 2, 4, 4)
+    assert found.losses.shape == (16, 4)
+    attentions = [block.attention for block in model.blocks]
+    gone = [(0, 1), (1, 0)]  # 2 + 4
+    with torch.no_grad(), without_heads(attentions, gone):
+        logits, weights = model(ids[None, :-1])
+    wanted = -logits[0].log_softmax(-1)[range(4), ids[1:]]
+    torch.testing.assert_close(found.losses[6], wanted)
+    torch.testing.assert_close(found.later[2], weights[1][0])
+    torch.testing.assert_close(found.earlier, weights[0][0])
+    with torch.no_grad():
+        _, weights = model(ids[None, :-1])
+    torch.testing.assert_close(found.later[0], weights[1][0])
+    with pytest.raises(ValueError, match="expected 2"):
+        every_ablation(DecoderOnly(7, 8, 2, 1, 6), ids)
+    with pytest.raises(ValueError, match="ids has shape"):
+        every_ablation(model, ids[None])

@@ -7,6 +7,8 @@ found by a score and ablated (`heads`).
 """
 
 from attnbook.mechanisms.reading.heads import (
+    Ablations,
+    every_ablation,
     induction_places,
     induction_score,
     mean_weight,
@@ -61,6 +63,7 @@ from attnbook.mechanisms.reading.value_norms import (
 
 __all__ = [
     "REMEDIES",
+    "Ablations",
     "Gradients",
     "LastLook",
     "OtherMap",
@@ -70,6 +73,7 @@ __all__ = [
     "adversarial_weights",
     "area_under_curve",
     "erased",
+    "every_ablation",
     "free_directions",
     "gradients",
     "induction_places",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbook.mechanisms.decoder_only.model import DecoderOnly
 from attnbook.mechanisms.multi_head import MultiHeadAttention
 from attnbook.mechanisms.shapes import require
 
@@ -159,3 +162,52 @@ def _emptied(H: int, gone: list[int], fill: str):
         return (by_head.flatten(2),)
 
     return hook
+
+
+class Ablations(NamedTuple):
+    """A model of two layers with every set of heads taken away.
+
+    A set of heads is a whole number: head h of the first layer counts 2^h,
+    and of the second 2^(H + h).
+
+    Attributes:
+        earlier: (H, T, T), the maps of the first layer; no set changes them.
+        later: (2^H, H, T, T), those of the second layer, by the set of heads
+            that the first layer lacks.
+        losses: (2^(2H), T), nats of each next token, by the set.
+    """
+
+    earlier: Tensor
+    later: Tensor
+    losses: Tensor
+
+
+@torch.no_grad()
+def every_ablation(model: DecoderOnly, ids: Tensor) -> Ablations:
+    """Read one sequence with each set of heads set to zero.
+
+    Args:
+        model: of two layers, with as many heads in both; 2^(2H) sets, so
+            that four heads mean 256 passes.
+        ids: (T + 1,), of which the model reads the first T.
+
+    Raises:
+        ValueError: for another number of layers, or a batch.
+    """
+    if len(model.blocks) != 2:
+        raise ValueError(
+            f"the model has {len(model.blocks)} layers; expected 2"
+        )
+    require(ids.ndim == 1 and len(ids) > 1, "ids", ids.shape, "(T + 1,)")
+    H = model.num_heads
+    attentions = [block.attention for block in model.blocks]
+    places = [(layer, head) for layer in range(2) for head in range(H)]
+    later, losses = [], []
+    for number in range(4**H):
+        gone = [at for i, at in enumerate(places) if number >> i & 1]
+        with without_heads(attentions, gone):
+            (logits,), weights = model(ids[None, :-1])
+        losses.append(F.cross_entropy(logits, ids[1:], reduction="none"))
+        if number < 2**H:
+            later.append(weights[1][0])
+    return Ablations(weights[0][0], torch.stack(later), torch.stack(losses))
