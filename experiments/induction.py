@@ -10,11 +10,11 @@ Four tables. `induction.csv` has one row per model and seed: the loss of the
 tokens that induction can know, on sequences as in training and on those of
 the other kind, and the highest scores of a head. `induction_steps.csv` has
 the same loss and scores in the course of training. `induction_ablated.csv`
-has the two-layer models of random periods without one head, without all heads
-of a layer that are above a score, and without as many others of it: the loss
-with that output set to zero and to its mean. `induction_rates.csv` has the
-rates that were tried with the first seed. All losses are in nats a token on
-fresh sequences; those that chose the rates are others.
+has the two-layer models of random periods without each head, without all
+heads of a high score, without as many of the others, and without all others:
+the loss with their output set to zero and to its mean. `induction_rates.csv`
+has the rates that were tried with the first seed. All losses are in nats a
+token on fresh sequences; those that chose the rates are others.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ TABLES = (
     "induction_ablated",
     "induction_rates",
 )
-WIDTH, HEADS = 32, 4
+WIDTH, HEADS = 64, 4
 LAYERS = (1, 2)
 SYMBOLS, LENGTH = 24, 32
 PERIODS = {"random": tuple(range(6, 17)), "fixed": (11,)}
-STEPS = 800
+STEPS = 500
 BATCH = 32
-RATES = (4e-3, 8e-3, 16e-3)  # where the search begins
-EVERY = 40  # steps between two rows of `induction_steps`
+RATES = (2e-3, 4e-3, 8e-3)  # where the search begins
+EVERY = 20  # steps between two rows of `induction_steps`
 COUNT = 256  # sequences to measure on
-HIGH = 0.3  # from this score on a head counts as an induction head
+HIGH = 0.3  # from this score on a head is an induction head, or a previous one
 
 
 def task_of(periods: str) -> Repeats:
@@ -157,26 +157,31 @@ def trained(
 def ablated_rows(model: DecoderOnly, ids: Tensor, seed: int) -> list[dict]:
     """The loss without heads; layers and heads count from 1.
 
-    Every head alone, then, in each layer, all heads from `HIGH` on, and as
-    many of its others, drawn at random.
+    Every head alone; then all induction heads, all previous-token heads, as
+    many of the other heads, drawn at random, as there are of either, and all
+    heads that are neither.
     """
     attentions = [block.attention for block in model.blocks]
     of_induction, of_previous = scores(model, ids)
     L, H = of_induction.shape
     whole = known_loss(model, ids)
+    every = [(layer, head) for layer in range(L) for head in range(H)]
     chosen = {
-        f"{layer + 1}.{head + 1}": [(layer, head)]
-        for layer in range(L)
-        for head in range(H)
+        f"{layer + 1}.{head + 1}": [(layer, head)] for layer, head in every
     }
+    found = {
+        "induction": [at for at in every if of_induction[at] >= HIGH],
+        "previous": [at for at in every if of_previous[at] >= HIGH],
+    }
+    named = [at for heads in found.values() for at in heads]
     rng = np.random.default_rng(seed)
-    for layer in range(L):
-        high = (of_induction[layer] >= HIGH).nonzero()[:, 0].tolist()
-        low = [head for head in range(H) if head not in high]
-        if high and len(low) >= len(high):
-            others = rng.permutation(low)[: len(high)].tolist()
-            chosen[f"{layer + 1}, high"] = [(layer, h) for h in high]
-            chosen[f"{layer + 1}, others"] = [(layer, h) for h in others]
+    for name, heads in found.items():
+        others = [at for at in every if at not in heads]
+        order = rng.permutation(len(others))[: len(heads)]
+        chosen[name] = heads
+        chosen[f"as many as {name}"] = [others[at] for at in order]
+    chosen["all others"] = [at for at in every if at not in named]
+    chosen = {name: heads for name, heads in chosen.items() if heads}
     rows = []
     for name, heads in chosen.items():
         layers, which = zip(*heads, strict=True)
