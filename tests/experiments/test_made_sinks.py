@@ -104,3 +104,26 @@ def test_no_rate_that_was_chosen_is_at_the_edge():
     for tried in chosen.values():
         best = min(tried, key=tried.get)
         assert min(tried) < best < max(tried)
+
+
+def test_softmax_makes_a_sink_whose_value_is_small():
+    for itself, least in (("yes", 0.4), ("no", 0.7)):
+        assert min(found("first", "softmax", itself)) > least
+        assert max(found("value_ratio", "softmax", itself)) < 0.3
+
+
+def test_relu_reads_nothing_where_there_is_nothing_to_read():
+    assert max(found("total", "relu", "yes")) < 0.01
+
+
+def test_a_gate_closes_and_leaves_the_map_as_it_is():
+    assert min(found("first", "output gate", "yes")) > 0.2
+    assert max(found("opened", "output gate", "yes")) < 0.05
+    drained = max(found("value_ratio", "softmax", "yes"))
+    assert min(found("value_ratio", "output gate", "yes")) > drained
+
+
+def test_a_learnt_score_takes_the_sink_away_only_in_some_trainings():
+    first = found("first", "sink logit", "yes")
+    assert min(first) < 0.1 and max(first) > 0.4
+    assert max(found("first", "sink logit", "no")) < 0.01
