@@ -17,10 +17,11 @@ from attnbook.mechanisms.across_machines import (
 from attnbook.mechanisms.across_machines.costs import (
     NETWORK,
     NVLINK,
+    SCALES,
     Link,
     Traffic,
 )
-from attnbook.mechanisms.across_machines.links import fitted
+from attnbook.mechanisms.across_machines.measures import fitted
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "zigzag"])
@@ -61,6 +62,13 @@ def test_the_busiest_rank_has_2_minus_1_over_r_or_an_equal_share(R):
     assert imbalance(n, R, "zigzag") == (1, 1)
 
 
+def test_with_whole_triangles_the_busiest_rank_has_2r_over_r_plus_1():
+    found = work(64, 4, "contiguous", masked=True).sum(0).double()
+    assert found.max() / found.mean() == 2 * 4 / 5
+    found = work(64, 4, "zigzag", masked=True).sum(0)
+    assert (found == found[0]).all()
+
+
 def test_places_that_cannot_be_cut_are_refused():
     with pytest.raises(ValueError, match="multiple of 8"):
         places(12, 4, 0, "zigzag")
@@ -93,19 +101,40 @@ def test_a_message_takes_latency_and_bytes_over_bandwidth():
 
 
 @pytest.mark.parametrize("link", [NVLINK, NETWORK])
-@pytest.mark.parametrize("R", [2, 8])
-def test_from_the_length_given_arithmetic_hides_the_messages(link, R):
-    n, width = costs.pays_from(link, 16384, R), 16384
+@pytest.mark.parametrize("scheme", SCALES)
+def test_from_the_size_given_messages_take_no_longer_than_arithmetic(
+    scheme, link
+):
+    def sends_longer(x):
+        traffic, flops = SCALES[scheme].load(x, 8, 2)
+        return link.seconds(traffic) > flops / link.flops
 
-    def both(n):
-        m = n / R
-        sends = link.latency + 2 * m * width * 2 / link.bandwidth
-        return sends, 2 * m * m * width / link.flops
+    x = costs.pays_from(scheme, link, 8)
+    assert sends_longer(x - 1)
+    assert not sends_longer(x)
+    assert not sends_longer(4 * x)
 
-    sends, computes = both(n)
-    assert computes >= sends
-    sends, computes = both(n - R)
-    assert computes < sends
+
+def test_without_latency_the_sizes_are_those_on_paper():
+    link = Link("x", 0, 50e9, 400e12, "made up")
+    bytes_for_a_flop = 2 * link.flops / link.bandwidth  # 16,000
+    R = 8
+    on_paper = {
+        "data": 2 * (R - 1) / R * bytes_for_a_flop / 6,
+        "tensor": 8 * (R - 1) * bytes_for_a_flop / 72,
+        "experts": 4 * (R - 1) / R * bytes_for_a_flop / 12,
+        "ring": 2 * (3 * R - 2) * bytes_for_a_flop / 7,
+        "heads": 8 * (R - 1) / R * bytes_for_a_flop / 7,
+    }
+    for scheme, x in on_paper.items():
+        assert costs.pays_from(scheme, link, R) == pytest.approx(x, rel=1e-2)
+
+
+def test_a_scheme_without_a_scale_and_a_single_rank_are_refused():
+    with pytest.raises(ValueError, match="expected one of 'data', 'tensor'"):
+        costs.pays_from("pipeline", NVLINK, 8)
+    with pytest.raises(ValueError, match="two ranks or more"):
+        costs.pays_from("data", NVLINK, 1)
 
 
 def test_a_line_is_found_again_and_never_has_negative_parts():

@@ -7,6 +7,7 @@ Messages are sent one after the other, in `exchange`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -159,30 +160,108 @@ def attention_by_heads(
     return all_to_all(places * width // ranks, ranks, size) * 8
 
 
+# -- from which size it pays --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How traffic and arithmetic of a scheme grow with one size.
+
+    Attributes:
+        size: what grows, in words.
+        load: of that size, R and bytes per number; returns the traffic of a
+            rank and its operations, forward and backward.
+    """
+
+    size: str
+    load: Callable[[int, int, int], tuple[Traffic, float]]
+
+
+TOKENS, WIDTH = 4096, 4096  # of a rank, where something else grows
+PARAMETERS = 10**9
+
+
+def _data(tokens: int, ranks: int, size: int) -> tuple[Traffic, float]:
+    traffic = data_parallel(PARAMETERS, ranks, size)
+    return traffic, 6.0 * PARAMETERS * tokens
+
+
+def _tensor(width: int, ranks: int, size: int) -> tuple[Traffic, float]:
+    # Four projections and two layers of 4D: 12D² weights.
+    traffic = tensor_parallel(TOKENS, width, ranks, 2, size)
+    return traffic, 6.0 * 12 * width**2 * TOKENS / ranks
+
+
+def _experts(hidden: int, ranks: int, size: int) -> tuple[Traffic, float]:
+    # Evenly spread: all but 1/R of the tokens go elsewhere, as many come.
+    away = TOKENS - TOKENS // ranks
+    traffic = expert_parallel(away, away, WIDTH, ranks, ranks, size)
+    return traffic, 6.0 * 2 * WIDTH * hidden * TOKENS
+
+
+def _ring(places: int, ranks: int, size: int) -> tuple[Traffic, float]:
+    traffic = ring_attention(places, WIDTH, ranks, size)
+    return traffic, attention_flops(places, WIDTH, ranks)
+
+
+def _heads(places: int, ranks: int, size: int) -> tuple[Traffic, float]:
+    traffic = attention_by_heads(places, WIDTH, ranks, size)
+    return traffic, attention_flops(places, WIDTH, ranks)
+
+
+SCALES = {
+    "data": Scale("tokens of a rank", _data),
+    "tensor": Scale("width of the model", _tensor),
+    "experts": Scale("hidden features of an expert", _experts),
+    "ring": Scale("places of the sequence", _ring),
+    "heads": Scale("places of the sequence", _heads),
+}
+
+
 def attention_flops(places: int, width: int, ranks: int) -> float:
     """Operations of causal attention on a rank with 1/R of the work.
 
-    Forward 4 · n² · H · d, half of it for the triangle, and backward two and
-    a half times as many (Dao 2023, section 4.1).
+    Forward 4 · n² · H · d, half of it for the triangle. Backward has five
+    products of matrices where forward has two.
     """
     return 3.5 * 2 * places**2 * width / ranks
 
 
-def pays_from(link: Link, width: int, ranks: int, size: int = 2) -> int:
-    """The length from which a ring's messages fit behind its arithmetic.
+def pays_from(scheme: str, link: Link, ranks: int, size: int = 2) -> int:
+    """The least size at which messages take no longer than arithmetic.
 
-    In each step of the forward pass a rank sends a block of keys and values
-    while it computes with the one before. The n at which both take as long,
-    where latency and bandwidth are those of the link; n above it pays.
+    From there on a rank computes for at least half of the time, and messages
+    that are sent meanwhile could be hidden. What else is fixed: a rank has
+    4096 tokens, the model and its attention have width 4096.
 
     Args:
-        link: between neighbours in the ring.
-        width: H · d.
-        ranks: R.
+        scheme: a key of `SCALES`.
+        link: between the ranks.
+        ranks: R, at least 2.
         size: bytes of a number.
+
+    Returns:
+        The size, in the unit of `SCALES[scheme].size`.
+
+    Raises:
+        ValueError: if there is no such scheme, or only one rank.
     """
-    # Zigzag: 2 · (n/R)² · width operations a step, 2 · (n/R) · width numbers.
-    a = 2 * width / link.flops
-    b = 2 * width * size / link.bandwidth
-    m = (b + math.sqrt(b * b + 4 * a * link.latency)) / (2 * a)
-    return math.ceil(m * ranks)
+    if scheme not in SCALES or ranks < 2:
+        raise ValueError(
+            f"scheme is {scheme!r} and ranks is {ranks}; expected one of "
+            + ", ".join(map(repr, SCALES))
+            + ", and two ranks or more"
+        )
+
+    def pays(x: int) -> bool:
+        traffic, flops = SCALES[scheme].load(x, ranks, size)
+        return link.seconds(traffic) <= flops / link.flops
+
+    above = 1
+    while not pays(above):
+        above *= 2
+    below = above // 2
+    while above - below > 1:
+        middle = (above + below) // 2
+        above, below = (middle, below) if pays(middle) else (above, middle)
+    return above

@@ -65,7 +65,9 @@ def tiles(
                 yield i, j, causal and others.start == some.start
 
 
-def work(n: int, size: int, layout: str, causal: bool = True) -> Tensor:
+def work(
+    n: int, size: int, layout: str, causal: bool = True, masked: bool = False
+) -> Tensor:
     """Scores that each rank needs in each step of the ring.
 
     In step s rank r reads the keys of rank r - s.
@@ -74,8 +76,9 @@ def work(n: int, size: int, layout: str, causal: bool = True) -> Tensor:
         n: places of the sequence.
         size: R.
         layout: one of `LAYOUTS`.
-        causal: whether keys after the query are left out; those that stand
-            in a masked triangle are not counted.
+        causal: whether keys after the query are left out.
+        masked: whether scores that a triangle masks count too. `ring` does
+            compute them; kernels with smaller tiles leave most of them out.
 
     Returns:
         (R, R), integers, by step and rank.
@@ -88,7 +91,8 @@ def work(n: int, size: int, layout: str, causal: bool = True) -> Tensor:
             for i, j, triangle in tiles(queries, keys, causal):
                 m = len(queries[i])
                 whole = m * len(keys[j])
-                found[step, rank] += m * (m + 1) // 2 if triangle else whole
+                half = triangle and not masked
+                found[step, rank] += m * (m + 1) // 2 if half else whole
     return found
 
 

@@ -4,9 +4,10 @@
         -m attnbook.mechanisms.across_machines.run trials
 
 compares the ways to split a model with one rank. `train FOLDER` trains, with
-checkpoints in a folder from which the same command goes on. `links` measures
-how long messages take. Where each process has a GPU it uses NCCL, else Gloo.
-On several machines the same program is started on each: see `manifests`.
+checkpoints in a folder from which the same command goes on. `measure` takes
+the time of messages, sums and attention. Where each process has a GPU it uses
+NCCL, else Gloo. On several machines the same program is started on each:
+`python -m attnbook.mechanisms.across_machines.manifests` writes the files.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from pathlib import Path
 import torch
 
 from attnbook.mechanisms.across_machines.group import Group, RankLost
-from attnbook.mechanisms.across_machines.links import measure_exchange
+from attnbook.mechanisms.across_machines.measures import (
+    measure_exchange,
+    measure_flops,
+    measure_operations,
+    measure_work,
+)
 from attnbook.mechanisms.across_machines.processes import started
 from attnbook.mechanisms.across_machines.training import losses_in, train
 from attnbook.mechanisms.across_machines.trials import TRIALS, compare
@@ -42,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     training.add_argument(
         "--kill", type=int, nargs=2, metavar=("STEP", "RANK")
     )
-    does.add_parser("links")
+    does.add_parser("measure")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with started(chosen.backend, chosen.patience) as group:
@@ -75,11 +81,16 @@ def _train(group: Group, chosen: argparse.Namespace) -> dict:
     return {"trained": len(done), "steps": len(losses), "loss": losses[-1]}
 
 
-def _links(group: Group, chosen: argparse.Namespace) -> list[dict]:
-    return measure_exchange(group)
+def _measure(group: Group, chosen: argparse.Namespace) -> dict:
+    return {
+        "messages": measure_exchange(group),
+        "operations": measure_operations(group),
+        "work": measure_work(group),
+        "flops": measure_flops(group),
+    }
 
 
-_DO = {"trials": _trials, "train": _train, "links": _links}
+_DO = {"trials": _trials, "train": _train, "measure": _measure}
 
 if __name__ == "__main__":
     main()
