@@ -12,6 +12,7 @@ from attnbook.explorers.generation import Generation
 from attnbook.explorers.head_picker import HeadPicker
 from attnbook.explorers.mask_painter import MaskPainter
 from attnbook.explorers.pattern_painter import PatternPainter
+from attnbook.explorers.ring_walk import RingWalk
 from attnbook.explorers.rotary_dial import RotaryDial
 from attnbook.explorers.scaled_scores import ScaledScores
 from attnbook.explorers.score_window import ScoreWindow
@@ -29,6 +30,7 @@ __all__ = [
     "HeadPicker",
     "MaskPainter",
     "PatternPainter",
+    "RingWalk",
     "RotaryDial",
     "ScaledScores",
     "ScoreWindow",

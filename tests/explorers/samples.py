@@ -128,6 +128,11 @@ def pattern_painter() -> explorers.PatternPainter:
     return explorers.PatternPainter(tokens=12, window=3, layers=3)
 
 
+def ring_walk() -> explorers.RingWalk:
+    """Four ranks, contiguous and causal, in the middle of the ring."""
+    return explorers.RingWalk(4, "contiguous", True, step=2, rank=3)
+
+
 def rotary_dial() -> explorers.RotaryDial:
     return explorers.RotaryDial(
         [1.0, 0.4, 0.9, -0.3, 0.8, 0.6], [0.7, 0.8, 1.0, 0.2, 0.5, 0.9]
@@ -186,6 +191,7 @@ SAMPLES: dict[str, Callable[[], Explorer]] = {
     "HeadPicker": head_picker,
     "MaskPainter": mask_painter,
     "PatternPainter": pattern_painter,
+    "RingWalk": ring_walk,
     "RotaryDial": rotary_dial,
     "ScaledScores": scaled_scores,
     "ScoreWindow": score_window,

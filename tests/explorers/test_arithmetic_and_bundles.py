@@ -23,6 +23,7 @@ COMPARED = sorted(
 MOST = {
     "generation": 32_000,
     "pattern_painter": 24_000,
+    "ring_walk": 23_000,
     "tile_walk": 26_000,
     "written_state": 26_000,
 }
