@@ -37,7 +37,7 @@ function lanes(ranks, onpick) {
   const rows = Array.from({ length: ranks }, (_, rank) => {
     const [keys, computes, waits, total] = ["visitor", "n", "n", "n"]
       .map((name) => make("td", { class: name }));
-    const bar = make("i", { class: "bar", "aria-hidden": "true" });
+    const bar = make("i", { class: "busy", "aria-hidden": "true" });
     const node = make(
       "tr", { onclick: () => onpick(rank) },
       make("th", { scope: "row", text: `${rank + 1}` }), keys, computes,
