@@ -19,7 +19,7 @@ class RingWalk(Explorer):
     every rank reads the keys that are with it, and passes them on. The
     figure shows, in the matrix of queries and keys, what is computed in a
     step, and for every rank its work and how long it waits for the slowest.
-    Liu et al. (2023); zigzag as in Grattafiori et al. (2024), section 3.3.2.
+    Liu et al. (2023); zigzag as in Grattafiori et al. (2024).
 
     Parameters
     ----------

@@ -54,11 +54,11 @@ class Link:
         return waiting + traffic.sent / self.bandwidth
 
 
-# Peak in one direction, per GPU. NCCL's own model of the latency of a step
-# of its ring ("Simple" protocol) is 3.4 µs over NVLink and 9.6 µs over the
-# network: NVIDIA/nccl, src/graph/tuning.cc, `hwLat`. Bandwidth within a node:
-# stas00/ml-engineering, network/README.md. 400 Gbit/s a GPU between nodes,
-# and 400 TFLOP/s for each GPU: Grattafiori et al. (2024), section 3.3.
+# Peak in one direction, per GPU. Latency: what NCCL itself reckons with for a
+# step of a ring in its protocol "Simple" (NVIDIA/nccl, src/graph/tuning.cc,
+# `hwLat`, commit 01afd20). NVLink: stas00/ml-engineering, network/README.md.
+# 400 Gbit/s between nodes, and 380 to 430 TFLOP/s that each GPU achieved in
+# training, of which 400 is used here: Grattafiori et al. (2024).
 NVLINK = Link("NVLink 4", 3.4e-6, 450e9, 400e12, "nccl; ml-engineering")
 NETWORK = Link("400 Gbit/s network", 9.6e-6, 50e9, 400e12, "nccl; Llama 3")
 

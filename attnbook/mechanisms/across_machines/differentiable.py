@@ -43,7 +43,7 @@ def sum_forward(group: Group, x: Tensor) -> Tensor:
     """Sum over ranks; backward the gradient as it is.
 
     For partial sums of what every rank then goes on with: the g of Shoeybi
-    et al. (2019), section 3. All ranks compute the same loss from the sum, so
+    et al. (2019). All ranks compute the same loss from the sum, so
     each has the whole gradient already.
     """
     return _SumForward.apply(x, group)
@@ -53,7 +53,7 @@ def sum_backward(group: Group, x: Tensor) -> Tensor:
     """x as it is; backward the sum of the gradients over ranks.
 
     For what every rank has alike and uses in its own way: the f of Shoeybi et
-    al. (2019), section 3.
+    al. (2019).
     """
     return _SumBackward.apply(x, group)
 

@@ -1,6 +1,6 @@
 """Experts live on different ranks, and tokens travel to them and back.
 
-Lepikhin et al. (2021), section 3: each rank has its own tokens and E/R of
+Lepikhin et al. (2021): each rank has its own tokens and E/R of
 the experts. Two exchanges of all with all carry tokens there and results back.
 """
 

@@ -2,7 +2,7 @@
 
 A sequence of n places is cut into chunks. *Contiguous*: R chunks, rank r has
 the r-th. *Zigzag*: 2R chunks, rank r has the r-th from the front and the r-th
-from the back (Grattafiori et al. 2024, section 3.3.2, for Llama 3).
+from the back (Grattafiori et al. 2024, for Llama 3).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One layer split over the ranks: heads, and hidden features.
 
-Shoeybi et al. (2019), section 3. Each rank reads the whole input and has H/R
+Shoeybi et al. (2019). Each rank reads the whole input and has H/R
 heads, or d_ff/R hidden features; what they write is added up once a layer.
 """
 
