@@ -406,6 +406,38 @@ def test_a_ring_is_dense_attention(R, B, per_chunk, layout, causal, scale):
             torch.testing.assert_close(mine, all_.grad[:, :, at])
 
 
+def test_sums_round_the_ring_keep_more_than_sixteen_bits():
+    generator = _generator(5)
+    q, k, v, slope = (
+        torch.randn(1, 2, 64, 8, generator=generator).bfloat16()
+        for _ in range(4)
+    )
+    one = [x.double().requires_grad_() for x in (q, k, v)]
+    whole = F.scaled_dot_product_attention(*one, is_causal=True)
+    (whole * slope).sum().backward()
+
+    def program(group):
+        at = places(64, 4, group.rank, "zigzag")
+        mine = [x[:, :, at].clone().requires_grad_() for x in (q, k, v)]
+        output = ring_attention(group, *mine)
+        (output * slope[:, :, at]).sum().backward()
+        return at, output, [x.grad for x in mine], group.sent
+
+    for at, output, gradients, sent in simulate(4, program):
+        assert output.dtype == gradients[0].dtype == torch.bfloat16
+        pairs = [(output, whole[:, :, at])]
+        pairs += [
+            (mine, all_.grad[:, :, at])
+            for mine, all_ in zip(gradients, one, strict=True)
+        ]
+        for found, exact in pairs:
+            # One rounding to 8 bits, and no more.
+            bound = exact.abs() / 2**8 + 1e-5
+            assert ((found - exact).abs() <= bound).all()
+        block = 2 * 2 * 16 * 8
+        assert sent == (3 * 2 + 3 * 2 + 4 * 4) * block
+
+
 def test_later_places_of_other_ranks_cannot_change_earlier_outputs():
     x = torch.randn(1, 2, 8, 4, generator=_generator(0))
     changed = x.clone()

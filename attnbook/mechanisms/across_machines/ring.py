@@ -28,6 +28,9 @@ def ring_attention(
 ) -> Tensor:
     """Attend from this rank's places to those of all ranks.
 
+    Numbers of 16 bits are added up as ones of 32. They travel as they are,
+    but for the gradients of keys and values, which are sums.
+
     Args:
         query: (B, H, n/R, d), at the places that `layout.places` gives.
         key: (B, H, n/R, d).
@@ -64,7 +67,7 @@ class _Ring(torch.autograd.Function):
         output, lse = (torch.cat(x, 2) for x in zip(*pairs, strict=True))
         ctx.save_for_backward(query, key, value, output, lse)
         ctx.walk = walk
-        return output
+        return output.to(query.dtype)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -72,11 +75,11 @@ class _Ring(torch.autograd.Function):
         walk = ctx.walk
         q, given = walk.cut(query), walk.cut(gradient)
         lse = lse.split(walk.length, 2)
-        dots = (gradient * output).sum(-1).split(walk.length, 2)
+        dots = (gradient.to(output) * output).sum(-1).split(walk.length, 2)
         to_query = [torch.zeros_like(x) for x in q]
         # The block's gradient travels with the block, and ends at home.
         moving = torch.stack([key, value])
-        back = torch.zeros_like(moving)
+        back = torch.zeros_like(moving, dtype=walk.dtype)
         for step in range(walk.size):
             if step:
                 moving, back = walk.passed_on(moving), walk.passed_on(back)
@@ -90,8 +93,9 @@ class _Ring(torch.autograd.Function):
                 slope = weights * slope * walk.scale
                 to_query[i] += slope @ k[j]
                 to_key[j].add_(slope.mT @ q[i])
-        to_key, to_value = walk.passed_on(back)
-        return torch.cat(to_query, 2), to_key, to_value, None, None, None
+        to_key, to_value = walk.passed_on(back).to(key.dtype)
+        to_query = torch.cat(to_query, 2).to(query.dtype)
+        return to_query, to_key, to_value, None, None, None
 
 
 class _Walk:
@@ -104,9 +108,11 @@ class _Walk:
         self.held = [chunks(n, self.size, r, layout) for r in range(self.size)]
         self.length = len(self.held[0][0])
         self.scale = 1 / math.sqrt(query.shape[-1])
+        # Sums over R steps lose too much in 16 bits. Keys travel as they are.
+        self.dtype = torch.promote_types(query.dtype, torch.float32)
 
     def cut(self, x: Tensor) -> tuple[Tensor, ...]:
-        return x.split(self.length, 2)
+        return x.to(self.dtype).split(self.length, 2)
 
     def tiles(self, step: int):
         keys = self.held[(self.rank - step) % self.size]
