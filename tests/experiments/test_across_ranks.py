@@ -39,7 +39,7 @@ def test_short_messages_take_as_long_whatever_their_size(R):
             for row in rows_of("message_times", run=number, ranks=R)
         }
         short = [t for size, t in times.items() if size <= 4096]
-        assert max(short) < 3 * min(short)
+        assert max(short) < 5 * min(short)
         # A thousand times as many bytes take not even ten times as long.
         assert times[16384] < 10 * times[16]
         assert times[16777216] > 30 * times[16]
@@ -54,16 +54,18 @@ def test_latency_and_bandwidth_are_of_this_order(R):
 
 
 @pytest.mark.parametrize("R", RANKS)
-def test_the_line_foresees_sums_and_exchanges_within_a_factor(R):
-    off = []
+def test_the_line_foresees_exchanges_and_not_the_copies_of_a_sum(R):
+    off = {"all-to-all": [], "all-reduce": []}
     for number in RUNS:
         link = Link(
             "here", *line(table("message_times"), number, R), 1.0, "here"
         )
         for row in rows_of("operation_times", run=number, ranks=R):
             foreseen = link.seconds(Traffic(row["sent"], int(row["messages"])))
-            off.append(row["least"] / foreseen)
-    assert 0.3 < median(off) < 4
+            off[row["operation"]].append(row["least"] / foreseen)
+    assert 0.8 < median(off["all-to-all"]) < 2
+    assert 1.3 < median(off["all-reduce"]) < 4
+    assert max(off["all-reduce"]) > 5
 
 
 @pytest.mark.parametrize("R", RANKS)
