@@ -73,6 +73,9 @@ def simulate(
 ) -> list[Any]:
     """Run one program on R ranks, each a thread of this process.
 
+    Threads share the random numbers of PyTorch: draw what all ranks should
+    have alike before, or from a `torch.Generator` of each rank's own.
+
     Args:
         size: R, at least 1.
         program: called once per rank with its `Group`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from attnbook.mechanisms.decoder_only import DecoderOnly
 VOCABULARY, LONGEST = 16, 8  # digits, and how many are to be repeated
 BATCH = 16
 LATEST = "latest.txt"
+_DRAWING = threading.Lock()
 
 
 def batch_of(step: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -91,7 +93,8 @@ def train(
             "expected a number of ranks that divides it"
         )
     device = getattr(group, "device", torch.device("cpu"))
-    with torch.random.fork_rng(devices=[]):
+    # Simulated ranks share one generator of random numbers.
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = DecoderOnly(VOCABULARY, 32, 4, 2, 2 * LONGEST).to(device)
     begin = restore(group, folder, model)
