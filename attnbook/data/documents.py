@@ -424,6 +424,30 @@ def content(
     return Content(kind, name, relation, value, said)
 
 
+def contradicted(
+    what: Content, which: np.ndarray, rng: np.random.Generator
+) -> Content:
+    """Let documents be twins of the one before: other values, all else alike.
+
+    A twin of a twin is none: three documents never contradict one another.
+
+    Args:
+        what: for B rows of N documents.
+        which: (B, N), boolean; the first of a row has none before it.
+        rng: draws the other values.
+    """
+    kind, name, relation, value, said = (each.copy() for each in what)
+    twin = np.zeros(kind.shape, bool)
+    for d in range(1, kind.shape[1]):
+        here = which[:, d] & ~twin[:, d - 1]
+        twin[:, d] = here
+        for each in (kind, name, relation, said):
+            each[here, d] = each[here, d - 1]
+        other = value[:, d - 1] + rng.integers(1, 10, size=value[:, d].shape)
+        value[here, d] = other[here] % 10
+    return Content(kind, name, relation, value, said)
+
+
 def _filled(text, name, value=None, nick=None):
     """Put names and values into texts (..., L)."""
     first, second, third = (name[..., p, None] for p in range(3))
@@ -578,6 +602,8 @@ def reading(
     alike: float = 0.5,
     forms: float = 0.25,
     wordings: tuple[int, ...] = (0, 1, 2, 3),
+    twins: float = 0.0,
+    rule: float = 0.0,
 ) -> Reading:
     """Documents and questions, as a reader is trained on them.
 
@@ -595,9 +621,15 @@ def reading(
         alike: see `content`.
         forms: chance of each form of `FORMS` in a document.
         wordings: numbers of the statements to choose from.
+        twins: chance that a document contradicts the one before: it says
+            other values of the same thing. Both answers are right then.
+        rule: of two twins of which one has a definition, the share of
+            questions to which only that one is right.
     """
     B, N, Q = count, documents, questions
     what = content(B, N, rng, held, alike)
+    if twins:
+        what = contradicted(what, rng.random((B, N)) < twins, rng)
     drawn = {form: rng.random((B, N)) < forms for form in FORMS}
     tokens, owner, fact, nick = write(what, rng, drawn, wordings)
     rows = np.arange(B)[:, None]
@@ -614,6 +646,7 @@ def reading(
     taken = (what.name[:, None, :, 0] == name[..., 0, None]) & (
         what.name[:, None, :, 1] == second[..., None]
     )
+    same = (what.name[:, None] == name[:, :, None]).all(-1)  # (B, Q, N)
     other = lost & said[..., 1] & ~taken.any(-1)
     name[..., 1] = np.where(other, second, name[..., 1])
     unknown = silent | other
@@ -626,8 +659,15 @@ def reading(
     owner = np.concatenate([none * 0 - 1, owner], 1)
     owner = np.where(tokens == PAD, -1, owner)
     fact = np.concatenate([none * 0 - 1, fact], 1)
-    wanted = 2 * asked + place
-    right = fact[:, None] == wanted[..., None]
+    if rule:
+        defined = drawn["definition"][:, None] & same
+        decided = defined.any(-1) & (rng.random((B, Q)) < rule)
+        same = np.where(decided[..., None], defined, same)
+    right = (fact[:, None] // 2 == np.arange(N)[:, None, None, None]) & (
+        fact[:, None] % 2 == place[..., None]
+    )  # (N, B, Q, T)
+    right = (right & same.transpose(2, 0, 1)[..., None]).any(0)
+    right &= fact[:, None] >= 0
     first = np.arange(tokens.shape[1]) == 0
     right = np.where(unknown[..., None], first, right)
     return Reading(

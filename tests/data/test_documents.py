@@ -92,3 +92,34 @@ def test_a_false_form_or_number_is_refused():
         d.write(what, rng, {"colour": np.ones((1, 2), bool)})
     with pytest.raises(ValueError, match="documents is 21"):
         d.content(1, 21, rng)
+
+
+def test_twins_say_other_values_of_the_same_and_both_are_right():
+    rng = np.random.default_rng(6)
+    made = d.reading(200, 2, 2, rng, twins=1.0, known=1.0)
+    for row in range(200):
+        for q in range(2):
+            right = made.answers[row, q]
+            assert set(made.owner[row][right].tolist()) == {0, 1}
+            values = made.documents[row][right]
+            assert len(set(values.tolist())) == 2
+
+
+def test_the_planted_rule_takes_the_definition():
+    rng = np.random.default_rng(7)
+    made = d.reading(400, 2, 1, rng, twins=1.0, known=1.0, rule=1.0, forms=0.5)
+    alone = 0
+    for row in range(400):
+        owners = set(made.owner[row][made.answers[row, 0]].tolist())
+        has = {
+            n
+            for n in (0, 1)
+            if any(
+                f"is a {kind} ."
+                in d.words(made.documents[row][made.owner[row] == n])
+                for kind in d.KINDS
+            )
+        }
+        alone += len(has) == 1
+        assert owners == (has or {0, 1})
+    assert alone > 100
