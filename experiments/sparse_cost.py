@@ -12,7 +12,7 @@ what PyTorch's allocator reports to its profiler.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -148,21 +148,33 @@ def run(
         The rows of the table: milliseconds of a forward and a backward
         pass, and the most MiB held during them.
     """
+    chosen = {name: FORMS[name] for name in forms}
+    return in_turn(chosen, lengths, runs, budget)
+
+
+def in_turn(
+    forms: Mapping[str, Form],
+    lengths: Iterable[int],
+    runs: Iterable[int],
+    budget: float,
+) -> list[dict]:
+    """Measure forward and backward passes of all forms, one after another.
+
+    Args:
+        forms: by name; each is called with (1, 1, n, D).
+        lengths: numbers of tokens n.
+        runs: each goes through everything once, with its own seed.
+        budget: as in `measured`.
+    """
     torch.set_num_threads(1)
     rows = []
     for number in runs:
         torch.manual_seed(number)
         for n in sorted(lengths):
             x = torch.randn(1, 1, n, D, requires_grad=True)
-            for name in forms:
-                rows.append(
-                    {
-                        "form": name,
-                        "n": n,
-                        "run": number,
-                        **measured(_both(FORMS[name], x), budget),
-                    }
-                )
+            for name, form in forms.items():
+                found = measured(_both(form, x), budget)
+                rows.append({"form": name, "n": n, "run": number, **found})
                 print(rows[-1], flush=True)
     return rows
 

@@ -12,14 +12,14 @@ and so be quadratic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from attnbook.experiments.command import SEEDS, command
-from attnbook.experiments.sparse_cost import D, dense, fused, measured
+from attnbook.experiments.sparse_cost import D, Form, dense, fused, in_turn
 from attnbook.mechanisms.states import (
     decayed_chunked,
     decayed_masked,
@@ -36,8 +36,6 @@ LENGTHS = (256, 512, 1024, 2048)
 FITTED_FROM = 512
 CHUNK = 64
 STATE = 4  # numbers of each channel's state in the selective scan
-
-Form = Callable[[Tensor], Tensor]
 
 
 def numbers(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,22 +94,8 @@ def run(
         The rows of the table: milliseconds of a forward and a backward
         pass, and the most MiB held during them.
     """
-    torch.set_num_threads(1)
-    rows = []
-    for number in runs:
-        torch.manual_seed(number)
-        for n in sorted(lengths):
-            x = torch.randn(1, 1, n, D, requires_grad=True)
-            for name in forms:
-                found = measured(_both(FORMS[name], x), budget)
-                rows.append({"form": name, "n": n, "run": number, **found})
-                print(rows[-1], flush=True)
-    return rows
-
-
-def _both(form: Form, x: Tensor) -> Callable[[], object]:
-    """A forward and a backward pass."""
-    return lambda: torch.autograd.grad(form(x).sum(), x)
+    chosen = {name: FORMS[name] for name in forms}
+    return in_turn(chosen, lengths, runs, budget)
 
 
 if __name__ == "__main__":
